@@ -1,0 +1,34 @@
+import os
+import shutil
+
+import lit.formats
+
+config.name = "denim"
+config.test_format = lit.formats.ShTest(execute_external=False)
+config.suffixes = [".mlir", ".test"]
+config.excludes = ["Inputs", "goldens"]
+config.test_source_root = os.path.dirname(__file__)
+config.test_exec_root = os.path.join(config.obj_root, "test")
+
+bin_dir = os.path.join(config.obj_root, "bin")
+config.environment["PATH"] = os.pathsep.join([bin_dir, config.llvm_bin, os.environ["PATH"]])
+config.environment["FILECHECK_OPTS"] = "-enable-var-scope"
+# One switch turns every denim-opt line of the suite into a round-trip test.
+if "DENIM_CHECK_ROUNDTRIP" in os.environ:
+    config.substitutions.append((r"(?<![\w/.-])denim-opt(?![\w/.-])", os.path.join(bin_dir, "denim-opt") + " --verify-roundtrip"))
+config.substitutions += [
+    ("%root", config.src_root),
+    ("%obj", config.obj_root),
+    ("%goldens", os.path.join(config.src_root, "test", "goldens")),
+    ("%python", "python3"),
+]
+config.available_features.add("compiler" if config.with_compiler else "runtime-only")
+if shutil.which("nvidia-smi"):
+    config.available_features.add("cuda")
+if shutil.which("ptxas"):
+    config.available_features.add("ptxas")
+for flag in ("avx2", "avx512f"):
+    if flag in open("/proc/cpuinfo").read().split():
+        config.available_features.add(flag)
+# A rewrite that does not end must not take the machine with it (bytes of address space per command).
+lit_config.maxIndividualTestTime = 600
