@@ -30,5 +30,3 @@ if shutil.which("ptxas"):
 for flag in ("avx2", "avx512f"):
     if flag in open("/proc/cpuinfo").read().split():
         config.available_features.add(flag)
-# A rewrite that does not end must not take the machine with it (bytes of address space per command).
-lit_config.maxIndividualTestTime = 600

@@ -1,0 +1,242 @@
+#include "dialects/tile/ir/Tile.h"
+#include "mlir/IR/Builders.h"
+
+using namespace mlir;
+using namespace denim::tile;
+
+#define GET_OP_CLASSES
+#include "dialects/tile/ir/TileOps.cpp.inc"
+
+static TileType tileOf(Value value) { return cast<TileType>(value.getType()); }
+
+//===--------------------------------------------------------------------------------------------------------------===//
+// Kernel
+//===--------------------------------------------------------------------------------------------------------------===//
+
+ParseResult KernelOp::parse(OpAsmParser &parser, OperationState &result) {
+  StringAttr name;
+  SmallVector<OpAsmParser::Argument> arguments;
+  if (parser.parseSymbolName(name, SymbolTable::getSymbolAttrName(), result.attributes) ||
+      parser.parseArgumentList(arguments, OpAsmParser::Delimiter::Paren, /*allowType=*/true) ||
+      parser.parseKeyword("items"))
+    return failure();
+  auto items = dyn_cast_or_null<ItemsAttr>(ItemsAttr::parse(parser, Type()));
+  if (!items)
+    return failure();
+  result.addAttribute(getItemsAttrName(result.name), items);
+  OpAsmParser::Argument item;
+  if (parser.parseKeyword("at") || parser.parseArgument(item) ||
+      parser.parseOptionalAttrDictWithKeyword(result.attributes))
+    return failure();
+  item.type = parser.getBuilder().getIndexType();
+  arguments.push_back(item);
+  return parser.parseRegion(*result.addRegion(), arguments);
+}
+
+void KernelOp::print(OpAsmPrinter &printer) {
+  printer << ' ';
+  printer.printSymbolName(getSymName());
+  printer << '(';
+  llvm::interleaveComma(getMemories(), printer, [&](BlockArgument a) { printer.printRegionArgument(a); });
+  printer << ") items ";
+  getItems().print(printer);
+  printer << " at ";
+  printer.printRegionArgument(cast<BlockArgument>(getItem()), {}, /*omitType=*/true);
+  printer.printOptionalAttrDictWithKeyword((*this)->getAttrs(), {getSymNameAttrName(), getItemsAttrName()});
+  printer << ' ';
+  printer.printRegion(getBody(), /*printEntryBlockArgs=*/false);
+}
+
+LogicalResult KernelOp::verifyRegions() {
+  Block *block = getBlock();
+  if (block->getNumArguments() == 0 || !getItem().getType().isIndex())
+    return emitOpError() << "expected the last argument to be the item, of type index";
+  for (BlockArgument a : getMemories())
+    if (!isa<MemoryType, SlotsType, PagesType, StackType>(a.getType()))
+      return emitOpError() << "expected argument " << a.getArgNumber()
+                           << " to be tile memory, slots, pages or a stack, but got " << a.getType();
+  if (getItems().getBlock() < 1 || getItems().getTimes() < 1)
+    return emitOpError() << "expected a positive block and count of items, but got by " << getItems().getBlock()
+                         << " times " << getItems().getTimes();
+  return success();
+}
+
+LogicalResult RowsOp::verify() {
+  auto type = tileOf(getResult());
+  if (type.getColumns() != 1 || !type.getElementType().isInteger(32))
+    return emitOpError() << "expected a result of one column of i32, but got " << type;
+  return success();
+}
+
+//===--------------------------------------------------------------------------------------------------------------===//
+// Memory
+//===--------------------------------------------------------------------------------------------------------------===//
+
+/// The memory that one entry of a container of type T is.
+template <typename T> static LogicalResult verifyEntry(Operation *op, Type container, Type result, StringRef what) {
+  auto type = dyn_cast<T>(container);
+  if (!type)
+    return op->emitOpError() << "expected " << what << ", but got " << container;
+  auto expected = MemoryType::get(op->getContext(), type.getColumns(), type.getElementType());
+  if (result != expected)
+    return op->emitOpError() << "expected a result of type " << expected << ", but got " << result;
+  return success();
+}
+
+LogicalResult SlotOp::verify() {
+  return verifyEntry<SlotsType>(*this, getSlots().getType(), getResult().getType(), "slots");
+}
+LogicalResult PageOp::verify() {
+  return verifyEntry<PagesType>(*this, getPages().getType(), getResult().getType(), "pages");
+}
+LogicalResult StackedOp::verify() {
+  return verifyEntry<StackType>(*this, getStack().getType(), getResult().getType(), "a stack");
+}
+
+/// A tile of `columns` memory columns fits the memory, and its element is what the memory's widens to.
+static LogicalResult verifyWindow(Operation *op, MemoryType memory, int64_t columns, Type element) {
+  if (columns > memory.getColumns())
+    return op->emitOpError() << "expected at most " << memory.getColumns() << " columns of the memory, but got "
+                             << columns;
+  Type expected = isa<FloatType>(memory.getElementType()) ? Float32Type::get(op->getContext())
+                                                          : memory.getElementType();
+  if (element != expected)
+    return op->emitOpError() << "expected a tile of " << expected << ", but got " << element;
+  return success();
+}
+
+LogicalResult LoadOp::verify() {
+  auto type = tileOf(getResult());
+  if (!getLo() != !getHi())
+    return emitOpError() << "expected both bounds of `within` or none";
+  return verifyWindow(*this, getMemory().getType(), getTransposed() ? type.getRows() : type.getColumns(),
+                      type.getElementType());
+}
+LogicalResult GatherOp::verify() {
+  auto type = tileOf(getResult()), rows = tileOf(getRows());
+  if (rows.getColumns() != 1 || !rows.getElementType().isInteger(32) || rows.getRows() != type.getRows())
+    return emitOpError() << "expected row numbers of type " << TileType::get(getContext(), type.getRows(), 1, IntegerType::get(getContext(), 32))
+                         << ", but got " << rows;
+  return verifyWindow(*this, getMemory().getType(), type.getColumns(), type.getElementType());
+}
+LogicalResult StoreOp::verify() {
+  auto type = tileOf(getValue());
+  if (!getLo() != !getHi())
+    return emitOpError() << "expected both bounds of `within` or none";
+  return verifyWindow(*this, getMemory().getType(), type.getColumns(), type.getElementType());
+}
+
+//===--------------------------------------------------------------------------------------------------------------===//
+// Map
+//===--------------------------------------------------------------------------------------------------------------===//
+
+void MapOp::build(OpBuilder &builder, OperationState &state, TileType result, ValueRange inputs,
+                  function_ref<Value(OpBuilder &, Location, ValueRange)> body) {
+  state.addOperands(inputs);
+  state.addTypes(result);
+  OpBuilder::InsertionGuard guard(builder);
+  Block *block = builder.createBlock(state.addRegion());
+  for (Value input : inputs)
+    block->addArgument(tileOf(input).getElementType(), state.location);
+  builder.setInsertionPointToStart(block);
+  Value element = body(builder, state.location, block->getArguments());
+  YieldOp::create(builder, state.location, element);
+}
+
+ParseResult MapOp::parse(OpAsmParser &parser, OperationState &result) {
+  SmallVector<OpAsmParser::Argument> arguments;
+  SmallVector<OpAsmParser::UnresolvedOperand> operands;
+  SmallVector<Type> types;
+  auto parseOne = [&]() -> ParseResult {
+    Type type;
+    if (parser.parseArgument(arguments.emplace_back()) || parser.parseEqual() ||
+        parser.parseOperand(operands.emplace_back()) || parser.parseColonType(type))
+      return failure();
+    auto tile = dyn_cast<TileType>(type);
+    if (!tile)
+      return parser.emitError(parser.getNameLoc()) << "expected a tile, but got " << type;
+    types.push_back(type);
+    arguments.back().type = tile.getElementType();
+    return success();
+  };
+  if (parser.parseCommaSeparatedList(OpAsmParser::Delimiter::Paren, parseOne) ||
+      parser.resolveOperands(operands, types, parser.getNameLoc(), result.operands) || parser.parseArrowTypeList(result.types) ||
+      parser.parseOptionalAttrDictWithKeyword(result.attributes))
+    return failure();
+  return parser.parseRegion(*result.addRegion(), arguments);
+}
+
+void MapOp::print(OpAsmPrinter &printer) {
+  printer << " (";
+  llvm::interleaveComma(llvm::zip(getBody().getArguments(), getInputs()), printer, [&](auto pair) {
+    printer << std::get<0>(pair) << " = " << std::get<1>(pair) << " : " << std::get<1>(pair).getType();
+  });
+  printer << ") -> " << getResult().getType() << ' ';
+  printer.printOptionalAttrDictWithKeyword((*this)->getAttrs());
+  printer.printRegion(getBody(), /*printEntryBlockArgs=*/false);
+}
+
+LogicalResult MapOp::verify() {
+  auto result = tileOf(getResult());
+  for (auto [i, input] : llvm::enumerate(getInputs())) {
+    auto type = tileOf(input);
+    auto agrees = [](int64_t extent, int64_t wanted) { return extent == wanted || extent == 1; };
+    if (!agrees(type.getRows(), result.getRows()) || !agrees(type.getColumns(), result.getColumns()))
+      return emitOpError() << "expected input " << i << " to broadcast to " << result << ", but got " << type;
+    if (getBody().getArgument(i).getType() != type.getElementType())
+      return emitOpError() << "expected region argument " << i << " of type " << type.getElementType() << ", but got "
+                           << getBody().getArgument(i).getType();
+  }
+  auto yield = cast<YieldOp>(getBody().front().getTerminator());
+  if (yield.getValue().getType() != result.getElementType())
+    return emitOpError() << "expected to yield " << result.getElementType() << ", but got "
+                         << yield.getValue().getType();
+  return success();
+}
+
+//===--------------------------------------------------------------------------------------------------------------===//
+// Windows, reductions, products, solves
+//===--------------------------------------------------------------------------------------------------------------===//
+
+LogicalResult WindowOp::verify() {
+  auto source = tileOf(getSource()), result = tileOf(getResult());
+  int64_t row = getRow(), column = getColumn();
+  if (row < 0 || column < 0 || row + result.getRows() > source.getRows() ||
+      column + result.getColumns() > source.getColumns() || source.getElementType() != result.getElementType())
+    return emitOpError() << "expected a part of " << source << ", but got " << result << " at [" << row << ", "
+                         << column << "]";
+  return success();
+}
+
+LogicalResult ReduceOp::verify() {
+  auto source = tileOf(getSource());
+  auto expected = getDimension() == 0 ? source.withShape(1, source.getColumns()) : source.withShape(source.getRows(), 1);
+  if (getResult().getType() != expected)
+    return emitOpError() << "expected a result of type " << expected << ", but got " << getResult().getType();
+  return success();
+}
+
+LogicalResult MmaOp::verify() {
+  auto lhs = tileOf(getLhs()), rhs = tileOf(getRhs()), result = tileOf(getResult());
+  auto shape = [](TileType type, bool transposed) {
+    return transposed ? std::pair(type.getColumns(), type.getRows()) : std::pair(type.getRows(), type.getColumns());
+  };
+  auto [m, k] = shape(lhs, getTransposeLhs());
+  auto [k2, n] = shape(rhs, getTransposeRhs());
+  if (k != k2)
+    return emitOpError() << "expected the same inner extent on both sides, but got " << k << " and " << k2;
+  if (result.getRows() != m || result.getColumns() != n)
+    return emitOpError() << "expected a result of " << m << "x" << n << ", but got " << result;
+  if (getAcc() && getAcc().getType() != result)
+    return emitOpError() << "expected an accumulator of type " << result << ", but got " << getAcc().getType();
+  if (!lhs.getElementType().isF32() || !rhs.getElementType().isF32() || !result.getElementType().isF32())
+    return emitOpError() << "expected tiles of f32, but got " << lhs << ", " << rhs << " and " << result;
+  return success();
+}
+
+LogicalResult SolveOp::verify() {
+  auto lower = tileOf(getLower()), rhs = tileOf(getRhs());
+  if (lower.getRows() != lower.getColumns() || lower.getRows() != rhs.getRows())
+    return emitOpError() << "expected a square matrix of " << rhs.getRows() << " rows, but got " << lower;
+  return success();
+}
