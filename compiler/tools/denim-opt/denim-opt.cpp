@@ -1,4 +1,6 @@
 // Reads a module, runs the passes named on the command line, prints the result. For people and for lit.
+#include "dialects/attn/ir/Attn.h"
+#include "dialects/model/ir/Model.h"
 #include "dialects/tile/ir/Tile.h"
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/Math/IR/Math.h"
@@ -8,7 +10,7 @@
 
 int main(int argc, char **argv) {
   mlir::DialectRegistry registry;
-  registry.insert<denim::tile::TileDialect, mlir::arith::ArithDialect, mlir::math::MathDialect, mlir::scf::SCFDialect>();
+  registry.insert<denim::model::ModelDialect, denim::attn::AttnDialect, denim::tile::TileDialect, mlir::arith::ArithDialect, mlir::math::MathDialect, mlir::scf::SCFDialect>();
   mlir::registerTransformsPasses();
   return mlir::asMainReturnCode(mlir::MlirOptMain(argc, argv, "denim optimizer driver\n", registry));
 }

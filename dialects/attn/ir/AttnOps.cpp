@@ -1,0 +1,192 @@
+#include "dialects/attn/ir/Attn.h"
+#include "dialects/interfaces/NumberSyntax.h"
+#include "dialects/interfaces/ValueSyntax.h"
+#include <cmath>
+
+using namespace mlir;
+using namespace denim;
+using namespace denim::attn;
+
+#define GET_OP_CLASSES
+#include "dialects/attn/ir/AttnOps.cpp.inc"
+
+using Types = SmallVectorImpl<Type>;
+using MaybeLoc = std::optional<Location>;
+
+static RankedTensorType tensorOf(Value value) { return cast<RankedTensorType>(value.getType()); }
+
+/// [T, extents...] of f32 for the tokens of `like`.
+static RankedTensorType activation(RankedTensorType like, ArrayRef<int64_t> extents) {
+  SmallVector<int64_t> shape{like.getDimSize(0)};
+  shape.append(extents.begin(), extents.end());
+  return RankedTensorType::get(shape, Float32Type::get(like.getContext()));
+}
+
+static LogicalResult expectHeads(MaybeLoc loc, RankedTensorType type, StringRef what) {
+  if (type.getRank() != 3)
+    return emitOptionalError(loc, "expected ", what, " of shape [T, H, D], but got ", type);
+  return success();
+}
+
+static LogicalResult expectType(MaybeLoc loc, Value value, RankedTensorType expected, StringRef what) {
+  if (tensorOf(value).getShape() == expected.getShape())
+    return success();
+  return emitOptionalError(loc, "expected ", what, " of type ", expected, ", but got ", value.getType());
+}
+
+static LogicalResult expectMultiple(MaybeLoc loc, int64_t heads, int64_t keyHeads, StringRef what) {
+  if (keyHeads > 0 && heads % keyHeads == 0)
+    return success();
+  return emitOptionalError(loc, "expected a multiple of ", keyHeads, " key heads as ", what, ", but got ", heads);
+}
+
+//===--------------------------------------------------------------------------------------------------------------===//
+// Positions
+//===--------------------------------------------------------------------------------------------------------------===//
+
+LogicalResult RotaryOp::inferReturnTypes(MLIRContext *, MaybeLoc loc, Adaptor adaptor, Types &results) {
+  auto input = tensorOf(adaptor.getInput());
+  if (failed(expectHeads(loc, input, "an input")))
+    return failure();
+  int64_t over = adaptor.getOver();
+  if (over < 2 || over % 2 || over > input.getDimSize(2))
+    return emitOptionalError(loc, "expected to rotate an even number of at most ", input.getDimSize(2),
+                             " channels, but got ", over);
+  results.push_back(input);
+  return success();
+}
+
+//===--------------------------------------------------------------------------------------------------------------===//
+// Short convolution
+//===--------------------------------------------------------------------------------------------------------------===//
+
+LogicalResult ShortConvOp::inferReturnTypes(MLIRContext *, MaybeLoc loc, Adaptor adaptor, Types &results) {
+  auto input = tensorOf(adaptor.getInput()), weight = tensorOf(adaptor.getWeight());
+  bool rank = weight.getRank() == 2 || (weight.getRank() == 3 && weight.getDimSize(1) == 1);
+  if (input.getRank() != 2 || !rank || weight.getDimSize(0) != input.getDimSize(1))
+    return emitOptionalError(loc, "expected an input [T, C] and a weight [C, K] or [C, 1, K], but got ", input, " and ",
+                             weight);
+  results.push_back(input);
+  return success();
+}
+
+int64_t ShortConvOp::getIndependentHeads() { return tensorOf(getInput()).getDimSize(1); }
+
+SmallVector<CacheNeed> ShortConvOp::getCacheNeeds() {
+  auto input = tensorOf(getInput());
+  return {{"conv", CacheKind::Tail, {getTaps() - 1, input.getDimSize(1)}, input.getElementType()}};
+}
+MutableOperandRange ShortConvOp::getCachesMutable() { return getTailMutable(); }
+
+//===--------------------------------------------------------------------------------------------------------------===//
+// Delta rule
+//===--------------------------------------------------------------------------------------------------------------===//
+
+LogicalResult LogDecayOp::inferReturnTypes(MLIRContext *, MaybeLoc loc, Adaptor adaptor, Types &results) {
+  auto input = tensorOf(adaptor.getInput());
+  if (input.getRank() != 2)
+    return emitOptionalError(loc, "expected an input of shape [T, H], but got ", input);
+  for (Value vector : {adaptor.getLogRate(), adaptor.getBias()})
+    if (tensorOf(vector).getShape() != input.getShape().drop_front())
+      return emitOptionalError(loc, "expected a rate and a bias of ", input.getDimSize(1), " heads, but got ",
+                               vector.getType());
+  results.push_back(input);
+  return success();
+}
+
+LogicalResult DeltaRuleOp::inferReturnTypes(MLIRContext *, MaybeLoc loc, Adaptor adaptor, Types &results) {
+  auto query = tensorOf(adaptor.getQuery()), value = tensorOf(adaptor.getValue());
+  // delta_rule_c1
+  if (failed(expectHeads(loc, query, "a query")) || failed(expectType(loc, adaptor.getKey(), query, "a key")))
+    return failure();
+  // delta_rule_c2
+  if (failed(expectHeads(loc, value, "a value")) ||
+      failed(expectMultiple(loc, value.getDimSize(1), query.getDimSize(1), "heads of the value")))
+    return failure();
+  // delta_rule_c3, delta_rule_c4
+  auto gate = activation(query, value.getDimSize(1));
+  if (failed(expectType(loc, adaptor.getBeta(), gate, "beta")))
+    return failure();
+  if (adaptor.getDecay() && failed(expectType(loc, adaptor.getDecay(), gate, "a decay")))
+    return failure();
+  results.push_back(value);
+  return success();
+}
+
+int64_t DeltaRuleOp::getIndependentHeads() { return tensorOf(getValue()).getDimSize(1); }
+
+SmallVector<CacheNeed> DeltaRuleOp::getCacheNeeds() {
+  auto query = tensorOf(getQuery()), value = tensorOf(getValue());
+  return {{"state",
+           CacheKind::State,
+           {value.getDimSize(1), query.getDimSize(2), value.getDimSize(2)},
+           Float32Type::get(getContext())}};
+}
+MutableOperandRange DeltaRuleOp::getCachesMutable() { return getStateMutable(); }
+
+NormalForm DeltaRuleOp::getNormalForm() {
+  auto query = tensorOf(getQuery()), value = tensorOf(getValue());
+  NormalForm form;
+  form.decayKind = getDecay() ? NormalForm::Decay::Scalar : NormalForm::Decay::None;
+  form.decay = getDecay();
+  form.p = {getKey(), getBeta(), -1, false};
+  form.q = {getKey(), {}, 1, static_cast<bool>(getDecay())};
+  form.k = {getKey(), getBeta(), 1, false};
+  form.value = getValue();
+  form.query = getQuery();
+  form.keyHeads = query.getDimSize(1);
+  form.valueHeads = value.getDimSize(1);
+  form.keyDim = query.getDimSize(2);
+  form.valueDim = value.getDimSize(2);
+  form.readScale = getScale() ? getScale()->convertToDouble() : 1.0 / std::sqrt(double(form.keyDim));
+  return form;
+}
+
+Cost DeltaRuleOp::getCostPerToken(int64_t) {
+  auto query = tensorOf(getQuery()), value = tensorOf(getValue());
+  double elements = double(value.getDimSize(1)) * query.getDimSize(2) * value.getDimSize(2);
+  // decay, predict, write, read: spec/attention.md section 2
+  return {7 * elements, 8 * elements};
+}
+
+//===--------------------------------------------------------------------------------------------------------------===//
+// Softmax
+//===--------------------------------------------------------------------------------------------------------------===//
+
+LogicalResult SoftmaxOp::inferReturnTypes(MLIRContext *, MaybeLoc loc, Adaptor adaptor, Types &results) {
+  auto query = tensorOf(adaptor.getQuery()), key = tensorOf(adaptor.getKey()), value = tensorOf(adaptor.getValue());
+  // softmax_c1, softmax_c2, softmax_c3
+  if (failed(expectHeads(loc, query, "a query")) || failed(expectHeads(loc, key, "a key")) ||
+      failed(expectHeads(loc, value, "a value")))
+    return failure();
+  if (failed(expectType(loc, adaptor.getKey(), activation(query, {key.getDimSize(1), query.getDimSize(2)}), "a key")) ||
+      failed(expectType(loc, adaptor.getValue(), activation(query, {key.getDimSize(1), value.getDimSize(2)}),
+                        "a value")) ||
+      failed(expectMultiple(loc, query.getDimSize(1), key.getDimSize(1), "heads of the query")))
+    return failure();
+  // softmax_c4
+  if (adaptor.getWindow() && *adaptor.getWindow() < 1)
+    return emitOptionalError(loc, "expected a positive window, but got ", *adaptor.getWindow());
+  results.push_back(activation(query, {query.getDimSize(1), value.getDimSize(2)}));
+  return success();
+}
+
+int64_t SoftmaxOp::getIndependentHeads() { return tensorOf(getKey()).getDimSize(1); }
+
+SmallVector<CacheNeed> SoftmaxOp::getCacheNeeds() {
+  auto key = tensorOf(getKey()), value = tensorOf(getValue());
+  return {{"keys", CacheKind::Paged, {key.getDimSize(1), key.getDimSize(2)}, key.getElementType()},
+          {"values", CacheKind::Paged, {value.getDimSize(1), value.getDimSize(2)}, value.getElementType()}};
+}
+MutableOperandRange SoftmaxOp::getCachesMutable() {
+  auto [keys, count] = getODSOperandIndexAndLength(3);
+  auto [values, valueCount] = getODSOperandIndexAndLength(4);
+  return MutableOperandRange(*this, keys, count + valueCount);
+}
+
+Cost SoftmaxOp::getCostPerToken(int64_t context) {
+  auto query = tensorOf(getQuery()), key = tensorOf(getKey()), value = tensorOf(getValue());
+  double visible = getWindow() ? std::min<double>(context, *getWindow()) : context;
+  double dims = query.getDimSize(2) + value.getDimSize(2);
+  return {2 * visible * query.getDimSize(1) * dims, visible * key.getDimSize(1) * dims * 4};
+}

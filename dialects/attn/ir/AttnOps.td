@@ -1,0 +1,190 @@
+#ifndef DIALECTS_ATTN_IR_ATTNOPS_TD
+#define DIALECTS_ATTN_IR_ATTNOPS_TD
+include "dialects/attn/ir/AttnDialect.td"
+include "dialects/interfaces/Interfaces.td"
+include "mlir/Interfaces/InferTypeOpInterface.td"
+include "mlir/Interfaces/SideEffectInterfaces.td"
+
+class Attn_Op<string mnemonic, list<Trait> traits = []> : Op<Attn_Dialect, mnemonic, traits>;
+class Attn_Inferred<string mnemonic, list<Trait> traits = []>
+    : Attn_Op<mnemonic, traits # [Pure, InferTypeOpAdaptor]>;
+
+//===--------------------------------------------------------------------------------------------------------------===//
+// Caches
+//===--------------------------------------------------------------------------------------------------------------===//
+
+def Attn_CacheKind : I32EnumAttr<"Kind", "how the runtime keeps a cache", [
+    I32EnumAttrCase<"state", 0>, I32EnumAttrCase<"tail", 1>, I32EnumAttrCase<"paged", 2>]> {
+  let cppNamespace = "::denim::attn";
+}
+
+def Attn_CacheType : TypeDef<Attn_Dialect, "Cache"> {
+  let mnemonic = "cache";
+  let summary = "what is kept of every sequence between steps";
+  let description = [{
+    * `!attn.cache<state 3x64x64xf32>`: a value per sequence, overwritten by every step; zero at the start
+    * `!attn.cache<tail 3x320xf32>`: the last 3 rows of an activation per sequence, oldest first; zero at the start
+    * `!attn.cache<paged 2x64xf32>`: 2 heads of 64 channels per token, in pages
+  }];
+  let parameters = (ins "::denim::attn::Kind":$kind, ArrayRefParameter<"int64_t">:$shape, "::mlir::Type":$elementType);
+  let hasCustomAssemblyFormat = 1;
+}
+def Attn_AnyCache : Type<CPred<"::llvm::isa<::denim::attn::CacheType>($_self)">, "cache", "::denim::attn::CacheType">;
+
+def Attn_CacheOp : Attn_Op<"cache", []> {
+  let summary = "a cache of this layer";
+  let description = [{ Written by `attn-thread-caches`; the author of a block does not. }];
+  let arguments = (ins StrAttr:$name);
+  let results = (outs Attn_AnyCache:$result);
+  let assemblyFormat = "$name attr-dict `:` type($result)";
+}
+
+//===--------------------------------------------------------------------------------------------------------------===//
+// Positions
+//===--------------------------------------------------------------------------------------------------------------===//
+
+def Attn_RotaryOp : Attn_Inferred<"rotary"> {
+  let summary = "rotary position embedding";
+  let description = [{
+    Rotates the first `over` channels of every head, in pairs (m, m + over/2), by the angle
+    `p * theta^(-2m/over)` of the token's position p; the other channels pass. With `interleaved` the pairs are
+    (2m, 2m + 1). Input `[T, H, D]`. (`spec/attention.md` section 4)
+
+    ```mlir
+    model.block @rotate(%x: tensor<?x128xf32>) {
+      %q = heads %x, 2
+      %r = attn.rotary %q theta 10000 over 16
+      %y = flatten %r
+      yield %y
+    }
+    ```
+  }];
+  let arguments = (ins AnyRankedTensor:$input, F64Attr:$theta, I64Attr:$over, UnitAttr:$interleaved);
+  let results = (outs AnyRankedTensor:$result);
+  let assemblyFormat = [{
+    custom<Value>($input, type($input)) `theta` custom<Number>($theta) `over` $over (`interleaved` $interleaved^)?
+    attr-dict
+  }];
+}
+
+//===--------------------------------------------------------------------------------------------------------------===//
+// Mixers
+//===--------------------------------------------------------------------------------------------------------------===//
+
+def Attn_ShortConvOp : Attn_Inferred<"short_conv", [AttrSizedOperandSegments, DeclareOpInterfaceMethods<TokenMixerOpInterface>,
+    DeclareOpInterfaceMethods<StatefulOpInterface>]> {
+  let summary = "short causal depthwise convolution";
+  let description = [{
+    `result[t, c] = sum_j weight[c, j] input[t - K + 1 + j, c] + bias[c]`, zeros before the sequence. Input `[T, C]`,
+    weight `[C, K]` or `[C, 1, K]` as checkpoints store it. (`spec/attention.md` 2.15)
+  }];
+  let arguments = (ins AnyRankedTensor:$input, AnyRankedTensor:$weight, Optional<AnyRankedTensor>:$bias,
+                       Optional<Attn_AnyCache>:$tail);
+  let results = (outs AnyRankedTensor:$result);
+  let assemblyFormat = [{
+    custom<Value>($input, type($input)) `,` custom<Value>($weight, type($weight))
+    (`bias` custom<OptionalValue>($bias, type($bias))^)? (`tail` custom<OptionalValue>($tail, type($tail))^)? attr-dict
+  }];
+  let extraClassDeclaration = [{
+    int64_t getTaps() { return ::llvm::cast<::mlir::RankedTensorType>(getWeight().getType()).getShape().back(); }
+  }];
+}
+
+def Attn_LogDecayOp : Attn_Inferred<"log_decay"> {
+  let summary = "log decay of a gated delta rule";
+  let description = [{
+    `result = -exp(log_rate) * softplus(input + bias)`, at most 0: the logarithm of how much of its state a head keeps
+    at a token. Input `[T, H]`; log_rate (`A_log`) and bias (`dt_bias`) `[H]`. (`spec/attention.md` 2.7)
+  }];
+  let arguments = (ins AnyRankedTensor:$input, AnyRankedTensor:$log_rate, AnyRankedTensor:$bias);
+  let results = (outs AnyRankedTensor:$result);
+  let assemblyFormat = [{
+    custom<Value>($input, type($input)) `rate` custom<Value>($log_rate, type($log_rate)) `bias`
+    custom<Value>($bias, type($bias)) attr-dict
+  }];
+}
+
+def Attn_DeltaRuleOp : Attn_Inferred<"delta_rule", [AttrSizedOperandSegments,
+    DeclareOpInterfaceMethods<TokenMixerOpInterface>, DeclareOpInterfaceMethods<StatefulOpInterface>,
+    DeclareOpInterfaceMethods<CostOpInterface>, DeclareOpInterfaceMethods<RecurrenceOpInterface>]> {
+  let summary = "delta rule over a sequence: linear attention that corrects what it stored";
+  let description = [{
+    For every value head h, with its key head `h * Hk / Hv`:
+
+    ```
+    S[t] = a[t] S[t-1] + k[t] (b[t] (v[t] - (a[t] S[t-1])^T k[t]))^T         a[t] = exp(decay[t])
+    o[t] = S[t]^T q[t] * scale
+    ```
+
+    Without `decay` a is 1 (DeltaNet); with `decay` `[T, Hv]` this is Gated DeltaNet. Keys are expected to have at
+    most unit length (`model.l2_norm`). The scale is `dk^-1/2` unless given. (`spec/attention.md` 2.6, 2.7)
+
+    * (C1) query and key `[T, Hk, dk]`
+    * (C2) value `[T, Hv, dv]`, Hv a multiple of Hk
+    * (C3) beta `[T, Hv]`
+    * (C4) decay `[T, Hv]`
+
+    ```mlir
+    model.block @delta(%x: tensor<?x512xf32>) {
+      %w = param "gates.weight" : tensor<4x512xf32>
+      %gates = linear %x, %w
+      %b, %g = split %gates into 2, 2
+      %beta = sigmoid %b
+      %q, %k, %v = split %x into 1x128, 1x128, 2x128
+      %kn = l2_norm %k
+      %o = attn.delta_rule %q, %kn, %v beta %beta decay %g
+      %y = concat %q, %k, %o
+      yield %y
+    }
+    ```
+  }];
+  let arguments = (ins AnyRankedTensor:$query,            /* delta_rule_c1 */
+                       AnyRankedTensor:$key,              /* delta_rule_c1 */
+                       AnyRankedTensor:$value,            /* delta_rule_c2 */
+                       AnyRankedTensor:$beta,             /* delta_rule_c3 */
+                       Optional<AnyRankedTensor>:$decay,  /* delta_rule_c4 */
+                       Optional<Attn_AnyCache>:$state,
+                       OptionalAttr<F64Attr>:$scale);
+  let results = (outs AnyRankedTensor:$result);
+  let assemblyFormat = [{
+    custom<Value>($query, type($query)) `,` custom<Value>($key, type($key)) `,` custom<Value>($value, type($value))
+    `beta` custom<Value>($beta, type($beta)) (`decay` custom<OptionalValue>($decay, type($decay))^)?
+    (`scale` custom<Number>($scale)^)? (`state` custom<OptionalValue>($state, type($state))^)? attr-dict
+  }];
+}
+
+def Attn_SoftmaxOp : Attn_Inferred<"softmax", [AttrSizedOperandSegments,
+    DeclareOpInterfaceMethods<TokenMixerOpInterface>, DeclareOpInterfaceMethods<StatefulOpInterface>,
+    DeclareOpInterfaceMethods<CostOpInterface>]> {
+  let summary = "causal softmax attention";
+  let description = [{
+    For every query head h, with its key head `h * Hk / H`, and every token i:
+
+    ```
+    s[i, j] = scale * q[i] . k[j]            for j <= i, and j > i - window when there is a window
+    o[i]    = sum_j softmax_j(s[i, :]) v[j]
+    ```
+
+    The scale is `dk^-1/2` unless given; `softcap c` replaces s by `c tanh(s / c)`. (`spec/attention.md` section 1)
+
+    * (C1) query `[T, H, dk]`
+    * (C2) key `[T, Hk, dk]`, H a multiple of Hk
+    * (C3) value `[T, Hk, dv]`
+    * (C4) a positive window
+  }];
+  let arguments = (ins AnyRankedTensor:$query, /* softmax_c1 */
+                       AnyRankedTensor:$key,   /* softmax_c2 */
+                       AnyRankedTensor:$value, /* softmax_c3 */
+                       Optional<Attn_AnyCache>:$keys, Optional<Attn_AnyCache>:$values,
+                       OptionalAttr<F64Attr>:$scale,
+                       OptionalAttr<I64Attr>:$window, /* softmax_c4 */
+                       OptionalAttr<F64Attr>:$softcap);
+  let results = (outs AnyRankedTensor:$result);
+  let assemblyFormat = [{
+    custom<Value>($query, type($query)) `,` custom<Value>($key, type($key)) `,` custom<Value>($value, type($value))
+    (`scale` custom<Number>($scale)^)? (`window` $window^)? (`softcap` custom<Number>($softcap)^)?
+    (`keys` custom<OptionalValue>($keys, type($keys))^)? (`values` custom<OptionalValue>($values, type($values))^)?
+    attr-dict
+  }];
+}
+#endif

@@ -1,0 +1,2 @@
+#include "dialects/interfaces/Interfaces.h"
+#include "dialects/interfaces/Interfaces.cpp.inc"

@@ -1,0 +1,253 @@
+// Blocks, networks, parameters and the layer schedule.
+#include "dialects/model/ir/ModelSyntax.h"
+
+using namespace mlir;
+using namespace denim::model;
+
+/// Blocks and networks look alike: a symbol, one argument, a body whose ops need no `model.` prefix.
+static ParseResult parseBody(OpAsmParser &parser, OperationState &result, StringAttr eosName) {
+  StringAttr name;
+  OpAsmParser::Argument argument;
+  if (parser.parseSymbolName(name, SymbolTable::getSymbolAttrName(), result.attributes) || parser.parseLParen() ||
+      parser.parseArgument(argument, /*allowType=*/true) || parser.parseRParen())
+    return failure();
+  if (eosName && succeeded(parser.parseOptionalKeyword("eos"))) {
+    SmallVector<int64_t> eos;
+    if (parser.parseCommaSeparatedList(AsmParser::Delimiter::Square,
+                                       [&] { return parser.parseInteger(eos.emplace_back()); }))
+      return failure();
+    result.addAttribute(eosName, parser.getBuilder().getDenseI64ArrayAttr(eos));
+  }
+  return failure(parser.parseOptionalAttrDictWithKeyword(result.attributes) ||
+                 parser.parseRegion(*result.addRegion(), argument));
+}
+
+static void printBody(OpAsmPrinter &printer, Operation *op, Region &body, ArrayRef<StringRef> elided) {
+  printer.printOptionalAttrDictWithKeyword(op->getAttrs(), elided);
+  printer << ' ';
+  printer.printRegion(body, /*printEntryBlockArgs=*/false);
+}
+
+static void printHead(OpAsmPrinter &printer, StringRef name, BlockArgument argument) {
+  printer << ' ';
+  printer.printSymbolName(name);
+  printer << '(';
+  printer.printRegionArgument(argument);
+  printer << ')';
+}
+
+ParseResult BlockOp::parse(OpAsmParser &parser, OperationState &result) { return parseBody(parser, result, {}); }
+void BlockOp::print(OpAsmPrinter &printer) {
+  printHead(printer, getSymName(), getBlock()->getArgument(0));
+  printBody(printer, *this, getBody(), {getSymNameAttrName()});
+}
+StringRef BlockOp::getDefaultDialect() { return "model"; }
+
+LogicalResult BlockOp::verifyRegions() {
+  Block *block = getBlock();
+  if (block->getNumArguments() != 1)
+    return emitOpError() << "expected one argument, the residual stream, but got " << block->getNumArguments();
+  auto yield = dyn_cast<YieldOp>(block->getTerminator());
+  if (!yield)
+    return emitOpError() << "expected to end in `yield`, but got " << block->getTerminator()->getName();
+  Type stream = block->getArgument(0).getType();
+  if (yield.getValue().getType() != stream)
+    return yield.emitOpError() << "expected the residual stream of type " << stream << ", but got "
+                               << yield.getValue().getType();
+  return success();
+}
+
+ParseResult NetworkOp::parse(OpAsmParser &parser, OperationState &result) {
+  return parseBody(parser, result, getEosAttrName(result.name));
+}
+void NetworkOp::print(OpAsmPrinter &printer) {
+  printHead(printer, getSymName(), getBlock()->getArgument(0));
+  if (!getEos().empty()) {
+    printer << " eos [";
+    llvm::interleaveComma(getEos(), printer);
+    printer << ']';
+  }
+  printBody(printer, *this, getBody(), {getSymNameAttrName(), getEosAttrName()});
+}
+StringRef NetworkOp::getDefaultDialect() { return "model"; }
+
+LogicalResult NetworkOp::verifyRegions() {
+  Block *block = getBlock();
+  auto ids = block->getNumArguments() == 1 ? dyn_cast<RankedTensorType>(block->getArgument(0).getType()) : nullptr;
+  if (!ids || ids.getRank() != 1 || !ids.getElementType().isInteger(32))
+    return emitOpError() << "expected one argument of type tensor<?xi32>, the token ids";
+  auto output = dyn_cast<OutputOp>(block->getTerminator());
+  if (!output)
+    return emitOpError() << "expected to end in `output`, but got " << block->getTerminator()->getName();
+  auto logits = dyn_cast<RankedTensorType>(output.getLogits().getType());
+  if (!logits || logits.getRank() != 2)
+    return output.emitOpError() << "expected logits of shape [T, vocabulary], but got " << output.getLogits().getType();
+  auto layers = block->getOps<LayersOp>();
+  if (std::distance(layers.begin(), layers.end()) != 1)
+    return emitOpError() << "expected one `layers`, but got " << std::distance(layers.begin(), layers.end());
+  return success();
+}
+
+//===--------------------------------------------------------------------------------------------------------------===//
+// Parameters
+//===--------------------------------------------------------------------------------------------------------------===//
+
+LogicalResult ParamOp::verify() {
+  auto type = getType();
+  if (!type.hasStaticShape())
+    return emitOpError() << "expected a static shape, but got " << type;
+  if (!isa<BFloat16Type, Float16Type, Float32Type>(type.getElementType()))
+    return emitOpError() << "expected elements of bf16, f16 or f32, but got " << type.getElementType();
+  if (isStack() && type.getRank() < 2)
+    return emitOpError() << "expected a stack to have an axis of tensors before their own, but got " << type;
+  return success();
+}
+
+//===--------------------------------------------------------------------------------------------------------------===//
+// The schedule: `2 x (3 x @linear, 1 x @full)`
+//===--------------------------------------------------------------------------------------------------------------===//
+
+/// item := integer `x` (symbol | `(` item, ... `)`) | symbol
+static FailureOr<Attribute> parseItem(OpAsmParser &parser) {
+  MLIRContext *context = parser.getContext();
+  int64_t count = 1;
+  SMLoc loc = parser.getCurrentLocation();
+  OptionalParseResult counted = parser.parseOptionalInteger(count);
+  if (counted.has_value()) {
+    if (failed(*counted) || parser.parseKeyword("x", " between a count and what is repeated"))
+      return failure();
+    if (count < 1) {
+      parser.emitError(loc) << "expected a positive count, but got " << count;
+      return failure();
+    }
+  }
+  SmallVector<Attribute> items;
+  if (succeeded(parser.parseOptionalLParen())) {
+    do {
+      auto item = parseItem(parser);
+      if (failed(item))
+        return failure();
+      items.push_back(*item);
+    } while (succeeded(parser.parseOptionalComma()));
+    if (parser.parseRParen())
+      return failure();
+  } else {
+    StringAttr symbol;
+    if (parser.parseSymbolName(symbol))
+      return failure();
+    auto reference = FlatSymbolRefAttr::get(symbol);
+    if (!counted.has_value())
+      return Attribute(reference);
+    items.push_back(reference);
+  }
+  return Attribute(RepeatAttr::get(context, count, ArrayAttr::get(context, items)));
+}
+
+ParseResult denim::model::parseSchedule(OpAsmParser &parser, RepeatAttr &schedule) {
+  MLIRContext *context = parser.getContext();
+  SmallVector<Attribute> items;
+  if (parser.parseCommaSeparatedList([&]() -> ParseResult {
+        auto item = parseItem(parser);
+        if (failed(item))
+          return failure();
+        items.push_back(*item);
+        return success();
+      }))
+    return failure();
+  if (items.size() == 1 && isa<RepeatAttr>(items.front()))
+    schedule = cast<RepeatAttr>(items.front());
+  else
+    schedule = RepeatAttr::get(context, 1, ArrayAttr::get(context, items));
+  return success();
+}
+
+static void printItem(OpAsmPrinter &printer, Attribute item) {
+  auto repeat = dyn_cast<RepeatAttr>(item);
+  if (!repeat) {
+    printer << item;
+    return;
+  }
+  printer << repeat.getCount() << " x ";
+  bool one = repeat.getItems().size() == 1 && isa<FlatSymbolRefAttr>(repeat.getItems()[0]);
+  if (!one)
+    printer << '(';
+  llvm::interleaveComma(repeat.getItems(), printer, [&](Attribute a) { printItem(printer, a); });
+  if (!one)
+    printer << ')';
+}
+
+void denim::model::printSchedule(OpAsmPrinter &printer, Operation *, RepeatAttr schedule) {
+  if (schedule.getCount() != 1 || schedule.getItems().size() < 2)
+    return printItem(printer, schedule);
+  llvm::interleaveComma(schedule.getItems(), printer, [&](Attribute a) { printItem(printer, a); });
+}
+
+static void expand(Attribute item, SmallVectorImpl<FlatSymbolRefAttr> &layers) {
+  if (auto symbol = dyn_cast<FlatSymbolRefAttr>(item)) {
+    layers.push_back(symbol);
+    return;
+  }
+  auto repeat = cast<RepeatAttr>(item);
+  for (int64_t i = 0; i < repeat.getCount(); ++i)
+    for (Attribute inner : repeat.getItems())
+      expand(inner, layers);
+}
+
+SmallVector<FlatSymbolRefAttr> LayersOp::getLayers() {
+  SmallVector<FlatSymbolRefAttr> layers;
+  expand(getSchedule(), layers);
+  return layers;
+}
+
+std::string LayersOp::getLayerPrefix(int64_t layer) {
+  StringRef prefix = getPrefix();
+  size_t at = prefix.find("{i}");
+  return (prefix.take_front(at) + Twine(layer) + prefix.drop_front(at + 3) + ".").str();
+}
+
+LogicalResult LayersOp::verifySymbolUses(SymbolTableCollection &symbols) {
+  if (!getPrefix().contains("{i}"))
+    return emitOpError() << "expected `{i}` in the prefix of the layers' parameters, but got \"" << getPrefix() << '"';
+  for (FlatSymbolRefAttr symbol : getLayers()) {
+    auto block = symbols.lookupNearestSymbolFrom<BlockOp>(*this, symbol);
+    if (!block)
+      return emitOpError() << "expected a model.block named " << symbol;
+    Type stream = block.getBlock()->getArgument(0).getType();
+    if (stream != getInput().getType())
+      return emitOpError() << "expected block " << symbol << " to take " << getInput().getType() << ", but got "
+                           << stream;
+  }
+  return success();
+}
+
+//===--------------------------------------------------------------------------------------------------------------===//
+// Parts of a split: `1x64, 3x64` or `16, 48`
+//===--------------------------------------------------------------------------------------------------------------===//
+
+ParseResult denim::model::parseParts(OpAsmParser &parser, DenseI64ArrayAttr &heads, DenseI64ArrayAttr &widths) {
+  SmallVector<int64_t> h, w;
+  auto parsePart = [&]() -> ParseResult {
+    SmallVector<int64_t> shape;
+    SMLoc loc = parser.getCurrentLocation();
+    if (parser.parseDimensionList(shape, /*allowDynamic=*/false, /*withTrailingX=*/false))
+      return failure();
+    if (shape.size() != 1 && shape.size() != 2)
+      return parser.emitError(loc) << "expected a width or heads x width, but got " << shape.size() << " extents";
+    h.push_back(shape.size() == 2 ? shape[0] : 0);
+    w.push_back(shape.back());
+    return success();
+  };
+  if (parser.parseCommaSeparatedList(parsePart))
+    return failure();
+  heads = parser.getBuilder().getDenseI64ArrayAttr(h);
+  widths = parser.getBuilder().getDenseI64ArrayAttr(w);
+  return success();
+}
+
+void denim::model::printParts(OpAsmPrinter &printer, Operation *, DenseI64ArrayAttr heads, DenseI64ArrayAttr widths) {
+  llvm::interleaveComma(llvm::zip(heads.asArrayRef(), widths.asArrayRef()), printer, [&](auto part) {
+    if (std::get<0>(part))
+      printer << std::get<0>(part) << 'x';
+    printer << std::get<1>(part);
+  });
+}
