@@ -21,8 +21,8 @@ RotaryTable rotaryTable(int64_t rotated, double theta);
 
 /// Section 4.3. Absent numbers are not given by the configuration.
 struct Yarn {
-  double factor;
-  double originalLength;
+  double factor = 1;
+  double originalLength = 4096;
   double betaFast = 32, betaSlow = 1;
   std::optional<double> attentionFactor, mscale, mscaleAllDim;
   bool truncate = true;
