@@ -1,3 +1,5 @@
+//===- Rotary.h - rotary positions and their scalings -----------*- C++ -*-===//
+
 #ifndef DENIM_DIALECTS_ATTN_REFERENCE_ROTARY_H
 #define DENIM_DIALECTS_ATTN_REFERENCE_ROTARY_H
 
