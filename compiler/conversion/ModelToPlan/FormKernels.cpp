@@ -89,10 +89,9 @@ private:
       Value value = op->getResult(0);
       while (!roots.contains(value) && value.hasOneUse() && isEpilogue(*value.getUsers().begin(), op))
         value = (*value.getUsers().begin())->getResult(0);
-      if (roots.contains(value))
-        home[op] = value;
-      else
-        materialise(op->getResult(0)), home[op] = op->getResult(0);
+      // Where the way branches or ends, what was computed so far is written.
+      home[op] = stripReshapes(value);
+      materialise(value);
     }
   }
 

@@ -3,8 +3,8 @@
 // A value is *materialised* when it is written to memory: it is a root. Every root has one kernel that computes it from
 // materialised values, parameters and caches. Cheap ops (norms, gates, rotations, cuts) are computed again in every
 // kernel that needs them. Expensive ops are anchors, and a kernel has one kind of anchor at most. An anchor lives in
-// the kernel of the root that its result reaches through cheap ops only (its epilogue); when there is none, or the
-// way branches, its own result is a root.
+// the kernel of the root that its result reaches through cheap ops only (its epilogue); where the way branches, what
+// was computed up to there is a root.
 //
 //   %h = rms_norm %x       root: the product below reads whole rows of it, many times
 //   %p = linear %h, %w     anchor; its way to %z is `silu`, `add`: it lives in the kernel of %z
