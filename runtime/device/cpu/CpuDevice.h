@@ -19,7 +19,7 @@ namespace denim {
 /// What /proc/cpuinfo lists as flags of the first processor.
 std::set<std::string, std::less<>> hostCpuFeatures();
 
-class CpuDevice final : public Device {
+class CpuDevice : public Device {
 public:
   /// |threads| 0: one for each core this process may use. |features| is what targets are chosen by; tests give less
   /// than there is.
