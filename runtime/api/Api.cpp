@@ -230,7 +230,8 @@ denim_status_t denim_session_step(denim_session_t *session, const denim_step_ent
       const denim_step_entry_t &entry = entries[e];
       if (!entry.tokens && entry.token_count > 0)
         return denim::invalidArgument("entry ", e, ": expected ", entry.token_count, " tokens, but got NULL");
-      int wanted = static_cast<int>(entry.logits);
+      int wanted; // C may store any value in an enum; C++ may not even read it
+      std::memcpy(&wanted, &entry.logits, sizeof wanted);
       if (wanted < DENIM_LOGITS_NONE || wanted > DENIM_LOGITS_ALL)
         return denim::invalidArgument("entry ", e, ": expected logits none, last or all (0 to 2), but got ", wanted);
       inside.push_back({entry.sequence, entry.tokens, entry.token_count, static_cast<denim::Logits>(wanted)});

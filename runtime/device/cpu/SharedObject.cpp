@@ -54,31 +54,28 @@ Status checkHeaders(std::string_view bytes) {
 SharedObject::~SharedObject() {
   if (handle)
     dlclose(handle);
+  if (file >= 0)
+    close(file);
 }
 
 Status SharedObject::load(std::string_view bytes) {
   if (Status status = checkHeaders(bytes))
     return status;
-  int file = memfd_create("denim-module", MFD_CLOEXEC);
+  file = memfd_create("denim-module", MFD_CLOEXEC);
   if (file < 0)
     return exhausted("cannot create a file in memory for the code of the module: ", std::strerror(errno));
   for (size_t written = 0; written < bytes.size();) {
     ssize_t n = write(file, bytes.data() + written, bytes.size() - written);
     if (n < 0 && errno == EINTR)
       continue;
-    if (n <= 0) {
-      int reason = errno;
-      close(file);
-      return exhausted("cannot write the code of the module to memory: ", std::strerror(reason));
-    }
+    if (n <= 0)
+      return exhausted("cannot write the code of the module to memory: ", std::strerror(errno));
     written += n;
   }
-  std::string path = "/proc/self/fd/" + std::to_string(file);
-  handle = dlopen(path.c_str(), RTLD_NOW | RTLD_LOCAL);
-  std::string reason = handle ? "" : dlerror();
-  close(file);
+  // The linker takes a path it has seen for the same object, so the number must stay taken as long as this lives.
+  handle = dlopen(("/proc/self/fd/" + std::to_string(file)).c_str(), RTLD_NOW | RTLD_LOCAL);
   if (!handle)
-    return error(DENIM_STATUS_DATA_LOSS, "cannot load the code of the module: ", reason);
+    return error(DENIM_STATUS_DATA_LOSS, "cannot load the code of the module: ", dlerror());
   return {};
 }
 

@@ -17,7 +17,7 @@ public:
   SharedObject &operator=(const SharedObject &) = delete;
   ~SharedObject();
 
-  /// |bytes| is borrowed for the call. Its headers are checked before the dynamic linker sees it, for that crashes
+  /// Once. |bytes| is borrowed for the call. Its headers are checked before the dynamic linker sees it, for that crashes
   /// on a damaged one.
   Status load(std::string_view bytes);
   /// Null if the object itself (not a library it uses) exports no such function.
@@ -25,6 +25,7 @@ public:
 
 private:
   void *handle = nullptr;
+  int file = -1;
 };
 
 } // namespace denim

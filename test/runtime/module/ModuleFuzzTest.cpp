@@ -99,7 +99,7 @@ json mutated(json plan, std::mt19937 &random) {
     case 3:
     case 4:
       if (target.is_number_integer()) {
-        target = target.get<int64_t>() + static_cast<int64_t>(random() % 5) - 2;
+        target = static_cast<int64_t>(target.get<uint64_t>() + random() % 5 - 2);
         break;
       }
       [[fallthrough]];

@@ -110,8 +110,8 @@ TEST(ModuleReader, TakesTheFirstTargetThatTheMachineCan) {
                                                                  {"code", "baseline", readFile(DENIM_TEST_KERNELS)}})),
                             module));
   size_t target = 9;
-  std::shared_ptr<const Executable> executable;
   CpuDevice quick(1, {"fast", "other"}), plain(1, {});
+  std::shared_ptr<const Executable> executable;
   ASSERT_FALSE(module->load(quick, target, executable));
   EXPECT_EQ(target, 0u);
   ASSERT_FALSE(module->load(plain, target, executable));
@@ -127,8 +127,8 @@ std::string loadRefusal(const std::string &plan, const std::string &code, denim_
   Status status = Module::open(path, module);
   EXPECT_FALSE(status) << status.message();
   size_t target;
-  std::shared_ptr<const Executable> executable;
   CpuDevice device(1);
+  std::shared_ptr<const Executable> executable;
   status = module->load(device, target, executable);
   EXPECT_EQ(status.code(), expected);
   return status ? status.message().substr(path.size() + 4) : "";
