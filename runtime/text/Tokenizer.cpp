@@ -1,6 +1,8 @@
 //===- Tokenizer.cpp - text to tokens and back ----------------------------===//
 
 #include "runtime/text/Tokenizer.h"
+#include "formats/file/MappedFile.h"
+#include "runtime/text/BytePairTokenizer.h"
 
 #include <array>
 #include <unistd.h>
@@ -32,6 +34,16 @@ private:
 } // namespace
 
 Status Tokenizer::open(const std::string &checkpoint, int32_t vocabulary, std::unique_ptr<Tokenizer> &out) {
+  std::string path = checkpoint + "/tokenizer.json";
+  if (access(path.c_str(), F_OK) == 0) {
+    formats::MappedFile file;
+    if (formats::Error fault = formats::MappedFile::open(path, file))
+      return error(DENIM_STATUS_NOT_FOUND, fault.message());
+    std::string_view text(reinterpret_cast<const char *>(file.data()), file.size());
+    if (Status status = BytePairTokenizer::create(text, vocabulary, out))
+      return error(status.code(), "'", path, "': ", status.message());
+    return {};
+  }
   if (vocabulary == 256) {
     out = std::make_unique<ByteTokenizer>();
     return {};
