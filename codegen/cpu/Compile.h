@@ -44,12 +44,12 @@ llvm::Expected<std::string> printForCpu(mlir::ModuleOp tileModule, const Target 
                                         CpuOptions options = {});
 
 /// `convert-tile-to-cpu`: each tile.kernel becomes an llvm.func whose body is scf, arith, math, vector and LLVM
-/// pointers. The scratch bytes are left on the function as the attribute `denim.scratch_bytes`.
+/// pointers. The scratch bytes are left on the function as the attribute `tile.scratch_bytes`.
 std::unique_ptr<mlir::Pass> createConvertTileToCpuPass(const Target &target);
 std::unique_ptr<mlir::Pass> createConvertTileToCpuPass();
 
 /// `expand-math`: functions of math on f32 become polynomials in arith and vector.
-std::unique_ptr<mlir::Pass> createExpandMathPass();
+std::unique_ptr<mlir::Pass> createExpandMathPass(const Target &target);
 
 /// tile to the LLVM dialect: both passes above and the conversions of what they leave.
 void buildCpuPipeline(mlir::OpPassManager &passes, const Target &target);

@@ -17,7 +17,7 @@ static Target makeTarget(StringRef name) {
   Target t;
   t.name = name.str();
   t.bf16Convert = false;
-  t.fusedMultiplyAdd = true;
+  t.fusedMultiplyAdd = t.halfConvert = true;
   if (name == "x86-64-v4") {
     t.cpu = "cascadelake";
     t.features = "-prefer-256-bit";
@@ -33,7 +33,7 @@ static Target makeTarget(StringRef name) {
   } else {
     t.cpu = "x86-64-v2";
     t.requiredFlags = {"sse4_2", "ssse3", "popcnt", "cx16"};
-    t.fusedMultiplyAdd = false;
+    t.fusedMultiplyAdd = t.halfConvert = false;
     t.lanes = 4, t.registers = 16, t.vectorBits = 128;
     t.outerTile = {4, 2}, t.dotTile = {2, 4}, t.blockBytes = 16 * 1024;
   }

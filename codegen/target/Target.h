@@ -27,6 +27,7 @@ struct Target {
   int64_t registers;                      ///< Vector registers.
   int64_t vectorBits;                     ///< Widest vector LLVM may use.
   bool fusedMultiplyAdd;                  ///< Has an instruction for a*b+c with one rounding.
+  bool halfConvert;                       ///< Has instructions between f16 and f32.
   bool bf16Convert;                       ///< Has an instruction that rounds f32 to bf16.
   RegisterTile outerTile;                 ///< Shape of the outer-product form of tile.mma.
   RegisterTile dotTile;                   ///< Shape of the dot form: rows of lhs times rows of rhs.
