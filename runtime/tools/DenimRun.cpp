@@ -4,6 +4,7 @@
 
 #include <cstdio>
 #include <cstring>
+#include <exception>
 #include <new>
 #include <unistd.h>
 
@@ -103,6 +104,8 @@ int main(int argc, char **argv) {
     message = dispatch(argc, argv).message();
   } catch (const std::bad_alloc &) {
     message = "out of memory";
+  } catch (const std::exception &exception) {
+    message = exception.what(); // no call does this knowingly
   }
   if (message.empty() && std::fflush(stdout) != 0)
     message = "cannot write to the output";
