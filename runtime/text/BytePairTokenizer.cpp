@@ -294,6 +294,7 @@ void BytePairTokenizer::encodePiece(std::string_view piece, std::vector<int32_t>
   };
   auto size = static_cast<int32_t>(piece.size());
   std::vector<Symbol> symbols;
+  symbols.reserve(piece.size());
   for (int32_t i = 0; i < size; ++i)
     symbols.push_back({byteTokens[static_cast<unsigned char>(piece[i])], i - 1, i + 1 < size ? i + 1 : -1});
   std::priority_queue<Candidate> queue;
