@@ -63,6 +63,7 @@ public:
   /// The target that was chosen for this machine.
   const PlanTarget &target() const { return plan().targets[targetIndex]; }
   const HybridCache &hybridCache() const { return *cache; }
+  int32_t maxStepTokens() const { return options.maxStepTokens; }
 
 private:
   struct Launch {

@@ -74,7 +74,7 @@ const char *const kUsage = R"(usage: denim-run COMMAND MODULE.denim [options]
             [--chunk N] [--decode N]      f32 logits [T, V]; the last N tokens one by one, the rest in chunks
   bench     --weights CHECKPOINT|random [--prefill T] [--decode N] [--batch B] [--json FILE]
             [--profile none|prefill|decode]    time by kernel
-  inspect                                 parameters, caches, kernels, targets
+  inspect   [--text PHASE]                parameters, caches, kernels, targets; or what it was compiled from
 
 all that run: [--device cpu] [--threads N] [--max-step-tokens N] [--cache-mib N]
 )";
