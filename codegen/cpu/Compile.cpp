@@ -129,6 +129,7 @@ static void optimize(llvm::Module &module, llvm::TargetMachine &machine, const T
     function.addFnAttr("target-features", machine.getTargetFeatureString());
     function.addFnAttr("prefer-vector-width", std::to_string(target.vectorBits));
     function.addFnAttr(llvm::Attribute::NoUnwind);
+    function.addFnAttr("no-builtins"); // or copying loops become calls of memcpy, in a library we do not have
   }
   llvm::LoopAnalysisManager loops;
   llvm::FunctionAnalysisManager functions;
