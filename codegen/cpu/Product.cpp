@@ -97,7 +97,10 @@ void ProductWriter::outer(const Product &given) {
   int64_t width = tile.vectors * code.lanes;
   // Strips of whole vectors in a loop, the last ones on their own.
   int64_t full = vectors / tile.vectors * tile.vectors;
-  bool ragged = lastValid != code.lanes && !(p.result.padded && (pack || p.rhs.padded) && (!p.initial || p.initial->padded || p.initial->splat));
+  // A ragged last vector is written with code of its own, unless whole vectors may be read and written throughout.
+  auto mayRunOver = [](const Place &place) { return place.padded || place.splat; };
+  bool ragged = lastValid != code.lanes && !(mayRunOver(p.result) && contiguous && mayRunOver(p.rhs) &&
+                                             (!p.initial || mayRunOver(*p.initial)));
   if (ragged && full == vectors)
     full -= tile.vectors;
   code.loop(0, full * code.lanes, width, [&](Value n) { strip(p, n, tile.vectors, code.lanes, tile, pack); });

@@ -155,6 +155,8 @@ void denim::test::check(const std::vector<Case> &cases) {
       std::memset(scratch.data, 0xff, scratch.bytes);
       Memory got(c);
       denim_batch_t batch = batchOf(c.step);
+      if (getenv("DENIM_TEST_VERBOSE"))
+        fprintf(stderr, "%s on %s\n", c.name.c_str(), target.name.c_str());
       function(&batch, got.args.data(), 0, c.items, scratch.data);
       compare(c, target.name, *wanted[i], got);
     }

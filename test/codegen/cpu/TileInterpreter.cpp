@@ -35,8 +35,8 @@ struct Tile {
 };
 
 struct Interpreter {
+  explicit Interpreter(const denim_batch_t &batch) : batch(batch) {}
   const denim_batch_t &batch;
-  void *const *args;
   llvm::DenseMap<Value, double> scalars; // i64, index and i32 are exact in double here
   llvm::DenseMap<Value, Tile> tiles;
   llvm::DenseMap<Value, char *> memories;
@@ -338,7 +338,7 @@ struct Interpreter {
 
 void denim::test::interpret(tile::KernelOp kernel, const denim_batch_t &batch, void *const *args, int64_t begin,
                             int64_t end) {
-  Interpreter interpreter{batch, args, {}, {}, {}};
+  Interpreter interpreter(batch);
   for (auto [i, memory] : llvm::enumerate(kernel.getMemories()))
     interpreter.memories[memory] = static_cast<char *>(args[i]);
   for (int64_t item = begin; item < end; ++item) {
