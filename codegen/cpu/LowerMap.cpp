@@ -32,7 +32,11 @@ void KernelLowering::lower(tile::MapOp op) {
       continue;
     alongRows += place.isContiguous(Axis::rows), alongColumns += place.isContiguous(Axis::columns);
   }
-  Axis axis = alongRows == alongColumns ? naturalAxis(type) : alongRows > alongColumns ? Axis::rows : Axis::columns;
+  // One row or one column is contiguous whatever it is made of.
+  bool flat = type.getRows() == 1 || type.getColumns() == 1;
+  Axis axis = flat || alongRows == alongColumns ? naturalAxis(type)
+              : alongRows > alongColumns        ? Axis::rows
+                                                : Axis::columns;
 
   SmallVector<Place> inputs;
   SmallVector<Value> reusable;
