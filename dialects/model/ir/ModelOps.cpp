@@ -18,7 +18,9 @@ using denim::printValues;
 using Types = SmallVectorImpl<Type>;
 using MaybeLoc = std::optional<Location>;
 
-static RankedTensorType tensorOf(Value value) { return cast<RankedTensorType>(value.getType()); }
+static RankedTensorType tensorOf(Value value) {
+  return cast<RankedTensorType>(value.getType());
+}
 
 /// An activation of the same tokens with other channels.
 static RankedTensorType withChannels(RankedTensorType like, ArrayRef<int64_t> channels) {
@@ -108,12 +110,19 @@ DENIM_INFER_SAME(ScaleOp)
 DENIM_INFER_SAME(SelectOp)
 #undef DENIM_INFER_SAME
 
-/// Equal shapes, or the shorter is the tail of the longer.
+/// Equal shapes, or the shorter is the tail of the longer, or they differ in a last axis of 1.
 template <typename Adaptor> static LogicalResult inferBroadcast(MaybeLoc loc, Adaptor adaptor, Types &results) {
   auto lhs = tensorOf(adaptor.getLhs()), rhs = tensorOf(adaptor.getRhs());
-  auto longer = lhs.getRank() >= rhs.getRank() ? lhs : rhs, shorter = lhs.getRank() >= rhs.getRank() ? rhs : lhs;
-  if (longer.getShape().take_back(shorter.getRank()) != shorter.getShape())
-    return emitOptionalError(loc, "expected operands of one shape, or one that is the tail of the other, but got ",
+  bool lhsIsLonger =
+      lhs.getRank() != rhs.getRank() ? lhs.getRank() > rhs.getRank() : rhs.getRank() < 2 || rhs.getShape().back() == 1;
+  auto longer = lhsIsLonger ? lhs : rhs, shorter = lhsIsLonger ? rhs : lhs;
+  bool isTail = longer.getShape().take_back(shorter.getRank()) == shorter.getShape();
+  bool isColumn = longer.getRank() == shorter.getRank() && longer.getRank() >= 2 && shorter.getShape().back() == 1 &&
+                  longer.getShape().drop_back() == shorter.getShape().drop_back();
+  if (!isTail && !isColumn)
+    return emitOptionalError(loc,
+                             "expected operands of one shape, or one that is the tail of the other or has a last axis "
+                             "of 1, but got ",
                              lhs, " and ", rhs);
   results.push_back(RankedTensorType::get(longer.getShape(), Float32Type::get(lhs.getContext())));
   return success();
@@ -123,6 +132,23 @@ LogicalResult AddOp::inferReturnTypes(MLIRContext *, MaybeLoc loc, Adaptor adapt
 }
 LogicalResult MulOp::inferReturnTypes(MLIRContext *, MaybeLoc loc, Adaptor adaptor, Types &results) {
   return inferBroadcast(loc, adaptor, results);
+}
+
+/// Every result under a name of its own: `%q, %k, %v = split ...` where the location names the parts, as frontends
+/// write it (fused, with an array of names), and `%0, %1, %2 = split ...` where it does not; never `%0:3`.
+static void nameEachResult(Operation *op, OpAsmSetValueNameFn setName) {
+  auto fused = dyn_cast<FusedLoc>(op->getLoc());
+  auto names = fused ? dyn_cast_or_null<ArrayAttr>(fused.getMetadata()) : nullptr;
+  for (auto [i, result] : llvm::enumerate(op->getResults())) {
+    auto name = names && i < names.size() ? dyn_cast<StringAttr>(names[i]) : nullptr;
+    setName(result, name ? name.getValue() : StringRef());
+  }
+}
+void SplitOp::getAsmResultNames(OpAsmSetValueNameFn setName) {
+  nameEachResult(*this, setName);
+}
+void RouteOp::getAsmResultNames(OpAsmSetValueNameFn setName) {
+  nameEachResult(*this, setName);
 }
 
 LogicalResult HeadsOp::inferReturnTypes(MLIRContext *, MaybeLoc loc, Adaptor adaptor, Types &results) {
