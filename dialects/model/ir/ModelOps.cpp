@@ -55,7 +55,7 @@ LogicalResult EmbedOp::inferReturnTypes(MLIRContext *, MaybeLoc loc, Adaptor ada
   auto ids = tensorOf(adaptor.getIds()), table = tensorOf(adaptor.getTable());
   if (ids.getRank() != 1 || !ids.getElementType().isInteger(32))
     return emitOptionalError(loc, "expected token ids of type tensor<?xi32>, but got ", ids);
-  if (table.getRank() != 2)
+  if (table.getRank() != 2 || !table.hasStaticShape())
     return emitOptionalError(loc, "expected a table of shape [vocabulary, hidden], but got ", table);
   results.push_back(withChannels(ids, table.getDimSize(1)));
   return success();
@@ -65,7 +65,7 @@ LogicalResult LinearOp::inferReturnTypes(MLIRContext *, MaybeLoc loc, Adaptor ad
   auto input = tensorOf(adaptor.getInput()), weight = tensorOf(adaptor.getWeight());
   if (failed(expectActivation(loc, input, "an input")))
     return failure();
-  if (weight.getRank() != 2)
+  if (weight.getRank() != 2 || !weight.hasStaticShape())
     return emitOptionalError(loc, "expected a weight of shape [N, K], but got ", weight);
   if (weight.getDimSize(1) != channelsOf(input))
     return emitOptionalError(loc, "expected a weight with ", channelsOf(input), " columns for the input ", input,
@@ -176,7 +176,7 @@ LogicalResult SplitOp::inferReturnTypes(MLIRContext *, MaybeLoc loc, Adaptor ada
     return failure();
   int64_t sum = 0;
   for (auto [heads, width] : llvm::zip(adaptor.getHeads(), adaptor.getWidths())) {
-    if (width < 1 || (heads && input.getRank() != 2))
+    if (width < 1 || heads < 0 || (heads && input.getRank() != 2))
       return emitOptionalError(loc, "expected parts of positive width, as heads only of an input [T, N], but got ",
                                heads, "x", width, " of ", input);
     sum += std::max<int64_t>(heads, 1) * width;
@@ -192,6 +192,8 @@ LogicalResult SplitOp::inferReturnTypes(MLIRContext *, MaybeLoc loc, Adaptor ada
 }
 
 LogicalResult ConcatOp::inferReturnTypes(MLIRContext *, MaybeLoc loc, Adaptor adaptor, Types &results) {
+  if (adaptor.getInputs().empty())
+    return emitOptionalError(loc, "expected at least one input, but got none");
   int64_t sum = 0;
   for (Value input : adaptor.getInputs()) {
     if (failed(expectActivation(loc, tensorOf(input), "an input")))

@@ -97,6 +97,11 @@ def Model_RepeatAttr : AttrDef<Model_Dialect, "Repeat"> {
   let description = [{ `count` times the items in turn; an item is a block's symbol or another repeat. }];
   let parameters = (ins "int64_t":$count, "::mlir::ArrayAttr":$items);
   let assemblyFormat = "`<` $count `,` $items `>`";
+  let genVerifyDecl = 1;
+  let extraClassDeclaration = [{
+    /// How many layers the schedule has, and no more than a large number.
+    int64_t countLayers();
+  }];
 }
 
 def Model_LayersOp : Model_Op<"layers", [Pure, AllTypesMatch<["input", "result"]>,
