@@ -1,5 +1,8 @@
 // Reads a module, runs the passes named on the command line, prints the result. For people and for lit.
-#include "dialects/attn/ir/Attn.h"
+#include "compiler/conversion/Passes.h"
+#include "compiler/passes/Passes.h"
+#include "dialects/attn/transforms/Passes.h"
+#include "dialects/plan/ir/Plan.h"
 #include "dialects/model/ir/Model.h"
 #include "dialects/tile/ir/Tile.h"
 #include "mlir/Dialect/Arith/IR/Arith.h"
@@ -10,7 +13,10 @@
 
 int main(int argc, char **argv) {
   mlir::DialectRegistry registry;
-  registry.insert<denim::model::ModelDialect, denim::attn::AttnDialect, denim::tile::TileDialect, mlir::arith::ArithDialect, mlir::math::MathDialect, mlir::scf::SCFDialect>();
+  registry.insert<denim::model::ModelDialect, denim::attn::AttnDialect, denim::plan::PlanDialect, denim::tile::TileDialect, mlir::arith::ArithDialect, mlir::math::MathDialect, mlir::scf::SCFDialect>();
   mlir::registerTransformsPasses();
+  denim::attn::registerAttnPasses();
+  denim::registerConversionPasses();
+  denim::registerCompilerPasses();
   return mlir::asMainReturnCode(mlir::MlirOptMain(argc, argv, "denim optimizer driver\n", registry));
 }

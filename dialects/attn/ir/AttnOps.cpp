@@ -43,6 +43,38 @@ static LogicalResult expectMultiple(MaybeLoc loc, int64_t heads, int64_t keyHead
 }
 
 //===--------------------------------------------------------------------------------------------------------------===//
+// Caches
+//===--------------------------------------------------------------------------------------------------------------===//
+
+LogicalResult AppendOp::verify() {
+  auto input = tensorOf(getInput());
+  auto cache = cast<CacheType>(getCache().getType());
+  if (cache.getKind() != Kind::paged || cache.getShape() != input.getShape().drop_front())
+    return emitOpError() << "expected a paged cache of the rows of " << input << ", but got " << cache;
+  return success();
+}
+
+LogicalResult RememberOp::verify() {
+  auto input = tensorOf(getInput());
+  auto tail = cast<CacheType>(getTail().getType());
+  if (tail.getKind() != Kind::tail || tail.getShape().size() != 2 || tail.getShape()[1] != input.getShape().back())
+    return emitOpError() << "expected a tail of rows of " << input << ", but got " << tail;
+  return success();
+}
+
+LogicalResult AttendOp::inferReturnTypes(MLIRContext *, MaybeLoc loc, Adaptor adaptor, Types &results) {
+  auto query = tensorOf(adaptor.getQuery());
+  auto keys = cast<CacheType>(adaptor.getKeys().getType()), values = cast<CacheType>(adaptor.getValues().getType());
+  if (keys.getKind() != Kind::paged || values.getKind() != Kind::paged)
+    return emitOptionalError(loc, "expected paged caches, but got ", keys, " and ", values);
+  if (failed(expectHeads(loc, query, "a query")) ||
+      failed(expectMultiple(loc, query.getDimSize(1), keys.getShape()[0], "heads of the query")))
+    return failure();
+  results.push_back(activation(query, {query.getDimSize(1), values.getShape()[1]}));
+  return success();
+}
+
+//===--------------------------------------------------------------------------------------------------------------===//
 // Positions
 //===--------------------------------------------------------------------------------------------------------------===//
 

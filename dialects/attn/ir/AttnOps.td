@@ -39,6 +39,39 @@ def Attn_CacheOp : Attn_Op<"cache", []> {
   let assemblyFormat = "$name attr-dict `:` qualified(type($result))";
 }
 
+def Attn_AppendOp : Attn_Op<"append"> {
+  let summary = "write the rows of the new tokens behind those that a paged cache holds";
+  let description = [{ Input `[T, heads, columns]`; written by `attn-thread-caches` for the keys and values of softmax. }];
+  let arguments = (ins AnyRankedTensor:$input, Attn_AnyCache:$cache);
+  let assemblyFormat = "custom<Value>($input, type($input)) `to` custom<Value>($cache, type($cache)) attr-dict";
+  let hasVerifier = 1;
+}
+
+def Attn_RememberOp : Attn_Op<"remember"> {
+  let summary = "keep the last rows of an activation";
+  let description = [{
+    The tail holds the last rows of all tokens so far. Written by `attn-thread-caches` for a short convolution; it
+    takes effect behind every read of the tail in the block.
+  }];
+  let arguments = (ins AnyRankedTensor:$input, Attn_AnyCache:$tail);
+  let assemblyFormat = "custom<Value>($input, type($input)) `in` custom<Value>($tail, type($tail)) attr-dict";
+  let hasVerifier = 1;
+}
+
+def Attn_AttendOp : Attn_Inferred<"attend"> {
+  let summary = "causal softmax attention over cached keys and values";
+  let description = [{
+    What `attn.softmax` becomes when its keys and values, those of the new tokens included, stand in paged caches.
+  }];
+  let arguments = (ins AnyRankedTensor:$query, Attn_AnyCache:$keys, Attn_AnyCache:$values, F64Attr:$scale,
+                       OptionalAttr<I64Attr>:$window, OptionalAttr<F64Attr>:$softcap);
+  let results = (outs AnyRankedTensor:$result);
+  let assemblyFormat = [{
+    custom<Value>($query, type($query)) `,` custom<Value>($keys, type($keys)) `,` custom<Value>($values, type($values))
+    `scale` custom<Number>($scale) (`window` $window^)? (`softcap` custom<Number>($softcap)^)? attr-dict
+  }];
+}
+
 //===--------------------------------------------------------------------------------------------------------------===//
 // Positions
 //===--------------------------------------------------------------------------------------------------------------===//
@@ -144,12 +177,14 @@ def Attn_DeltaRuleOp : Attn_Inferred<"delta_rule", [AttrSizedOperandSegments,
                        AnyRankedTensor:$beta,             /* delta_rule_c3 */
                        Optional<AnyRankedTensor>:$decay,  /* delta_rule_c4 */
                        Optional<Attn_AnyCache>:$state,
-                       OptionalAttr<F64Attr>:$scale);
+                       OptionalAttr<F64Attr>:$scale,
+                       OptionalAttr<I64Attr>:$chunk);
   let results = (outs AnyRankedTensor:$result);
   let assemblyFormat = [{
     custom<Value>($query, type($query)) `,` custom<Value>($key, type($key)) `,` custom<Value>($value, type($value))
     `beta` custom<Value>($beta, type($beta)) (`decay` custom<OptionalValue>($decay, type($decay))^)?
-    (`scale` custom<Number>($scale)^)? (`state` custom<OptionalValue>($state, type($state))^)? attr-dict
+    (`scale` custom<Number>($scale)^)? (`chunk` $chunk^)? (`state` custom<OptionalValue>($state, type($state))^)?
+    attr-dict
   }];
 }
 

@@ -1,3 +1,5 @@
+//===- Activation.h - scalar functions of mixers ----------------*- C++ -*-===//
+
 #ifndef DENIM_DIALECTS_ATTN_REFERENCE_ACTIVATION_H
 #define DENIM_DIALECTS_ATTN_REFERENCE_ACTIVATION_H
 

@@ -1,3 +1,5 @@
+//===- ChunkedDeltaRule.cpp - the WY / UT form of the delta rule ----------===//
+
 #include "dialects/attn/reference/ChunkedDeltaRule.h"
 
 #include "dialects/attn/reference/ChunkedNormalForm.h"

@@ -1,3 +1,5 @@
+//===- ChunkedDeltaRule.h - the WY / UT form of the delta rule --*- C++ -*-===//
+
 #ifndef DENIM_DIALECTS_ATTN_REFERENCE_CHUNKEDDELTARULE_H
 #define DENIM_DIALECTS_ATTN_REFERENCE_CHUNKEDDELTARULE_H
 

@@ -1,3 +1,5 @@
+//===- ChunkedNormalForm.cpp - linear mixers over chunks ------------------===//
+
 #include "dialects/attn/reference/ChunkedNormalForm.h"
 
 #include <algorithm>

@@ -1,3 +1,5 @@
+//===- ChunkedNormalForm.h - linear mixers over chunks ----------*- C++ -*-===//
+
 #ifndef DENIM_DIALECTS_ATTN_REFERENCE_CHUNKEDNORMALFORM_H
 #define DENIM_DIALECTS_ATTN_REFERENCE_CHUNKEDNORMALFORM_H
 

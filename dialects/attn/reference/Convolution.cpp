@@ -1,3 +1,5 @@
+//===- Convolution.cpp - short and dynamic causal convolutions ------------===//
+
 #include "dialects/attn/reference/Convolution.h"
 
 #include "dialects/attn/reference/Activation.h"

@@ -1,3 +1,5 @@
+//===- Convolution.h - short and dynamic causal convolutions ----*- C++ -*-===//
+
 #ifndef DENIM_DIALECTS_ATTN_REFERENCE_CONVOLUTION_H
 #define DENIM_DIALECTS_ATTN_REFERENCE_CONVOLUTION_H
 

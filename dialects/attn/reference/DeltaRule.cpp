@@ -1,3 +1,5 @@
+//===- DeltaRule.cpp - the delta family -----------------------------------===//
+
 #include "dialects/attn/reference/DeltaRule.h"
 
 #include "dialects/attn/reference/Activation.h"

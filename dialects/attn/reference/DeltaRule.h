@@ -1,3 +1,5 @@
+//===- DeltaRule.h - the delta family ---------------------------*- C++ -*-===//
+
 #ifndef DENIM_DIALECTS_ATTN_REFERENCE_DELTARULE_H
 #define DENIM_DIALECTS_ATTN_REFERENCE_DELTARULE_H
 

@@ -1,3 +1,5 @@
+//===- HigherOrderLinear.cpp - second-order linear attention --------------===//
+
 #include "dialects/attn/reference/HigherOrderLinear.h"
 
 #include <algorithm>

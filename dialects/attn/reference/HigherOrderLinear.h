@@ -1,3 +1,5 @@
+//===- HigherOrderLinear.h - second-order linear attention ------*- C++ -*-===//
+
 #ifndef DENIM_DIALECTS_ATTN_REFERENCE_HIGHERORDERLINEAR_H
 #define DENIM_DIALECTS_ATTN_REFERENCE_HIGHERORDERLINEAR_H
 

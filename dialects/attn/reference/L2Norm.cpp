@@ -1,3 +1,5 @@
+//===- L2Norm.cpp - the norm inside the delta rules -----------------------===//
+
 #include "dialects/attn/reference/L2Norm.h"
 
 #include <cmath>

@@ -1,3 +1,5 @@
+//===- L2Norm.h - the norm inside the delta rules ---------------*- C++ -*-===//
+
 #ifndef DENIM_DIALECTS_ATTN_REFERENCE_L2NORM_H
 #define DENIM_DIALECTS_ATTN_REFERENCE_L2NORM_H
 

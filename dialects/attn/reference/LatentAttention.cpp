@@ -1,3 +1,5 @@
+//===- LatentAttention.cpp - multi-head latent attention ------------------===//
+
 #include "dialects/attn/reference/LatentAttention.h"
 
 #include <algorithm>

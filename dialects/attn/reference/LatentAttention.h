@@ -1,3 +1,5 @@
+//===- LatentAttention.h - multi-head latent attention ----------*- C++ -*-===//
+
 #ifndef DENIM_DIALECTS_ATTN_REFERENCE_LATENTATTENTION_H
 #define DENIM_DIALECTS_ATTN_REFERENCE_LATENTATTENTION_H
 

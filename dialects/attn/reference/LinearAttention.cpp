@@ -1,3 +1,5 @@
+//===- LinearAttention.cpp - linear mixers of diagonal transition ---------===//
+
 #include "dialects/attn/reference/LinearAttention.h"
 
 #include "dialects/attn/reference/Activation.h"

@@ -1,3 +1,5 @@
+//===- LinearAttention.h - linear mixers of diagonal transition -*- C++ -*-===//
+
 #ifndef DENIM_DIALECTS_ATTN_REFERENCE_LINEARATTENTION_H
 #define DENIM_DIALECTS_ATTN_REFERENCE_LINEARATTENTION_H
 

@@ -1,3 +1,5 @@
+//===- Mamba2.cpp - the scan of Mamba-2 -----------------------------------===//
+
 #include "dialects/attn/reference/Mamba2.h"
 
 #include "dialects/attn/reference/Activation.h"

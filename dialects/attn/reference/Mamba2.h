@@ -1,3 +1,5 @@
+//===- Mamba2.h - the scan of Mamba-2 ---------------------------*- C++ -*-===//
+
 #ifndef DENIM_DIALECTS_ATTN_REFERENCE_MAMBA2_H
 #define DENIM_DIALECTS_ATTN_REFERENCE_MAMBA2_H
 

@@ -1,3 +1,5 @@
+//===- NormalForm.cpp - the recurrence of linear mixers -------------------===//
+
 #include "dialects/attn/reference/NormalForm.h"
 
 #include <cmath>

@@ -1,3 +1,5 @@
+//===- NormalForm.h - the recurrence of linear mixers -----------*- C++ -*-===//
+
 #ifndef DENIM_DIALECTS_ATTN_REFERENCE_NORMALFORM_H
 #define DENIM_DIALECTS_ATTN_REFERENCE_NORMALFORM_H
 

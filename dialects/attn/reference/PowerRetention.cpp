@@ -1,3 +1,5 @@
+//===- PowerRetention.cpp - power retention -------------------------------===//
+
 #include "dialects/attn/reference/PowerRetention.h"
 
 #include "dialects/attn/reference/LinearAttention.h"

@@ -1,3 +1,5 @@
+//===- PowerRetention.h - power retention -----------------------*- C++ -*-===//
+
 #ifndef DENIM_DIALECTS_ATTN_REFERENCE_POWERRETENTION_H
 #define DENIM_DIALECTS_ATTN_REFERENCE_POWERRETENTION_H
 

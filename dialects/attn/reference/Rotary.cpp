@@ -1,3 +1,5 @@
+//===- Rotary.cpp - rotary positions and their scalings -------------------===//
+
 #include "dialects/attn/reference/Rotary.h"
 
 #include <algorithm>

@@ -1,3 +1,5 @@
+//===- Rotary.h - rotary positions and their scalings -----------*- C++ -*-===//
+
 #ifndef DENIM_DIALECTS_ATTN_REFERENCE_ROTARY_H
 #define DENIM_DIALECTS_ATTN_REFERENCE_ROTARY_H
 
@@ -21,8 +23,8 @@ RotaryTable rotaryTable(int64_t rotated, double theta);
 
 /// Section 4.3. Absent numbers are not given by the configuration.
 struct Yarn {
-  double factor;
-  double originalLength;
+  double factor = 1;
+  double originalLength = 4096;
   double betaFast = 32, betaSlow = 1;
   std::optional<double> attentionFactor, mscale, mscaleAllDim;
   bool truncate = true;

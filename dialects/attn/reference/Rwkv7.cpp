@@ -1,3 +1,5 @@
+//===- Rwkv7.cpp - the recurrence of RWKV-7 -------------------------------===//
+
 #include "dialects/attn/reference/Rwkv7.h"
 
 namespace denim::attn::reference {

@@ -1,3 +1,5 @@
+//===- Rwkv7.h - the recurrence of RWKV-7 -----------------------*- C++ -*-===//
+
 #ifndef DENIM_DIALECTS_ATTN_REFERENCE_RWKV7_H
 #define DENIM_DIALECTS_ATTN_REFERENCE_RWKV7_H
 

@@ -1,3 +1,5 @@
+//===- Softmax.cpp - softmax attention ------------------------------------===//
+
 #include "dialects/attn/reference/Softmax.h"
 
 #include "dialects/attn/reference/Activation.h"

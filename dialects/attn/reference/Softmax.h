@@ -1,3 +1,5 @@
+//===- Softmax.h - softmax attention ----------------------------*- C++ -*-===//
+
 #ifndef DENIM_DIALECTS_ATTN_REFERENCE_SOFTMAX_H
 #define DENIM_DIALECTS_ATTN_REFERENCE_SOFTMAX_H
 

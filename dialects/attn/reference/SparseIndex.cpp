@@ -1,3 +1,5 @@
+//===- SparseIndex.cpp - the index of sparse attention --------------------===//
+
 #include "dialects/attn/reference/SparseIndex.h"
 
 #include "dialects/attn/reference/Activation.h"

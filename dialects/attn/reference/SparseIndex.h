@@ -1,3 +1,5 @@
+//===- SparseIndex.h - the index of sparse attention ------------*- C++ -*-===//
+
 #ifndef DENIM_DIALECTS_ATTN_REFERENCE_SPARSEINDEX_H
 #define DENIM_DIALECTS_ATTN_REFERENCE_SPARSEINDEX_H
 

@@ -1,3 +1,5 @@
+//===- Tensor.cpp - doubles with a shape ----------------------------------===//
+
 #include "dialects/attn/reference/Tensor.h"
 
 #include <algorithm>

@@ -1,3 +1,5 @@
+//===- Tensor.h - doubles with a shape --------------------------*- C++ -*-===//
+
 #ifndef DENIM_DIALECTS_ATTN_REFERENCE_TENSOR_H
 #define DENIM_DIALECTS_ATTN_REFERENCE_TENSOR_H
 

@@ -1,3 +1,5 @@
+//===- GatedLinearUnit.cpp - what stands inside an MLP --------------------===//
+
 #include "dialects/model/reference/GatedLinearUnit.h"
 
 #include <algorithm>

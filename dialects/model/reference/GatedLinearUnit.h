@@ -1,3 +1,5 @@
+//===- GatedLinearUnit.h - what stands inside an MLP ------------*- C++ -*-===//
+
 #ifndef DENIM_DIALECTS_MODEL_REFERENCE_GATEDLINEARUNIT_H
 #define DENIM_DIALECTS_MODEL_REFERENCE_GATEDLINEARUNIT_H
 

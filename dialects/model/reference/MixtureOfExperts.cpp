@@ -1,3 +1,5 @@
+//===- MixtureOfExperts.cpp - experts and their sum -----------------------===//
+
 #include "dialects/model/reference/MixtureOfExperts.h"
 
 #include "dialects/model/reference/GatedLinearUnit.h"

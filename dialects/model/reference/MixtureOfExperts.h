@@ -1,3 +1,5 @@
+//===- MixtureOfExperts.h - experts and their sum ---------------*- C++ -*-===//
+
 #ifndef DENIM_DIALECTS_MODEL_REFERENCE_MIXTUREOFEXPERTS_H
 #define DENIM_DIALECTS_MODEL_REFERENCE_MIXTUREOFEXPERTS_H
 

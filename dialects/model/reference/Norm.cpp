@@ -1,3 +1,5 @@
+//===- Norm.cpp - norms and gated norms -----------------------------------===//
+
 #include "dialects/model/reference/Norm.h"
 
 #include "dialects/attn/reference/Activation.h"

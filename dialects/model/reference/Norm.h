@@ -1,3 +1,5 @@
+//===- Norm.h - norms and gated norms ---------------------------*- C++ -*-===//
+
 #ifndef DENIM_DIALECTS_MODEL_REFERENCE_NORM_H
 #define DENIM_DIALECTS_MODEL_REFERENCE_NORM_H
 

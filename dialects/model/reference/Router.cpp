@@ -1,3 +1,5 @@
+//===- Router.cpp - which experts, with what weight -----------------------===//
+
 #include "dialects/model/reference/Router.h"
 
 #include "dialects/attn/reference/Activation.h"
@@ -77,6 +79,7 @@ Routing route(const Tensor &logits, const Router &router) {
       weights.push_back(scores[static_cast<size_t>(expert)]);
     if (router.kind == Router::Kind::SoftmaxOfTopK)
       weights = softmax(weights);
+    // Published code adds 1e-20 to the sum, which changes no double unless every chosen sigmoid is about 0.
     double sum = router.renormalise ? std::accumulate(weights.begin(), weights.end(), 0.0) : 1;
     for (double &weight : weights)
       weight *= router.scale / sum;

@@ -1,3 +1,5 @@
+//===- Router.h - which experts, with what weight ---------------*- C++ -*-===//
+
 #ifndef DENIM_DIALECTS_MODEL_REFERENCE_ROUTER_H
 #define DENIM_DIALECTS_MODEL_REFERENCE_ROUTER_H
 

@@ -208,6 +208,17 @@ LogicalResult WindowOp::verify() {
   return success();
 }
 
+LogicalResult ExtractOp::verify() {
+  auto source = tileOf(getSource());
+  int64_t row = getRow(), column = getColumn();
+  if (row < 0 || column < 0 || row >= source.getRows() || column >= source.getColumns())
+    return emitOpError() << "expected an element of " << source << ", but got [" << row << ", " << column << "]";
+  Type result = getResult().getType();
+  if (result != source.getElementType() && !(result.isIndex() && source.getElementType().isInteger(32)))
+    return emitOpError() << "expected a result of type " << source.getElementType() << ", but got " << result;
+  return success();
+}
+
 LogicalResult ReduceOp::verify() {
   auto source = tileOf(getSource());
   auto expected = getDimension() == 0 ? source.withShape(1, source.getColumns()) : source.withShape(source.getRows(), 1);

@@ -206,6 +206,17 @@ def Tile_WindowOp : Tile_Op<"window", [Pure]> {
   let hasVerifier = 1;
 }
 
+def Tile_ExtractOp : Tile_Op<"extract", [Pure]> {
+  let summary = "one element as a scalar";
+  let description = [{ An i32 element may be taken as an index: it then chooses rows, pages or experts. }];
+  let arguments = (ins Tile_AnyTile:$source, I64Attr:$row, I64Attr:$column);
+  let results = (outs AnyTypeOf<[F32, I32, Index]>:$result);
+  let assemblyFormat = [{
+    $source `[` $row `,` $column `]` attr-dict `:` qualified(type($source)) `->` type($result)
+  }];
+  let hasVerifier = 1;
+}
+
 def Tile_ReduceOp : Tile_Op<"reduce", [Pure]> {
   let summary = "combine all elements along one dimension";
   let description = [{

@@ -1,0 +1,122 @@
+// Writes a tile program backwards from what is wanted.
+//
+// `emit(value, rows, window)` writes the ops that compute that tile of that value and returns it: it asks for the
+// tiles of the operands it needs, down to what stands in memory. So a norm in front of a product, a convolution in
+// front of a recurrence or a gate behind attention needs no fusion of its own: each op only says how a tile of its
+// result follows from tiles of its operands. Common parts are written twice and merged by CSE.
+#ifndef COMPILER_CONVERSION_ATTNTOTILE_EMITTER_H
+#define COMPILER_CONVERSION_ATTNTOTILE_EMITTER_H
+
+#include "compiler/conversion/AttnToTile/Window.h"
+#include "dialects/attn/ir/Attn.h"
+#include "dialects/plan/ir/Plan.h"
+#include "dialects/tile/ir/Tile.h"
+#include "mlir/Dialect/Arith/IR/Arith.h"
+#include "mlir/Dialect/Math/IR/Math.h"
+#include "mlir/Dialect/SCF/IR/SCF.h"
+
+namespace denim {
+
+class Emitter {
+public:
+  /// How a tile of an anchor's result is made; set by the kernel family.
+  using AnchorFn = std::function<mlir::Value(mlir::Value value, const Rows &rows, const Window &window)>;
+
+  /// Begins a tile kernel for `kernel` with its memory arguments: the kernel's own arguments, then its results.
+  Emitter(plan::KernelOp kernel, tile::ItemsAttr items);
+
+  /// The tile of `value`; null after an error was reported.
+  mlir::Value emit(mlir::Value value, const Rows &rows, const Window &window);
+  /// The tile of a parameter [N] as one row.
+  mlir::Value emitVector(mlir::Value param, const Window &window);
+  /// Writes a tile of result `index` of the kernel.
+  void store(mlir::Value tile, unsigned index, const Rows &rows, const Window &window);
+
+  void setAnchor(AnchorFn fn) { anchor = std::move(fn); }
+  bool failed() const { return hasFailed; }
+  mlir::Value fail(mlir::Operation *op, llvm::Twine what);
+
+  /// The memory of a kernel argument, as the argument of the tile kernel.
+  mlir::Value memoryOf(mlir::Value argument) const { return memories.lookup(argument); }
+  mlir::Value resultMemory(unsigned index) const { return results[index]; }
+  mlir::Value item() { return tileKernel.getItem(); }
+  /// An argument once more, seen with another number of columns; the launch passes its operand a second time.
+  mlir::Value viewOf(mlir::Value argument, int64_t columns);
+  /// Operands of the launch behind the kernel's own, as positions in those.
+  llvm::ArrayRef<unsigned> extraOperands() const { return extras; }
+
+  // Shorthand.
+  mlir::Value index(int64_t n) { return mlir::arith::ConstantIndexOp::create(b, loc, n); }
+  mlir::Value real(double x);
+  mlir::Value add(mlir::Value x, mlir::Value y) { return mlir::arith::AddIOp::create(b, loc, x, y); }
+  mlir::Value sub(mlir::Value x, mlir::Value y) { return mlir::arith::SubIOp::create(b, loc, x, y); }
+  mlir::Value mul(mlir::Value x, int64_t n);
+  mlir::Value min(mlir::Value x, mlir::Value y) { return mlir::arith::MinSIOp::create(b, loc, x, y); }
+  mlir::Value max(mlir::Value x, mlir::Value y) { return mlir::arith::MaxSIOp::create(b, loc, x, y); }
+  mlir::Value less(mlir::Value x, mlir::Value y);
+  tile::TileType tileType(int64_t rows, int64_t columns);
+  using Body = llvm::function_ref<mlir::Value(mlir::OpBuilder &, mlir::ValueRange)>;
+  mlir::Value map(tile::TileType type, mlir::ValueRange inputs, Body body);
+  mlir::Value load(mlir::Value memory, const Rows &rows, mlir::Value column, int64_t columns);
+  mlir::Value splat(double x, int64_t rows, int64_t columns);
+  mlir::Value reduce(tile::Combiner combiner, mlir::Value source, int64_t dimension);
+  struct MmaOptions {
+    bool transposeLhs = false, transposeRhs = false;
+    mlir::Value acc;
+    tile::Triangle triangle = tile::Triangle::none;
+  };
+  mlir::Value mma(mlir::Value lhs, mlir::Value rhs, MmaOptions options);
+  mlir::Value mma(mlir::Value lhs, mlir::Value rhs) { return mma(lhs, rhs, MmaOptions()); }
+  /// The other orientation of a tile of one row or one column; exact.
+  mlir::Value turned(mlir::Value vector);
+  mlir::Value window(mlir::Value source, int64_t row, int64_t column, int64_t rows, int64_t columns);
+  /// `for i = lo to hi step step`, body written by `body(i)`.
+  void loop(mlir::Value lo, mlir::Value hi, int64_t step, llvm::function_ref<void(mlir::Value)> body);
+  /// The same with values carried from turn to turn.
+  llvm::SmallVector<mlir::Value>
+  loop(mlir::Value lo, mlir::Value hi, int64_t step, mlir::ValueRange carried,
+       llvm::function_ref<llvm::SmallVector<mlir::Value>(mlir::Value, mlir::ValueRange)> body);
+  void branch(mlir::Value condition, llvm::function_ref<void()> then, llvm::function_ref<void()> otherwise = {});
+
+  mlir::OpBuilder b;
+  mlir::Location loc;
+  tile::KernelOp tileKernel;
+
+private:
+  mlir::Value emitNorm(mlir::Value input, mlir::Value weight, double eps, bool mean, bool zeroCentered,
+                       mlir::Operation *op, const Rows &rows, const Window &window);
+  mlir::Value emitBinary(mlir::Operation *op, const Rows &rows, const Window &window);
+  mlir::Value emitConv(attn::ShortConvOp op, const Rows &rows, const Window &window);
+  mlir::Value emitRotary(attn::RotaryOp op, const Rows &rows, const Window &window);
+  mlir::Value emitUnary(mlir::Operation *op, const Rows &rows, const Window &window);
+  mlir::Value emitSelect(model::SelectOp op, const Rows &rows, const Window &window);
+  mlir::Value emitEmbed(model::EmbedOp op, const Rows &rows, const Window &window);
+  mlir::Value emitLogDecay(attn::LogDecayOp op, const Rows &rows, const Window &window);
+  mlir::Type memoryType(mlir::Type type);
+
+  llvm::DenseMap<mlir::Value, mlir::Value> memories;
+  llvm::SmallVector<mlir::Value> results;
+  llvm::SmallVector<unsigned> extras;
+  AnchorFn anchor;
+  bool hasFailed = false;
+
+public:
+  /// The sequence whose rows are being written; caches are read for it. Set by families that work by sequence.
+  mlir::Value sequence;
+};
+
+// One function per kernel family; each writes the whole tile kernel and returns it, or null after an error.
+tile::KernelOp emitRows(plan::KernelOp kernel, llvm::SmallVectorImpl<unsigned> &extras);
+tile::KernelOp emitCacheWrite(plan::KernelOp kernel, llvm::SmallVectorImpl<unsigned> &extras);
+tile::KernelOp emitLinear(plan::KernelOp kernel, llvm::SmallVectorImpl<unsigned> &extras);
+tile::KernelOp emitRecurrence(plan::KernelOp kernel, llvm::SmallVectorImpl<unsigned> &extras);
+tile::KernelOp emitSoftmax(plan::KernelOp kernel, llvm::SmallVectorImpl<unsigned> &extras);
+tile::KernelOp emitRoute(plan::KernelOp kernel, llvm::SmallVectorImpl<unsigned> &extras);
+tile::KernelOp emitExperts(plan::KernelOp kernel, llvm::SmallVectorImpl<unsigned> &extras);
+
+/// What the rows of a kernel count: tokens, or outputs behind `select`.
+tile::CountKind rowKind(plan::KernelOp kernel);
+
+} // namespace denim
+
+#endif // COMPILER_CONVERSION_ATTNTOTILE_EMITTER_H

@@ -1,0 +1,117 @@
+// Kernels without an anchor: norms, gates, embeddings, and the writes of caches.
+#include "compiler/conversion/AttnToTile/Emitter.h"
+#include "runtime/abi/Kernel.h"
+
+using namespace mlir;
+using namespace denim;
+
+static constexpr int64_t kRowBlock = 16;
+
+/// The pieces of a result that are computed one at a time: a head of [T, H, D], or all channels of [T, N].
+static Piece pieceOf(Value result) {
+  auto type = cast<RankedTensorType>(result.getType());
+  return type.getRank() == 3 ? Piece{0, type.getDimSize(2), type.getDimSize(1)} : Piece{0, channelsOf(result), 1};
+}
+
+/// Full blocks of rows at once, what is left of [lo, hi) row by row.
+static void forRows(Emitter &e, Value lo, Value hi, int64_t block, llvm::function_ref<void(const Rows &)> body) {
+  Value full = lo;
+  if (block > 1) {
+    full = e.sub(hi, arith::RemUIOp::create(e.b, e.loc, e.sub(hi, lo), e.index(block)));
+    e.loop(lo, full, block, [&](Value row) { body(Rows{row, block, {}, {}}); });
+  }
+  e.loop(full, hi, 1, [&](Value row) { body(Rows{row, 1, {}, {}}); });
+}
+
+tile::KernelOp denim::emitRows(plan::KernelOp kernel, SmallVectorImpl<unsigned> &extras) {
+  Value result = kernel.getBlock()->getTerminator()->getOperand(0);
+  Piece piece = pieceOf(result);
+  Emitter e(kernel, tile::ItemsAttr::get(kernel.getContext(), rowKind(kernel), kRowBlock, piece.count));
+  Value block = arith::DivUIOp::create(e.b, e.loc, e.item(), e.index(piece.count));
+  Value part = arith::RemUIOp::create(e.b, e.loc, e.item(), e.index(piece.count));
+  Value lo = e.mul(block, kRowBlock);
+  Value n = tile::CountOp::create(e.b, e.loc, rowKind(kernel));
+  Value hi = e.min(e.add(lo, e.index(kRowBlock)), n);
+  Window window{0, e.mul(part, piece.width), piece.width * piece.count, piece.width};
+  if (piece.count == 1)
+    window.offset = {};
+  forRows(e, lo, hi, kRowBlock,
+          [&](const Rows &rows) { e.store(e.emit(result, rows, window), 0, rows, window); });
+  extras.append(e.extraOperands().begin(), e.extraOperands().end());
+  return e.failed() ? nullptr : e.tileKernel;
+}
+
+/// Keys or values of the new tokens, one head at a time, into their pages.
+static tile::KernelOp emitAppend(plan::KernelOp kernel, attn::AppendOp append, SmallVectorImpl<unsigned> &extras) {
+  auto cache = append.getCache().getType();
+  int64_t heads = cache.getShape()[0], width = cache.getShape()[1];
+  Emitter e(kernel, tile::ItemsAttr::get(kernel.getContext(), tile::CountKind::sequences, 1, heads));
+  Value s = arith::DivUIOp::create(e.b, e.loc, e.item(), e.index(heads));
+  Value head = arith::RemUIOp::create(e.b, e.loc, e.item(), e.index(heads));
+  auto sequence = tile::SequenceOp::create(e.b, e.loc, s);
+  e.sequence = s;
+  Window window{0, e.mul(head, width), heads * width, width};
+  auto memory = tile::MemoryType::get(kernel.getContext(), width, cache.getElementType());
+  Value pageTokens = e.index(DENIM_PAGE_TOKENS);
+
+  auto write = [&](const Rows &rows) {
+    Value position = e.add(sequence.getPast(), e.sub(rows.row, sequence.getBegin()));
+    Value page = arith::DivUIOp::create(e.b, e.loc, position, pageTokens);
+    Value slot = arith::RemUIOp::create(e.b, e.loc, position, pageTokens);
+    Value target = tile::PageOp::create(e.b, e.loc, memory, e.memoryOf(append.getCache()), s, page, head);
+    Rows bounded{rows.row, rows.count, sequence.getBegin(), sequence.getEnd()};
+    if (Value tile = e.emit(append.getInput(), bounded, window))
+      tile::StoreOp::create(e.b, e.loc, tile, target, slot, e.index(0), Value(), Value());
+  };
+  // Positions are taken in runs that lie in one page; runs that fill a page go in blocks of rows.
+  Value first = sequence.getPast();
+  Value last = e.add(first, e.sub(sequence.getEnd(), sequence.getBegin()));
+  Value aligned = arith::DivUIOp::create(e.b, e.loc, e.add(first, e.index(DENIM_PAGE_TOKENS - 1)), pageTokens);
+  Value head0 = e.min(e.mul(aligned, DENIM_PAGE_TOKENS), last);
+  Value shift = e.sub(sequence.getBegin(), first); // position + shift = row
+  forRows(e, e.add(first, shift), e.add(head0, shift), 1, write);
+  forRows(e, e.add(head0, shift), e.add(last, shift), kRowBlock, write);
+  extras.append(e.extraOperands().begin(), e.extraOperands().end());
+  return e.failed() ? nullptr : e.tileKernel;
+}
+
+/// The last rows of the sequence; rows that are older than this step move up inside the tail.
+static tile::KernelOp emitRemember(plan::KernelOp kernel, attn::RememberOp remember,
+                                   SmallVectorImpl<unsigned> &extras) {
+  auto tail = remember.getTail().getType();
+  int64_t kept = tail.getShape()[0];
+  Emitter e(kernel, tile::ItemsAttr::get(kernel.getContext(), tile::CountKind::sequences, 1, 1));
+  auto sequence = tile::SequenceOp::create(e.b, e.loc, e.item());
+  e.sequence = e.item();
+  Value memory = tile::SlotOp::create(
+      e.b, e.loc, tile::MemoryType::get(kernel.getContext(), tail.getShape()[1], tail.getElementType()),
+      e.memoryOf(remember.getTail()), e.item());
+  Value length = e.sub(sequence.getEnd(), sequence.getBegin());
+  for (Piece piece : piecesOf(remember.getInput()))
+    e.loop(e.index(0), e.index(piece.count), 1, [&](Value i) {
+      Window window{piece.first, e.mul(i, piece.width), piece.width * piece.count, piece.width};
+      Rows rows{e.sub(sequence.getEnd(), e.index(kept)), kept, sequence.getBegin(), sequence.getEnd()};
+      Value fresh = e.emit(remember.getInput(), rows, window);
+      if (!fresh)
+        return;
+      Value column = firstChannel(e.b, e.loc, window);
+      Value old = e.load(memory, Rows{length, kept, e.index(0), e.index(kept)}, column, piece.width);
+      Value both = e.map(e.tileType(kept, piece.width), {fresh, old}, [&](OpBuilder &b, ValueRange in) -> Value {
+        return arith::AddFOp::create(b, e.loc, in[0], in[1]);
+      });
+      tile::StoreOp::create(e.b, e.loc, both, memory, e.index(0), column, Value(), Value());
+    });
+  extras.append(e.extraOperands().begin(), e.extraOperands().end());
+  return e.failed() ? nullptr : e.tileKernel;
+}
+
+tile::KernelOp denim::emitCacheWrite(plan::KernelOp kernel, SmallVectorImpl<unsigned> &extras) {
+  for (Operation &op : *kernel.getBlock()) {
+    if (auto append = dyn_cast<attn::AppendOp>(op))
+      return emitAppend(kernel, append, extras);
+    if (auto remember = dyn_cast<attn::RememberOp>(op))
+      return emitRemember(kernel, remember, extras);
+  }
+  kernel.emitOpError() << "expected to append to a cache or to remember rows";
+  return nullptr;
+}

@@ -1,0 +1,238 @@
+#include "compiler/conversion/ModelToPlan/FormKernels.h"
+#include "dialects/attn/ir/Attn.h"
+#include "dialects/model/ir/Model.h"
+
+using namespace mlir;
+using namespace denim;
+
+namespace {
+
+RankedTensorType tensorOf(Value value) { return dyn_cast<RankedTensorType>(value.getType()); }
+
+/// Sees the same memory in another shape.
+bool isReshape(Operation *op) { return isa_and_present<model::HeadsOp, model::FlattenOp>(op); }
+
+Value stripReshapes(Value value) {
+  while (isReshape(value.getDefiningOp()))
+    value = value.getDefiningOp()->getOperand(0);
+  return value;
+}
+
+/// One element of the result needs that element of each operand only.
+bool isElementwise(Operation *op) {
+  return isa_and_present<model::AddOp, model::MulOp, model::SiluOp, model::SigmoidOp, model::SoftplusOp, model::ExpOp,
+                         model::ScaleOp>(op);
+}
+
+bool isMixer(Operation *op) { return isa_and_present<RecurrenceOpInterface, attn::AttendOp>(op); }
+bool isAnchor(Operation *op) {
+  return isMixer(op) || isa_and_present<model::LinearOp, model::ExpertsOp, model::RouteOp>(op);
+}
+
+/// Computed outside every kernel.
+bool isBinding(Operation *op) { return isa<model::ParamOp, attn::CacheOp>(op); }
+
+/// Channels of a head as the epilogue of a mixer sees them.
+int64_t headWidth(Value mixerResult) { return tensorOf(mixerResult).getShape().back(); }
+
+class Former {
+public:
+  Former(ArrayRef<Operation *> body, ArrayRef<Value> inputs, ArrayRef<Value> outputs)
+      : body(body), given(inputs.begin(), inputs.end()), outputs(outputs) {}
+
+  SmallVector<KernelGroup> run() {
+    for (Value output : outputs)
+      materialise(output);
+    for (Operation *op : body)
+      addRequiredRoots(op);
+    findHomes();
+    closeRoots();
+    return group();
+  }
+
+private:
+  void materialise(Value value) {
+    value = stripReshapes(value);
+    if (!given.contains(value))
+      roots.insert(value);
+  }
+
+  /// Values that some op reads in a pattern for which they must stand in memory.
+  void addRequiredRoots(Operation *op) {
+    if (auto linear = dyn_cast<model::LinearOp>(op))
+      materialise(linear.getInput());
+    else if (auto attend = dyn_cast<attn::AttendOp>(op))
+      materialise(attend.getQuery());
+    else if (auto route = dyn_cast<model::RouteOp>(op)) {
+      materialise(route.getScores());
+      materialise(route.getWeights());
+      materialise(route.getExperts());
+    } else if (auto experts = dyn_cast<model::ExpertsOp>(op)) {
+      for (Value v : {experts.getInput(), experts.getWeights(), experts.getExperts(), experts.getResult()})
+        materialise(v);
+    }
+  }
+
+  /// May `op` stand between an anchor and the root in whose kernel it lives?
+  bool isEpilogue(Operation *op, Operation *anchor) {
+    if (isa<model::LinearOp>(anchor))
+      return isElementwise(op) && op->getResult(0).getType() == anchor->getResult(0).getType();
+    if (auto norm = dyn_cast<model::RmsNormOp>(op))
+      return tensorOf(norm.getInput()).getShape().back() == headWidth(anchor->getResult(0));
+    return isElementwise(op) || isReshape(op);
+  }
+
+  void findHomes() {
+    for (Operation *op : body) {
+      if (!isMixer(op) && !isa<model::LinearOp>(op))
+        continue;
+      Value value = op->getResult(0);
+      while (!roots.contains(value) && value.hasOneUse() && isEpilogue(*value.getUsers().begin(), op))
+        value = (*value.getUsers().begin())->getResult(0);
+      // Where the way branches or ends, what was computed so far is written.
+      home[op] = stripReshapes(value);
+      materialise(value);
+    }
+  }
+
+  /// Walks back from a root; whatever cannot be computed inside its kernel becomes a root.
+  void visit(Value value, Value root, Operation *anchor, llvm::SmallPtrSetImpl<Operation *> &seen) {
+    Operation *op = value.getDefiningOp();
+    if (given.contains(value) || !op || isBinding(op) || (value != root && roots.contains(value)))
+      return;
+    bool needsMemory = false;
+    if (isAnchor(op))
+      needsMemory = value != root && home.lookup(op) != root;
+    else if (anchor && isa<model::LinearOp>(anchor))
+      needsMemory = value != root && !isElementwise(op) && !isReshape(op) && !isa<model::SplitOp>(op);
+    else if (anchor && isa<model::RmsNormOp, model::L2NormOp>(op)) {
+      int64_t width = tensorOf(value).getShape().back();
+      needsMemory = !llvm::is_contained(headWidths(anchor), width) || tensorOf(value).getRank() != 3;
+    } else if (isa<model::EmbedOp>(op))
+      needsMemory = value != root;
+    if (needsMemory) {
+      materialise(value);
+      return;
+    }
+    if (!seen.insert(op).second)
+      return;
+    for (Value operand : op->getOperands())
+      if (tensorOf(operand))
+        visit(operand, root, anchor, seen);
+  }
+
+  SmallVector<int64_t> headWidths(Operation *anchor) {
+    SmallVector<int64_t> widths;
+    for (Value v : llvm::concat<Value>(SmallVector<Value>(anchor->getOperands()), SmallVector<Value>(anchor->getResults())))
+      if (auto type = tensorOf(v); type && type.getRank() == 3)
+        widths.push_back(type.getShape().back());
+    return widths;
+  }
+
+  Operation *anchorOf(Value root) {
+    for (auto &[op, value] : home)
+      if (value == root)
+        return op;
+    return isAnchor(root.getDefiningOp()) ? root.getDefiningOp() : nullptr;
+  }
+
+  /// What the kernel of a cache-writing op reads from.
+  static Value writtenValue(Operation *op) {
+    if (auto append = dyn_cast<attn::AppendOp>(op))
+      return append.getInput();
+    if (auto remember = dyn_cast<attn::RememberOp>(op))
+      return remember.getInput();
+    return {};
+  }
+
+  void closeRoots() {
+    size_t before;
+    do {
+      before = roots.size();
+      for (Value root : SmallVector<Value>(roots.getArrayRef())) {
+        llvm::SmallPtrSet<Operation *, 16> seen;
+        visit(root, root, anchorOf(root), seen);
+      }
+      for (Operation *op : body)
+        if (Value written = writtenValue(op)) {
+          llvm::SmallPtrSet<Operation *, 16> seen;
+          visit(written, {}, nullptr, seen);
+        }
+    } while (roots.size() != before);
+  }
+
+  void collect(Value value, ArrayRef<Value> results, KernelGroup &group, llvm::SmallPtrSetImpl<Operation *> &ops) {
+    Operation *op = value.getDefiningOp();
+    if (given.contains(value) || !op || isBinding(op) ||
+        (roots.contains(value) && !llvm::is_contained(results, value))) {
+      group.inputs.insert(value);
+      return;
+    }
+    if (!ops.insert(op).second)
+      return;
+    for (Value operand : op->getOperands())
+      collect(operand, results, group, ops);
+  }
+
+  KernelGroup makeGroup(Operation *last, ArrayRef<Value> results, StringRef kind) {
+    KernelGroup group;
+    group.kind = kind;
+    group.results.assign(results.begin(), results.end());
+    llvm::SmallPtrSet<Operation *, 16> ops;
+    if (results.empty()) {
+      ops.insert(last);
+      for (Value operand : last->getOperands())
+        collect(operand, results, group, ops);
+    }
+    for (Value result : results)
+      collect(result, results, group, ops);
+    for (Operation *op : body)
+      if (ops.contains(op))
+        group.ops.push_back(op);
+    return group;
+  }
+
+  StringRef kindOf(Operation *anchor) {
+    if (!anchor)
+      return "rows";
+    if (isa<model::LinearOp>(anchor))
+      return "linear";
+    if (isa<RecurrenceOpInterface>(anchor))
+      return "recurrence";
+    if (isa<attn::AttendOp>(anchor))
+      return "softmax";
+    return isa<model::RouteOp>(anchor) ? "route" : "experts";
+  }
+
+  SmallVector<KernelGroup> group() {
+    SmallVector<KernelGroup> groups, tails;
+    for (Operation *op : body) {
+      if (isa<attn::AppendOp>(op))
+        groups.push_back(makeGroup(op, {}, "cache"));
+      else if (isa<attn::RememberOp>(op))
+        // A tail is read by every kernel that computes the convolution again: it is overwritten behind them all.
+        tails.push_back(makeGroup(op, {}, "cache"));
+      else if (isa<model::RouteOp>(op))
+        groups.push_back(makeGroup(op, SmallVector<Value>(op->getResults()), "route"));
+      else
+        for (Value result : op->getResults())
+          if (roots.contains(result))
+            groups.push_back(makeGroup(op, result, kindOf(anchorOf(result))));
+    }
+    llvm::append_range(groups, tails);
+    return groups;
+  }
+
+  ArrayRef<Operation *> body;
+  llvm::DenseSet<Value> given;
+  ArrayRef<Value> outputs;
+  llvm::SetVector<Value> roots;
+  llvm::MapVector<Operation *, Value> home;
+};
+
+} // namespace
+
+SmallVector<KernelGroup> denim::formKernels(ArrayRef<Operation *> body, ArrayRef<Value> inputs,
+                                            ArrayRef<Value> outputs) {
+  return Former(body, inputs, outputs).run();
+}

@@ -1,0 +1,204 @@
+#include "compiler/conversion/ModelToPlan/FormKernels.h"
+#include "compiler/conversion/Passes.h"
+#include "dialects/attn/ir/Attn.h"
+#include "dialects/model/ir/Model.h"
+#include "dialects/plan/ir/Plan.h"
+#include "mlir/IR/IRMapping.h"
+
+using namespace mlir;
+
+namespace denim {
+#define GEN_PASS_DEF_CONVERTMODELTOPLANPASS
+#include "compiler/conversion/Passes.h.inc"
+
+namespace {
+
+class Converter {
+public:
+  explicit Converter(ModuleOp module) : module(module), b(module.getContext()) {}
+
+  void run() {
+    SmallVector<model::BlockOp> blocks(module.getOps<model::BlockOp>());
+    SmallVector<model::NetworkOp> networks(module.getOps<model::NetworkOp>());
+    for (model::BlockOp block : blocks) {
+      SmallVector<Operation *> body = withoutTerminator(*block.getBlock());
+      Value output = cast<model::YieldOp>(block.getBlock()->getTerminator()).getValue();
+      makeProgram(block.getLoc(), block.getSymName(), body, block.getBlock()->getArgument(0), output);
+    }
+    for (model::NetworkOp network : networks)
+      splitNetwork(network);
+    for (model::BlockOp block : blocks)
+      block.erase();
+    for (model::NetworkOp network : networks)
+      network.erase();
+  }
+
+private:
+  static SmallVector<Operation *> withoutTerminator(Block &block) {
+    SmallVector<Operation *> body;
+    for (Operation &op : block.without_terminator())
+      body.push_back(&op);
+    return body;
+  }
+
+  /// Embedding, layers and head of a network become the programs of a step.
+  void splitNetwork(model::NetworkOp network) {
+    auto layers = *network.getBlock()->getOps<model::LayersOp>().begin();
+    SmallVector<Operation *> before, after;
+    for (Operation &op : network.getBlock()->without_terminator()) {
+      if (&op == layers)
+        continue;
+      if (isa<model::ParamOp>(op))
+        before.push_back(&op), after.push_back(&op);
+      else
+        (op.isBeforeInBlock(layers) ? before : after).push_back(&op);
+    }
+    Value logits = cast<model::OutputOp>(network.getBlock()->getTerminator()).getLogits();
+    std::string name = network.getSymName().str();
+    makeProgram(network.getLoc(), name + "_embed", before, network.getBlock()->getArgument(0), layers.getInput());
+    makeProgram(network.getLoc(), name + "_head", after, layers.getResult(), logits);
+
+    SmallVector<Attribute> programs{FlatSymbolRefAttr::get(b.getContext(), name + "_embed")};
+    SmallVector<std::string> prefixes{""};
+    SmallVector<int64_t> numbers{-1};
+    for (auto [i, block] : llvm::enumerate(layers.getLayers())) {
+      programs.push_back(block);
+      prefixes.push_back(layers.getLayerPrefix(i));
+      numbers.push_back(i);
+    }
+    programs.push_back(FlatSymbolRefAttr::get(b.getContext(), name + "_head"));
+    prefixes.push_back("");
+    numbers.push_back(-1);
+    b.setInsertionPointToEnd(module.getBody());
+    SmallVector<StringRef> names(prefixes.begin(), prefixes.end());
+    plan::ScheduleOp::create(b, network.getLoc(), b.getStringAttr(name), b.getArrayAttr(programs),
+                             b.getStrArrayAttr(names), b.getDenseI64ArrayAttr(numbers),
+                             b.getI64IntegerAttr(cast<RankedTensorType>(logits.getType()).getDimSize(1)),
+                             b.getDenseI64ArrayAttr(network.getEos()), ArrayAttr(), IntegerAttr());
+  }
+
+  void makeProgram(Location loc, StringRef name, ArrayRef<Operation *> body, Value input, Value output) {
+    b.setInsertionPointToEnd(module.getBody());
+    OperationState state(loc, plan::ProgramOp::getOperationName());
+    plan::ProgramOp::build(b, state, name);
+    auto program = cast<plan::ProgramOp>(b.create(state));
+    Block *block = b.createBlock(&program.getBody());
+    IRMapping map;
+    map.map(input, block->addArgument(input.getType(), input.getLoc()));
+
+    // Rows behind `select` are those whose logits are wanted.
+    llvm::DenseSet<Value> selected;
+    llvm::DenseSet<Value> bound;
+    SmallVector<KernelGroup> groups = formKernels(body, input, output);
+    for (KernelGroup &group : groups)
+      for (Value value : group.inputs)
+        bound.insert(value);
+    for (Operation *op : body) {
+      if (isa<model::ParamOp, attn::CacheOp>(op)) {
+        if (bound.contains(op->getResult(0)))
+          b.clone(*op, map);
+        continue;
+      }
+      if (isa<model::SelectOp>(op) || llvm::any_of(op->getOperands(), [&](Value v) { return selected.contains(v); }))
+        selected.insert(op->getResults().begin(), op->getResults().end());
+    }
+
+    Value result = stripped(output);
+    bool made = false, readBehind = false;
+    for (KernelGroup &group : groups) {
+      bool outputRows = llvm::any_of(group.results, [&](Value v) { return selected.contains(v); });
+      made |= llvm::is_contained(group.results, result);
+      readBehind |= made && group.inputs.contains(input);
+      auto kernel = makeKernel(loc, group, outputRows);
+      SmallVector<Value> operands;
+      for (Value v : group.inputs)
+        operands.push_back(map.lookup(v));
+      SmallVector<Type> types;
+      for (Value v : group.results)
+        types.push_back(v.getType());
+      auto launch = plan::LaunchOp::create(b, loc, types, kernel, operands, DenseI64ArrayAttr());
+      for (auto [value, produced] : llvm::zip(group.results, launch.getResults()))
+        map.map(value, produced);
+    }
+    // The stream stays in one slot from layer to layer: it is written when nothing reads the old one any more.
+    if (readBehind && result.getType() == input.getType())
+      map.map(result, copy(loc, map.lookup(result)));
+    plan::ReturnOp::create(b, loc, map.lookup(result));
+  }
+
+  static Value stripped(Value value) {
+    while (isa_and_present<model::HeadsOp, model::FlattenOp>(value.getDefiningOp()))
+      value = value.getDefiningOp()->getOperand(0);
+    return value;
+  }
+
+  Value copy(Location loc, Value value) {
+    KernelGroup group;
+    OwningOpRef<Operation *> op = [&] {
+      OpBuilder::InsertionGuard guard(b);
+      b.clearInsertionPoint();
+      return OwningOpRef<Operation *>(
+          model::ScaleOp::create(b, loc, value, b.getF64FloatAttr(1.0)).getOperation());
+    }();
+    group.kind = "rows";
+    group.ops = {op.get()};
+    group.inputs.insert(value);
+    group.results = {op.get()->getResult(0)};
+    auto kernel = makeKernel(loc, group, false);
+    return plan::LaunchOp::create(b, loc, TypeRange{value.getType()}, kernel, value, DenseI64ArrayAttr()).getResult(0);
+  }
+
+  /// The symbol of the kernel; an equal one that exists already is used again.
+  FlatSymbolRefAttr makeKernel(Location loc, KernelGroup &group, bool outputRows) {
+    OpBuilder::InsertionGuard guard(b);
+    b.clearInsertionPoint();
+    OperationState state(loc, plan::KernelOp::getOperationName());
+    plan::KernelOp::build(b, state, "");
+    OwningOpRef<plan::KernelOp> kernel(cast<plan::KernelOp>(b.create(state)));
+    Block *block = b.createBlock(&kernel->getBody());
+    IRMapping map;
+    for (Value input : group.inputs)
+      map.map(input, block->addArgument(input.getType(), loc));
+    for (Operation *op : group.ops)
+      b.clone(*op, map);
+    SmallVector<Value> results;
+    for (Value v : group.results)
+      results.push_back(map.lookup(v));
+    plan::YieldOp::create(b, loc, results);
+    if (outputRows)
+      kernel.get()->setAttr("rows", b.getStringAttr("outputs"));
+    kernel.get()->setAttr("kind", b.getStringAttr(group.kind));
+
+    std::string text;
+    llvm::raw_string_ostream os(text);
+    kernel->print(os, OpPrintingFlags().printGenericOpForm().useLocalScope());
+    auto [entry, isNew] = known.try_emplace(text);
+    if (isNew) {
+      entry->second = b.getStringAttr(group.kind + "_" + Twine(known.size() - 1));
+      kernel->setSymName(entry->second);
+      module.getBody()->push_back(kernel.release());
+    }
+    return FlatSymbolRefAttr::get(entry->second);
+  }
+
+  ModuleOp module;
+  OpBuilder b;
+  llvm::StringMap<StringAttr> known;
+};
+
+struct ConvertModelToPlanPass : impl::ConvertModelToPlanPassBase<ConvertModelToPlanPass> {
+  void runOnOperation() override {
+    WalkResult threaded = getOperation().walk([&](StatefulOpInterface op) {
+      if (!op.getCachesMutable().empty())
+        return WalkResult::advance();
+      op->emitOpError() << "expected a cache for each need of the op; run attn-thread-caches first";
+      return WalkResult::interrupt();
+    });
+    if (threaded.wasInterrupted())
+      return signalPassFailure();
+    Converter(getOperation()).run();
+  }
+};
+
+} // namespace
+} // namespace denim

@@ -1,0 +1,43 @@
+#ifndef COMPILER_CONVERSION_PASSES_TD
+#define COMPILER_CONVERSION_PASSES_TD
+include "mlir/Pass/PassBase.td"
+
+def ConvertModelToPlanPass : Pass<"convert-model-to-plan", "::mlir::ModuleOp"> {
+  let summary = "turn blocks and the network into programs of launches";
+  let description = [{
+    Decides which ops become one kernel. A kernel has at most one anchor (a product with weights, a recurrence, softmax
+    attention, a mixture of experts); everything cheap is computed again where it is used, in front of its anchor or
+    behind it, so that only what must be read twice or by another head is written to memory. Two kernels with the same
+    body become one. Expects threaded caches.
+
+    ```mlir
+    model.block @b(%x: tensor<?x64xf32>) {
+      %w = param "w" : tensor<64x64xf32>
+      %y = linear %x, %w
+      %s = silu %y
+      %z = add %x, %s
+      yield %z
+    }
+    ==>
+    plan.kernel @linear_0(%x: tensor<?x64xf32>, %w: tensor<64x64xf32>) { ... plan.yield %z }
+    plan.program @b(%x: tensor<?x64xf32>) {
+      %w = model.param "w" : tensor<64x64xf32>
+      %z = plan.launch @linear_0(%x, %w) ...
+      plan.return %z
+    }
+    ```
+  }];
+  let dependentDialects = ["::denim::plan::PlanDialect"];
+}
+
+def ConvertAttnToTilePass : Pass<"convert-attn-to-tile", "::mlir::ModuleOp"> {
+  let summary = "write every kernel as a tile program";
+  let description = [{
+    A kernel is written from its results backwards: for each tile of a result, the tiles of the operands it needs are
+    written first. One tile program per family: rows, products, linear recurrences (recurrent and chunked form, both
+    from the normal form of the op), softmax attention, experts.
+  }];
+  let dependentDialects = ["::denim::tile::TileDialect", "::mlir::scf::SCFDialect", "::mlir::arith::ArithDialect",
+                           "::mlir::math::MathDialect"];
+}
+#endif

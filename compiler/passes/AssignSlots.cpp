@@ -1,0 +1,103 @@
+#include "compiler/passes/Passes.h"
+#include "compiler/planner/Slots.h"
+#include "dialects/plan/ir/Plan.h"
+
+using namespace mlir;
+
+namespace denim {
+#define GEN_PASS_DEF_ASSIGNSLOTSPASS
+#include "compiler/passes/Passes.h.inc"
+
+namespace {
+
+/// Bytes of one row of an activation.
+int64_t rowBytes(Value value) {
+  auto type = cast<RankedTensorType>(value.getType());
+  int64_t elements = 1;
+  for (int64_t extent : type.getShape().drop_front())
+    elements *= extent;
+  return elements * llvm::divideCeil(type.getElementTypeBitWidth(), 8);
+}
+
+struct AssignSlotsPass : impl::AssignSlotsPassBase<AssignSlotsPass> {
+  void runOnOperation() override {
+    SmallVector<plan::ScheduleOp> schedules(getOperation().getOps<plan::ScheduleOp>());
+    if (schedules.size() != 1) {
+      getOperation().emitError() << "expected one plan.schedule, but got " << schedules.size();
+      return signalPassFailure();
+    }
+    OpBuilder b(&getContext());
+    planner::SlotPool pool;
+    int64_t logits = -1;
+    for (auto program : getOperation().getOps<plan::ProgramOp>())
+      if (failed(assign(program, pool, logits, b)))
+        return signalPassFailure();
+    SmallVector<Attribute> slots;
+    for (const planner::Slot &slot : pool.slots)
+      slots.push_back(b.getDictionaryAttr({b.getNamedAttr("row_bytes", b.getI64IntegerAttr(slot.bytes)),
+                                           b.getNamedAttr("rows", b.getStringAttr(slot.outputs ? "outputs" : "tokens"))}));
+    schedules[0].setSlotsAttr(b.getArrayAttr(slots));
+    if (logits < 0) {
+      schedules[0].emitOpError() << "expected a program that makes the logits";
+      return signalPassFailure();
+    }
+    schedules[0].setLogits(logits);
+  }
+
+  /// Which rows a launch makes: its kernel says so, before and after it became a tile program.
+  bool makesOutputs(plan::LaunchOp launch) {
+    Operation *kernel = SymbolTable::lookupNearestSymbolFrom(launch, launch.getKernelAttr());
+    return kernel && kernel->hasAttr("rows");
+  }
+
+  LogicalResult assign(plan::ProgramOp program, planner::SlotPool &pool, int64_t &logits, OpBuilder &b) {
+    Block *block = program.getBlock();
+    Value input = block->getArgument(0), output = cast<plan::ReturnOp>(block->getTerminator()).getValue();
+    llvm::DenseMap<Value, int64_t> lifetime;
+    planner::SlotProblem problem;
+    llvm::DenseMap<Operation *, int64_t> time;
+    for (auto [i, op] : llvm::enumerate(*block))
+      time[&op] = i;
+    auto lastUse = [&](Value value) {
+      int64_t last = value.getDefiningOp() ? time[value.getDefiningOp()] : -1;
+      for (Operation *user : value.getUsers())
+        last = std::max(last, time[user]);
+      return last;
+    };
+    bool isStream = cast<RankedTensorType>(input.getType()).getRank() == 2;
+    if (isStream)
+      problem.lifetimes.push_back({-1, lastUse(input), rowBytes(input), false, /*fixedSlot=*/0});
+    SmallVector<std::pair<plan::LaunchOp, int64_t>> firsts;
+    int64_t outputIndex = -1;
+    for (auto launch : block->getOps<plan::LaunchOp>()) {
+      firsts.push_back({launch, problem.lifetimes.size()});
+      bool outputs = makesOutputs(launch);
+      for (Value result : launch.getResults()) {
+        bool isOutput = result == output;
+        if (isOutput)
+          outputIndex = problem.lifetimes.size();
+        bool stays = isOutput && !outputs;
+        problem.lifetimes.push_back(
+            {time[launch], isOutput ? int64_t(time.size()) : lastUse(result), rowBytes(result), outputs, stays ? 0 : -1});
+      }
+    }
+    std::string problemError = problem.check();
+    if (!problemError.empty())
+      return program.emitOpError() << problemError;
+    std::vector<int64_t> slots = planner::assignSlots(problem, pool);
+    std::string answerError = problem.verify(slots, pool);
+    if (!answerError.empty())
+      return program.emitOpError() << answerError;
+    for (auto [launch, first] : firsts) {
+      SmallVector<int64_t> own(slots.begin() + first, slots.begin() + first + launch.getNumResults());
+      if (!own.empty())
+        launch.setSlotsAttr(b.getDenseI64ArrayAttr(own));
+    }
+    if (outputIndex >= 0 && problem.lifetimes[outputIndex].outputs)
+      logits = slots[outputIndex];
+    return success();
+  }
+};
+
+} // namespace
+} // namespace denim

@@ -1,0 +1,41 @@
+#ifndef DIALECTS_ATTN_TRANSFORMS_PASSES_TD
+#define DIALECTS_ATTN_TRANSFORMS_PASSES_TD
+include "mlir/Pass/PassBase.td"
+
+def ThreadCachesPass : Pass<"attn-thread-caches"> {
+  let summary = "give every stateful op the caches it needs";
+  let description = [{
+    Asks each `StatefulOpInterface` op what it must remember of a sequence, declares one `attn.cache` for each need and
+    attaches it. Softmax attention then reads keys and values from their pages, behind which the new ones are appended;
+    a short convolution keeps the last rows of its input. Ops that have their caches already are left alone.
+
+    ```mlir
+    %o = attn.softmax %q, %k, %v
+    ==>
+    %keys = attn.cache "keys" : !attn.cache<paged 1x64xf32>
+    %values = attn.cache "values" : !attn.cache<paged 1x64xf32>
+    attn.append %k to %keys
+    attn.append %v to %values
+    %o = attn.attend %q, %keys, %values scale 0.125
+    ```
+  }];
+  let dependentDialects = ["::denim::attn::AttnDialect"];
+}
+
+def ChooseChunkPass : Pass<"attn-choose-chunk"> {
+  let summary = "choose the chunk length of every linear recurrence";
+  let description = [{
+    A recurrence whose normal form is of the delta family or has a diagonal transition gets `chunk`: sequences with
+    at least as many new tokens as half a chunk run in the chunked form, shorter ones token by token. A recurrence
+    outside the forms keeps no chunk and runs token by token; a remark names the term. Changes rounding: both forms
+    agree to about 1e-6 relative in f32.
+
+    ```mlir
+    %o = attn.delta_rule %q, %k, %v beta %b
+    ==>
+    %o = attn.delta_rule %q, %k, %v beta %b chunk 64
+    ```
+  }];
+  let options = [Option<"length", "length", "int64_t", /*default=*/"64", "tokens per chunk">];
+}
+#endif

@@ -1,0 +1,73 @@
+#include "dialects/attn/transforms/Passes.h"
+#include <cmath>
+
+using namespace mlir;
+
+namespace denim::attn {
+#define GEN_PASS_DEF_THREADCACHESPASS
+#include "dialects/attn/transforms/Passes.h.inc"
+
+namespace {
+
+Kind kindOf(CacheKind kind) {
+  switch (kind) {
+  case CacheKind::State:
+    return Kind::state;
+  case CacheKind::Tail:
+    return Kind::tail;
+  case CacheKind::Paged:
+    return Kind::paged;
+  }
+  llvm_unreachable("all kinds are named");
+}
+
+/// Softmax over the tokens of this call becomes attention over pages that hold all tokens so far.
+void readFromPages(SoftmaxOp op) {
+  OpBuilder b(op);
+  Location loc = op.getLoc();
+  AppendOp::create(b, loc, op.getKey(), op.getKeys());
+  AppendOp::create(b, loc, op.getValue(), op.getValues());
+  double dk = cast<RankedTensorType>(op.getQuery().getType()).getDimSize(2);
+  double scale = op.getScale() ? op.getScale()->convertToDouble() : 1.0 / std::sqrt(dk);
+  auto attend = AttendOp::create(b, loc, op.getResult().getType(), op.getQuery(), op.getKeys(), op.getValues(),
+                                 b.getF64FloatAttr(scale), op.getWindowAttr(), op.getSoftcapAttr());
+  op.getResult().replaceAllUsesWith(attend.getResult());
+  op.erase();
+}
+
+struct ThreadCachesPass : impl::ThreadCachesPassBase<ThreadCachesPass> {
+  void runOnOperation() override {
+    SmallVector<StatefulOpInterface> ops;
+    getOperation()->walk([&](StatefulOpInterface op) {
+      if (op.getCachesMutable().empty())
+        ops.push_back(op);
+    });
+    // Two ops of one block may want the same name: the second gets a number.
+    llvm::DenseMap<std::pair<Block *, StringRef>, int> used;
+    for (StatefulOpInterface op : ops) {
+      OpBuilder b(op);
+      SmallVector<Value> caches;
+      for (const CacheNeed &need : op.getCacheNeeds()) {
+        int &times = used[{op->getBlock(), need.name}];
+        std::string name = times ? (need.name + Twine(times)).str() : need.name.str();
+        ++times;
+        auto type = CacheType::get(&getContext(), kindOf(need.kind), need.shape, need.elementType);
+        caches.push_back(CacheOp::create(b, op->getLoc(), type, b.getStringAttr(name)));
+      }
+      if (auto softmax = dyn_cast<SoftmaxOp>(op.getOperation())) {
+        softmax.getKeysMutable().assign(caches[0]);
+        softmax.getValuesMutable().assign(caches[1]);
+        readFromPages(softmax);
+        continue;
+      }
+      op.getCachesMutable().assign(caches);
+      if (auto conv = dyn_cast<ShortConvOp>(op.getOperation())) {
+        b.setInsertionPointAfter(conv);
+        RememberOp::create(b, conv.getLoc(), conv.getInput(), conv.getTail());
+      }
+    }
+  }
+};
+
+} // namespace
+} // namespace denim::attn

@@ -1,0 +1,131 @@
+//===- CpuDevice.cpp - this processor -------------------------------------===//
+
+#include "runtime/device/cpu/CpuDevice.h"
+#include "runtime/device/cpu/SharedObject.h"
+
+#include <algorithm>
+#include <cerrno>
+#include <cstring>
+#include <fstream>
+#include <sched.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+namespace denim {
+
+namespace {
+
+// Memory becomes usable in steps of this size: few system calls, and little that is never touched.
+constexpr size_t kCommitBytes = 1 << 20;
+
+struct CpuExecutable final : Executable {
+  SharedObject object;
+  std::vector<denim_kernel_fn> kernels;
+  DeviceMemory scratch;
+  size_t scratchBytes = 0; // of one thread
+};
+
+int usableCores() {
+  cpu_set_t set;
+  if (sched_getaffinity(0, sizeof set, &set) == 0)
+    return std::max(1, CPU_COUNT(&set));
+  return std::max(1u, std::thread::hardware_concurrency());
+}
+
+} // namespace
+
+std::set<std::string, std::less<>> hostCpuFeatures() {
+  std::set<std::string, std::less<>> features;
+  std::ifstream file("/proc/cpuinfo");
+  for (std::string line; std::getline(file, line);) {
+    if (line.rfind("flags", 0) != 0 && line.rfind("Features", 0) != 0)
+      continue;
+    std::istringstream words(line.substr(line.find(':') + 1));
+    for (std::string word; words >> word;)
+      features.insert(word);
+    break;
+  }
+  return features;
+}
+
+CpuDevice::CpuDevice(int threads, std::set<std::string, std::less<>> features)
+    : features(std::move(features)), pool(threads > 0 ? threads : usableCores()) {}
+
+Status CpuDevice::load(std::string_view code, const std::vector<KernelInfo> &kernels,
+                       std::shared_ptr<const Executable> &out) {
+  auto executable = std::make_shared<CpuExecutable>();
+  if (Status status = executable->object.load(code))
+    return status;
+  for (const KernelInfo &kernel : kernels) {
+    void *function = executable->object.find(kernel.name);
+    if (!function)
+      return error(DENIM_STATUS_DATA_LOSS, "code of the module: expected a kernel '", kernel.name, "', but got none");
+    executable->kernels.push_back(reinterpret_cast<denim_kernel_fn>(function));
+    executable->scratchBytes = std::max<size_t>(executable->scratchBytes, kernel.scratchBytes);
+  }
+  // A page of distance keeps the scratch of two threads out of each other's prefetches.
+  executable->scratchBytes = (executable->scratchBytes + 4095) / 4096 * 4096;
+  if (Status status = allocate(executable->scratchBytes * threads(), executable->scratch))
+    return status;
+  out = std::move(executable);
+  return {};
+}
+
+Status CpuDevice::launch(const Executable &executable, size_t kernel, const denim_batch_t &batch, void *const *args,
+                         int64_t items) {
+  auto &loaded = static_cast<const CpuExecutable &>(executable);
+  denim_kernel_fn function = loaded.kernels[kernel];
+  pool.run(items, [&](int thread, int64_t begin, int64_t end) {
+    function(&batch, args, begin, end, loaded.scratch.data() + loaded.scratchBytes * thread);
+  });
+  return {};
+}
+
+Status CpuDevice::reserve(size_t bytes, DeviceMemory &out) {
+  if (bytes == 0) { // no mapping of no bytes
+    out = DeviceMemory();
+    return {};
+  }
+  void *base = mmap(nullptr, bytes, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+  if (base == MAP_FAILED)
+    return exhausted("cannot reserve ", bytes, " bytes of addresses: ", std::strerror(errno));
+  out = DeviceMemory(*this, base, bytes);
+  return {};
+}
+
+Status CpuDevice::commitRange(char *base, size_t reserved, size_t from, size_t &to) {
+  to = std::min(reserved, (to + kCommitBytes - 1) / kCommitBytes * kCommitBytes);
+  if (mprotect(base + from, to - from, PROT_READ | PROT_WRITE) != 0)
+    return exhausted("cannot get ", to - from, " bytes of memory: ", std::strerror(errno));
+  return {};
+}
+
+void CpuDevice::free(void *base, size_t reserved) {
+  munmap(base, reserved);
+}
+
+void CpuDevice::zero(void *to, size_t bytes) {
+  std::memset(to, 0, bytes);
+}
+
+void CpuDevice::copy(void *to, const void *from, size_t bytes) {
+  std::memcpy(to, from, bytes);
+}
+
+void CpuDevice::read(void *host, const void *from, size_t bytes) {
+  std::memcpy(host, from, bytes);
+}
+
+Status CpuDevice::share(const void *host, size_t bytes, size_t alignment, DeviceMemory &storage, const void *&out) {
+  if (reinterpret_cast<uintptr_t>(host) % alignment == 0) {
+    out = host;
+    return {};
+  }
+  if (Status status = allocate(bytes, storage))
+    return status;
+  std::memcpy(storage.data(), host, bytes);
+  out = storage.data();
+  return {};
+}
+
+} // namespace denim

@@ -1,0 +1,45 @@
+//===- ModuleReader.h - a module file, mapped and checked ---------*- C++ -*-===//
+//
+// Owner: shared; a session keeps its module. Threads: immutable after opening; any number may read.
+//
+//===----------------------------------------------------------------------===//
+
+#ifndef DENIM_RUNTIME_MODULE_MODULEREADER_H
+#define DENIM_RUNTIME_MODULE_MODULEREADER_H
+
+#include "formats/file/MappedFile.h"
+#include "runtime/device/Device.h"
+#include "runtime/module/Plan.h"
+
+namespace denim {
+
+struct ModuleSection {
+  std::string kind, name;
+  std::string_view content; ///< in the mapped file
+};
+
+class Module {
+public:
+  /// Maps a file and checks all of it: version, size, checksum, sections, and every value of the plan.
+  static Status open(const std::string &path, std::shared_ptr<const Module> &out);
+
+  const std::string &path() const { return source; }
+  const Plan &plan() const { return checkedPlan; }
+  const std::vector<ModuleSection> &sections() const { return allSections; }
+  const ModuleSection *find(std::string_view kind, std::string_view name) const;
+
+  /// Loads the first target whose features |device| has; |outTarget| indexes the targets of the plan.
+  Status load(Device &device, size_t &outTarget, std::shared_ptr<const Executable> &outExecutable) const;
+
+private:
+  Status read();
+
+  std::string source;
+  formats::MappedFile file;
+  std::vector<ModuleSection> allSections;
+  Plan checkedPlan;
+};
+
+} // namespace denim
+
+#endif

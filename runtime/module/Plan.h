@@ -1,0 +1,103 @@
+//===- Plan.h - what a module does, as checked data ---------------*- C++ -*-===//
+//
+// The plan of a module (its JSON is described in runtime/abi/Module.h) after every name, index and count was
+// checked; code that walks it needs no checks of its own. Plain data, immutable once read.
+//
+//===----------------------------------------------------------------------===//
+
+#ifndef DENIM_RUNTIME_MODULE_PLAN_H
+#define DENIM_RUNTIME_MODULE_PLAN_H
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace denim {
+
+enum class PlanType : uint8_t { F32, BF16, F16 };
+std::string_view name(PlanType type);
+size_t bytes(PlanType type);
+
+struct PlanParameter {
+  std::string name;
+  PlanType type;
+  std::vector<int64_t> shape;
+  size_t bytes;
+};
+
+enum class CacheKind : uint8_t { State, Tail, Paged };
+std::string_view name(CacheKind kind);
+
+struct PlanCache {
+  std::string name;
+  CacheKind kind;
+  PlanType type;
+  std::vector<int64_t> shape;
+  size_t bytes; ///< state, tail: of one slot; paged: of one page; a multiple of DENIM_BUFFER_ALIGNMENT
+};
+
+/// What a number of rows or work items follows.
+enum class Per : uint8_t { Once, Tokens, Outputs, Sequences };
+
+struct PlanSlot {
+  Per rows; ///< Tokens or Outputs
+  size_t rowBytes;
+};
+
+struct PlanArgument {
+  enum Kind : uint8_t { Slot, Parameter, Stack, Cache } kind;
+  uint32_t index; ///< Slot: of the plan; others: of the step's list
+  uint32_t count; ///< Stack: consecutive parameters; others 1
+};
+
+struct PlanLaunch {
+  uint32_t kernel;
+  Per per;
+  int64_t block, times; ///< work items = times * ceil(count / block)
+  std::vector<PlanArgument> args;
+};
+
+struct PlanProgram {
+  std::string name;
+  std::vector<PlanLaunch> launches;
+};
+
+struct PlanStep {
+  uint32_t program;
+  int64_t layer; ///< -1 outside of the layers; for people
+  std::vector<uint32_t> parameters, caches;
+};
+
+struct PlanKernel {
+  std::string name;
+  uint64_t scratchBytes;
+};
+
+struct PlanTarget {
+  std::string name;
+  std::vector<std::string> features;
+  std::vector<PlanKernel> kernels;
+};
+
+struct Plan {
+  std::string name, source, compiler;
+  int32_t vocabulary = 0;
+  std::vector<int32_t> eosTokens;
+  std::vector<PlanParameter> parameters;
+  std::vector<PlanCache> caches;
+  std::vector<PlanSlot> slots;
+  std::vector<PlanProgram> programs;
+  std::vector<PlanStep> steps;
+  uint32_t logits = 0;
+  std::vector<PlanTarget> targets;
+
+  /// Bytes that one sequence holds whatever its length, and bytes that one page of tokens adds.
+  size_t slotBytes() const;
+  size_t pageBytes() const;
+  size_t parameterBytes() const;
+};
+
+} // namespace denim
+
+#endif

@@ -1,0 +1,361 @@
+//===- PlanReader.cpp - the plan's JSON, checked --------------------------===//
+//
+// Checks come in two layers: each value by itself while reading (type, range, index within its list), then what one
+// program demands of all steps that run it (check of uses at the end). Bounds on sizes are chosen such that no
+// product or sum of the runtime leaves 64 bits.
+//
+//===----------------------------------------------------------------------===//
+
+#include "runtime/module/PlanReader.h"
+#include "runtime/abi/Kernel.h"
+
+#include <nlohmann/json.hpp>
+#include <optional>
+#include <set>
+
+namespace denim {
+
+namespace {
+
+using nlohmann::json;
+
+// One tensor, one slot of a cache, one page; all of one kind.
+constexpr int64_t kMaxBytes = int64_t(1) << 46;
+constexpr int64_t kMaxRowBytes = int64_t(1) << 30;
+constexpr int64_t kMaxScratchBytes = int64_t(1) << 32;
+constexpr int64_t kMaxInt32 = INT32_MAX;
+
+/// The value under a path, with the first error kept. After an error every reading gives an empty value, so that the
+/// code below reads straight on and looks once per list.
+class PlanText {
+public:
+  Status status;
+
+  template <typename... Parts> void expected(const std::string &path, std::string_view what, const Parts &...found) {
+    if (!status)
+      status = error(DENIM_STATUS_DATA_LOSS, path, ": expected ", what, ", but got ", found...);
+  }
+
+  const json &member(const json &object, const std::string &path, const char *key) {
+    static const json none;
+    if (!object.is_object()) {
+      expected(path, "an object", object.type_name());
+      return none;
+    }
+    auto it = object.find(key);
+    if (it == object.end()) {
+      expected(path, std::string("a member \"") + key + "\"", "none");
+      return none;
+    }
+    return *it;
+  }
+
+  int64_t integer(const json &value, const std::string &path, int64_t low, int64_t high) {
+    std::optional<int64_t> number;
+    if (value.is_number_unsigned() && value.get<uint64_t>() <= INT64_MAX)
+      number = static_cast<int64_t>(value.get<uint64_t>());
+    else if (value.is_number_integer() && !value.is_number_unsigned())
+      number = value.get<int64_t>();
+    if (number && *number >= low && *number <= high)
+      return *number;
+    std::string found = value.is_number() ? value.dump() : value.type_name();
+    if (low == high)
+      expected(path, std::to_string(low), found);
+    else if (low > high)
+      expected(path, "no index into an empty list", found);
+    else
+      expected(path, "a whole number from " + std::to_string(low) + " to " + std::to_string(high), found);
+    return low;
+  }
+  int64_t integer(const json &object, const std::string &path, const char *key, int64_t low, int64_t high) {
+    return integer(member(object, path, key), path + "." + key, low, high);
+  }
+
+  std::string text(const json &value, const std::string &path) {
+    if (value.is_string() && value.get_ref<const std::string &>().find('\0') == std::string::npos)
+      return value.get<std::string>();
+    expected(path, "text", value.type_name());
+    return "";
+  }
+  std::string text(const json &object, const std::string &path, const char *key) {
+    return text(member(object, path, key), path + "." + key);
+  }
+
+  /// Calls read(element, path) for each element of a list until an error.
+  template <typename Read> void each(const json &value, const std::string &path, const Read &read) {
+    if (!value.is_array())
+      return expected(path, "a list", value.type_name());
+    for (size_t i = 0; i < value.size() && !status; ++i)
+      read(value[i], path + "[" + std::to_string(i) + "]");
+  }
+  template <typename Read> void each(const json &object, const std::string &path, const char *key, const Read &read) {
+    each(member(object, path, key), path + "." + key, read);
+  }
+
+  template <typename Enum>
+  Enum choice(const json &object, const std::string &path, const char *key,
+              std::initializer_list<std::pair<const char *, Enum>> choices) {
+    std::string value = text(object, path, key), all;
+    for (auto &[name, result] : choices) {
+      if (value == name)
+        return result;
+      all += (all.empty() ? "" : ", ") + std::string(name);
+    }
+    expected(path + "." + key, "one of " + all, "'" + value + "'");
+    return choices.begin()->second;
+  }
+
+  /// Shape and the bytes of its elements.
+  std::vector<int64_t> shape(const json &object, const std::string &path, PlanType type, size_t &outBytes) {
+    std::vector<int64_t> shape;
+    int64_t size = static_cast<int64_t>(bytes(type));
+    each(object, path, "shape", [&](const json &value, const std::string &at) {
+      shape.push_back(integer(value, at, 1, kMaxBytes));
+      if (__builtin_mul_overflow(size, shape.back(), &size) || size > kMaxBytes)
+        expected(path + ".shape", "at most " + std::to_string(kMaxBytes) + " bytes", "more");
+    });
+    outBytes = static_cast<size_t>(size);
+    return shape;
+  }
+};
+
+PlanType readType(PlanText &in, const json &object, const std::string &path) {
+  return in.choice<PlanType>(object, path, "type",
+                             {{"f32", PlanType::F32}, {"bf16", PlanType::BF16}, {"f16", PlanType::F16}});
+}
+
+void readParameters(PlanText &in, const json &root, Plan &plan) {
+  std::set<std::string> names;
+  size_t sum = 0;
+  in.each(root, "plan", "parameters", [&](const json &value, const std::string &path) {
+    PlanParameter parameter;
+    parameter.name = in.text(value, path, "name");
+    parameter.type = readType(in, value, path);
+    parameter.shape = in.shape(value, path, parameter.type, parameter.bytes);
+    if (!names.insert(parameter.name).second)
+      in.expected(path + ".name", "each name once", "'" + parameter.name + "' again");
+    sum += parameter.bytes;
+    if (sum > size_t(kMaxBytes))
+      in.expected(path, "at most " + std::to_string(kMaxBytes) + " bytes of parameters", "more");
+    plan.parameters.push_back(std::move(parameter));
+  });
+}
+
+void readCaches(PlanText &in, const json &root, Plan &plan) {
+  size_t sum = 0;
+  in.each(root, "plan", "caches", [&](const json &value, const std::string &path) {
+    PlanCache cache;
+    cache.name = in.text(value, path, "name");
+    cache.kind = in.choice<CacheKind>(
+        value, path, "kind", {{"state", CacheKind::State}, {"tail", CacheKind::Tail}, {"paged", CacheKind::Paged}});
+    cache.type = readType(in, value, path);
+    cache.shape = in.shape(value, path, cache.type, cache.bytes);
+    if (cache.kind == CacheKind::Paged) {
+      if (cache.shape.size() != 2)
+        in.expected(path + ".shape", "[heads, columns]", cache.shape.size(), " dimensions");
+      cache.bytes *= DENIM_PAGE_TOKENS;
+    }
+    cache.bytes = (cache.bytes + DENIM_BUFFER_ALIGNMENT - 1) / DENIM_BUFFER_ALIGNMENT * DENIM_BUFFER_ALIGNMENT;
+    sum += cache.bytes;
+    if (sum > size_t(kMaxBytes) * DENIM_PAGE_TOKENS)
+      in.expected(path, "at most " + std::to_string(kMaxBytes) + " bytes of caches", "more");
+    plan.caches.push_back(std::move(cache));
+  });
+}
+
+void readSlots(PlanText &in, const json &root, Plan &plan) {
+  in.each(root, "plan", "slots", [&](const json &value, const std::string &path) {
+    PlanSlot slot;
+    slot.rows = in.choice<Per>(value, path, "rows", {{"tokens", Per::Tokens}, {"outputs", Per::Outputs}});
+    slot.rowBytes = static_cast<size_t>(in.integer(value, path, "row_bytes", 4, kMaxRowBytes));
+    if (slot.rowBytes % 4 != 0)
+      in.expected(path + ".row_bytes", "a multiple of 4", slot.rowBytes);
+    plan.slots.push_back(slot);
+  });
+}
+
+void readTargets(PlanText &in, const json &root, Plan &plan) {
+  std::set<std::string> names;
+  in.each(root, "plan", "targets", [&](const json &value, const std::string &path) {
+    PlanTarget target;
+    target.name = in.text(value, path, "name");
+    if (!names.insert(target.name).second)
+      in.expected(path + ".name", "each name once", "'" + target.name + "' again");
+    in.each(value, path, "features",
+            [&](const json &feature, const std::string &at) { target.features.push_back(in.text(feature, at)); });
+    in.each(value, path, "kernels", [&](const json &kernel, const std::string &at) {
+      target.kernels.push_back(
+          {in.text(kernel, at, "name"), static_cast<uint64_t>(in.integer(kernel, at, "scratch", 0, kMaxScratchBytes))});
+    });
+    if (!plan.targets.empty() && target.kernels.size() != plan.targets[0].kernels.size())
+      in.expected(path + ".kernels", std::to_string(plan.targets[0].kernels.size()) + " as in the first target",
+                  target.kernels.size());
+    plan.targets.push_back(std::move(target));
+  });
+  if (plan.targets.empty())
+    in.expected("plan.targets", "at least one target", 0);
+}
+
+PlanArgument readArgument(PlanText &in, const json &value, const std::string &path, const Plan &plan) {
+  PlanArgument argument{PlanArgument::Slot, 0, 1};
+  std::string kind = value.is_array() && !value.empty() && value[0].is_string() ? value[0].get<std::string>() : "";
+  size_t length = kind == "stack" ? 3 : 2;
+  if (kind == "slot")
+    argument.kind = PlanArgument::Slot;
+  else if (kind == "parameter")
+    argument.kind = PlanArgument::Parameter;
+  else if (kind == "stack")
+    argument.kind = PlanArgument::Stack;
+  else if (kind == "cache")
+    argument.kind = PlanArgument::Cache;
+  else
+    length = 0;
+  if (length == 0 || value.size() != length) {
+    in.expected(path, R"(["slot"|"parameter"|"cache", index] or ["stack", index, count])",
+                value.is_array() ? "another list" : value.type_name());
+    return argument;
+  }
+  // Indices into a step's lists are checked with the steps.
+  int64_t high = kind == "slot" ? static_cast<int64_t>(plan.slots.size()) - 1 : kMaxInt32;
+  argument.index = static_cast<uint32_t>(in.integer(value[1], path + "[1]", 0, high));
+  if (kind == "stack")
+    argument.count = static_cast<uint32_t>(in.integer(value[2], path + "[2]", 1, kMaxInt32));
+  return argument;
+}
+
+void readPrograms(PlanText &in, const json &root, Plan &plan) {
+  int64_t kernels = plan.targets.empty() ? 0 : static_cast<int64_t>(plan.targets[0].kernels.size());
+  in.each(root, "plan", "programs", [&](const json &value, const std::string &path) {
+    PlanProgram program;
+    program.name = in.text(value, path, "name");
+    in.each(value, path, "launches", [&](const json &entry, const std::string &at) {
+      PlanLaunch launch;
+      launch.kernel = static_cast<uint32_t>(in.integer(entry, at, "kernel", 0, kernels - 1));
+      const json &items = in.member(entry, at, "items");
+      launch.per = in.choice<Per>(
+          items, at + ".items", "per",
+          {{"once", Per::Once}, {"tokens", Per::Tokens}, {"outputs", Per::Outputs}, {"sequences", Per::Sequences}});
+      bool once = launch.per == Per::Once;
+      launch.block = once ? 1 : in.integer(items, at + ".items", "block", 1, kMaxInt32);
+      launch.times = in.integer(items, at + ".items", "times", 1, kMaxInt32);
+      in.each(entry, at, "args", [&](const json &arg, const std::string &argPath) {
+        launch.args.push_back(readArgument(in, arg, argPath, plan));
+      });
+      program.launches.push_back(std::move(launch));
+    });
+    plan.programs.push_back(std::move(program));
+  });
+}
+
+void readSteps(PlanText &in, const json &root, Plan &plan) {
+  in.each(root, "plan", "steps", [&](const json &value, const std::string &path) {
+    PlanStep step;
+    step.program =
+        static_cast<uint32_t>(in.integer(value, path, "program", 0, static_cast<int64_t>(plan.programs.size()) - 1));
+    step.layer = in.integer(value, path, "layer", -1, kMaxInt32);
+    auto indices = [&](const char *key, size_t size, std::vector<uint32_t> &out) {
+      in.each(value, path, key, [&](const json &index, const std::string &at) {
+        out.push_back(static_cast<uint32_t>(in.integer(index, at, 0, static_cast<int64_t>(size) - 1)));
+      });
+    };
+    indices("parameters", plan.parameters.size(), step.parameters);
+    indices("caches", plan.caches.size(), step.caches);
+    plan.steps.push_back(std::move(step));
+  });
+}
+
+std::string describe(const PlanParameter &p) {
+  std::string text = std::string(name(p.type)) + "[";
+  for (size_t i = 0; i < p.shape.size(); ++i)
+    text += (i ? ", " : "") + std::to_string(p.shape[i]);
+  return text + "]";
+}
+
+/// A kernel is compiled for fixed types and shapes: what the steps that share a program hand to one argument must
+/// agree, or the kernel would read behind the smaller one.
+void checkUses(PlanText &in, const Plan &plan) {
+  std::vector<const PlanStep *> first(plan.programs.size());
+  for (size_t s = 0; s < plan.steps.size() && !in.status; ++s) {
+    const PlanStep &step = plan.steps[s];
+    std::string path = "plan.steps[" + std::to_string(s) + "]";
+    const PlanStep *&model = first[step.program];
+    for (const PlanLaunch &launch : plan.programs[step.program].launches) {
+      for (const PlanArgument &arg : launch.args) {
+        bool parameter = arg.kind == PlanArgument::Parameter || arg.kind == PlanArgument::Stack;
+        if (arg.kind == PlanArgument::Slot || in.status)
+          continue;
+        size_t end = size_t(arg.index) + arg.count;
+        size_t size = parameter ? step.parameters.size() : step.caches.size();
+        if (end > size) {
+          in.expected(path + (parameter ? ".parameters" : ".caches"), "at least " + std::to_string(end), size);
+          continue;
+        }
+        for (size_t i = arg.index; i < end && parameter && !in.status; ++i) {
+          // Tensors of a stack agree with its first.
+          size_t like = arg.kind == PlanArgument::Stack ? arg.index : i;
+          const PlanParameter &want = plan.parameters[(model ? *model : step).parameters[like]];
+          const PlanParameter &have = plan.parameters[step.parameters[i]];
+          if (want.type != have.type || want.shape != have.shape)
+            in.expected(path + ".parameters[" + std::to_string(i) + "]", describe(want) + " as '" + want.name + "'",
+                        describe(have), " ('", have.name, "')");
+        }
+        if (!parameter && model) {
+          const PlanCache &want = plan.caches[model->caches[arg.index]], &have = plan.caches[step.caches[arg.index]];
+          if (want.kind != have.kind || want.type != have.type || want.shape != have.shape)
+            in.expected(path + ".caches[" + std::to_string(arg.index) + "]",
+                        "a cache like '" + want.name + "' of an earlier step", "'" + have.name + "'");
+        }
+      }
+    }
+    if (!model)
+      model = &step;
+  }
+}
+
+} // namespace
+
+Status readPlan(std::string_view text, Plan &out) {
+  json root = json::parse(text.begin(), text.end(), nullptr, /*allow_exceptions=*/false);
+  if (!root.is_object())
+    return error(DENIM_STATUS_DATA_LOSS, "plan: expected a JSON object, but got ",
+                 root.is_discarded() ? "text that is no JSON" : root.type_name());
+  PlanText in;
+  Plan plan;
+  const std::string path = "plan";
+  plan.name = in.text(root, path, "name");
+  plan.source = in.text(root, path, "source");
+  plan.compiler = in.text(root, path, "compiler");
+  plan.vocabulary = static_cast<int32_t>(in.integer(root, path, "vocabulary", 1, kMaxRowBytes / 4));
+  if (in.status)
+    return std::move(in.status);
+  int64_t abi = in.integer(root, path, "kernel_abi", 0, kMaxInt32);
+  if (!in.status && abi != DENIM_KERNEL_ABI_VERSION)
+    return error(DENIM_STATUS_INCOMPATIBLE, "module has kernels for ABI ", abi, ", this runtime calls ABI ",
+                 DENIM_KERNEL_ABI_VERSION, "; recompile or update");
+  in.integer(root, path, "page_tokens", DENIM_PAGE_TOKENS, DENIM_PAGE_TOKENS);
+  in.each(root, path, "eos_tokens", [&](const json &value, const std::string &at) {
+    plan.eosTokens.push_back(static_cast<int32_t>(in.integer(value, at, 0, plan.vocabulary - 1)));
+  });
+  readParameters(in, root, plan);
+  readCaches(in, root, plan);
+  readSlots(in, root, plan);
+  readTargets(in, root, plan);
+  readPrograms(in, root, plan);
+  readSteps(in, root, plan);
+  plan.logits = static_cast<uint32_t>(in.integer(root, path, "logits", 0, static_cast<int64_t>(plan.slots.size()) - 1));
+  if (in.status)
+    return std::move(in.status);
+
+  const PlanSlot &logits = plan.slots[plan.logits];
+  if (logits.rows != Per::Outputs || logits.rowBytes != size_t(plan.vocabulary) * 4)
+    in.expected("plan.slots[" + std::to_string(plan.logits) + "]",
+                "logits with a row of " + std::to_string(plan.vocabulary * int64_t(4)) + " bytes for each output",
+                logits.rowBytes, " bytes for each ", logits.rows == Per::Outputs ? "output" : "token");
+  checkUses(in, plan);
+  if (in.status)
+    return std::move(in.status);
+  out = std::move(plan);
+  return {};
+}
+
+} // namespace denim

@@ -1,0 +1,35 @@
+//===- Weights.h - the parameters of a plan, found ----------------*- C++ -*-===//
+//
+// Owner: moved into the session. Holds the mapped files (or the generated values), and copies only of tensors that
+// lie in their file less aligned than their elements. Threads: immutable once made.
+//
+//===----------------------------------------------------------------------===//
+
+#ifndef DENIM_RUNTIME_SESSION_WEIGHTS_H
+#define DENIM_RUNTIME_SESSION_WEIGHTS_H
+
+#include "formats/safetensors/Safetensors.h"
+#include "runtime/device/Device.h"
+#include "runtime/module/Plan.h"
+
+namespace denim {
+
+class Weights {
+public:
+  /// Finds each parameter by name in a checkpoint (file or directory) and compares type and shape.
+  static Status map(const std::string &path, const Plan &plan, Device &device, Weights &out);
+  /// Small values from |seed|, the same on every machine; for measuring without a checkpoint.
+  static Status random(const Plan &plan, uint64_t seed, Device &device, Weights &out);
+
+  /// Where kernels find parameter |index| of the plan.
+  const void *data(size_t index) const { return pointers[index]; }
+
+private:
+  formats::Safetensors files;
+  std::vector<DeviceMemory> storage;
+  std::vector<const void *> pointers;
+};
+
+} // namespace denim
+
+#endif

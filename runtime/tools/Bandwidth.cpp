@@ -1,0 +1,50 @@
+//===- Bandwidth.cpp - how fast this machine reads memory -----------------===//
+
+#include "runtime/tools/Bandwidth.h"
+
+#include <algorithm>
+#include <chrono>
+#include <memory>
+
+namespace denim {
+
+namespace {
+
+constexpr int64_t kBytes = int64_t(1) << 30; // several times the largest cache of one socket
+constexpr int64_t kBlock = 4096;
+constexpr int kPasses = 5;
+
+#if defined(__x86_64__) && defined(__clang__) && !__has_feature(address_sanitizer)
+__attribute__((target_clones("avx512f", "avx2", "default")))
+#endif
+uint64_t
+sumOf(const uint64_t *values, int64_t count) {
+  uint64_t sum = 0;
+  for (int64_t i = 0; i < count; ++i)
+    sum += values[i];
+  return sum;
+}
+
+} // namespace
+
+double measureReadBandwidth(ThreadPool &pool) {
+  constexpr int64_t kWords = kBlock / 8, kBlocks = kBytes / kBlock;
+  std::unique_ptr<uint64_t[]> buffer(new uint64_t[kBytes / 8]);
+  std::atomic<uint64_t> sink{0};
+  // Written by the threads that read it: memory lies near them.
+  pool.run(kBlocks, [&](int, int64_t begin, int64_t end) {
+    std::fill(buffer.get() + begin * kWords, buffer.get() + end * kWords, 1);
+  });
+  double best = 0;
+  for (int pass = 0; pass < kPasses; ++pass) {
+    auto start = std::chrono::steady_clock::now();
+    pool.run(kBlocks, [&](int, int64_t begin, int64_t end) {
+      sink += sumOf(buffer.get() + begin * kWords, (end - begin) * kWords);
+    });
+    std::chrono::duration<double> seconds = std::chrono::steady_clock::now() - start;
+    best = std::max(best, static_cast<double>(kBytes) / seconds.count());
+  }
+  return best;
+}
+
+} // namespace denim

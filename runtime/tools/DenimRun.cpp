@@ -1,0 +1,113 @@
+//===- DenimRun.cpp - run a compiled model --------------------------------===//
+
+#include "runtime/tools/Commands.h"
+
+#include <cstdio>
+#include <cstring>
+#include <new>
+#include <unistd.h>
+
+namespace denim {
+
+std::vector<std::string> withModelOptions(std::vector<std::string> options) {
+  for (const char *option : {"--weights", "--device", "--threads", "--max-step-tokens", "--cache-mib"})
+    options.push_back(option);
+  return options;
+}
+
+Status openModel(const Arguments &arguments, Model &out) {
+  int64_t threads = 0, mib = 1024, maxStepTokens = 512;
+  if (Status status = arguments.integer("--threads", 1, 4096, threads))
+    return status;
+  if (Status status = arguments.integer("--cache-mib", 1, 1 << 24, mib))
+    return status;
+  if (Status status = arguments.integer("--max-step-tokens", 1, 1 << 24, maxStepTokens))
+    return status;
+  if (Status status = arguments.required("--weights", out.weightsPath))
+    return status;
+  std::string device = arguments.text("--device", "cpu");
+  if (device != "cpu")
+    return invalidArgument("--device: expected cpu, but got '", device, "', which this build does not have");
+
+  std::shared_ptr<const Module> module;
+  if (Status status = Module::open(arguments.file(), module))
+    return status;
+  out.device = std::make_shared<CpuDevice>(static_cast<int>(threads));
+  Weights weights;
+  if (Status status = out.weightsPath == "random" ? Weights::random(module->plan(), 1, *out.device, weights)
+                                                  : Weights::map(out.weightsPath, module->plan(), *out.device, weights))
+    return status;
+  SessionOptions options;
+  options.cacheBytes = static_cast<size_t>(mib) << 20;
+  options.maxStepTokens = static_cast<int32_t>(maxStepTokens);
+  return Session::create(out.device, module, std::move(weights), options, out.session);
+}
+
+Progress::Progress(std::string what, int64_t total)
+    : what(std::move(what)), total(total), terminal(isatty(STDERR_FILENO)) {}
+
+Progress::~Progress() {
+  if (shown)
+    std::fprintf(stderr, "\r\x1b[K");
+}
+
+void Progress::at(int64_t done) {
+  if (!terminal || watch.seconds() < 0.5)
+    return;
+  constexpr int64_t kWidth = 30;
+  int filled = static_cast<int>(done * kWidth / std::max<int64_t>(total, 1));
+  std::fprintf(stderr, "\r%s [%.*s%*s] %lld/%lld", what.c_str(), filled, "##############################",
+               static_cast<int>(kWidth) - filled, "", static_cast<long long>(done), static_cast<long long>(total));
+  shown = true;
+}
+
+} // namespace denim
+
+namespace {
+
+const char *const kUsage = R"(usage: denim-run COMMAND MODULE.denim [options]
+
+  generate  --weights CHECKPOINT (--prompt TEXT | --prompt-tokens 1,2,3) [--max-new-tokens N]
+            [--temperature T] [--top-p P] [--seed S] [--output text|tokens]
+  score     --weights CHECKPOINT --tokens (1,2,3 | FILE.safetensors:NAME) --logits OUT.safetensors
+            [--chunk N] [--decode N]      f32 logits [T, V]; the last N tokens one by one, the rest in chunks
+  bench     --weights CHECKPOINT|random [--prefill T] [--decode N] [--batch B] [--json FILE]
+  inspect                                 parameters, caches, kernels, targets
+
+all that run: [--device cpu] [--threads N] [--max-step-tokens N] [--cache-mib N]
+)";
+
+denim::Status dispatch(int argc, char **argv) {
+  using namespace denim;
+  std::string command = argc > 1 ? argv[1] : "";
+  if (command == "generate")
+    return runGenerate(argc - 2, argv + 2);
+  if (command == "score")
+    return runScore(argc - 2, argv + 2);
+  if (command == "bench")
+    return runBench(argc - 2, argv + 2);
+  if (command == "inspect")
+    return runInspect(argc - 2, argv + 2);
+  return invalidArgument("expected generate, score, bench or inspect, but got '", command, "' (see --help)");
+}
+
+} // namespace
+
+int main(int argc, char **argv) {
+  if (argc > 1 && (!std::strcmp(argv[1], "--help") || !std::strcmp(argv[1], "-h"))) {
+    std::fputs(kUsage, stdout);
+    return 0;
+  }
+  std::string message;
+  try {
+    message = dispatch(argc, argv).message();
+  } catch (const std::bad_alloc &) {
+    message = "out of memory";
+  }
+  if (message.empty() && std::fflush(stdout) != 0)
+    message = "cannot write to the output";
+  if (message.empty())
+    return 0;
+  std::fprintf(stderr, "denim-run: %s\n", message.c_str());
+  return 1;
+}

@@ -1,0 +1,94 @@
+//===- Inspect.cpp - denim-run inspect ------------------------------------===//
+
+#include "runtime/tools/Commands.h"
+
+#include <cstdio>
+
+namespace denim {
+
+namespace {
+
+std::string shapeText(const std::vector<int64_t> &shape) {
+  std::string text = "[";
+  for (size_t i = 0; i < shape.size(); ++i)
+    text += (i ? ", " : "") + std::to_string(shape[i]);
+  return text + "]";
+}
+
+const char *perText(Per per) {
+  switch (per) {
+  case Per::Once:
+    return "once";
+  case Per::Tokens:
+    return "tokens";
+  case Per::Outputs:
+    return "outputs";
+  case Per::Sequences:
+    return "sequences";
+  }
+  return "?";
+}
+
+} // namespace
+
+Status runInspect(int count, char **words) {
+  Arguments arguments;
+  if (Status status = Arguments::parse(count, words, {}, arguments))
+    return status;
+  std::shared_ptr<const Module> module;
+  if (Status status = Module::open(arguments.file(), module))
+    return status;
+  const Plan &plan = module->plan();
+  std::printf("%s: vocabulary %d, from %s, by %s\n", plan.name.c_str(), plan.vocabulary, plan.source.c_str(),
+              plan.compiler.c_str());
+
+  std::printf("\nparameters: %zu, %zu bytes\n", plan.parameters.size(), plan.parameterBytes());
+  for (const PlanParameter &p : plan.parameters)
+    std::printf("  %-60s %s%s\n", p.name.c_str(), std::string(name(p.type)).c_str(), shapeText(p.shape).c_str());
+
+  std::printf("\ncaches: %zu bytes for each sequence, %zu bytes for each token (in pages of %d)\n", plan.slotBytes(),
+              plan.pageBytes() / DENIM_PAGE_TOKENS, DENIM_PAGE_TOKENS);
+  for (const PlanCache &c : plan.caches) {
+    bool paged = c.kind == CacheKind::Paged;
+    std::printf("  %-40s %-5s %s%s  %zu bytes per %s\n", c.name.c_str(), std::string(name(c.kind)).c_str(),
+                std::string(name(c.type)).c_str(), shapeText(c.shape).c_str(),
+                paged ? c.bytes / DENIM_PAGE_TOKENS : c.bytes, paged ? "token" : "sequence");
+  }
+
+  size_t tokenBytes = 0, outputBytes = 0;
+  for (const PlanSlot &slot : plan.slots)
+    (slot.rows == Per::Tokens ? tokenBytes : outputBytes) += slot.rowBytes;
+  std::printf("\nactivations: %zu slots, %zu bytes per token, %zu bytes per output\n", plan.slots.size(), tokenBytes,
+              outputBytes);
+
+  const std::vector<PlanKernel> &kernels = plan.targets[0].kernels;
+  std::printf("\nprograms:\n");
+  for (size_t p = 0; p < plan.programs.size(); ++p) {
+    size_t uses = 0;
+    for (const PlanStep &step : plan.steps)
+      uses += step.program == p;
+    std::printf("  %s, run %zu times in a step\n", plan.programs[p].name.c_str(), uses);
+    for (const PlanLaunch &launch : plan.programs[p].launches) {
+      std::printf("    %-40s %lld x %s", kernels[launch.kernel].name.c_str(), static_cast<long long>(launch.times),
+                  perText(launch.per));
+      if (launch.block != 1)
+        std::printf(" / %lld", static_cast<long long>(launch.block));
+      std::printf(", %zu arguments\n", launch.args.size());
+    }
+  }
+
+  CpuDevice device(1);
+  std::printf("\ntargets:\n");
+  for (const PlanTarget &target : plan.targets) {
+    std::string missing;
+    for (const std::string &feature : target.features)
+      if (!device.hasFeature(feature))
+        missing += " " + feature;
+    std::printf("  %-20s %zu kernels, %zu bytes of code, %s%s\n", target.name.c_str(), target.kernels.size(),
+                module->find("code", target.name)->content.size(),
+                missing.empty() ? "runs here" : "not here: this machine lacks", missing.c_str());
+  }
+  return {};
+}
+
+} // namespace denim

@@ -1,0 +1,203 @@
+//===- ModuleFuzzTest.cpp - hostile modules do not crash the runtime ------===//
+//
+// A bounded run with fixed seeds. Modules are damaged as bytes and their plans as JSON, checksums made right again;
+// what is taken must run through a session. Kernels are left out: code does what it wants, the runtime must not.
+//
+//===----------------------------------------------------------------------===//
+
+#include "runtime/device/cpu/CpuDevice.h"
+#include "runtime/module/PlanReader.h"
+#include "runtime/session/Session.h"
+#include "test/formats/TemporaryDirectory.h"
+#include "test/runtime/Inputs/TestModule.h"
+
+#include <chrono>
+#include <gtest/gtest.h>
+#include <nlohmann/json.hpp>
+#include <random>
+
+using namespace denim;
+using namespace denim::test;
+using nlohmann::json;
+
+namespace {
+
+/// Loads anything and launches nothing.
+class NoKernels final : public CpuDevice {
+public:
+  NoKernels() : CpuDevice(1) {}
+  bool hasFeature(std::string_view) const override { return true; }
+  Status load(std::string_view, const std::vector<KernelInfo> &, std::shared_ptr<const Executable> &out) override {
+    out = std::make_shared<Executable>();
+    return {};
+  }
+  Status launch(const Executable &, size_t, const denim_batch_t &batch, void *const *, int64_t items) override {
+    EXPECT_GT(items, 0);
+    EXPECT_EQ(batch.row_begin[batch.sequence_count], batch.token_count);
+    return {};
+  }
+};
+
+/// Every value of |tree|.
+void collect(json &tree, std::vector<json *> &out) {
+  out.push_back(&tree);
+  if (tree.is_structured())
+    for (json &child : tree)
+      collect(child, out);
+}
+
+json mutated(json plan, std::mt19937 &random) {
+  static const json values[] = {nullptr,
+                                true,
+                                -1,
+                                0,
+                                1,
+                                2,
+                                3,
+                                7,
+                                64,
+                                65,
+                                1 << 20,
+                                INT32_MAX,
+                                int64_t(INT32_MAX) + 1,
+                                INT64_MAX,
+                                INT64_MIN,
+                                UINT64_MAX,
+                                0.5,
+                                1e300,
+                                "",
+                                "slot",
+                                "cache",
+                                "stack",
+                                "parameter",
+                                "tokens",
+                                "outputs",
+                                "paged",
+                                "state",
+                                "f32",
+                                "f16",
+                                json::array(),
+                                json::object()};
+  for (unsigned n = 1 + random() % 3; n; --n) {
+    std::vector<json *> all;
+    collect(plan, all);
+    json &target = *all[random() % all.size()];
+    switch (random() % 8) {
+    case 0: // another place's value
+      target = json(*all[random() % all.size()]);
+      break;
+    case 1: // remove
+      if (target.is_array() && !target.empty())
+        target.erase(target.begin() + random() % target.size());
+      else if (target.is_object() && !target.empty())
+        target.erase(std::next(target.begin(), random() % target.size()));
+      break;
+    case 2: // repeat
+      if (target.is_array() && !target.empty())
+        target.push_back(json(target[random() % target.size()]));
+      break;
+    case 3:
+    case 4:
+      if (target.is_number_integer()) {
+        target = static_cast<int64_t>(target.get<uint64_t>() + random() % 5 - 2);
+        break;
+      }
+      [[fallthrough]];
+    default:
+      if (!target.is_structured() || random() % 16 == 0)
+        target = values[random() % std::size(values)];
+    }
+  }
+  return plan;
+}
+
+/// Whether the module was taken; runs it then.
+bool tryModule(const std::string &bytes, const TemporaryDirectory &directory, const std::shared_ptr<Device> &device) {
+  std::shared_ptr<const Module> module;
+  if (Status status = Module::open(directory.write("m.denim", bytes), module)) {
+    EXPECT_NE(status.message(), "");
+    return false;
+  }
+  const Plan &plan = module->plan();
+  if (plan.parameterBytes() > (1 << 20) || plan.vocabulary > (1 << 16))
+    return true; // right, but more than a test wants to fill
+  Weights weights;
+  std::unique_ptr<Session> session;
+  SessionOptions options;
+  options.maxStepTokens = 16;
+  options.cacheBytes = 1 << 20;
+  if (Weights::random(plan, 1, *device, weights) ||
+      Session::create(device, module, std::move(weights), options, session))
+    return true;
+  SequenceId a, b;
+  if (session->createSequence(a))
+    return true;
+  std::vector<int32_t> tokens(100, 0);
+  std::vector<float> logits(100 * static_cast<size_t>(plan.vocabulary));
+  StepEntry entry{a, tokens.data(), 100, Logits::All};
+  if (session->step(&entry, 1, logits.data(), 100) || session->fork(a, b))
+    return true;
+  StepEntry entries[] = {{a, tokens.data(), 3, Logits::Last}, {b, tokens.data(), 50, Logits::None}};
+  (void)!session->step(entries, 2, logits.data(), 1);
+  return true;
+}
+
+template <typename Make> void fuzz(unsigned seed, const Make &make, int leastTaken, int leastRefused) {
+  TemporaryDirectory directory;
+  std::shared_ptr<Device> device = std::make_shared<NoKernels>();
+  std::mt19937 random(seed);
+  int taken = 0, refused = 0;
+  auto start = std::chrono::steady_clock::now();
+  while (std::chrono::steady_clock::now() - start < std::chrono::seconds(2) && taken + refused < 20000)
+    ++(tryModule(make(random), directory, device) ? taken : refused);
+  EXPECT_GE(taken, leastTaken);
+  EXPECT_GE(refused, leastRefused);
+}
+
+std::string smallModule(const std::string &plan) {
+  return moduleOf({{"plan", "plan", plan}, {"code", "future", "-"}, {"code", "baseline", "-"}});
+}
+
+TEST(ModuleFuzz, PlansWithOtherValues) {
+  json plan = json::parse(kTestPlan);
+  fuzz(
+      1, [&](std::mt19937 &random) { return smallModule(mutated(plan, random).dump()); }, 20, 100);
+}
+
+TEST(ModuleFuzz, PlansWithOtherBytes) {
+  fuzz(
+      2,
+      [&](std::mt19937 &random) {
+        std::string plan = kTestPlan;
+        for (unsigned n = 1 + random() % 3; n; --n) {
+          size_t at = random() % plan.size();
+          if (random() % 2)
+            at = plan.find_first_of("0123456789", at);
+          if (at < plan.size())
+            plan[at] = static_cast<char>(random() % 2 ? '0' + random() % 10 : random());
+        }
+        return smallModule(plan);
+      },
+      20, 100);
+}
+
+TEST(ModuleFuzz, FilesWithOtherBytes) {
+  const std::string module = smallModule(kTestPlan);
+  fuzz(
+      3,
+      [&](std::mt19937 &random) {
+        std::string bytes = module;
+        const size_t head = sizeof(denim_module_header_t) + 3 * sizeof(denim_module_section_t);
+        for (unsigned n = 1 + random() % 3; n; --n)
+          bytes[random() % (random() % 4 ? head : bytes.size())] =
+              static_cast<char>(random() % 3 ? random() % 4 : random());
+        if (random() % 4 == 0)
+          bytes.resize(random() % bytes.size());
+        if (bytes.size() >= sizeof(denim_module_header_t) && random() % 8)
+          repair(bytes);
+        return bytes;
+      },
+      1, 100);
+}
+
+} // namespace

@@ -1,0 +1,154 @@
+//===- PlanReaderTest.cpp - every value of a plan is checked --------------===//
+
+#include "runtime/module/PlanReader.h"
+#include "test/runtime/Inputs/TestModule.h"
+
+#include <gtest/gtest.h>
+
+using namespace denim;
+using namespace denim::test;
+
+namespace {
+
+std::string refusal(const std::string &text) {
+  Plan plan;
+  Status status = readPlan(text, plan);
+  EXPECT_EQ(plan.name, status ? "" : "test"); // untouched when refused
+  return status.message();
+}
+
+struct Case {
+  const char *what, *by, *message;
+};
+
+void expectAll(std::initializer_list<Case> cases) {
+  for (const Case &c : cases)
+    EXPECT_EQ(refusal(with(kTestPlan, c.what, c.by)), c.message) << c.what << " -> " << c.by;
+}
+
+TEST(PlanReader, TakesThePlanOfTheTests) {
+  EXPECT_EQ(refusal(kTestPlan), "");
+}
+
+TEST(PlanReader, IgnoresUnknownMembers) {
+  EXPECT_EQ(refusal(with(kTestPlan, "{", R"({"further": [1], )")), "");
+}
+
+TEST(PlanReader, RefusesOtherText) {
+  EXPECT_EQ(refusal(""), "plan: expected a JSON object, but got text that is no JSON");
+  EXPECT_EQ(refusal("[]"), "plan: expected a JSON object, but got array");
+  EXPECT_EQ(refusal(std::string(1 << 20, '[')), "plan: expected a JSON object, but got text that is no JSON");
+}
+
+TEST(PlanReader, RefusesOtherHeads) {
+  expectAll({
+      {"\"name\": \"test\"", "\"name\": 3", "plan.name: expected text, but got number"},
+      {"\"vocabulary\": 32", "\"vocabulary\": 0",
+       "plan.vocabulary: expected a whole number from 1 to 268435456, but got 0"},
+      {"\"vocabulary\": 32", "\"vocabulary\": 1e9",
+       "plan.vocabulary: expected a whole number from 1 to 268435456, but got 1000000000.0"},
+      {"\"vocabulary\": 32", "\"words\": 32", "plan: expected a member \"vocabulary\", but got none"},
+      {"\"kernel_abi\": 1", "\"kernel_abi\": 2",
+       "module has kernels for ABI 2, this runtime calls ABI 1; recompile or update"},
+      {"\"page_tokens\": 64", "\"page_tokens\": 32", "plan.page_tokens: expected 64, but got 32"},
+      {"[31]", "[32]", "plan.eos_tokens[0]: expected a whole number from 0 to 31, but got 32"},
+      {"[31]", "31", "plan.eos_tokens: expected a list, but got number"},
+      {"\"logits\": 1", "\"logits\": 2", "plan.logits: expected a whole number from 0 to 1, but got 2"},
+  });
+}
+
+TEST(PlanReader, RefusesOtherParameters) {
+  expectAll({
+      {"\"bf16\"", "\"q4\"", "plan.parameters[0].type: expected one of f32, bf16, f16, but got 'q4'"},
+      {"[32, 16]", "[32, -16]",
+       "plan.parameters[0].shape[1]: expected a whole number from 1 to 70368744177664, but got -16"},
+      {"[32, 16]", "[9000000000000, 9000000000000]",
+       "plan.parameters[0].shape: expected at most 70368744177664 bytes, but got more"},
+      {"[32, 16]", "[\"a\"]",
+       "plan.parameters[0].shape[0]: expected a whole number from 1 to 70368744177664, but got string"},
+      {"expert.1", "expert.0", "plan.parameters[2].name: expected each name once, but got 'expert.0' again"},
+      {"expert.1", "a\\u0000b", "plan.parameters[2].name: expected text, but got string"},
+  });
+}
+
+TEST(PlanReader, RefusesOtherCachesAndSlots) {
+  expectAll({
+      {"\"kind\": \"tail\"", "\"kind\": \"ring\"",
+       "plan.caches[1].kind: expected one of state, tail, paged, but got 'ring'"},
+      {"[2, 8]", "[2, 8, 1]", "plan.caches[2].shape: expected [heads, columns], but got 3 dimensions"},
+      {"[2, 8]", "[0, 8]", "plan.caches[2].shape[0]: expected a whole number from 1 to 70368744177664, but got 0"},
+      {"\"row_bytes\": 64", "\"row_bytes\": 66", "plan.slots[0].row_bytes: expected a multiple of 4, but got 66"},
+      {"\"row_bytes\": 64", "\"row_bytes\": -4",
+       "plan.slots[0].row_bytes: expected a whole number from 4 to 1073741824, but got -4"},
+      {"\"rows\": \"tokens\"", "\"rows\": \"once\"",
+       "plan.slots[0].rows: expected one of tokens, outputs, but got 'once'"},
+      {"\"row_bytes\": 128", "\"row_bytes\": 64",
+       "plan.slots[1]: expected logits with a row of 128 bytes for each output, but got 64 bytes for each output"},
+  });
+}
+
+TEST(PlanReader, RefusesOtherLaunches) {
+  expectAll({
+      {"\"kernel\": 4", "\"kernel\": 5",
+       "plan.programs[3].launches[0].kernel: expected a whole number from 0 to 4, but got 5"},
+      {"\"block\": 8", "\"block\": 0",
+       "plan.programs[0].launches[0].items.block: expected a whole number from 1 to 2147483647, but got 0"},
+      {"\"times\": 1", "\"times\": 9223372036854775808",
+       "plan.programs[0].launches[0].items.times: expected a whole number from 1 to 2147483647, but got "
+       "9223372036854775808"},
+      {"\"per\": \"tokens\"", "\"per\": \"heads\"",
+       "plan.programs[0].launches[0].items.per: expected one of once, tokens, outputs, sequences, but got 'heads'"},
+      {"[\"slot\", 0]", "[\"slot\", 2]",
+       "plan.programs[0].launches[0].args[0][1]: expected a whole number from 0 to 1, but got 2"},
+      {"[\"slot\", 0]", "[\"slot\"]",
+       "plan.programs[0].launches[0].args[0]: expected [\"slot\"|\"parameter\"|\"cache\", index] or [\"stack\", index, "
+       "count], but got another list"},
+      {"[\"stack\", 0, 2]", "[\"stack\", 0, 0]",
+       "plan.programs[1].launches[0].args[3][2]: expected a whole number from 1 to 2147483647, but got 0"},
+  });
+}
+
+TEST(PlanReader, RefusesStepsThatLackWhatTheirProgramUses) {
+  expectAll({
+      {"\"program\": 3", "\"program\": 4", "plan.steps[3].program: expected a whole number from 0 to 3, but got 4"},
+      {"\"layer\": 0", "\"layer\": -2",
+       "plan.steps[1].layer: expected a whole number from -1 to 2147483647, but got -2"},
+      {"\"parameters\": [3]", "\"parameters\": [4]",
+       "plan.steps[3].parameters[0]: expected a whole number from 0 to 3, but got 4"},
+      {"\"parameters\": [3]", "\"parameters\": []", "plan.steps[3].parameters: expected at least 1, but got 0"},
+      {"[\"stack\", 0, 2]", "[\"stack\", 1, 2]", "plan.steps[1].parameters: expected at least 3, but got 2"},
+      {"\"caches\": [2]", "\"caches\": [3]", "plan.steps[2].caches[0]: expected a whole number from 0 to 2, but got 3"},
+      {"\"caches\": [2]", "\"caches\": []", "plan.steps[2].caches: expected at least 1, but got 0"},
+  });
+}
+
+TEST(PlanReader, RefusesStepsThatDifferInWhatTheirProgramUses) {
+  const char *first = "{\"program\": 0, \"layer\": -1, \"parameters\": [0], \"caches\": []},";
+  expectAll({
+      {first,
+       "{\"program\": 0, \"layer\": -1, \"parameters\": [0], \"caches\": []},"
+       "{\"program\": 0, \"layer\": -1, \"parameters\": [3], \"caches\": []},",
+       "plan.steps[1].parameters[0]: expected bf16[32, 16] as 'table', but got f32[32, 16] ('head')"},
+      {"\"parameters\": [1, 2]", "\"parameters\": [1, 3]",
+       "plan.steps[1].parameters[1]: expected f32[16] as 'expert.0', but got f32[32, 16] ('head')"},
+      {"{\"program\": 3", "{\"program\": 2, \"layer\": 2, \"parameters\": [], \"caches\": [0]}, {\"program\": 3",
+       "plan.steps[3].caches[0]: expected a cache like 'keys' of an earlier step, but got 'state'"},
+  });
+}
+
+TEST(PlanReader, RefusesOtherTargets) {
+  expectAll({
+      {"\"name\": \"future\"", "\"name\": \"baseline\"",
+       "plan.targets[1].name: expected each name once, but got 'baseline' again"},
+      {"{\"name\": \"test_embed\", \"scratch\": 0}, ", "",
+       "plan.targets[1].kernels: expected 4 as in the first target, but got 5"},
+      {"\"scratch\": 64", "\"scratch\": -1",
+       "plan.targets[0].kernels[1].scratch: expected a whole number from 0 to 4294967296, but got -1"},
+      {"[\"no_such_feature\"]", "[1]", "plan.targets[0].features[0]: expected text, but got number"},
+  });
+  std::string plan = kTestPlan;
+  EXPECT_EQ(refusal(plan.substr(0, plan.find("\"targets\"")) + "\"targets\": []}"),
+            "plan.targets: expected at least one target, but got 0");
+}
+
+} // namespace
