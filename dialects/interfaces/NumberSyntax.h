@@ -1,4 +1,4 @@
-// Constants as people write them: `1e-06`, `10000`, instead of MLIR's hexadecimal-exact `9.9999999999999995E-7`.
+// Constants as people write them: `1.0e-6`, `10000`, instead of MLIR's hexadecimal-exact `9.9999999999999995E-7`.
 // In an assembly format: `custom<Number>($eps)` for an F64Attr.
 #ifndef DIALECTS_INTERFACES_NUMBERSYNTAX_H
 #define DIALECTS_INTERFACES_NUMBERSYNTAX_H

@@ -43,8 +43,12 @@ ParseResult denim::parseValues(OpAsmParser &parser, SmallVectorImpl<OpAsmParser:
       [&] { return parseValue(parser, operands.emplace_back(), types.emplace_back()); });
 }
 
-void denim::printValue(OpAsmPrinter &printer, Operation *, Value value, Type) { printer << value; }
-void denim::printOptionalValue(OpAsmPrinter &printer, Operation *, Value value, Type) { printer << value; }
+void denim::printValue(OpAsmPrinter &printer, Operation *, Value value, Type) {
+  printer << value;
+}
+void denim::printOptionalValue(OpAsmPrinter &printer, Operation *, Value value, Type) {
+  printer << value;
+}
 void denim::printValues(OpAsmPrinter &printer, Operation *, OperandRange values, TypeRange) {
   printer.printOperands(values);
 }

@@ -1,4 +1,4 @@
-// Qwen3-Next, small: three layers that carry a fixed-size state, then one that looks at every token again, twice.
+// qwen3_next: 8 layers, hidden 192, vocabulary 256
 
 model.network @qwen3_next(%ids: tensor<?xi32>) eos [0] {
   %table = param "model.embed_tokens.weight" : tensor<256x192xbf16>
@@ -12,7 +12,7 @@ model.network @qwen3_next(%ids: tensor<?xi32>) eos [0] {
   output %logits
 }
 
-// A linear mixer: a state per head that forgets (decay) and corrects what it stored (delta rule).
+// A linear mixer: a state per head that forgets (decay) and corrects what it stored (delta rule); a gated MLP.
 model.block @gated_delta_net(%x: tensor<?x192xf32>) {
   %norm    = param "input_layernorm.weight"          : tensor<192xbf16>
   %w_qkvz  = param "linear_attn.in_proj_qkvz.weight" : tensor<512x192xbf16>
@@ -32,7 +32,7 @@ model.block @gated_delta_net(%x: tensor<?x192xf32>) {
   %gba = heads %ba, 1
   %gb, %ga = split %gba into 3, 3
 
-  // every channel of q, k, v sees its last four tokens
+  // every channel of q, k, v sees its last 4 tokens
   %qkv = concat %gq, %gk, %gv
   %mixed = attn.short_conv %qkv, %w_conv
   %active = silu %mixed
@@ -40,6 +40,7 @@ model.block @gated_delta_net(%x: tensor<?x192xf32>) {
   %q = l2_norm %q0
   %k = l2_norm %k0
 
+  // the state keeps exp(decay) of itself and is corrected by beta
   %b = flatten %gb
   %beta = sigmoid %b
   %a = flatten %ga
@@ -57,6 +58,7 @@ model.block @gated_delta_net(%x: tensor<?x192xf32>) {
   %w_gate = param "mlp.gate_proj.weight"            : tensor<576x192xbf16>
   %w_up   = param "mlp.up_proj.weight"              : tensor<576x192xbf16>
   %w_down = param "mlp.down_proj.weight"            : tensor<192x576xbf16>
+
   %h1 = rms_norm %x1, %norm2 zero_centered
   %mg = linear %h1, %w_gate
   %mu = linear %h1, %w_up
@@ -67,15 +69,15 @@ model.block @gated_delta_net(%x: tensor<?x192xf32>) {
   yield %x2
 }
 
-// Softmax attention with normed queries and keys, rotation of a quarter of each head, and an output gate.
+// Softmax attention with normed queries and keys, rotation of 16 of 64 channels, and an output gate; a gated MLP.
 model.block @gated_attention(%x: tensor<?x192xf32>) {
-  %norm   = param "input_layernorm.weight"   : tensor<192xbf16>
-  %w_q    = param "self_attn.q_proj.weight"  : tensor<384x192xbf16>
-  %w_k    = param "self_attn.k_proj.weight"  : tensor<64x192xbf16>
-  %w_v    = param "self_attn.v_proj.weight"  : tensor<64x192xbf16>
-  %w_o    = param "self_attn.o_proj.weight"  : tensor<192x192xbf16>
-  %q_norm = param "self_attn.q_norm.weight"  : tensor<64xbf16>
-  %k_norm = param "self_attn.k_norm.weight"  : tensor<64xbf16>
+  %norm   = param "input_layernorm.weight"  : tensor<192xbf16>
+  %w_q    = param "self_attn.q_proj.weight" : tensor<384x192xbf16>
+  %w_k    = param "self_attn.k_proj.weight" : tensor<64x192xbf16>
+  %w_v    = param "self_attn.v_proj.weight" : tensor<64x192xbf16>
+  %w_o    = param "self_attn.o_proj.weight" : tensor<192x192xbf16>
+  %q_norm = param "self_attn.q_norm.weight" : tensor<64xbf16>
+  %k_norm = param "self_attn.k_norm.weight" : tensor<64xbf16>
 
   %h = rms_norm %x, %norm zero_centered
   %qg = linear %h, %w_q
@@ -101,6 +103,7 @@ model.block @gated_attention(%x: tensor<?x192xf32>) {
   %w_gate = param "mlp.gate_proj.weight"            : tensor<576x192xbf16>
   %w_up   = param "mlp.up_proj.weight"              : tensor<576x192xbf16>
   %w_down = param "mlp.down_proj.weight"            : tensor<192x576xbf16>
+
   %h1 = rms_norm %x1, %norm2 zero_centered
   %mg = linear %h1, %w_gate
   %mu = linear %h1, %w_up

@@ -13,7 +13,9 @@ using namespace denim::attn;
 using Types = SmallVectorImpl<Type>;
 using MaybeLoc = std::optional<Location>;
 
-static RankedTensorType tensorOf(Value value) { return cast<RankedTensorType>(value.getType()); }
+static RankedTensorType tensorOf(Value value) {
+  return cast<RankedTensorType>(value.getType());
+}
 
 /// [T, extents...] of f32 for the tokens of `like`.
 static RankedTensorType activation(RankedTensorType like, ArrayRef<int64_t> extents) {
@@ -84,6 +86,8 @@ LogicalResult RotaryOp::inferReturnTypes(MLIRContext *, MaybeLoc loc, Adaptor ad
   if (over < 2 || over % 2 || over > input.getDimSize(2))
     return emitOptionalError(loc, "expected to rotate an even number of at most ", input.getDimSize(2),
                              " channels, but got ", over);
+  if (!(adaptor.getTheta().convertToDouble() > 0))
+    return emitOptionalError(loc, "expected a positive theta, but got ", adaptor.getThetaAttr());
   results.push_back(input);
   return success();
 }
@@ -98,17 +102,23 @@ LogicalResult ShortConvOp::inferReturnTypes(MLIRContext *, MaybeLoc loc, Adaptor
   if (input.getRank() != 2 || !rank || weight.getDimSize(0) != input.getDimSize(1))
     return emitOptionalError(loc, "expected an input [T, C] and a weight [C, K] or [C, 1, K], but got ", input, " and ",
                              weight);
+  if (Value bias = adaptor.getBias(); bias && tensorOf(bias).getShape() != input.getShape().drop_front())
+    return emitOptionalError(loc, "expected a bias of ", input.getDimSize(1), " channels, but got ", bias.getType());
   results.push_back(input);
   return success();
 }
 
-int64_t ShortConvOp::getIndependentHeads() { return tensorOf(getInput()).getDimSize(1); }
+int64_t ShortConvOp::getIndependentHeads() {
+  return tensorOf(getInput()).getDimSize(1);
+}
 
 SmallVector<CacheNeed> ShortConvOp::getCacheNeeds() {
   auto input = tensorOf(getInput());
   return {{"conv", CacheKind::Tail, {getTaps() - 1, input.getDimSize(1)}, input.getElementType()}};
 }
-MutableOperandRange ShortConvOp::getCachesMutable() { return getTailMutable(); }
+MutableOperandRange ShortConvOp::getCachesMutable() {
+  return getTailMutable();
+}
 
 //===--------------------------------------------------------------------------------------------------------------===//
 // Delta rule
@@ -145,7 +155,9 @@ LogicalResult DeltaRuleOp::inferReturnTypes(MLIRContext *, MaybeLoc loc, Adaptor
   return success();
 }
 
-int64_t DeltaRuleOp::getIndependentHeads() { return tensorOf(getValue()).getDimSize(1); }
+int64_t DeltaRuleOp::getIndependentHeads() {
+  return tensorOf(getValue()).getDimSize(1);
+}
 
 SmallVector<CacheNeed> DeltaRuleOp::getCacheNeeds() {
   auto query = tensorOf(getQuery()), value = tensorOf(getValue());
@@ -154,7 +166,9 @@ SmallVector<CacheNeed> DeltaRuleOp::getCacheNeeds() {
            {value.getDimSize(1), query.getDimSize(2), value.getDimSize(2)},
            Float32Type::get(getContext())}};
 }
-MutableOperandRange DeltaRuleOp::getCachesMutable() { return getStateMutable(); }
+MutableOperandRange DeltaRuleOp::getCachesMutable() {
+  return getStateMutable();
+}
 
 NormalForm DeltaRuleOp::getNormalForm() {
   auto query = tensorOf(getQuery()), value = tensorOf(getValue());
@@ -203,7 +217,9 @@ LogicalResult SoftmaxOp::inferReturnTypes(MLIRContext *, MaybeLoc loc, Adaptor a
   return success();
 }
 
-int64_t SoftmaxOp::getIndependentHeads() { return tensorOf(getKey()).getDimSize(1); }
+int64_t SoftmaxOp::getIndependentHeads() {
+  return tensorOf(getKey()).getDimSize(1);
+}
 
 SmallVector<CacheNeed> SoftmaxOp::getCacheNeeds() {
   auto key = tensorOf(getKey()), value = tensorOf(getValue());

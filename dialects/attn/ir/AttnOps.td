@@ -36,7 +36,7 @@ def Attn_CacheOp : Attn_Op<"cache", []> {
   let description = [{ Written by `attn-thread-caches`; the author of a block does not. }];
   let arguments = (ins StrAttr:$name);
   let results = (outs Attn_AnyCache:$result);
-  let assemblyFormat = "$name attr-dict `:` type($result)";
+  let assemblyFormat = "$name attr-dict `:` qualified(type($result))";
 }
 
 def Attn_AppendOp : Attn_Op<"append"> {

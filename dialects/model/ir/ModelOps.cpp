@@ -18,7 +18,9 @@ using denim::printValues;
 using Types = SmallVectorImpl<Type>;
 using MaybeLoc = std::optional<Location>;
 
-static RankedTensorType tensorOf(Value value) { return cast<RankedTensorType>(value.getType()); }
+static RankedTensorType tensorOf(Value value) {
+  return cast<RankedTensorType>(value.getType());
+}
 
 /// An activation of the same tokens with other channels.
 static RankedTensorType withChannels(RankedTensorType like, ArrayRef<int64_t> channels) {
@@ -53,7 +55,7 @@ LogicalResult EmbedOp::inferReturnTypes(MLIRContext *, MaybeLoc loc, Adaptor ada
   auto ids = tensorOf(adaptor.getIds()), table = tensorOf(adaptor.getTable());
   if (ids.getRank() != 1 || !ids.getElementType().isInteger(32))
     return emitOptionalError(loc, "expected token ids of type tensor<?xi32>, but got ", ids);
-  if (table.getRank() != 2)
+  if (table.getRank() != 2 || !table.hasStaticShape())
     return emitOptionalError(loc, "expected a table of shape [vocabulary, hidden], but got ", table);
   results.push_back(withChannels(ids, table.getDimSize(1)));
   return success();
@@ -63,7 +65,7 @@ LogicalResult LinearOp::inferReturnTypes(MLIRContext *, MaybeLoc loc, Adaptor ad
   auto input = tensorOf(adaptor.getInput()), weight = tensorOf(adaptor.getWeight());
   if (failed(expectActivation(loc, input, "an input")))
     return failure();
-  if (weight.getRank() != 2)
+  if (weight.getRank() != 2 || !weight.hasStaticShape())
     return emitOptionalError(loc, "expected a weight of shape [N, K], but got ", weight);
   if (weight.getDimSize(1) != channelsOf(input))
     return emitOptionalError(loc, "expected a weight with ", channelsOf(input), " columns for the input ", input,
@@ -108,12 +110,19 @@ DENIM_INFER_SAME(ScaleOp)
 DENIM_INFER_SAME(SelectOp)
 #undef DENIM_INFER_SAME
 
-/// Equal shapes, or the shorter is the tail of the longer.
+/// Equal shapes, or the shorter is the tail of the longer, or they differ in a last axis of 1.
 template <typename Adaptor> static LogicalResult inferBroadcast(MaybeLoc loc, Adaptor adaptor, Types &results) {
   auto lhs = tensorOf(adaptor.getLhs()), rhs = tensorOf(adaptor.getRhs());
-  auto longer = lhs.getRank() >= rhs.getRank() ? lhs : rhs, shorter = lhs.getRank() >= rhs.getRank() ? rhs : lhs;
-  if (longer.getShape().take_back(shorter.getRank()) != shorter.getShape())
-    return emitOptionalError(loc, "expected operands of one shape, or one that is the tail of the other, but got ",
+  bool lhsIsLonger =
+      lhs.getRank() != rhs.getRank() ? lhs.getRank() > rhs.getRank() : rhs.getRank() < 2 || rhs.getShape().back() == 1;
+  auto longer = lhsIsLonger ? lhs : rhs, shorter = lhsIsLonger ? rhs : lhs;
+  bool isTail = longer.getShape().take_back(shorter.getRank()) == shorter.getShape();
+  bool isColumn = longer.getRank() == shorter.getRank() && longer.getRank() >= 2 && shorter.getShape().back() == 1 &&
+                  longer.getShape().drop_back() == shorter.getShape().drop_back();
+  if (!isTail && !isColumn)
+    return emitOptionalError(loc,
+                             "expected operands of one shape, or one that is the tail of the other or has a last axis "
+                             "of 1, but got ",
                              lhs, " and ", rhs);
   results.push_back(RankedTensorType::get(longer.getShape(), Float32Type::get(lhs.getContext())));
   return success();
@@ -123,6 +132,23 @@ LogicalResult AddOp::inferReturnTypes(MLIRContext *, MaybeLoc loc, Adaptor adapt
 }
 LogicalResult MulOp::inferReturnTypes(MLIRContext *, MaybeLoc loc, Adaptor adaptor, Types &results) {
   return inferBroadcast(loc, adaptor, results);
+}
+
+/// Every result under a name of its own: `%q, %k, %v = split ...` where the location names the parts, as frontends
+/// write it (fused, with an array of names), and `%0, %1, %2 = split ...` where it does not; never `%0:3`.
+static void nameEachResult(Operation *op, OpAsmSetValueNameFn setName) {
+  auto fused = dyn_cast<FusedLoc>(op->getLoc());
+  auto names = fused ? dyn_cast_or_null<ArrayAttr>(fused.getMetadata()) : nullptr;
+  for (auto [i, result] : llvm::enumerate(op->getResults())) {
+    auto name = names && i < names.size() ? dyn_cast<StringAttr>(names[i]) : nullptr;
+    setName(result, name ? name.getValue() : StringRef());
+  }
+}
+void SplitOp::getAsmResultNames(OpAsmSetValueNameFn setName) {
+  nameEachResult(*this, setName);
+}
+void RouteOp::getAsmResultNames(OpAsmSetValueNameFn setName) {
+  nameEachResult(*this, setName);
 }
 
 LogicalResult HeadsOp::inferReturnTypes(MLIRContext *, MaybeLoc loc, Adaptor adaptor, Types &results) {
@@ -150,7 +176,7 @@ LogicalResult SplitOp::inferReturnTypes(MLIRContext *, MaybeLoc loc, Adaptor ada
     return failure();
   int64_t sum = 0;
   for (auto [heads, width] : llvm::zip(adaptor.getHeads(), adaptor.getWidths())) {
-    if (width < 1 || (heads && input.getRank() != 2))
+    if (width < 1 || heads < 0 || (heads && input.getRank() != 2))
       return emitOptionalError(loc, "expected parts of positive width, as heads only of an input [T, N], but got ",
                                heads, "x", width, " of ", input);
     sum += std::max<int64_t>(heads, 1) * width;
@@ -166,6 +192,8 @@ LogicalResult SplitOp::inferReturnTypes(MLIRContext *, MaybeLoc loc, Adaptor ada
 }
 
 LogicalResult ConcatOp::inferReturnTypes(MLIRContext *, MaybeLoc loc, Adaptor adaptor, Types &results) {
+  if (adaptor.getInputs().empty())
+    return emitOptionalError(loc, "expected at least one input, but got none");
   int64_t sum = 0;
   for (Value input : adaptor.getInputs()) {
     if (failed(expectActivation(loc, tensorOf(input), "an input")))

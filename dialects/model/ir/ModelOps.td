@@ -97,6 +97,11 @@ def Model_RepeatAttr : AttrDef<Model_Dialect, "Repeat"> {
   let description = [{ `count` times the items in turn; an item is a block's symbol or another repeat. }];
   let parameters = (ins "int64_t":$count, "::mlir::ArrayAttr":$items);
   let assemblyFormat = "`<` $count `,` $items `>`";
+  let genVerifyDecl = 1;
+  let extraClassDeclaration = [{
+    /// How many layers the schedule has, and no more than a large number.
+    int64_t countLayers();
+  }];
 }
 
 def Model_LayersOp : Model_Op<"layers", [Pure, AllTypesMatch<["input", "result"]>,
@@ -213,7 +218,17 @@ class Model_Binary<string mnemonic, string text> : Model_Inferred<mnemonic> {
   let summary = text;
   let description = [{
     Operands of one shape, or one of them without the leading axes of the other: `[D]` meets every row of `[T, H, D]`,
-    `[H]` every row of `[T, H]`.
+    `[H]` every row of `[T, H]`. A last axis of 1 meets every channel: `[T, 1]`, one factor per token, meets `[T, N]`.
+
+    ```mlir
+    model.block @gated(%x: tensor<?x64xf32>) {
+      %w = param "gate.weight" : tensor<1x64xf32>
+      %score = linear %x, %w
+      %gate = sigmoid %score       // [T, 1]
+      %y = mul %x, %gate           // [T, 64]
+      yield %y
+    }
+    ```
   }];
   let arguments = (ins AnyRankedTensor:$lhs, AnyRankedTensor:$rhs);
   let results = (outs AnyRankedTensor:$result);
@@ -249,7 +264,7 @@ def Model_FlattenOp : Model_Inferred<"flatten"> {
   let assemblyFormat = "custom<Value>($input, type($input)) attr-dict";
 }
 
-def Model_SplitOp : Model_Inferred<"split"> {
+def Model_SplitOp : Model_Inferred<"split", [DeclareOpInterfaceMethods<OpAsmOpInterface, ["getAsmResultNames"]>]> {
   let summary = "cut the last axis into parts";
   let description = [{
     Parts are consecutive and fill the axis. A part is a width, or `H x D` for a part that is seen as heads at once
@@ -280,7 +295,7 @@ def Model_ConcatOp : Model_Inferred<"concat"> {
 // Mixture of experts
 //===--------------------------------------------------------------------------------------------------------------===//
 
-def Model_RouteOp : Model_Inferred<"route"> {
+def Model_RouteOp : Model_Inferred<"route", [DeclareOpInterfaceMethods<OpAsmOpInterface, ["getAsmResultNames"]>]> {
   let summary = "choose experts by the softmax of their scores";
   let description = [{
     `p = softmax(scores)`; the `top` largest p of each token are chosen, the lowest index first among equals; their

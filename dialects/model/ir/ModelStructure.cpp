@@ -36,12 +36,16 @@ static void printHead(OpAsmPrinter &printer, StringRef name, BlockArgument argum
   printer << ')';
 }
 
-ParseResult BlockOp::parse(OpAsmParser &parser, OperationState &result) { return parseBody(parser, result, {}); }
+ParseResult BlockOp::parse(OpAsmParser &parser, OperationState &result) {
+  return parseBody(parser, result, {});
+}
 void BlockOp::print(OpAsmPrinter &printer) {
   printHead(printer, getSymName(), getBlock()->getArgument(0));
   printBody(printer, *this, getBody(), {getSymNameAttrName()});
 }
-StringRef BlockOp::getDefaultDialect() { return "model"; }
+StringRef BlockOp::getDefaultDialect() {
+  return "model";
+}
 
 LogicalResult BlockOp::verifyRegions() {
   Block *block = getBlock();
@@ -69,7 +73,9 @@ void NetworkOp::print(OpAsmPrinter &printer) {
   }
   printBody(printer, *this, getBody(), {getSymNameAttrName(), getEosAttrName()});
 }
-StringRef NetworkOp::getDefaultDialect() { return "model"; }
+StringRef NetworkOp::getDefaultDialect() {
+  return "model";
+}
 
 LogicalResult NetworkOp::verifyRegions() {
   Block *block = getBlock();
@@ -182,6 +188,28 @@ void denim::model::printSchedule(OpAsmPrinter &printer, Operation *, RepeatAttr 
   llvm::interleaveComma(schedule.getItems(), printer, [&](Attribute a) { printItem(printer, a); });
 }
 
+LogicalResult RepeatAttr::verify(function_ref<InFlightDiagnostic()> emitError, int64_t count, ArrayAttr items) {
+  if (count < 1 || items.empty())
+    return emitError() << "expected a positive count of at least one item, but got " << count << " of " << items;
+  for (Attribute item : items)
+    if (!isa<FlatSymbolRefAttr, RepeatAttr>(item))
+      return emitError() << "expected the symbol of a block or a repeat, but got " << item;
+  return success();
+}
+
+/// More layers than any network has; a schedule is expanded only after it was found to be shorter.
+static constexpr int64_t kMostLayers = 65536;
+
+int64_t RepeatAttr::countLayers() {
+  int64_t inner = 0;
+  for (Attribute item : getItems()) {
+    auto repeat = dyn_cast<RepeatAttr>(item);
+    inner = std::min(kMostLayers + 1, inner + (repeat ? repeat.countLayers() : 1));
+  }
+  // Both factors are small enough for the product.
+  return std::min(kMostLayers + 1, std::min(kMostLayers + 1, getCount()) * inner);
+}
+
 static void expand(Attribute item, SmallVectorImpl<FlatSymbolRefAttr> &layers) {
   if (auto symbol = dyn_cast<FlatSymbolRefAttr>(item)) {
     layers.push_back(symbol);
@@ -208,10 +236,12 @@ std::string LayersOp::getLayerPrefix(int64_t layer) {
 LogicalResult LayersOp::verifySymbolUses(SymbolTableCollection &symbols) {
   if (!getPrefix().contains("{i}"))
     return emitOpError() << "expected `{i}` in the prefix of the layers' parameters, but got \"" << getPrefix() << '"';
+  if (getSchedule().countLayers() > kMostLayers)
+    return emitOpError() << "expected at most " << kMostLayers << " layers, but got more";
   for (FlatSymbolRefAttr symbol : getLayers()) {
     auto block = symbols.lookupNearestSymbolFrom<BlockOp>(*this, symbol);
     if (!block)
-      return emitOpError() << "expected a model.block named " << symbol;
+      return emitOpError() << "expected a model.block named " << symbol << ", but got none";
     Type stream = block.getBlock()->getArgument(0).getType();
     if (stream != getInput().getType())
       return emitOpError() << "expected block " << symbol << " to take " << getInput().getType() << ", but got "

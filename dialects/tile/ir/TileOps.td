@@ -52,7 +52,7 @@ def Tile_CountOp : Tile_Op<"count", [Pure]> {
   let summary = "how many tokens, outputs or sequences the step has";
   let arguments = (ins Tile_CountKindAttr:$kind);
   let results = (outs Index:$result);
-  let assemblyFormat = "$kind attr-dict";
+  let assemblyFormat = "`` $kind attr-dict"; // the attribute prints a space of its own
   let builders = [OpBuilder<(ins "::denim::tile::CountKind":$kind), [{
     build($_builder, $_state, $_builder.getIndexType(), CountKindAttr::get($_builder.getContext(), kind));
   }]>];
@@ -78,7 +78,7 @@ def Tile_RowsOp : Tile_Op<"rows", [Pure]> {
   let description = [{ Entry `row + i` in row `i` of the tile; 0 where `row + i >= count`. }];
   let arguments = (ins Tile_RowListAttr:$list, Index:$row, Index:$count);
   let results = (outs Tile_AnyTile:$result);
-  let assemblyFormat = "$list `[` $row `]` `below` $count attr-dict `:` qualified(type($result))";
+  let assemblyFormat = "`` $list `[` $row `]` `below` $count attr-dict `:` qualified(type($result))";
   let hasVerifier = 1;
 }
 
@@ -124,7 +124,7 @@ def Tile_LoadOp : Tile_Op<"load", [AttrSizedOperandSegments, MemoryEffects<[MemR
                        UnitAttr:$transposed);
   let results = (outs Tile_AnyTile:$result);
   let assemblyFormat = [{
-    $memory `[` $row `,` $column `]` (`within` `[` $lo^ `,` $hi `]`)? (`transposed` $transposed^)? attr-dict
+    $memory `[` $row `,` $column `]` (`within` ` ` `[` $lo^ `,` $hi `]`)? (`transposed` $transposed^)? attr-dict
     `:` qualified(type($memory)) `->` qualified(type($result))
   }];
   let hasVerifier = 1;
@@ -148,7 +148,7 @@ def Tile_StoreOp : Tile_Op<"store", [AttrSizedOperandSegments, MemoryEffects<[Me
   let arguments = (ins Tile_AnyTile:$value, Tile_AnyMemory:$memory, Index:$row, Index:$column, Optional<Index>:$lo,
                        Optional<Index>:$hi);
   let assemblyFormat = [{
-    $value `,` $memory `[` $row `,` $column `]` (`within` `[` $lo^ `,` $hi `]`)? attr-dict
+    $value `,` $memory `[` $row `,` $column `]` (`within` ` ` `[` $lo^ `,` $hi `]`)? attr-dict
     `:` qualified(type($value)) `,` qualified(type($memory))
   }];
   let hasVerifier = 1;
@@ -227,7 +227,7 @@ def Tile_ReduceOp : Tile_Op<"reduce", [Pure]> {
                        ConfinedAttr<I64Attr, [IntNonNegative, IntMaxValue<1>]>:$dimension);
   let results = (outs Tile_AnyTile:$result);
   let assemblyFormat = [{
-    $combiner $source `along` $dimension attr-dict `:` qualified(type($source)) `->` qualified(type($result))
+    `` $combiner $source `along` $dimension attr-dict `:` qualified(type($source)) `->` qualified(type($result))
   }];
   let hasVerifier = 1;
 }

@@ -8,12 +8,12 @@ tile.kernel @scale_rows(%x: !tile.memory<192xf32>, %y: !tile.memory<192xf32>) it
   %c64 = arith.constant 64 : index
   %c0 = arith.constant 0 : index
   %two = arith.constant 2.0 : f32
-  // CHECK: tile.count
+  // CHECK: = tile.count tokens
   %n = tile.count tokens
   %row = arith.muli %item, %c64 : index
-  // CHECK: tile.load %{{.*}}[%{{.*}}, %{{.*}}] within[%{{.*}}, %{{.*}}] : !tile.memory<192xf32> -> !tile.tile<64x192xf32>
+  // CHECK: tile.load %{{.*}}[%{{.*}}, %{{.*}}] within [%{{.*}}, %{{.*}}] : !tile.memory<192xf32> -> !tile.tile<64x192xf32>
   %t = tile.load %x[%row, %c0] within [%c0, %n] : !tile.memory<192xf32> -> !tile.tile<64x192xf32>
-  // CHECK: tile.reduce
+  // CHECK: = tile.reduce add %
   %s = tile.reduce add %t along 1 : !tile.tile<64x192xf32> -> !tile.tile<64x1xf32>
   // CHECK: tile.map (%{{.*}} = %{{.*}} : !tile.tile<64x192xf32>, %{{.*}} = %{{.*}} : !tile.tile<64x1xf32>) -> !tile.tile<64x192xf32>
   %u = tile.map (%a = %t : !tile.tile<64x192xf32>, %b = %s : !tile.tile<64x1xf32>) -> !tile.tile<64x192xf32> {

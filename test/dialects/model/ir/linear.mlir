@@ -1,0 +1,31 @@
+// RUN: denim-opt %s | denim-opt | FileCheck %s
+// RUN: denim-opt %s --mlir-print-op-generic | denim-opt | FileCheck %s
+
+// CHECK-LABEL: model.block @plain
+model.block @plain(%x: tensor<?x64xf32>) {
+  %w = param "w" : tensor<96x64xbf16>
+  // CHECK: = linear %{{.*}}, %{{.*}}{{$}}
+  %y = linear %x, %w
+  yield %x
+}
+
+// CHECK-LABEL: model.block @with_bias
+model.block @with_bias(%x: tensor<?x64xf32>) {
+  %w = param "w" : tensor<96x64xbf16>
+  %b = param "b" : tensor<96xbf16>
+  // CHECK: = linear %{{.*}}, %{{.*}} bias %{{.*}}{{$}}
+  %y = linear %x, %w bias %b
+  yield %x
+}
+
+// Heads of the input are one behind the other: the result is [T, 96].
+// CHECK-LABEL: model.block @of_heads
+model.block @of_heads(%x: tensor<?x64xf32>) {
+  %w = param "w" : tensor<96x64xf32>
+  %h = heads %x, 4
+  // CHECK: %[[Y:.*]] = linear %{{.*}}, %{{.*}}
+  %y = linear %h, %w
+  // CHECK: heads %[[Y]], 8
+  %z = heads %y, 8
+  yield %x
+}
