@@ -52,6 +52,7 @@ private:
   // ---- elements (LowerMap.cpp)
   void lower(tile::SplatOp op);
   void lower(tile::WindowOp op);
+  void lower(tile::ExtractOp op);
   void lower(tile::MapOp op);
 
   // ---- along a dimension (LowerReduce.cpp)

@@ -20,6 +20,11 @@ void KernelLowering::lower(tile::WindowOp op) {
                                      code.constant(op.getColumn()), type.getRows(), type.getColumns()));
 }
 
+void KernelLowering::lower(tile::ExtractOp op) {
+  Value element = access.scalar(placeOf(op.getSource()), code.constant(op.getRow()), code.constant(op.getColumn()));
+  scalars.map(op.getResult(), op.getResult().getType().isIndex() ? code.toIndex(code.toI64(element)) : element);
+}
+
 void KernelLowering::lower(tile::MapOp op) {
   auto type = typeOf(op.getResult());
   Block &body = op.getBody().front();
