@@ -66,6 +66,9 @@ int main(int argc, char **argv) {
   if (*from && **from >= Phase::Kernel)
     return fail("expected --compile-from to name a phase that leaves text (import, mix, plan or tile), but got \"" +
                 compileFrom + "\"");
+  if (*from && *to && **to < **from)
+    return fail("expected --compile-to to name the phase " + compileFrom + " or one behind it, but got \"" + compileTo +
+                "\"");
   options.targets = *targets;
   options.to = *to;
   options.from = *from;
@@ -83,6 +86,7 @@ int main(int argc, char **argv) {
   mlir::DialectRegistry registry;
   registerDialects(registry);
   mlir::MLIRContext context(registry);
+  context.printOpOnDiagnostic(false); // the line of the input says more
   mlir::SourceMgrDiagnosticHandler diagnostics(sources, &context);
   mlir::OwningOpRef<mlir::ModuleOp> module = mlir::parseSourceFile<mlir::ModuleOp>(sources, &context);
   if (!module)
