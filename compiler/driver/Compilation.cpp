@@ -1,6 +1,7 @@
 #include "compiler/driver/Compilation.h"
 #include "codegen/cpu/Compile.h"
 #include "compiler/driver/PlanOfModule.h"
+#include "dialects/model/ir/Model.h"
 #include "dialects/tile/ir/Tile.h"
 #include "mlir/IR/AsmState.h"
 #include "llvm/ADT/StringExtras.h"
@@ -14,7 +15,9 @@ using namespace denim;
 
 namespace {
 
-llvm::Error makeError(const Twine &what) { return llvm::createStringError(llvm::inconvertibleErrorCode(), what); }
+llvm::Error makeError(const Twine &what) {
+  return llvm::createStringError(llvm::inconvertibleErrorCode(), what);
+}
 
 std::string textOf(ModuleOp module) {
   std::string text;
@@ -29,6 +32,10 @@ public:
   Compilation(ModuleOp module, const CompileOptions &options) : module(module), options(options) {}
 
   llvm::Expected<std::string> run() {
+    if (!options.from || *options.from < Phase::Plan)
+      if (auto networks = module.getOps<model::NetworkOp>(); !llvm::hasSingleElement(networks))
+        return makeError("expected one model.network, but got " +
+                         Twine(std::distance(networks.begin(), networks.end())));
     for (Phase phase : {Phase::Import, Phase::Mix, Phase::Plan, Phase::Tile}) {
       if (!options.from || phase > *options.from)
         if (llvm::Error error = runPhase(phase))
@@ -44,8 +51,8 @@ public:
 private:
   bool stopsBehind(Phase phase) const {
     return options.to == phase || (options.emit == Emit::Model && phase == Phase::Import) ||
-           (options.emit == Emit::Attn && phase == Phase::Mix) || (options.emit == Emit::Plan && phase == Phase::Plan) ||
-           (options.emit == Emit::Tile && phase == Phase::Tile);
+           (options.emit == Emit::Attn && phase == Phase::Mix) ||
+           (options.emit == Emit::Plan && phase == Phase::Plan) || (options.emit == Emit::Tile && phase == Phase::Tile);
   }
 
   llvm::Error runPhase(Phase phase) {
@@ -97,7 +104,8 @@ private:
         llvm::Expected<std::string> printed = codegen::printForCpu(*kernels, *target, kind);
         if (!printed)
           return printed.takeError();
-        if (llvm::Error error = dump(Phase::Kernel, target->name + (kind == codegen::CpuText::llvm ? ".ll" : ".s"), *printed))
+        if (llvm::Error error =
+                dump(Phase::Kernel, target->name + (kind == codegen::CpuText::llvm ? ".ll" : ".s"), *printed))
           return error;
         text += *printed;
       }

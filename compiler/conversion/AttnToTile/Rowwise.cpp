@@ -35,8 +35,17 @@ tile::KernelOp denim::emitRows(plan::KernelOp kernel, SmallVectorImpl<unsigned> 
   Window window{0, e.mul(part, piece.width), piece.width * piece.count, piece.width};
   if (piece.count == 1)
     window.offset = {};
-  forRows(e, lo, hi, kRowBlock,
-          [&](const Rows &rows) { e.store(e.emit(result, rows, window), 0, rows, window); });
+  forRows(e, lo, hi, kRowBlock, [&](const Rows &rows) {
+    if (!isa<model::ConcatOp>(result.getDefiningOp())) {
+      e.store(e.emit(result, rows, window), 0, rows, window);
+      return;
+    }
+    for (Piece part : piecesOf(result))
+      e.loop(e.index(0), e.index(part.count), 1, [&](Value i) {
+        Window own{part.first, e.mul(i, part.width), part.width * part.count, part.width};
+        e.store(e.emit(result, rows, own), 0, rows, own);
+      });
+  });
   extras.append(e.extraOperands().begin(), e.extraOperands().end());
   return e.failed() ? nullptr : e.tileKernel;
 }
