@@ -3,6 +3,7 @@
 #include "compiler/driver/PlanOfModule.h"
 #include "dialects/tile/ir/Tile.h"
 #include "mlir/IR/AsmState.h"
+#include "mlir/Parser/Parser.h"
 #include "llvm/ADT/StringExtras.h"
 #include "llvm/ADT/StringSwitch.h"
 #include "llvm/Support/FileSystem.h"
@@ -15,7 +16,9 @@ using namespace denim;
 
 namespace {
 
-llvm::Error makeError(const Twine &what) { return llvm::createStringError(llvm::inconvertibleErrorCode(), what); }
+llvm::Error makeError(const Twine &what) {
+  return llvm::createStringError(llvm::inconvertibleErrorCode(), what);
+}
 
 std::string textOf(ModuleOp module) {
   std::string text;
@@ -45,8 +48,8 @@ public:
 private:
   bool stopsBehind(Phase phase) const {
     return options.to == phase || (options.emit == Emit::Model && phase == Phase::Import) ||
-           (options.emit == Emit::Attn && phase == Phase::Mix) || (options.emit == Emit::Plan && phase == Phase::Plan) ||
-           (options.emit == Emit::Tile && phase == Phase::Tile);
+           (options.emit == Emit::Attn && phase == Phase::Mix) ||
+           (options.emit == Emit::Plan && phase == Phase::Plan) || (options.emit == Emit::Tile && phase == Phase::Tile);
   }
 
   llvm::Error runPhase(Phase phase) {
@@ -86,14 +89,21 @@ private:
     codegen::TargetCode code;
   };
 
-  llvm::Expected<TargetResult> compileTarget(ModuleOp kernels, const codegen::ModulePlan &plan, StringRef name) {
+  llvm::Expected<TargetResult> compileTarget(StringRef kernelText, const codegen::ModulePlan &plan, StringRef name) {
+    DialectRegistry registry;
+    registerDialects(registry);
+    MLIRContext context(registry, MLIRContext::Threading::DISABLED);
+    OwningOpRef<ModuleOp> kernels = parseSourceString<ModuleOp>(kernelText, &context);
+    if (!kernels)
+      return makeError("expected the tile programs to be read back");
     llvm::Expected<codegen::Target> target = codegen::findTarget(name);
     if (!target)
       return target.takeError();
     TargetResult result;
     if (options.emit == Emit::Llvm || options.emit == Emit::Assembly || !options.dumpDirectory.empty()) {
       bool assembly = options.emit == Emit::Assembly;
-      auto printed = codegen::printForCpu(kernels, *target, assembly ? codegen::CpuText::assembly : codegen::CpuText::llvm);
+      auto printed =
+          codegen::printForCpu(*kernels, *target, assembly ? codegen::CpuText::assembly : codegen::CpuText::llvm);
       if (!printed)
         return printed.takeError();
       if (llvm::Error error = dump(Phase::Kernel, target->name + (assembly ? ".s" : ".ll"), *printed))
@@ -102,7 +112,7 @@ private:
     }
     if (options.emit != Emit::Module)
       return result;
-    llvm::Expected<codegen::CpuCode> code = codegen::compileForCpu(kernels, *target);
+    llvm::Expected<codegen::CpuCode> code = codegen::compileForCpu(*kernels, *target);
     if (!code)
       return code.takeError();
     llvm::StringMap<int64_t> scratch;
@@ -121,10 +131,12 @@ private:
     if (failed(plan))
       return makeError("the phase package failed");
     plan->source = options.source;
-    // Targets are independent of each other: each is compiled by a thread of its own.
+    // Targets are independent of each other: each is compiled by a thread of its own, in a context of its own, since
+    // loading the dialects of the way down is not for many threads.
+    std::string kernelText = textOf(*kernels);
     std::vector<std::future<llvm::Expected<TargetResult>>> results;
     for (const std::string &name : options.targets)
-      results.push_back(std::async(std::launch::async, [&] { return compileTarget(*kernels, *plan, name); }));
+      results.push_back(std::async(std::launch::async, [&] { return compileTarget(kernelText, *plan, name); }));
     std::string text;
     llvm::Error failed = llvm::Error::success();
     for (auto &future : results) {

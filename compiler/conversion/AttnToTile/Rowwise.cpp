@@ -30,8 +30,7 @@ tile::KernelOp denim::emitRows(plan::KernelOp kernel, SmallVectorImpl<unsigned> 
   Value hi = e.min(e.add(lo, e.index(kRowBlock)), n);
   auto write = [&](const Piece &piece, Value number) {
     Window window{piece.first, number ? e.mul(number, piece.width) : Value(), piece.width * piece.count, piece.width};
-    forRows(e, lo, hi, kRowBlock,
-            [&](const Rows &rows) { e.store(e.emit(result, rows, window), 0, rows, window); });
+    forRows(e, lo, hi, kRowBlock, [&](const Rows &rows) { e.store(e.emit(result, rows, window), 0, rows, window); });
   };
   if (pieces.size() == 1)
     write(pieces[0], parts > 1 ? part : Value());
