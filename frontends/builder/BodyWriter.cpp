@@ -103,7 +103,7 @@ Value BodyWriter::logDecay(Name name, Value input, Value logRate, Value bias) {
 }
 Value BodyWriter::deltaRule(Name name, Value query, Value key, Value value, Value beta, Value decay) {
   return write<attn::DeltaRuleOp>(named(name), query, key, value, beta, decay, /*state=*/Value(),
-                                  /*scale=*/FloatAttr());
+                                  /*scale=*/FloatAttr(), /*chunk=*/IntegerAttr());
 }
 Value BodyWriter::softmax(Name name, Value query, Value key, Value value, std::optional<int64_t> window) {
   IntegerAttr visible = window ? builder.getI64IntegerAttr(*window) : IntegerAttr();

@@ -7,6 +7,26 @@ using namespace mlir;
 using namespace denim;
 using namespace denim::attn;
 
+/// An operand that must be a cache, where `custom<Value>` reads one that must be a tensor. Checked here, before result
+/// types are inferred from it.
+static ParseResult parseCache(OpAsmParser &parser, OpAsmParser::UnresolvedOperand &operand, Type &type) {
+  if (parser.parseOperand(operand) || !(type = typeOf(parser, operand)))
+    return failure();
+  if (!isa<CacheType>(type))
+    return parser.emitError(operand.location) << "expected a cache, but got " << type;
+  return success();
+}
+static ParseResult parseOptionalCache(OpAsmParser &parser, std::optional<OpAsmParser::UnresolvedOperand> &operand,
+                                      Type &type) {
+  return parseCache(parser, operand.emplace(), type);
+}
+static void printCache(OpAsmPrinter &printer, Operation *, Value cache, Type) {
+  printer << cache;
+}
+static void printOptionalCache(OpAsmPrinter &printer, Operation *, Value cache, Type) {
+  printer << cache;
+}
+
 #define GET_OP_CLASSES
 #include "dialects/attn/ir/AttnOps.cpp.inc"
 

@@ -9,7 +9,7 @@ model.block @kind(%x: tensor<?x64xf32>) {
 // -----
 
 model.block @tensor(%x: tensor<?x64xf32>) {
-  // expected-error @below {{result #0 must be cache, but got 'tensor<4x64xf32>'}}
+  // expected-error @below {{invalid kind of type specified}}
   %c = attn.cache "state" : tensor<4x64xf32>
   yield %x
 }
@@ -19,7 +19,17 @@ model.block @tensor(%x: tensor<?x64xf32>) {
 // A cache is no activation.
 model.block @operand(%x: tensor<?x64xf32>) {
   %c = attn.cache "state" : !attn.cache<state 4x64xf32>
-  // expected-error @below {{operand #0 must be ranked tensor of any type values}}
+  // expected-error @below {{expected a tensor, but got '!attn.cache<state 4x64xf32>'}}
   %y = silu %c
+  yield %x
+}
+
+// -----
+
+// An activation is no cache.
+model.block @activation(%x: tensor<?x64xf32>) {
+  %w = param "w" : tensor<64x1x4xbf16>
+  // expected-error @below {{expected a cache, but got 'tensor<?x64xf32>'}}
+  %y = attn.short_conv %x, %w tail %x
   yield %x
 }
