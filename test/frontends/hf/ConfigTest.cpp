@@ -128,7 +128,7 @@ TEST(Config, RotationRefusals) {
   EXPECT_EQ(rotationError(R"({"rope_scaling": "yarn"})"),
             "config.json: expected rope_scaling to be an object of fields, but got \"yarn\"");
   EXPECT_EQ(rotationError(R"({"partial_rotary_factor": 1.5})"),
-            "config.json: expected partial_rotary_factor to be at most 1, but got 1.5");
+            "config.json: expected partial_rotary_factor to be at most 1, but got 1.50");
   EXPECT_EQ(rotationError(R"({"partial_rotary_factor": 0.05})"),
             "config.json: expected partial_rotary_factor to choose an even number of the 64 channels of a head, but "
             "got 3");

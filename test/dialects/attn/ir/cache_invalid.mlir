@@ -9,7 +9,7 @@ model.block @kind(%x: tensor<?x64xf32>) {
 // -----
 
 model.block @tensor(%x: tensor<?x64xf32>) {
-  // expected-error @below {{invalid kind of type specified}}
+  // expected-error @below {{result #0 must be cache, but got 'tensor<4x64xf32>'}}
   %c = attn.cache "state" : tensor<4x64xf32>
   yield %x
 }

@@ -99,6 +99,6 @@ model.block @flat_stack(%x: tensor<?x64xf32>) {
 
 // -----
 
-// expected-error @below {{empty block: expect at least a terminator}}
+// expected-error @below {{expects a non-empty block}}
 model.block @empty(%x: tensor<?x64xf32>) {
 }
