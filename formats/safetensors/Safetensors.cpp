@@ -188,9 +188,10 @@ Error Safetensors::openIndex(const std::string &directory, const std::string &pa
     namesOfShard[fileName].push_back(name);
   }
   std::map<std::string, Tensor, std::less<>> listed;
+  const std::string prefix = directory + "/";
   for (auto &[shard, names] : namesOfShard) {
     byName.clear();
-    if (Error error = openFile(directory + "/" + shard))
+    if (Error error = openFile(std::string(prefix).append(shard)))
       return error;
     for (const std::string &name : names) {
       auto it = byName.find(name);

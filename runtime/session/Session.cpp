@@ -3,6 +3,7 @@
 #include "runtime/session/Session.h"
 
 #include <algorithm>
+#include <chrono>
 #include <unordered_set>
 
 namespace denim {
@@ -179,8 +180,12 @@ Status Session::runPass() {
     int64_t items = launch.times * ((count + launch.block - 1) / launch.block);
     if (items == 0)
       continue;
+    auto start = kernelSeconds ? std::chrono::steady_clock::now() : std::chrono::steady_clock::time_point();
     if (Status status = device->launch(*executable, launch.kernel, view, launch.args.data(), items))
       return status;
+    if (kernelSeconds)
+      (*kernelSeconds)[launch.kernel] +=
+          std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
   }
   for (size_t s = 0; s < batch.sequences.size(); ++s)
     cache->advance(batch.sequences[s], batch.rowBegin[s + 1] - batch.rowBegin[s]);

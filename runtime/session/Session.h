@@ -55,10 +55,15 @@ public:
   /// entries and their tokens; |rows| must be what the entries ask for. On failure nothing has changed.
   Status step(const StepEntry *entries, size_t entryCount, float *logits, int64_t rows);
 
+  /// From now on adds the seconds of every launch to |seconds|[kernel] (of the target's kernels); null to stop. It is
+  /// borrowed. On the CPU a launch is over when it returns.
+  void profile(std::vector<double> *seconds) { kernelSeconds = seconds; }
+
   const Plan &plan() const { return module->plan(); }
   /// The target that was chosen for this machine.
   const PlanTarget &target() const { return plan().targets[targetIndex]; }
   const HybridCache &hybridCache() const { return *cache; }
+  int32_t maxStepTokens() const { return options.maxStepTokens; }
 
 private:
   struct Launch {
@@ -95,6 +100,7 @@ private:
   std::vector<std::vector<const void *>> stacks; // arrays of pointers for arguments of kind Stack
   std::vector<Launch> launches;                  // of all steps, in order
   Batch batch;
+  std::vector<double> *kernelSeconds = nullptr;
 };
 
 } // namespace denim

@@ -2,6 +2,7 @@
 
 #include "runtime/session/Weights.h"
 
+#include <algorithm>
 #include <cstring>
 
 namespace denim {
@@ -29,10 +30,10 @@ uint64_t mix(uint64_t x) {
 }
 
 /// Powers of two from 2^-9 to 2^-6 with either sign: exact and normal in every type, so all types mean the same
-/// model.
-void fillRandom(void *data, PlanType type, size_t elements, uint64_t seed) {
+/// model. Elements [first, first + elements) of a tensor.
+void fillRandom(void *data, PlanType type, size_t first, size_t elements, uint64_t seed) {
   for (size_t i = 0; i < elements; ++i) {
-    uint64_t r = mix(seed + i);
+    uint64_t r = mix(seed + first + i);
     uint32_t sign = r & 1;
     int exponent = -9 + static_cast<int>((r >> 1) & 3);
     if (type == PlanType::F16) {
@@ -80,15 +81,17 @@ Status Weights::map(const std::string &path, const Plan &plan, Device &device, W
 
 Status Weights::random(const Plan &plan, uint64_t seed, Device &device, Weights &out) {
   Weights weights;
-  std::vector<char> host;
+  std::vector<char> host(1 << 20); // by pieces: a tensor may be half of the memory
   for (size_t p = 0; p < plan.parameters.size(); ++p) {
     const PlanParameter &parameter = plan.parameters[p];
     DeviceMemory memory;
     if (Status status = device.allocate(parameter.bytes, memory))
       return error(status.code(), "random weights of '", parameter.name, "': ", status.message());
-    host.resize(parameter.bytes);
-    fillRandom(host.data(), parameter.type, parameter.bytes / bytes(parameter.type), mix(seed) + (p << 40));
-    device.copy(memory.data(), host.data(), parameter.bytes);
+    for (size_t begin = 0; begin < parameter.bytes; begin += host.size()) {
+      size_t piece = std::min(host.size(), parameter.bytes - begin), element = bytes(parameter.type);
+      fillRandom(host.data(), parameter.type, begin / element, piece / element, mix(seed) + (p << 40));
+      device.copy(memory.data() + begin, host.data(), piece);
+    }
     weights.pointers.push_back(memory.data());
     weights.storage.push_back(std::move(memory));
   }

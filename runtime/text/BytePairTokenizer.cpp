@@ -84,6 +84,8 @@ private:
     bool sequence = isText(memberOf(outer, "type"), "Sequence");
     const json &list = memberOf(outer, "pretokenizers");
     bool byteLevel = false, split = false;
+    if (sequence && !list.is_array())
+      return damaged("pre_tokenizer.pretokenizers", "a list", list.type_name());
     for (size_t i = 0; i < (sequence ? list.size() : 1); ++i) {
       const json &part = sequence ? list[i] : outer;
       if (isText(memberOf(part, "type"), "ByteLevel") && !byteLevel) {
@@ -218,6 +220,8 @@ private:
     const json &outer = memberOf(root, "post_processor");
     bool sequence = isText(memberOf(outer, "type"), "Sequence");
     const json &list = memberOf(outer, "processors");
+    if (sequence && !list.is_array())
+      return damaged("post_processor.processors", "a list", list.type_name());
     for (size_t i = 0; i < (sequence ? list.size() : !outer.is_null()); ++i) {
       const json &part = sequence ? list[i] : outer;
       if (isText(memberOf(part, "type"), "ByteLevel"))
@@ -290,6 +294,7 @@ void BytePairTokenizer::encodePiece(std::string_view piece, std::vector<int32_t>
   };
   auto size = static_cast<int32_t>(piece.size());
   std::vector<Symbol> symbols;
+  symbols.reserve(piece.size());
   for (int32_t i = 0; i < size; ++i)
     symbols.push_back({byteTokens[static_cast<unsigned char>(piece[i])], i - 1, i + 1 < size ? i + 1 : -1});
   std::priority_queue<Candidate> queue;

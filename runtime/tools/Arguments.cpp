@@ -32,7 +32,7 @@ Status Arguments::parse(int count, char **words, const std::vector<std::string> 
       std::string all;
       for (const std::string &option : known)
         all += (all.empty() ? "" : " ") + option;
-      return invalidArgument("expected ", all.empty() ? "no options" : "one of " + all, ", but got '", name, "'");
+      return invalidArgument("expected ", known.size() > 1 ? "one of " + all : all, ", but got '", name, "'");
     }
     if (equals != std::string::npos)
       value = word.substr(equals + 1);

@@ -14,13 +14,33 @@
 #include <algorithm>
 #include <cstdio>
 #include <nlohmann/json.hpp>
+#include <numeric>
 
 namespace denim {
 
+namespace {
+
+/// Kernels by the time they took, and what was between them.
+void printProfile(const Session &session, const std::vector<double> &seconds, double total) {
+  std::vector<size_t> order(seconds.size());
+  std::iota(order.begin(), order.end(), size_t(0));
+  std::sort(order.begin(), order.end(), [&](size_t a, size_t b) { return seconds[a] > seconds[b]; });
+  double between = total;
+  for (size_t kernel : order) {
+    between -= seconds[kernel];
+    if (seconds[kernel] > 0)
+      std::printf("  %-40s %10.3f ms %5.1f %%\n", session.target().kernels[kernel].name.c_str(), seconds[kernel] * 1e3,
+                  100 * seconds[kernel] / total);
+  }
+  std::printf("  %-40s %10.3f ms %5.1f %%\n", "(between launches)", between * 1e3, 100 * between / total);
+}
+
+} // namespace
+
 Status runBench(int count, char **words) {
   Arguments arguments;
-  if (Status status =
-          Arguments::parse(count, words, withModelOptions({"--prefill", "--decode", "--batch", "--json"}), arguments))
+  if (Status status = Arguments::parse(
+          count, words, withModelOptions({"--prefill", "--decode", "--batch", "--json", "--profile"}), arguments))
     return status;
   int64_t prefill = 512, decode = 64, batch = 1;
   if (Status status = arguments.integer("--prefill", 0, 1 << 24, prefill))
@@ -29,6 +49,10 @@ Status runBench(int count, char **words) {
     return status;
   if (Status status = arguments.integer("--batch", 1, 1 << 20, batch))
     return status;
+  // Timing every launch costs a little, so only when asked for.
+  std::string profile = arguments.text("--profile", "none");
+  if (profile != "none" && profile != "prefill" && profile != "decode")
+    return invalidArgument("--profile: expected none, prefill or decode, but got '", profile, "'");
   Model model;
   if (Status status = openModel(arguments, model))
     return status;
@@ -60,17 +84,20 @@ Status runBench(int count, char **words) {
 
   // Once to bring weights and code into memory, then the one that counts.
   double prefillSeconds = 0;
+  std::vector<double> kernelSeconds(session.target().kernels.size());
   for (int round = 0; round < 2; ++round) {
     if (round)
       if (Status status = end())
         return status;
     if (Status status = begin(round ? prefill : std::min<int64_t>(prefill, 64)))
       return status;
+    session.profile(round && profile == "prefill" ? &kernelSeconds : nullptr);
     Stopwatch watch;
     if (Status status = step())
       return status;
     prefillSeconds = watch.seconds();
   }
+  session.profile(profile == "decode" ? &kernelSeconds : nullptr);
   std::vector<double> stepSeconds;
   Progress progress("decode", decode);
   for (int64_t n = 0; n < decode; ++n) {
@@ -113,6 +140,8 @@ Status runBench(int count, char **words) {
                 static_cast<double>(plan.parameterBytes()), achieved / 1e9, bandwidth / 1e9, coreBandwidth / 1e9,
                 100 * achieved / bandwidth);
   }
+  if (profile != "none")
+    printProfile(session, kernelSeconds, profile == "prefill" ? prefillSeconds : decodeSeconds);
   if (!arguments.has("--json"))
     return {};
   nlohmann::ordered_json json = {{"module", plan.name},

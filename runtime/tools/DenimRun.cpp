@@ -4,6 +4,7 @@
 
 #include <cstdio>
 #include <cstring>
+#include <exception>
 #include <new>
 #include <unistd.h>
 
@@ -72,7 +73,8 @@ const char *const kUsage = R"(usage: denim-run COMMAND MODULE.denim [options]
   score     --weights CHECKPOINT --tokens (1,2,3 | FILE.safetensors:NAME) --logits OUT.safetensors
             [--chunk N] [--decode N]      f32 logits [T, V]; the last N tokens one by one, the rest in chunks
   bench     --weights CHECKPOINT|random [--prefill T] [--decode N] [--batch B] [--json FILE]
-  inspect                                 parameters, caches, kernels, targets
+            [--profile none|prefill|decode]    time by kernel
+  inspect   [--text PHASE]                parameters, caches, kernels, targets; or what it was compiled from
 
 all that run: [--device cpu] [--threads N] [--max-step-tokens N] [--cache-mib N]
 )";
@@ -103,6 +105,8 @@ int main(int argc, char **argv) {
     message = dispatch(argc, argv).message();
   } catch (const std::bad_alloc &) {
     message = "out of memory";
+  } catch (const std::exception &exception) {
+    message = exception.what(); // no call does this knowingly
   }
   if (message.empty() && std::fflush(stdout) != 0)
     message = "cannot write to the output";

@@ -70,10 +70,10 @@ Status runGenerate(int count, char **words) {
   auto total = static_cast<int64_t>(prompt.size());
   Stopwatch prefillWatch;
   {
-    constexpr int64_t kPiece = 4096; // between two looks at the progress bar
+    const int64_t pass = session.maxStepTokens(); // cut as the session would, to show progress between
     Progress progress("prompt", total);
-    for (int64_t begin = 0; begin < total; begin += kPiece) {
-      int64_t piece = std::min(kPiece, total - begin);
+    for (int64_t begin = 0; begin < total; begin += pass) {
+      int64_t piece = std::min(pass, total - begin);
       bool last = begin + piece == total;
       StepEntry entry{sequence, prompt.data() + begin, piece, last ? Logits::Last : Logits::None};
       if (Status status = session.step(&entry, 1, logits.data(), last))

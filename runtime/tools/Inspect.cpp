@@ -33,11 +33,20 @@ const char *perText(Per per) {
 
 Status runInspect(int count, char **words) {
   Arguments arguments;
-  if (Status status = Arguments::parse(count, words, {}, arguments))
+  if (Status status = Arguments::parse(count, words, {"--text"}, arguments))
     return status;
   std::shared_ptr<const Module> module;
   if (Status status = Module::open(arguments.file(), module))
     return status;
+  if (arguments.has("--text")) {
+    std::string phase = arguments.text("--text", "");
+    const ModuleSection *text = module->find("text", phase);
+    if (!text)
+      return error(DENIM_STATUS_NOT_FOUND, "'", arguments.file(), "': expected a section text/", phase,
+                   ", but got none");
+    std::fwrite(text->content.data(), 1, text->content.size(), stdout);
+    return {};
+  }
   const Plan &plan = module->plan();
   std::printf("%s: vocabulary %d, from %s, by %s\n", plan.name.c_str(), plan.vocabulary, plan.source.c_str(),
               plan.compiler.c_str());
@@ -78,7 +87,11 @@ Status runInspect(int count, char **words) {
   }
 
   CpuDevice device(1);
-  std::printf("\ntargets:\n");
+  std::printf("\ntexts:");
+  for (const ModuleSection &section : module->sections())
+    if (section.kind == "text")
+      std::printf(" %s (%zu bytes)", section.name.c_str(), section.content.size());
+  std::printf("\n\ntargets:\n");
   for (const PlanTarget &target : plan.targets) {
     std::string missing;
     for (const std::string &feature : target.features)

@@ -14,10 +14,9 @@ template <typename Integer> Status convert(const formats::Tensor &tensor, std::v
   for (size_t i = 0; i < tensor.bytes / sizeof(Integer); ++i) {
     Integer value;
     std::memcpy(&value, static_cast<const char *>(tensor.data) + i * sizeof value, sizeof value);
-    auto token = static_cast<int32_t>(value);
-    if (static_cast<Integer>(token) != value || (token < 0) != (value < Integer(0)))
+    if (value < Integer(0) || static_cast<uint64_t>(value) > INT32_MAX)
       return invalidArgument("tensor '", tensor.name, "', element ", i, ": expected a token, but got ", +value);
-    out.push_back(token);
+    out.push_back(static_cast<int32_t>(static_cast<uint64_t>(value)));
   }
   return {};
 }

@@ -9,11 +9,11 @@
 #include "runtime/module/PlanReader.h"
 #include "runtime/session/Session.h"
 #include "test/formats/TemporaryDirectory.h"
+#include "test/runtime/Inputs/JsonMutation.h"
 #include "test/runtime/Inputs/TestModule.h"
 
 #include <chrono>
 #include <gtest/gtest.h>
-#include <nlohmann/json.hpp>
 #include <random>
 
 using namespace denim;
@@ -37,79 +37,6 @@ public:
     return {};
   }
 };
-
-/// Every value of |tree|.
-void collect(json &tree, std::vector<json *> &out) {
-  out.push_back(&tree);
-  if (tree.is_structured())
-    for (json &child : tree)
-      collect(child, out);
-}
-
-json mutated(json plan, std::mt19937 &random) {
-  static const json values[] = {nullptr,
-                                true,
-                                -1,
-                                0,
-                                1,
-                                2,
-                                3,
-                                7,
-                                64,
-                                65,
-                                1 << 20,
-                                INT32_MAX,
-                                int64_t(INT32_MAX) + 1,
-                                INT64_MAX,
-                                INT64_MIN,
-                                UINT64_MAX,
-                                0.5,
-                                1e300,
-                                "",
-                                "slot",
-                                "cache",
-                                "stack",
-                                "parameter",
-                                "tokens",
-                                "outputs",
-                                "paged",
-                                "state",
-                                "f32",
-                                "f16",
-                                json::array(),
-                                json::object()};
-  for (unsigned n = 1 + random() % 3; n; --n) {
-    std::vector<json *> all;
-    collect(plan, all);
-    json &target = *all[random() % all.size()];
-    switch (random() % 8) {
-    case 0: // another place's value
-      target = json(*all[random() % all.size()]);
-      break;
-    case 1: // remove
-      if (target.is_array() && !target.empty())
-        target.erase(target.begin() + random() % target.size());
-      else if (target.is_object() && !target.empty())
-        target.erase(std::next(target.begin(), random() % target.size()));
-      break;
-    case 2: // repeat
-      if (target.is_array() && !target.empty())
-        target.push_back(json(target[random() % target.size()]));
-      break;
-    case 3:
-    case 4:
-      if (target.is_number_integer()) {
-        target = static_cast<int64_t>(target.get<uint64_t>() + random() % 5 - 2);
-        break;
-      }
-      [[fallthrough]];
-    default:
-      if (!target.is_structured() || random() % 16 == 0)
-        target = values[random() % std::size(values)];
-    }
-  }
-  return plan;
-}
 
 /// Whether the module was taken; runs it then.
 bool tryModule(const std::string &bytes, const TemporaryDirectory &directory, const std::shared_ptr<Device> &device) {
@@ -160,8 +87,10 @@ std::string smallModule(const std::string &plan) {
 
 TEST(ModuleFuzz, PlansWithOtherValues) {
   json plan = json::parse(kTestPlan);
+  const std::vector<json> words = {"slot",    "cache", "stack", "parameter", "tokens",
+                                   "outputs", "paged", "state", "f32",       "f16"};
   fuzz(
-      1, [&](std::mt19937 &random) { return smallModule(mutated(plan, random).dump()); }, 20, 100);
+      1, [&](std::mt19937 &random) { return smallModule(mutated(plan, random, words).dump()); }, 20, 100);
 }
 
 TEST(ModuleFuzz, PlansWithOtherBytes) {

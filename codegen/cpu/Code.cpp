@@ -1,0 +1,333 @@
+#include "codegen/cpu/Code.h"
+#include "mlir/Dialect/Arith/IR/Arith.h"
+#include "mlir/Dialect/LLVMIR/LLVMDialect.h"
+#include "mlir/Dialect/Math/IR/Math.h"
+#include "mlir/Dialect/SCF/IR/SCF.h"
+#include "mlir/Dialect/Vector/IR/VectorOps.h"
+
+using namespace mlir;
+using namespace denim::codegen;
+
+//===--------------------------------------------------------------------------------------------------------------===//
+// Types and i64
+//===--------------------------------------------------------------------------------------------------------------===//
+
+Type Code::pointerType() { return LLVM::LLVMPointerType::get(builder.getContext()); }
+
+Type Code::storageOf(Type element) {
+  if (element.isBF16() || element.isF16())
+    return builder.getI16Type();
+  return element.isInteger(1) ? builder.getI8Type() : element;
+}
+
+int64_t Code::bytesOf(Type element) { return (element.getIntOrFloatBitWidth() + 7) / 8; }
+
+Value Code::constant(int64_t value) { return arith::ConstantOp::create(builder, loc, builder.getI64IntegerAttr(value)); }
+
+std::optional<int64_t> Code::constantOf(Value value) {
+  auto constant = value.getDefiningOp<arith::ConstantOp>();
+  auto attribute = constant ? dyn_cast<IntegerAttr>(constant.getValue()) : IntegerAttr();
+  return attribute ? std::optional(attribute.getInt()) : std::nullopt;
+}
+
+Value Code::add(Value a, Value b) {
+  auto x = constantOf(a), y = constantOf(b);
+  if (x && y)
+    return constant(*x + *y);
+  if (x && *x == 0)
+    return b;
+  if (y && *y == 0)
+    return a;
+  return arith::AddIOp::create(builder, loc, a, b);
+}
+Value Code::add(Value a, int64_t b) { return b == 0 ? a : add(a, constant(b)); }
+Value Code::sub(Value a, Value b) {
+  auto x = constantOf(a), y = constantOf(b);
+  return x && y ? constant(*x - *y) : Value(arith::SubIOp::create(builder, loc, a, b));
+}
+Value Code::mul(Value a, int64_t b) {
+  if (b == 1)
+    return a;
+  auto x = constantOf(a);
+  return x ? constant(*x * b) : Value(arith::MulIOp::create(builder, loc, a, constant(b)));
+}
+Value Code::min(Value a, Value b) {
+  auto x = constantOf(a), y = constantOf(b);
+  return x && y ? constant(std::min(*x, *y)) : Value(arith::MinSIOp::create(builder, loc, a, b));
+}
+Value Code::max(Value a, Value b) {
+  auto x = constantOf(a), y = constantOf(b);
+  return x && y ? constant(std::max(*x, *y)) : Value(arith::MaxSIOp::create(builder, loc, a, b));
+}
+Value Code::roundDown(Value a, int64_t multiple) {
+  if (auto x = constantOf(a))
+    return constant(*x / multiple * multiple);
+  return mul(arith::DivSIOp::create(builder, loc, a, constant(multiple)), multiple);
+}
+Value Code::lessThan(Value a, Value b) {
+  return arith::CmpIOp::create(builder, loc, arith::CmpIPredicate::slt, a, b);
+}
+Value Code::both(Value a, Value b) { return arith::AndIOp::create(builder, loc, a, b); }
+
+Value Code::toI64(Value value) {
+  if (value.getType().isInteger(64))
+    return value;
+  if (value.getType().isIndex()) {
+    if (auto x = constantOf(value))
+      return constant(*x);
+    return arith::IndexCastOp::create(builder, loc, i64(), value);
+  }
+  return arith::ExtSIOp::create(builder, loc, i64(), value);
+}
+Value Code::toIndex(Value value) { return arith::IndexCastOp::create(builder, loc, builder.getIndexType(), value); }
+Value Code::toI32(Value value) { return arith::TruncIOp::create(builder, loc, i32(), value); }
+
+//===--------------------------------------------------------------------------------------------------------------===//
+// Memory
+//===--------------------------------------------------------------------------------------------------------------===//
+
+Value Code::advance(Value pointer, Value elements, Type element) {
+  if (auto x = constantOf(elements))
+    return advance(pointer, *x, element);
+  return LLVM::GEPOp::create(builder, loc, pointerType(), storageOf(element), pointer, LLVM::GEPArg(elements));
+}
+Value Code::advance(Value pointer, int64_t elements, Type element) {
+  if (elements == 0)
+    return pointer;
+  // A constant index of GEPOp has 32 bits.
+  if (elements != int32_t(elements))
+    return LLVM::GEPOp::create(builder, loc, pointerType(), storageOf(element), pointer,
+                               LLVM::GEPArg(constant(elements)));
+  return LLVM::GEPOp::create(builder, loc, pointerType(), storageOf(element), pointer,
+                             LLVM::GEPArg(int32_t(elements)));
+}
+Value Code::load(Type type, Value pointer, int64_t alignment) {
+  return LLVM::LoadOp::create(builder, loc, type, pointer, alignment);
+}
+void Code::store(Value value, Value pointer, int64_t alignment) {
+  LLVM::StoreOp::create(builder, loc, value, pointer, alignment);
+}
+Value Code::maskedLoad(Type type, Value pointer, Value mask, int64_t alignment) {
+  Value nothing = LLVM::ZeroOp::create(builder, loc, type);
+  return LLVM::MaskedLoadOp::create(builder, loc, type, pointer, mask, nothing, uint32_t(alignment));
+}
+void Code::maskedStore(Value value, Value pointer, Value mask, int64_t alignment) {
+  LLVM::MaskedStoreOp::create(builder, loc, value, pointer, mask, uint32_t(alignment));
+}
+void Code::prefetch(Value pointer) {
+  LLVM::Prefetch::create(builder, loc, pointer, /*rw=*/0u, /*hint=*/3u, /*cache=*/1u);
+}
+void Code::setZero(Value pointer, int64_t bytes) {
+  Value zero = arith::ConstantOp::create(builder, loc, builder.getI8IntegerAttr(0));
+  LLVM::MemsetOp::create(builder, loc, pointer, zero, constant(bytes), /*isVolatile=*/false);
+}
+
+//===--------------------------------------------------------------------------------------------------------------===//
+// Vectors
+//===--------------------------------------------------------------------------------------------------------------===//
+
+Value Code::laneMask(int64_t count) {
+  SmallVector<bool> bits;
+  for (int64_t i = 0; i < lanes; ++i)
+    bits.push_back(i < count);
+  return arith::ConstantOp::create(builder, loc,
+                                   DenseElementsAttr::get(vectorOf(builder.getI1Type()), ArrayRef<bool>(bits)));
+}
+Value Code::laneNumbers() {
+  SmallVector<int32_t> numbers;
+  for (int64_t i = 0; i < lanes; ++i)
+    numbers.push_back(i);
+  return arith::ConstantOp::create(builder, loc, DenseElementsAttr::get(vectorOf(i32()), ArrayRef<int32_t>(numbers)));
+}
+Value Code::scalarConstant(Type element, double value) {
+  TypedAttr attribute = isa<FloatType>(element) ? TypedAttr(builder.getFloatAttr(element, value))
+                                                : TypedAttr(builder.getIntegerAttr(element, int64_t(value)));
+  return arith::ConstantOp::create(builder, loc, attribute);
+}
+Value Code::broadcast(Value scalar) {
+  if (isa<VectorType>(scalar.getType()))
+    return scalar;
+  if (auto constant = scalar.getDefiningOp<arith::ConstantOp>())
+    return arith::ConstantOp::create(builder, loc,
+                                     DenseElementsAttr::get(vectorOf(scalar.getType()), Attribute(constant.getValue())));
+  return vector::BroadcastOp::create(builder, loc, vectorOf(scalar.getType()), scalar);
+}
+Value Code::addi(Value a, Value b) { return arith::AddIOp::create(builder, loc, a, b); }
+Value Code::addf(Value a, Value b) { return arith::AddFOp::create(builder, loc, a, b); }
+Value Code::subf(Value a, Value b) { return arith::SubFOp::create(builder, loc, a, b); }
+Value Code::mulf(Value a, Value b) { return arith::MulFOp::create(builder, loc, a, b); }
+Value Code::negf(Value a) { return arith::NegFOp::create(builder, loc, a); }
+Value Code::maxf(Value a, Value b) { return arith::MaximumFOp::create(builder, loc, a, b); }
+Value Code::minf(Value a, Value b) { return arith::MinimumFOp::create(builder, loc, a, b); }
+Value Code::maxi(Value a, Value b) { return arith::MaxSIOp::create(builder, loc, a, b); }
+Value Code::mini(Value a, Value b) { return arith::MinSIOp::create(builder, loc, a, b); }
+Value Code::fma(Value a, Value b, Value c) {
+  if (!target.fusedMultiplyAdd)
+    return addf(mulf(a, b), c);
+  if (!isa<VectorType>(a.getType()))
+    return math::FmaOp::create(builder, loc, a, b, c);
+  return vector::FMAOp::create(builder, loc, a, b, c);
+}
+Value Code::select(Value condition, Value a, Value b) {
+  return arith::SelectOp::create(builder, loc, condition, a, b);
+}
+Value Code::shuffle(Value a, Value b, ArrayRef<int64_t> mask) {
+  return vector::ShuffleOp::create(builder, loc, a, b, mask);
+}
+Value Code::extract(Value vector, int64_t lane) { return vector::ExtractOp::create(builder, loc, vector, lane); }
+Value Code::insert(Value scalar, Value vector, int64_t lane) {
+  return vector::InsertOp::create(builder, loc, scalar, vector, lane);
+}
+
+//===--------------------------------------------------------------------------------------------------------------===//
+// Narrow elements
+//===--------------------------------------------------------------------------------------------------------------===//
+
+/// `element` in the shape of `shape`: itself, or a vector of it.
+static Type inShapeOf(Type shape, Type element) {
+  auto vector = dyn_cast<VectorType>(shape);
+  return vector ? Type(VectorType::get(vector.getShape(), element)) : element;
+}
+
+Value Code::integerConstantLike(Type type, int64_t value) {
+  Type element = getElementTypeOrSelf(type);
+  IntegerAttr attribute = builder.getIntegerAttr(element, value);
+  auto vector = dyn_cast<VectorType>(type);
+  return arith::ConstantOp::create(
+      builder, loc, vector ? TypedAttr(DenseElementsAttr::get(vector, Attribute(attribute))) : TypedAttr(attribute));
+}
+
+/// f16 bits (as i32) to f32 without the instruction: move the exponent by a product, which also makes subnormals right.
+Value Code::widenHalf(Value bits) {
+  auto integer = bits.getType();
+  auto real = inShapeOf(integer, f32());
+  auto k = [&](int64_t v) { return integerConstantLike(integer, v); };
+  Value magnitude = arith::AndIOp::create(builder, loc, bits, k(0x7fff));
+  Value shifted = arith::ShLIOp::create(builder, loc, magnitude, k(13));
+  Value moved = arith::BitcastOp::create(builder, loc, real, shifted);
+  Value scale = arith::BitcastOp::create(builder, loc, real, k(int64_t(127 + 112) << 23)); // 2^112
+  Value finite = arith::BitcastOp::create(builder, loc, integer, mulf(moved, scale));
+  Value special = arith::CmpIOp::create(builder, loc, arith::CmpIPredicate::uge, magnitude, k(0x7c00));
+  Value full = arith::OrIOp::create(builder, loc, shifted, k(0x7f800000));
+  Value sign = arith::ShLIOp::create(builder, loc, arith::AndIOp::create(builder, loc, bits, k(0x8000)), k(16));
+  Value joined = arith::OrIOp::create(builder, loc, select(special, full, finite), sign);
+  return arith::BitcastOp::create(builder, loc, real, joined);
+}
+
+/// f32 to f16 bits (as i32), nearest even. Normal results round in integers; subnormal ones let the adder round, by
+/// adding the number whose last place is the f16 subnormals' place; above the largest, infinity; NaN stays NaN.
+Value Code::narrowHalf(Value value) {
+  auto real = value.getType();
+  auto integer = inShapeOf(real, i32());
+  auto k = [&](int64_t v) { return integerConstantLike(integer, v); };
+  auto compare = [&](arith::CmpIPredicate p, Value a, Value b) -> Value {
+    return arith::CmpIOp::create(builder, loc, p, a, b);
+  };
+  Value bits = arith::BitcastOp::create(builder, loc, integer, value);
+  Value sign = arith::AndIOp::create(builder, loc, arith::ShRUIOp::create(builder, loc, bits, k(16)), k(0x8000));
+  Value magnitude = arith::AndIOp::create(builder, loc, bits, k(0x7fffffff));
+  Value odd = arith::AndIOp::create(builder, loc, arith::ShRUIOp::create(builder, loc, magnitude, k(13)), k(1));
+  Value rounded = addi(addi(magnitude, k(-(int64_t(112) << 23) + 0xfff)), odd);
+  Value normal = arith::ShRUIOp::create(builder, loc, rounded, k(13));
+  Value magic = k(int64_t(127 - 15 + 23 - 10 + 1) << 23);
+  Value sum = addf(arith::BitcastOp::create(builder, loc, real, magnitude),
+                   arith::BitcastOp::create(builder, loc, real, magic));
+  Value subnormal = arith::SubIOp::create(builder, loc, arith::BitcastOp::create(builder, loc, integer, sum), magic);
+  Value result = select(compare(arith::CmpIPredicate::slt, magnitude, k(113 << 23)), subnormal, normal);
+  result = select(compare(arith::CmpIPredicate::sge, magnitude, k(0x477ff000)), k(0x7c00), result);
+  result = select(compare(arith::CmpIPredicate::sgt, magnitude, k(0x7f800000)), k(0x7e00), result);
+  return arith::OrIOp::create(builder, loc, result, sign);
+}
+
+/// f32 to bf16 bits (as i32), nearest even; a NaN keeps its upper bits and is made quiet.
+Value Code::narrowBrain(Value value) {
+  auto integer = inShapeOf(value.getType(), i32());
+  auto k = [&](int64_t v) { return integerConstantLike(integer, v); };
+  Value bits = arith::BitcastOp::create(builder, loc, integer, value);
+  Value upper = arith::ShRUIOp::create(builder, loc, bits, k(16));
+  Value odd = arith::AndIOp::create(builder, loc, upper, k(1));
+  Value rounded = arith::ShRUIOp::create(builder, loc, addi(addi(bits, k(0x7fff)), odd), k(16));
+  Value isNaN = arith::CmpFOp::create(builder, loc, arith::CmpFPredicate::UNO, value, value);
+  return select(isNaN, arith::OrIOp::create(builder, loc, upper, k(0x40)), rounded);
+}
+
+Value Code::widen(Value stored, Type element) {
+  Type shape = stored.getType();
+  if (element.isInteger(1))
+    return arith::CmpIOp::create(builder, loc, arith::CmpIPredicate::ne, stored, integerConstantLike(shape, 0));
+  if (element.isBF16()) {
+    Type integer = inShapeOf(shape, i32());
+    Value wide = arith::ExtUIOp::create(builder, loc, integer, stored);
+    wide = arith::ShLIOp::create(builder, loc, wide, integerConstantLike(integer, 16));
+    return arith::BitcastOp::create(builder, loc, inShapeOf(shape, f32()), wide);
+  }
+  if (element.isF16()) {
+    if (!target.halfConvert)
+      return widenHalf(arith::ExtUIOp::create(builder, loc, inShapeOf(shape, i32()), stored));
+    Value half = arith::BitcastOp::create(builder, loc, inShapeOf(shape, builder.getF16Type()), stored);
+    return arith::ExtFOp::create(builder, loc, inShapeOf(shape, f32()), half);
+  }
+  return stored;
+}
+
+Value Code::narrow(Value value, Type element) {
+  Type shape = value.getType();
+  if (element.isInteger(1))
+    return arith::ExtUIOp::create(builder, loc, inShapeOf(shape, builder.getI8Type()), value);
+  Type bits = inShapeOf(shape, builder.getI16Type());
+  if (element.isBF16()) {
+    if (!target.bf16Convert)
+      return arith::TruncIOp::create(builder, loc, bits, narrowBrain(value));
+    Value brain = arith::TruncFOp::create(builder, loc, inShapeOf(shape, element), value);
+    return arith::BitcastOp::create(builder, loc, bits, brain);
+  }
+  if (element.isF16()) {
+    if (!target.halfConvert)
+      return arith::TruncIOp::create(builder, loc, bits, narrowHalf(value));
+    Value half = arith::TruncFOp::create(builder, loc, inShapeOf(shape, element), value);
+    return arith::BitcastOp::create(builder, loc, bits, half);
+  }
+  return value;
+}
+
+//===--------------------------------------------------------------------------------------------------------------===//
+// Control
+//===--------------------------------------------------------------------------------------------------------------===//
+
+void Code::loop(Value low, Value high, int64_t step, LoopBody body) {
+  loop(low, high, step, ValueRange(), [&](Value i, ValueRange) {
+    body(i);
+    return SmallVector<Value>();
+  });
+}
+
+SmallVector<Value> Code::loop(Value low, Value high, int64_t step, ValueRange carried, CarryingBody body) {
+  auto x = constantOf(low), y = constantOf(high);
+  if (x && y && *x >= *y)
+    return llvm::to_vector(carried);
+  if (x && y && *x + step >= *y)
+    return body(low, carried);
+  auto loopOp = scf::ForOp::create(builder, loc, low, high, constant(step), carried);
+  OpBuilder::InsertionGuard guard(builder);
+  Block *block = loopOp.getBody();
+  // Without carried values the builder has made the terminator; with them it is ours to make.
+  if (carried.empty())
+    builder.setInsertionPoint(block->getTerminator());
+  else
+    builder.setInsertionPointToEnd(block);
+  SmallVector<Value> next = body(loopOp.getInductionVar(), loopOp.getRegionIterArgs());
+  if (!carried.empty())
+    scf::YieldOp::create(builder, loc, next);
+  return SmallVector<Value>(loopOp.getResults());
+}
+
+void Code::branch(Value condition, function_ref<void()> then, function_ref<void()> otherwise) {
+  auto ifOp = scf::IfOp::create(builder, loc, condition, /*withElseRegion=*/bool(otherwise));
+  OpBuilder::InsertionGuard guard(builder);
+  builder.setInsertionPointToStart(ifOp.thenBlock());
+  then();
+  if (otherwise) {
+    builder.setInsertionPointToStart(ifOp.elseBlock());
+    otherwise();
+  }
+}

@@ -1,0 +1,108 @@
+// The words the lowering writes in: addresses, vectors, loops.
+//
+// All of the lowering goes through this class, so that the heavy dialect headers are read by Code.cpp alone. Counters,
+// bounds and offsets are i64, and offsets are in elements. Vectors have one shape: as many lanes as the target has
+// for f32, whatever their element; a value "of element T" is such a vector, or a scalar where the name says so.
+#ifndef CODEGEN_CPU_CODE_H
+#define CODEGEN_CPU_CODE_H
+
+#include "codegen/target/Target.h"
+#include "mlir/IR/Builders.h"
+#include "mlir/IR/BuiltinTypes.h"
+#include <optional>
+
+namespace denim::codegen {
+
+class Code {
+public:
+  Code(mlir::OpBuilder &builder, mlir::Location loc, const Target &target)
+      : builder(builder), loc(loc), target(target), lanes(target.lanes) {}
+
+  mlir::OpBuilder &builder;
+  mlir::Location loc;
+  const Target &target;
+  const int64_t lanes;
+
+  // ---- types
+  mlir::Type f32() { return builder.getF32Type(); }
+  mlir::Type i64() { return builder.getI64Type(); }
+  mlir::Type i32() { return builder.getI32Type(); }
+  mlir::Type pointerType();
+  mlir::VectorType vectorOf(mlir::Type element) { return mlir::VectorType::get({lanes}, element); }
+  /// What an element of a tile or memory is in memory: bits for bf16 and f16, a byte for i1.
+  mlir::Type storageOf(mlir::Type element);
+  static int64_t bytesOf(mlir::Type element);
+
+  // ---- i64 arithmetic, folded where both sides are known
+  mlir::Value constant(int64_t value);
+  static std::optional<int64_t> constantOf(mlir::Value value);
+  mlir::Value add(mlir::Value a, mlir::Value b);
+  mlir::Value add(mlir::Value a, int64_t b);
+  mlir::Value sub(mlir::Value a, mlir::Value b);
+  mlir::Value mul(mlir::Value a, int64_t b);
+  mlir::Value min(mlir::Value a, mlir::Value b);
+  mlir::Value max(mlir::Value a, mlir::Value b);
+  mlir::Value roundDown(mlir::Value a, int64_t multiple);
+  mlir::Value lessThan(mlir::Value a, mlir::Value b);
+  mlir::Value both(mlir::Value a, mlir::Value b);
+  mlir::Value toI64(mlir::Value value);   ///< from index or a narrower signed integer
+  mlir::Value toIndex(mlir::Value value); ///< from i64
+  mlir::Value toI32(mlir::Value value);   ///< from i64
+
+  // ---- memory
+  mlir::Value advance(mlir::Value pointer, mlir::Value elements, mlir::Type element);
+  mlir::Value advance(mlir::Value pointer, int64_t elements, mlir::Type element);
+  mlir::Value load(mlir::Type type, mlir::Value pointer, int64_t alignment);
+  void store(mlir::Value value, mlir::Value pointer, int64_t alignment);
+  mlir::Value maskedLoad(mlir::Type vectorType, mlir::Value pointer, mlir::Value mask, int64_t alignment);
+  void maskedStore(mlir::Value value, mlir::Value pointer, mlir::Value mask, int64_t alignment);
+  void prefetch(mlir::Value pointer);
+  void setZero(mlir::Value pointer, int64_t bytes);
+
+  // ---- vectors and scalars of f32, i32, i1
+  mlir::Value laneMask(int64_t count); ///< lanes below count
+  mlir::Value laneNumbers();           ///< 0, 1, 2, ... of i32
+  mlir::Value scalarConstant(mlir::Type element, double value);
+  mlir::Value broadcast(mlir::Value scalar);
+  mlir::Value zero(mlir::Type element) { return broadcast(scalarConstant(element, 0)); }
+  mlir::Value addi(mlir::Value a, mlir::Value b); ///< of i32, any shape
+  mlir::Value addf(mlir::Value a, mlir::Value b);
+  mlir::Value subf(mlir::Value a, mlir::Value b);
+  mlir::Value mulf(mlir::Value a, mlir::Value b);
+  mlir::Value negf(mlir::Value a);
+  mlir::Value maxf(mlir::Value a, mlir::Value b); ///< NaN if either is
+  mlir::Value minf(mlir::Value a, mlir::Value b);
+  mlir::Value maxi(mlir::Value a, mlir::Value b);
+  mlir::Value mini(mlir::Value a, mlir::Value b);
+  mlir::Value fma(mlir::Value a, mlir::Value b, mlir::Value c); ///< a * b + c, fused where the target can
+  mlir::Value select(mlir::Value condition, mlir::Value a, mlir::Value b);
+  mlir::Value shuffle(mlir::Value a, mlir::Value b, llvm::ArrayRef<int64_t> mask);
+  mlir::Value extract(mlir::Value vector, int64_t lane);
+  mlir::Value insert(mlir::Value scalar, mlir::Value vector, int64_t lane);
+  /// Between what memory holds (storageOf) and what is computed with: f32 for bf16 and f16, i1 for a byte.
+  mlir::Value widen(mlir::Value stored, mlir::Type element);
+  mlir::Value narrow(mlir::Value value, mlir::Type element);
+
+  // ---- control
+  using LoopBody = llvm::function_ref<void(mlir::Value)>;
+  using CarryingBody = llvm::function_ref<llvm::SmallVector<mlir::Value>(mlir::Value, mlir::ValueRange)>;
+  /// for (i = low; i < high; i += step). A loop known to run once is written without a loop, one of none not at all.
+  void loop(mlir::Value low, mlir::Value high, int64_t step, LoopBody body);
+  void loop(int64_t low, int64_t high, int64_t step, LoopBody body) {
+    loop(constant(low), constant(high), step, body);
+  }
+  llvm::SmallVector<mlir::Value> loop(mlir::Value low, mlir::Value high, int64_t step, mlir::ValueRange carried,
+                                      CarryingBody body);
+  void branch(mlir::Value condition, llvm::function_ref<void()> then, llvm::function_ref<void()> otherwise = {});
+
+private:
+  mlir::Value integerConstantLike(mlir::Type type, int64_t value);
+  mlir::Value splatLike(mlir::Type element, mlir::Type shape);
+  mlir::Value widenHalf(mlir::Value bits);
+  mlir::Value narrowHalf(mlir::Value value);
+  mlir::Value narrowBrain(mlir::Value value);
+};
+
+} // namespace denim::codegen
+
+#endif // CODEGEN_CPU_CODE_H

@@ -1,0 +1,77 @@
+// convert-tile-to-cpu: one function per kernel.
+#include "codegen/cpu/Compile.h"
+#include "codegen/cpu/KernelLowering.h"
+#include "mlir/Dialect/Arith/IR/Arith.h"
+#include "mlir/Dialect/LLVMIR/LLVMDialect.h"
+#include "mlir/Dialect/Math/IR/Math.h"
+#include "mlir/Dialect/SCF/IR/SCF.h"
+#include "mlir/Dialect/Vector/IR/VectorOps.h"
+#include "mlir/Pass/Pass.h"
+
+using namespace mlir;
+using namespace denim::codegen;
+using namespace denim;
+
+namespace {
+
+struct ConvertTileToCpuPass : PassWrapper<ConvertTileToCpuPass, OperationPass<ModuleOp>> {
+  MLIR_DEFINE_EXPLICIT_INTERNAL_INLINE_TYPE_ID(ConvertTileToCpuPass)
+  ConvertTileToCpuPass() = default;
+  explicit ConvertTileToCpuPass(const Target &target) : chosen(target) {}
+  ConvertTileToCpuPass(const ConvertTileToCpuPass &other) : PassWrapper(other), chosen(other.chosen) {}
+
+  StringRef getArgument() const override { return "convert-tile-to-cpu"; }
+  StringRef getDescription() const override { return "turn tile kernels into functions on vectors"; }
+  void getDependentDialects(DialectRegistry &registry) const override {
+    registry.insert<arith::ArithDialect, LLVM::LLVMDialect, math::MathDialect, scf::SCFDialect,
+                    vector::VectorDialect>();
+  }
+
+  void runOnOperation() override {
+    if (!chosen) {
+      llvm::Expected<Target> found = findTarget(name);
+      if (!found) {
+        getOperation()->emitError() << llvm::toString(found.takeError());
+        return signalPassFailure();
+      }
+      chosen = *found;
+    }
+    for (tile::KernelOp kernel : llvm::make_early_inc_range(getOperation().getOps<tile::KernelOp>()))
+      if (failed(convert(kernel)))
+        return signalPassFailure();
+  }
+
+  LogicalResult convert(tile::KernelOp kernel) {
+    OpBuilder builder(kernel);
+    Location loc = kernel.getLoc();
+    Type pointer = LLVM::LLVMPointerType::get(builder.getContext()), i64 = builder.getI64Type();
+    auto type = LLVM::LLVMFunctionType::get(LLVM::LLVMVoidType::get(builder.getContext()),
+                                            {pointer, pointer, i64, i64, pointer});
+    auto function = LLVM::LLVMFuncOp::create(builder, loc, kernel.getSymName(), type);
+    for (unsigned i : {0u, 1u})
+      function.setArgAttr(i, "llvm.readonly", builder.getUnitAttr());
+    function.setArgAttr(4, "llvm.noalias", builder.getUnitAttr());
+    function.setArgAttr(4, "llvm.align", builder.getI64IntegerAttr(64));
+    Block *entry = function.addEntryBlock(builder);
+    builder.setInsertionPointToStart(entry);
+    Code code(builder, loc, *chosen);
+    KernelLowering lowering(kernel, code, entry->getArgument(0), entry->getArgument(1), entry->getArgument(4));
+    if (failed(lowering.lowerItems(entry->getArgument(2), entry->getArgument(3))))
+      return failure();
+    LLVM::ReturnOp::create(builder, loc, ValueRange());
+    function->setAttr("tile.scratch_bytes", builder.getI64IntegerAttr(lowering.scratchBytes()));
+    kernel.erase();
+    return success();
+  }
+
+  std::optional<Target> chosen;
+  Option<std::string> name{*this, "target", llvm::cl::desc("x86-64-v4, x86-64-v3, x86-64-v2 or native"),
+                           llvm::cl::init("native")};
+};
+
+} // namespace
+
+std::unique_ptr<Pass> denim::codegen::createConvertTileToCpuPass(const Target &target) {
+  return std::make_unique<ConvertTileToCpuPass>(target);
+}
+std::unique_ptr<Pass> denim::codegen::createConvertTileToCpuPass() { return std::make_unique<ConvertTileToCpuPass>(); }

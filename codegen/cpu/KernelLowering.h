@@ -1,0 +1,109 @@
+// One kernel on its way down: walks the kernel in order and writes code for each op.
+//
+// Each Lower<...>.cpp holds the ops it is named for. What they share is here: the places of tiles, the scalars that
+// stand for the kernel's scalars, and who holds which part of scratch.
+#ifndef CODEGEN_CPU_KERNELLOWERING_H
+#define CODEGEN_CPU_KERNELLOWERING_H
+
+#include "codegen/cpu/Places.h"
+#include "mlir/IR/IRMapping.h"
+
+namespace denim::codegen {
+
+class KernelLowering {
+public:
+  /// `batch`, `arguments` and `scratch` are the pointers of denim_kernel_fn.
+  KernelLowering(tile::KernelOp kernel, Code &code, mlir::Value batch, mlir::Value arguments, mlir::Value scratch)
+      : kernel(kernel), code(code), access(code), lifetimes(kernel), batch(batch), arguments(arguments),
+        scratchPointer(scratch) {}
+
+  /// Writes items [begin, end). On failure an error stands at the op that has no lowering.
+  mlir::LogicalResult lowerItems(mlir::Value begin, mlir::Value end);
+  int64_t scratchBytes() const { return scratch.size(); }
+
+private:
+  // ---- control (LowerControl.cpp)
+  mlir::LogicalResult lowerBlock(mlir::Block &block);
+  mlir::LogicalResult lowerOp(mlir::Operation &op);
+  mlir::LogicalResult lower(mlir::scf::ForOp op);
+  mlir::LogicalResult lower(mlir::scf::IfOp op);
+  void yieldInto(mlir::Operation *terminator, mlir::ValueRange results, llvm::ArrayRef<int> storages);
+  void requestPlaces(mlir::Block &block, mlir::ValueRange yielded, llvm::ArrayRef<int> storages);
+
+  // ---- what the kernel knows of the step (LowerStep.cpp)
+  void lower(tile::CountOp op);
+  void lower(tile::SequenceOp op);
+  void lower(tile::RowsOp op);
+  void lower(tile::SlotOp op);
+  void lower(tile::PageOp op);
+  void lower(tile::StackedOp op);
+  void loadArguments();
+  mlir::Value batchField(size_t offset, mlir::Type type);
+  mlir::Value listEntry(mlir::Value list, mlir::Value index);
+
+  // ---- memory (LowerMemory.cpp)
+  void lower(tile::LoadOp op);
+  void lower(tile::GatherOp op);
+  void lower(tile::StoreOp op);
+  Place memoryWindow(mlir::Value memory, mlir::Value row, mlir::Value column, int64_t rows, int64_t columns);
+  bool isWrittenBefore(mlir::Value memory, mlir::Operation *load, int64_t lastUse);
+  std::pair<mlir::Value, mlir::Value> rowsWithin(mlir::Value row, mlir::Value lo, mlir::Value hi, int64_t rows);
+
+  // ---- elements (LowerMap.cpp)
+  void lower(tile::SplatOp op);
+  void lower(tile::WindowOp op);
+  void lower(tile::ExtractOp op);
+  void lower(tile::MapOp op);
+
+  // ---- along a dimension (LowerReduce.cpp)
+  void lower(tile::ReduceOp op);
+  void lower(tile::CumsumOp op);
+
+  // ---- products (LowerMma.cpp, LowerSolve.cpp)
+  void lower(tile::MmaOp op);
+  void lower(tile::SolveOp op);
+  void solveRows(const Place &lower, const Place &right, const Place &result);
+
+  // ---- places of results (Storage.cpp)
+  struct Storage {
+    Place place;
+    int64_t offset, bytes;
+    mlir::Value occupant;  ///< The value that lives here now.
+    bool carried = false;  ///< Held by a loop or branch: not released when its occupant dies.
+  };
+  /// A place in scratch for a tile of the shape, with vectors along the axis.
+  int allocate(tile::TileType type, Axis axis);
+  void release(int storage);
+  /// Scratch that lives while `body` writes code.
+  void withScratch(tile::TileType type, Axis axis, llvm::function_ref<void(const Place &)> body);
+  /// The place of a result: what the enclosing loop or branch wants it in, the place of an operand of `reusable` that
+  /// dies here, or new scratch. Operands in `reusable` are read element by element before the same element is written.
+  Place &placeResult(mlir::Value result, llvm::ArrayRef<mlir::Value> reusable = {});
+  Place &placeResult(mlir::Value result, Axis axis, llvm::ArrayRef<mlir::Value> reusable = {});
+  void bind(mlir::Value value, const Place &place) { places[value] = place; }
+  void hold(int storage, mlir::Value value);
+  void releaseDead(mlir::Operation &op);
+  bool isFreeAt(const Storage &storage, mlir::Operation *op, llvm::ArrayRef<mlir::Value> reusable);
+  const Place &placeOf(mlir::Value tile) { return places.find(tile)->second; }
+  tile::TileType typeOf(mlir::Value tile) { return llvm::cast<tile::TileType>(tile.getType()); }
+  mlir::Value scalarOf(mlir::Value value) { return scalars.lookup(value); }
+  mlir::Value i64Of(mlir::Value index) { return code.toI64(scalars.lookup(index)); }
+
+  tile::KernelOp kernel;
+  Code &code;
+  Access access;
+  Lifetimes lifetimes;
+  mlir::Value batch, arguments, scratchPointer;
+  mlir::IRMapping scalars;                                ///< The kernel's scalars to scalars of the function.
+  llvm::DenseMap<mlir::Value, mlir::Value> pointers;      ///< Memory, slots, pages and stacks to what args[i] holds.
+  llvm::DenseMap<mlir::Value, mlir::Value> roots;         ///< Memory to the kernel argument it is a part of.
+  llvm::DenseMap<mlir::Value, Place> places;
+  llvm::DenseMap<mlir::Value, int> storageOf;             ///< Values that hold a storage.
+  llvm::DenseMap<mlir::Value, int> requested;             ///< Values an enclosing op wants in a storage.
+  std::vector<Storage> storages;
+  Scratch scratch;
+};
+
+} // namespace denim::codegen
+
+#endif // CODEGEN_CPU_KERNELLOWERING_H

@@ -1,0 +1,93 @@
+// Loads, gathers and stores.
+#include "codegen/cpu/KernelLowering.h"
+
+using namespace mlir;
+using namespace denim::codegen;
+using namespace denim;
+
+/// The part of a memory that begins at (row, column), as a place.
+Place KernelLowering::memoryWindow(Value memory, Value row, Value column, int64_t rows, int64_t columns) {
+  auto type = cast<tile::MemoryType>(memory.getType());
+  Place place;
+  place.element = type.getElementType();
+  place.rows = rows, place.columns = columns;
+  place.rowStride = type.getColumns(), place.columnStride = 1;
+  place.alignment = Code::bytesOf(place.element);
+  Value offset = code.add(code.mul(row, type.getColumns()), column);
+  place.base = code.advance(pointers.lookup(memory), offset, place.element);
+  return place;
+}
+
+/// Whether a store to the memory comes after the load and not after the last use of what it loads. Two arguments of a
+/// kernel are different memory, or the launch that passes them is wrong.
+bool KernelLowering::isWrittenBefore(Value memory, Operation *load, int64_t lastUse) {
+  int64_t begin = lifetimes.position(load);
+  bool written = false;
+  kernel.walk([&](tile::StoreOp store) {
+    int64_t at = lifetimes.position(store);
+    Value root = store.getMemory();
+    while (Operation *def = root.getDefiningOp())
+      root = def->getOperand(0);
+    written |= root == roots.lookup(memory) && at > begin && at < lastUse;
+  });
+  return written;
+}
+
+/// Which rows [first, last) of a window of `rows` rows beginning at `row` lie in [lo, hi).
+std::pair<Value, Value> KernelLowering::rowsWithin(Value row, Value lo, Value hi, int64_t rows) {
+  Value zero = code.constant(0), all = code.constant(rows);
+  if (!lo)
+    return {zero, all};
+  Value first = code.max(zero, code.min(all, code.sub(i64Of(lo), row)));
+  Value last = code.max(first, code.min(all, code.sub(i64Of(hi), row)));
+  return {first, last};
+}
+
+void KernelLowering::lower(tile::LoadOp op) {
+  auto type = typeOf(op.getResult());
+  bool transposed = op.getTransposed();
+  int64_t rows = transposed ? type.getColumns() : type.getRows();
+  int64_t columns = transposed ? type.getRows() : type.getColumns();
+  Value row = i64Of(op.getRow());
+  Place from = memoryWindow(op.getMemory(), row, i64Of(op.getColumn()), rows, columns);
+  // A column of a wider memory has its elements apart, which vectors cannot read: it is copied.
+  bool apart = columns == 1 && rows > 1 && from.rowStride != 1;
+  if (!op.getLo() && !apart && !isWrittenBefore(op.getMemory(), op, lifetimes.lastUse(op.getResult()))) {
+    bind(op.getResult(), transposed ? from.transposed() : from);
+    return;
+  }
+  bool columnVector = rows > 1 && columns == 1;
+  Axis axis = columnVector == transposed ? Axis::columns : Axis::rows;
+  Place to = placeResult(op.getResult(), axis);
+  if (transposed)
+    to = to.transposed();
+  auto [first, last] = rowsWithin(row, op.getLo(), op.getHi(), rows);
+  Place zero;
+  zero.splat = code.scalarConstant(type.getElementType(), 0);
+  zero.rows = rows, zero.columns = columns;
+  access.copyRows(zero, to, code.constant(0), first);
+  access.copyRows(from, to, first, last);
+  access.copyRows(zero, to, last, code.constant(rows));
+}
+
+void KernelLowering::lower(tile::GatherOp op) {
+  auto type = typeOf(op.getResult());
+  Place rows = placeOf(op.getRows());
+  Place to = placeResult(op.getResult());
+  Value column = i64Of(op.getColumn()), zero = code.constant(0);
+  code.loop(0, type.getRows(), 1, [&](Value i) {
+    Value row = code.toI64(access.scalar(rows, i, zero));
+    Place from = memoryWindow(op.getMemory(), row, column, 1, type.getColumns());
+    Place one = access.window(to, i, zero, 1, type.getColumns());
+    one.padded = to.padded;
+    access.copyRows(from, one, zero, code.constant(1));
+  });
+}
+
+void KernelLowering::lower(tile::StoreOp op) {
+  auto type = typeOf(op.getValue());
+  Value row = i64Of(op.getRow());
+  Place to = memoryWindow(op.getMemory(), row, i64Of(op.getColumn()), type.getRows(), type.getColumns());
+  auto [first, last] = rowsWithin(row, op.getLo(), op.getHi(), type.getRows());
+  access.copyRows(placeOf(op.getValue()), to, first, last);
+}

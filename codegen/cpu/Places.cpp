@@ -1,0 +1,228 @@
+#include "codegen/cpu/Places.h"
+#include "llvm/Support/MathExtras.h"
+
+using namespace mlir;
+using namespace denim::codegen;
+using namespace denim;
+
+//===--------------------------------------------------------------------------------------------------------------===//
+// Access
+//===--------------------------------------------------------------------------------------------------------------===//
+
+Value Access::address(const Place &place, Value row, Value column) {
+  Value pointer = place.base;
+  if (place.rows != 1)
+    pointer = code.advance(pointer, code.mul(row, place.rowStride), place.element);
+  if (place.columns != 1)
+    pointer = code.advance(pointer, code.mul(column, place.columnStride), place.element);
+  return pointer;
+}
+
+Value Access::scalar(const Place &place, Value row, Value column) {
+  if (place.splat)
+    return place.splat;
+  Type stored = code.storageOf(place.element);
+  return code.widen(code.load(stored, address(place, row, column), Code::bytesOf(place.element)), place.element);
+}
+
+void Access::setScalar(const Place &place, Value row, Value column, Value value) {
+  code.store(code.narrow(value, place.element), address(place, row, column), Code::bytesOf(place.element));
+}
+
+int64_t Access::vectorAlignment(const Place &place, Axis axis) {
+  int64_t bytes = Code::bytesOf(place.element);
+  Axis across = otherAxis(axis);
+  int64_t alignment = std::min(place.alignment, code.lanes * bytes);
+  if (place.extent(across) > 1)
+    alignment = llvm::MinAlign(alignment, place.stride(across) * bytes);
+  return std::max(alignment, bytes);
+}
+
+Value Access::vector(const Place &place, Axis axis, Value row, Value column, int64_t valid) {
+  if (place.splat || place.extent(axis) == 1)
+    return code.broadcast(scalar(place, row, column));
+  Type stored = code.vectorOf(code.storageOf(place.element));
+  if (place.stride(axis) == 1) {
+    Value pointer = address(place, row, column);
+    int64_t alignment = vectorAlignment(place, axis);
+    Value bits = place.padded || valid >= code.lanes
+                     ? code.load(stored, pointer, alignment)
+                     : code.maskedLoad(stored, pointer, code.laneMask(valid), alignment);
+    return code.widen(bits, place.element);
+  }
+  // Elements apart: one by one.
+  Value pointer = address(place, row, column), result = code.zero(code.storageOf(place.element));
+  for (int64_t i = 0; i < std::min(valid, code.lanes); ++i) {
+    Value at = code.advance(pointer, i * place.stride(axis), place.element);
+    Value one = code.load(code.storageOf(place.element), at, Code::bytesOf(place.element));
+    result = code.insert(one, result, i);
+  }
+  return code.widen(result, place.element);
+}
+
+void Access::setVector(const Place &place, Axis axis, Value row, Value column, int64_t valid, Value value) {
+  Value bits = code.narrow(value, place.element), pointer = address(place, row, column);
+  if (place.stride(axis) == 1 && (place.extent(axis) > 1 || place.padded)) {
+    int64_t alignment = vectorAlignment(place, axis);
+    if (place.padded || valid >= code.lanes)
+      code.store(bits, pointer, alignment);
+    else
+      code.maskedStore(bits, pointer, code.laneMask(valid), alignment);
+    return;
+  }
+  for (int64_t i = 0; i < std::min(valid, code.lanes); ++i)
+    code.store(code.extract(bits, i), code.advance(pointer, i * place.stride(axis), place.element),
+               Code::bytesOf(place.element));
+}
+
+Place Access::window(const Place &place, Value row, Value column, int64_t rows, int64_t columns) {
+  Place p = place;
+  p.rows = rows, p.columns = columns;
+  if (place.splat)
+    return p;
+  p.base = address(place, row, column);
+  int64_t bytes = Code::bytesOf(place.element);
+  auto align = [&](Value offset, int64_t stride, int64_t extent) {
+    if (extent == 1)
+      return;
+    auto known = Code::constantOf(offset);
+    p.alignment = llvm::MinAlign(p.alignment, (known ? *known : 1) * stride * bytes);
+  };
+  align(row, place.rowStride, place.rows);
+  align(column, place.columnStride, place.columns);
+  // A window's last vector may run into the source's other elements, which reads may and writes must not touch;
+  // windows are only read. It must still end inside the source's padding.
+  Axis axis = place.columnStride == 1 ? Axis::columns : Axis::rows;
+  auto begin = Code::constantOf(axis == Axis::columns ? column : row);
+  int64_t end = begin ? *begin + llvm::alignTo(p.extent(axis), code.lanes) : INT64_MAX;
+  p.padded = place.padded && end <= int64_t(llvm::alignTo(place.extent(axis), code.lanes));
+  return p;
+}
+
+void Access::forEachVector(int64_t rows, int64_t columns, Axis axis, bool whole,
+                           function_ref<void(Value, Value, int64_t)> body) {
+  int64_t along = axis == Axis::rows ? rows : columns, across = axis == Axis::rows ? columns : rows;
+  int64_t full = whole ? llvm::alignTo(along, code.lanes) : along / code.lanes * code.lanes;
+  code.loop(0, across, 1, [&](Value j) {
+    auto at = [&](Value i, int64_t valid) {
+      if (axis == Axis::columns)
+        body(j, i, valid);
+      else
+        body(i, j, valid);
+    };
+    code.loop(0, full, code.lanes, [&](Value i) { at(i, code.lanes); });
+    if (full < along)
+      at(code.constant(full), along - full);
+  });
+}
+
+void Access::copyRows(const Place &from, const Place &to, Value low, Value high) {
+  if (to.columns == 1) {
+    code.loop(low, high, 1, [&](Value row) {
+      Value zero = code.constant(0);
+      setScalar(to, row, zero, scalar(from, row, zero));
+    });
+    return;
+  }
+  bool whole = to.padded && (from.padded || from.splat || from.columns == 1);
+  code.loop(low, high, 1, [&](Value row) {
+    forEachVector(1, to.columns, Axis::columns, whole, [&](Value, Value column, int64_t valid) {
+      setVector(to, Axis::columns, row, column, valid, vector(from, Axis::columns, row, column, valid));
+    });
+  });
+}
+
+void Access::copy(const Place &from, const Place &to) {
+  if (!to.isContiguous(Axis::columns) || (to.columns == 1 && to.rowStride == 1 && to.rows > 1)) {
+    bool whole = to.padded && (from.splat || (from.padded && from.isContiguous(Axis::rows)));
+    forEachVector(to.rows, to.columns, Axis::rows, whole, [&](Value row, Value column, int64_t valid) {
+      setVector(to, Axis::rows, row, column, valid, vector(from, Axis::rows, row, column, valid));
+    });
+    return;
+  }
+  bool whole = to.padded && (from.splat || (from.padded && from.isContiguous(Axis::columns)));
+  forEachVector(to.rows, to.columns, Axis::columns, whole, [&](Value row, Value column, int64_t valid) {
+    setVector(to, Axis::columns, row, column, valid, vector(from, Axis::columns, row, column, valid));
+  });
+}
+
+//===--------------------------------------------------------------------------------------------------------------===//
+// Scratch
+//===--------------------------------------------------------------------------------------------------------------===//
+
+int64_t Scratch::allocate(int64_t bytes) {
+  bytes = llvm::alignTo(bytes, 64);
+  for (auto it = holes.begin(); it != holes.end(); ++it)
+    if (it->second - it->first >= bytes) {
+      int64_t offset = it->first;
+      it->first += bytes;
+      if (it->first == it->second)
+        holes.erase(it);
+      return offset;
+    }
+  // A hole that reaches the top grows.
+  int64_t offset = top;
+  if (!holes.empty() && holes.back().second == top) {
+    offset = holes.back().first;
+    holes.pop_back();
+  }
+  top = offset + bytes;
+  highWater = std::max(highWater, top);
+  return offset;
+}
+
+void Scratch::release(int64_t offset, int64_t bytes) {
+  int64_t end = offset + llvm::alignTo(bytes, 64);
+  auto it = holes.begin();
+  while (it != holes.end() && it->first < offset)
+    ++it;
+  it = holes.insert(it, {offset, end});
+  if (it + 1 != holes.end() && it->second == (it + 1)->first) {
+    it->second = (it + 1)->second;
+    holes.erase(it + 1);
+  }
+  if (it != holes.begin() && (it - 1)->second == it->first) {
+    (it - 1)->second = it->second;
+    holes.erase(it);
+  }
+}
+
+//===--------------------------------------------------------------------------------------------------------------===//
+// Lifetimes
+//===--------------------------------------------------------------------------------------------------------------===//
+
+Lifetimes::Lifetimes(tile::KernelOp kernel) {
+  number(*kernel.getBlock());
+  // Windows come behind their sources, so going backwards a window's own last use is known when it is needed.
+  for (Value value : llvm::reverse(tiles)) {
+    int64_t last = 0;
+    Block *block = value.getParentBlock();
+    for (Operation *user : value.getUsers()) {
+      Operation *ancestor = block->findAncestorOpInBlock(*user);
+      int64_t use = positions.lookup(ancestor);
+      if (auto window = dyn_cast<tile::WindowOp>(user)) {
+        // The window's last use is numbered in the window's block; lift it when that is a deeper one.
+        if (ancestor == user)
+          use = std::max(use, lastUses.lookup(window.getResult()));
+      }
+      last = std::max(last, use);
+    }
+    lastUses[value] = last;
+  }
+}
+
+void Lifetimes::number(Block &block) {
+  for (Value argument : block.getArguments())
+    if (isa<tile::TileType>(argument.getType()))
+      tiles.push_back(argument);
+  for (Operation &op : block) {
+    if (!isa<tile::MapOp>(op))
+      for (Region &region : op.getRegions())
+        for (Block &inner : region)
+          number(inner);
+    positions[&op] = next++;
+    for (Value result : op.getResults())
+      if (isa<tile::TileType>(result.getType()))
+        tiles.push_back(result);
+  }
+}

@@ -1,0 +1,356 @@
+#include "codegen/cpu/Product.h"
+#include "llvm/Support/MathExtras.h"
+
+using namespace mlir;
+using namespace denim::codegen;
+
+/// Steps of k written out in one round of the inner loop.
+static constexpr int64_t unroll = 4;
+
+Product Product::transposed() const {
+  Product p;
+  p.lhs = rhs.transposed(), p.rhs = lhs.transposed(), p.result = result.transposed();
+  if (initial)
+    p.initial = initial->transposed();
+  switch (zeros) {
+  case Zeros::none:
+    break;
+  case Zeros::lhsLower:
+    p.zeros = Zeros::rhsUpper;
+    break;
+  case Zeros::rhsUpper:
+    p.zeros = Zeros::lhsLower;
+    break;
+  case Zeros::resultLower:
+    p.zeros = Zeros::resultUpper;
+    break;
+  case Zeros::resultUpper:
+    p.zeros = Zeros::resultLower;
+    break;
+  }
+  return p;
+}
+
+/// Time of a product is its register tiles' time: per k a tile issues two fused multiply-adds and two loads per cycle,
+/// and its chains of additions need four cycles each. Every kind of tile a ragged product needs is code of its own.
+RegisterTile denim::codegen::chooseRegisterTile(const Target &target, int64_t m, int64_t vectors) {
+  RegisterTile best = {1, 1};
+  double bestTime = 1e30;
+  auto time = [](int64_t r, int64_t v) {
+    return r == 0 || v == 0 ? 0.0 : std::max({4.0, r * v / 2.0, (r + v) / 2.0}) + 0.25;
+  };
+  for (int64_t v = 1; v <= std::min<int64_t>(vectors, 8); ++v)
+    for (int64_t r = 1; r <= std::min<int64_t>(m, 8); ++r) {
+      if (r * v + v + 1 > target.registers)
+        continue;
+      int64_t fullRows = m / r, restRows = m % r, fullVectors = vectors / v, restVectors = vectors % v;
+      double total = fullVectors * (fullRows * time(r, v) + time(restRows, v)) + fullRows * time(r, restVectors) +
+                     time(restRows, restVectors);
+      total *= 1 + 0.01 * ((restRows != 0) + (restVectors != 0));
+      if (total < bestTime)
+        bestTime = total, best = {r, v};
+    }
+  return best;
+}
+
+void ProductWriter::write(const Product &p) {
+  // Vectors of the result run along its columns from here on.
+  bool byRows = p.result.isContiguous(Axis::columns) && !(p.result.columns == 1 && p.result.rowStride == 1);
+  if (!byRows)
+    return write(p.transposed());
+  bool alongK = !p.rhs.splat && (!p.rhs.isContiguous(Axis::columns) ||
+                                 (p.rhs.columns == 1 && p.rhs.rowStride == 1 && p.rhs.rows > 1));
+  if (alongK && p.rhs.isContiguous(Axis::rows) && p.m() <= 4)
+    return dot(p);
+  outer(p);
+}
+
+//===--------------------------------------------------------------------------------------------------------------===//
+// Outer form
+//===--------------------------------------------------------------------------------------------------------------===//
+
+void ProductWriter::outer(const Product &given) {
+  Product p = given;
+  auto materialize = [&](const Place &place, llvm::function_ref<void(const Place &)> body) {
+    withScratch(place.rows, place.columns, [&](const Place &to) {
+      access.copy(place, to);
+      body(to);
+    });
+  };
+  // Scalars of lhs are read once per strip: not worth widening each time.
+  if (p.lhs.splat || !p.lhs.element.isF32())
+    return materialize(p.lhs, [&](const Place &to) {
+      p.lhs = to;
+      outer(p);
+    });
+  bool contiguous = p.rhs.splat || p.rhs.isContiguous(Axis::columns);
+  bool pack = p.m() > 8 && (p.rhs.splat || !contiguous || !p.rhs.element.isF32());
+  if (!contiguous && !pack)
+    return materialize(p.rhs, [&](const Place &to) {
+      p.rhs = to;
+      outer(p);
+    });
+
+  int64_t vectors = llvm::divideCeil(p.n(), code.lanes);
+  int64_t lastValid = p.n() - (vectors - 1) * code.lanes;
+  RegisterTile tile = chooseRegisterTile(code.target, p.m(), vectors);
+  int64_t width = tile.vectors * code.lanes;
+  // Strips of whole vectors in a loop, the last ones on their own.
+  int64_t full = vectors / tile.vectors * tile.vectors;
+  // A ragged last vector is written with code of its own, unless whole vectors may be read and written throughout.
+  auto mayRunOver = [](const Place &place) { return place.padded || place.splat; };
+  bool ragged = lastValid != code.lanes && !(mayRunOver(p.result) && contiguous && mayRunOver(p.rhs) &&
+                                             (!p.initial || mayRunOver(*p.initial)));
+  if (ragged && full == vectors)
+    full -= tile.vectors;
+  code.loop(0, full * code.lanes, width, [&](Value n) { strip(p, n, tile.vectors, code.lanes, tile, pack); });
+  if (full < vectors)
+    strip(p, code.constant(full * code.lanes), vectors - full, lastValid, tile, pack);
+}
+
+/// Columns [n, n + vectors * lanes) of the result.
+void ProductWriter::strip(const Product &p, Value n, int64_t vectors, int64_t valid, RegisterTile tile, bool packed) {
+  int64_t width = vectors * code.lanes;
+  int64_t block = std::max<int64_t>(unroll, code.target.blockBytes / (width * 4) / unroll * unroll);
+  int64_t depth = p.k() <= block + block / 2 ? p.k() : block;
+  auto part = [&](Value k, int64_t depth, const std::optional<Place> &initial, const Place *panel) {
+    if (panel) {
+      Place used = *panel;
+      used.rows = depth;
+      pack(p.rhs, k, n, used);
+      rowsOfStrip(p, used, n, vectors, valid, tile.rows, k, depth, initial);
+    } else {
+      Place rows = p.rhs;
+      if (rows.base)
+        rows.base = access.address(p.rhs, k, n);
+      rows.rows = depth, rows.columns = width;
+      rowsOfStrip(p, rows, n, vectors, valid, tile.rows, k, depth, initial);
+    }
+  };
+  auto parts = [&](const Place *panel) {
+    if (depth == p.k())
+      return part(code.constant(0), depth, p.initial, panel);
+    // The first block starts the sums, the others add to what is in the result.
+    part(code.constant(0), depth, p.initial, panel);
+    int64_t full = p.k() / depth * depth;
+    code.loop(depth, full, depth, [&](Value k) { part(k, depth, p.result, panel); });
+    if (full < p.k())
+      part(code.constant(full), p.k() - full, p.result, panel);
+  };
+  if (packed)
+    withScratch(depth, width, [&](const Place &panel) { parts(&panel); });
+  else
+    parts(nullptr);
+}
+
+/// All rows of the result in one strip, for k in [k, k + depth).
+void ProductWriter::rowsOfStrip(const Product &p, const Place &rhs, Value n, int64_t vectors, int64_t valid,
+                                int64_t tileRows, Value k, int64_t depth, const std::optional<Place> &initial) {
+  int64_t width = vectors * code.lanes;
+  int64_t m = p.m(), full = m / tileRows * tileRows;
+  auto tileAt = [&](Value row, int64_t rows) {
+    Value end = code.constant(depth);
+    if (p.zeros == Zeros::lhsLower)
+      end = code.min(end, code.max(code.constant(0), code.sub(code.add(row, rows), k)));
+    if (p.zeros == Zeros::rhsUpper)
+      end = code.min(end, code.max(code.constant(0), code.sub(code.add(n, width), k)));
+    registerTile(p, rhs, {row, n, rows, vectors, valid}, k, end, depth, initial);
+  };
+  Value low = code.constant(0), high = code.constant(full);
+  bool rest = full < m;
+  if (p.zeros == Zeros::resultLower) // rows m with m + rows > n
+    low = code.min(high, code.roundDown(n, tileRows));
+  if (p.zeros == Zeros::resultUpper) // rows m < n + width
+    high = code.min(high, code.roundDown(code.add(n, width + tileRows - 1), tileRows));
+  code.loop(low, high, tileRows, [&](Value row) { tileAt(row, tileRows); });
+  if (rest)
+    tileAt(code.constant(full), m - full);
+}
+
+/// One register tile. `depthEnd`, of those `depth` steps, may be known only at run time; it is then rounded up to
+/// whole rounds of the loop, which adds zeros.
+void ProductWriter::registerTile(const Product &p, const Place &rhs, const Block &b, Value k, Value depthEnd,
+                                 int64_t depth, const std::optional<Place> &initial) {
+  auto validOf = [&](int64_t j) { return j + 1 == b.vectors ? b.valid : code.lanes; };
+  auto columnOf = [&](Value n, int64_t j) { return code.add(n, j * code.lanes); };
+  SmallVector<Value> sums;
+  for (int64_t i = 0; i < b.rows; ++i)
+    for (int64_t j = 0; j < b.vectors; ++j)
+      sums.push_back(initial ? access.vector(*initial, Axis::columns, code.add(b.m, i), columnOf(b.n, j), validOf(j))
+                             : code.zero(code.f32()));
+
+  Value zero = code.constant(0);
+  Value lhsBase = access.address(p.lhs, b.m, k);
+  auto step = [&](Value at, int64_t u, SmallVector<Value> &sums) {
+    SmallVector<Value> row;
+    Value kHere = code.add(at, u);
+    for (int64_t j = 0; j < b.vectors; ++j)
+      row.push_back(access.vector(rhs, Axis::columns, kHere, columnOf(zero, j), validOf(j)));
+    Value column = p.lhs.columns == 1 ? lhsBase
+                                      : code.advance(lhsBase, code.mul(kHere, p.lhs.columnStride), p.lhs.element);
+    for (int64_t i = 0; i < b.rows; ++i) {
+      Value pointer = code.advance(column, p.lhs.rows == 1 ? 0 : i * p.lhs.rowStride, p.lhs.element);
+      Value scalar = code.broadcast(code.load(code.f32(), pointer, 4));
+      for (int64_t j = 0; j < b.vectors; ++j)
+        sums[i * b.vectors + j] = code.fma(scalar, row[j], sums[i * b.vectors + j]);
+    }
+  };
+  int64_t rounds = depth / unroll * unroll;
+  auto known = Code::constantOf(depthEnd);
+  Value high = code.constant(rounds);
+  if (!known || *known < depth)
+    high = code.min(high, code.roundDown(code.add(depthEnd, unroll - 1), unroll));
+  sums = code.loop(zero, high, unroll, sums, [&](Value at, ValueRange carried) {
+    SmallVector<Value> next = llvm::to_vector(carried);
+    for (int64_t u = 0; u < unroll; ++u)
+      step(at, u, next);
+    return next;
+  });
+  for (int64_t u = rounds; u < depth; ++u)
+    step(code.constant(u), 0, sums);
+  for (int64_t i = 0; i < b.rows; ++i)
+    for (int64_t j = 0; j < b.vectors; ++j)
+      access.setVector(p.result, Axis::columns, code.add(b.m, i), columnOf(b.n, j), validOf(j),
+                       sums[i * b.vectors + j]);
+}
+
+//===--------------------------------------------------------------------------------------------------------------===//
+// Panels
+//===--------------------------------------------------------------------------------------------------------------===//
+
+/// Exchanges halves of ever smaller groups of rows: after the step for `half`, lane bit `half` and row bit `half` have
+/// changed places.
+SmallVector<Value> denim::codegen::transposeSquare(Code &code, SmallVector<Value> rows) {
+  int64_t lanes = code.lanes;
+  for (int64_t half = lanes / 2; half > 0; half /= 2) {
+    SmallVector<int64_t> low, high;
+    for (int64_t i = 0; i < lanes; ++i) {
+      bool second = i & half;
+      low.push_back(second ? lanes + (i ^ half) : i);
+      high.push_back(second ? lanes + i : i ^ half);
+    }
+    SmallVector<Value> next(lanes);
+    for (int64_t i = 0; i < lanes; ++i)
+      if (!(i & half)) {
+        next[i] = code.shuffle(rows[i], rows[i | half], low);
+        next[i | half] = code.shuffle(rows[i], rows[i | half], high);
+      }
+    rows = next;
+  }
+  return rows;
+}
+
+/// panel(i, j) = rhs(k + i, n + j), as f32. Columns behind rhs's last are zero or arbitrary.
+void ProductWriter::pack(const Place &rhs, Value k, Value n, const Place &panel) {
+  int64_t depth = panel.rows, lanes = code.lanes;
+  auto knownN = Code::constantOf(n);
+  int64_t width = knownN ? std::min(panel.columns, rhs.columns - *knownN) : panel.columns;
+  Place from = rhs;
+  if (rhs.base)
+    from.base = access.address(rhs, k, n);
+  from.rows = depth, from.columns = width, from.alignment = 4;
+  from.padded = false;
+  Place to = panel;
+  to.columns = width;
+  if (rhs.splat || rhs.isContiguous(Axis::columns)) {
+    access.copy(from, to);
+    return;
+  }
+  // Squares of lanes x lanes; what is left over at the edges goes by ones.
+  int64_t squaresK = depth / lanes * lanes, squaresN = width / lanes * lanes;
+  code.loop(0, squaresN, lanes, [&](Value j) {
+    code.loop(0, squaresK, lanes, [&](Value i) {
+      SmallVector<Value> rows;
+      for (int64_t r = 0; r < lanes; ++r)
+        rows.push_back(access.vector(from, Axis::rows, i, code.add(j, r), lanes));
+      rows = transposeSquare(code, rows);
+      for (int64_t r = 0; r < lanes; ++r)
+        access.setVector(to, Axis::columns, code.add(i, r), j, lanes, rows[r]);
+    });
+  });
+  auto byOnes = [&](int64_t i0, int64_t i1, int64_t j0, int64_t j1) {
+    code.loop(j0, j1, 1, [&](Value j) {
+      code.loop(i0, i1, 1, [&](Value i) { access.setScalar(to, i, j, access.scalar(from, i, j)); });
+    });
+  };
+  byOnes(squaresK, depth, 0, squaresN);
+  byOnes(0, depth, squaresN, width);
+}
+
+//===--------------------------------------------------------------------------------------------------------------===//
+// Dot form
+//===--------------------------------------------------------------------------------------------------------------===//
+
+/// Folds pairs of vectors until one is left: each step adds the halves of every group of lanes and puts two vectors
+/// into one.
+Value ProductWriter::sumLanes(SmallVector<Value> vectors) {
+  int64_t lanes = code.lanes;
+  while (int64_t(vectors.size()) < lanes)
+    vectors.push_back(code.zero(code.f32()));
+  for (int64_t group = lanes; group > 1; group /= 2) {
+    SmallVector<int64_t> low, high;
+    for (int64_t i = 0; i < 2 * lanes; i += group)
+      for (int64_t g = 0; g < group / 2; ++g)
+        low.push_back(i + g), high.push_back(i + g + group / 2);
+    SmallVector<Value> next;
+    for (size_t i = 0; i < vectors.size(); i += 2)
+      next.push_back(code.addf(code.shuffle(vectors[i], vectors[i + 1], low),
+                               code.shuffle(vectors[i], vectors[i + 1], high)));
+    vectors = next;
+  }
+  return vectors.front();
+}
+
+void ProductWriter::dot(const Product &p) {
+  int64_t m = p.m(), n = p.n(), k = p.k(), lanes = code.lanes;
+  if (p.lhs.splat || !p.lhs.isContiguous(Axis::columns) || !p.lhs.element.isF32())
+    return withScratch(m, k, [&](const Place &to) {
+      access.copy(p.lhs, to);
+      Product q = p;
+      q.lhs = to;
+      dot(q);
+    });
+  int64_t group = std::max<int64_t>(1, std::min<int64_t>(code.target.dotTile.vectors, (code.target.registers - 4) / (m + 1)));
+  int64_t full = k / lanes * lanes;
+  Value zero = code.constant(0);
+  // Columns [j, j + count) of the result.
+  auto columns = [&](Value j, int64_t count) {
+    auto step = [&](Value at, int64_t valid, SmallVector<Value> &sums) {
+      SmallVector<Value> left;
+      for (int64_t i = 0; i < m; ++i) {
+        Value x = access.vector(p.lhs, Axis::columns, code.constant(i), at, valid);
+        left.push_back(valid < lanes ? code.select(code.laneMask(valid), x, code.zero(code.f32())) : x);
+      }
+      for (int64_t c = 0; c < count; ++c) {
+        Value x = access.vector(p.rhs, Axis::rows, at, code.add(j, c), valid);
+        if (valid < lanes)
+          x = code.select(code.laneMask(valid), x, code.zero(code.f32()));
+        for (int64_t i = 0; i < m; ++i)
+          sums[i * count + c] = code.fma(left[i], x, sums[i * count + c]);
+      }
+    };
+    SmallVector<Value> sums(m * count, code.zero(code.f32()));
+    sums = code.loop(zero, code.constant(full), lanes, sums, [&](Value at, ValueRange carried) {
+      SmallVector<Value> next = llvm::to_vector(carried);
+      step(at, lanes, next);
+      return next;
+    });
+    if (full < k)
+      step(code.constant(full), k - full, sums);
+    for (int64_t first = 0; first < m * count; first += lanes) {
+      int64_t last = std::min(first + lanes, m * count);
+      Value folded = sumLanes(SmallVector<Value>(sums.begin() + first, sums.begin() + last));
+      for (int64_t s = first; s < last; ++s) {
+        Value row = code.constant(s / count), column = code.add(j, s % count);
+        Value sum = code.extract(folded, s - first);
+        if (p.initial)
+          sum = code.addf(sum, access.scalar(*p.initial, row, column));
+        access.setScalar(p.result, row, column, sum);
+      }
+    }
+  };
+  int64_t whole = n / group * group;
+  code.loop(0, whole, group, [&](Value j) { columns(j, group); });
+  if (whole < n)
+    columns(code.constant(whole), n - whole);
+}

@@ -1,0 +1,71 @@
+// Matrix products on places: result = lhs * rhs + initial.
+//
+// Outer form. A register tile of `rows` x `vectors` accumulators stays in registers while k runs: per k it takes
+// `vectors` vectors of a row of rhs and `rows` scalars of a column of lhs, each broadcast. rhs must have its columns
+// contiguous; lhs may lie in any way. What does not come so (columns apart, bf16) is brought into a panel of k x one
+// tile's columns, which stays in the first-level cache while all rows of lhs pass over it.
+//
+// Dot form, for few rows of lhs when both operands run along k: vectors along k, one accumulator per element of the
+// result, lanes summed at the end. rhs is read once, in place, at the speed of memory.
+//
+// A result whose vectors run along rows is the transposed product of transposed operands, which costs nothing to say:
+// places have two strides. For S = Q K^T with K stored by rows this saves the transposition of K.
+#ifndef CODEGEN_CPU_PRODUCT_H
+#define CODEGEN_CPU_PRODUCT_H
+
+#include "codegen/cpu/Places.h"
+
+namespace denim::codegen {
+
+/// What is known of zeros: lhs(m, k) is zero for k > m (lower) or rhs(k, n) for k > n (upper), or the result above
+/// (lower) or below (upper) its diagonal is not wanted.
+enum class Zeros { none, lhsLower, rhsUpper, resultLower, resultUpper };
+
+struct Product {
+  Place lhs, rhs, result;
+  std::optional<Place> initial; ///< May be the result's own place.
+  Zeros zeros = Zeros::none;
+  int64_t m() const { return result.rows; }
+  int64_t n() const { return result.columns; }
+  int64_t k() const { return lhs.columns; }
+  Product transposed() const;
+};
+
+/// The register tile for a result of m rows and `vectors` vectors of columns: the one with the least estimated time
+/// of those that fit the registers.
+RegisterTile chooseRegisterTile(const Target &target, int64_t m, int64_t vectors);
+
+class ProductWriter {
+public:
+  using WithScratch = llvm::function_ref<void(int64_t rows, int64_t columns, llvm::function_ref<void(const Place &)>)>;
+  ProductWriter(Code &code, WithScratch withScratch) : code(code), access(code), withScratch(withScratch) {}
+  void write(const Product &product);
+
+private:
+  struct Block {
+    mlir::Value m, n;      ///< First row and column of the register tile.
+    int64_t rows, vectors; ///< Its shape,
+    int64_t valid;         ///< and the useful lanes of its last vector.
+  };
+  void outer(const Product &product);
+  void dot(const Product &product);
+  void strip(const Product &product, mlir::Value n, int64_t vectors, int64_t valid, RegisterTile tile, bool pack);
+  void rowsOfStrip(const Product &product, const Place &rhs, mlir::Value n, int64_t vectors, int64_t valid,
+                   int64_t tileRows, mlir::Value k, int64_t depth, const std::optional<Place> &initial);
+  void registerTile(const Product &product, const Place &rhs, const Block &block, mlir::Value k, mlir::Value depthEnd,
+                    int64_t depth, const std::optional<Place> &initial);
+  void pack(const Place &rhs, mlir::Value k, mlir::Value n, const Place &panel);
+  /// Sums of the lanes of up to `lanes` vectors, one per lane.
+  mlir::Value sumLanes(llvm::SmallVector<mlir::Value> vectors);
+
+  Code &code;
+  Access access;
+  WithScratch withScratch;
+};
+
+/// Writes the transpose of a square of lanes x lanes elements, in registers.
+llvm::SmallVector<mlir::Value> transposeSquare(Code &code, llvm::SmallVector<mlir::Value> rows);
+
+} // namespace denim::codegen
+
+#endif // CODEGEN_CPU_PRODUCT_H

@@ -1,0 +1,48 @@
+// What a CPU can do. Code generation asks these fields and never compares names; the runtime checks `requiredFlags`
+// against /proc/cpuinfo before it loads code made for the target.
+#ifndef CODEGEN_TARGET_TARGET_H
+#define CODEGEN_TARGET_TARGET_H
+
+#include "llvm/ADT/ArrayRef.h"
+#include "llvm/ADT/StringRef.h"
+#include "llvm/Support/Error.h"
+#include <cstdint>
+#include <string>
+#include <vector>
+
+namespace denim::codegen {
+
+/// Rows of scalars times vectors of columns: how much of a product one pass of the inner loop holds in registers.
+struct RegisterTile {
+  int64_t rows;
+  int64_t vectors;
+};
+
+struct Target {
+  std::string name;                       ///< "x86-64-v4"; what the user writes and a module records.
+  std::string cpu;                        ///< LLVM's name of the oldest processor the code must run on.
+  std::string features;                   ///< LLVM feature string.
+  std::vector<std::string> requiredFlags; ///< Flags of /proc/cpuinfo without which the code must not run.
+  int64_t lanes;                          ///< f32 elements of one vector register.
+  int64_t registers;                      ///< Vector registers.
+  int64_t vectorBits;                     ///< Widest vector LLVM may use.
+  bool fusedMultiplyAdd;                  ///< Has an instruction for a*b+c with one rounding.
+  bool halfConvert;                       ///< Has instructions between f16 and f32.
+  bool bf16Convert;                       ///< Has an instruction that rounds f32 to bf16.
+  RegisterTile outerTile;                 ///< Shape of the outer-product form of tile.mma.
+  RegisterTile dotTile;                   ///< Shape of the dot form: rows of lhs times rows of rhs.
+  int64_t blockBytes;                     ///< Bytes of first-level cache one panel of a product may take.
+};
+
+/// Names that findTarget takes, fastest first; "native" is taken too.
+llvm::ArrayRef<llvm::StringRef> targetNames();
+
+/// The target of a name; "native" is the fastest that runs on this machine.
+llvm::Expected<Target> findTarget(llvm::StringRef name);
+
+/// Whether code for the target runs on this machine.
+bool runsHere(const Target &target);
+
+} // namespace denim::codegen
+
+#endif // CODEGEN_TARGET_TARGET_H

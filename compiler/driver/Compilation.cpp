@@ -1,0 +1,156 @@
+#include "compiler/driver/Compilation.h"
+#include "codegen/cpu/Compile.h"
+#include "compiler/driver/PlanOfModule.h"
+#include "dialects/tile/ir/Tile.h"
+#include "mlir/IR/AsmState.h"
+#include "llvm/ADT/StringExtras.h"
+#include "llvm/ADT/StringSwitch.h"
+#include "llvm/Support/FileSystem.h"
+#include "llvm/Support/Path.h"
+#include "llvm/Support/raw_ostream.h"
+
+using namespace mlir;
+using namespace denim;
+
+namespace {
+
+llvm::Error makeError(const Twine &what) { return llvm::createStringError(llvm::inconvertibleErrorCode(), what); }
+
+std::string textOf(ModuleOp module) {
+  std::string text;
+  llvm::raw_string_ostream os(text);
+  module->print(os, OpPrintingFlags().printNameLocAsPrefix());
+  os << '\n';
+  return text;
+}
+
+class Compilation {
+public:
+  Compilation(ModuleOp module, const CompileOptions &options) : module(module), options(options) {}
+
+  llvm::Expected<std::string> run() {
+    for (Phase phase : {Phase::Import, Phase::Mix, Phase::Plan, Phase::Tile}) {
+      if (!options.from || phase > *options.from)
+        if (llvm::Error error = runPhase(phase))
+          return error;
+      if (phase == Phase::Import)
+        modelText = textOf(module);
+      if (stopsBehind(phase))
+        return textOf(module);
+    }
+    return emitCode();
+  }
+
+private:
+  bool stopsBehind(Phase phase) const {
+    return options.to == phase || (options.emit == Emit::Model && phase == Phase::Import) ||
+           (options.emit == Emit::Attn && phase == Phase::Mix) || (options.emit == Emit::Plan && phase == Phase::Plan) ||
+           (options.emit == Emit::Tile && phase == Phase::Tile);
+  }
+
+  llvm::Error runPhase(Phase phase) {
+    PassManager passes(module->getContext());
+    buildPhase(passes, phase, options.pipeline);
+    if (failed(passes.run(module)))
+      return makeError("the phase " + phaseName(phase) + " failed");
+    return dump(phase, "mlir", textOf(module));
+  }
+
+  /// `DIR/3.plan.mlir`; several files of a phase carry their target in front of the ending.
+  llvm::Error dump(Phase phase, const Twine &ending, StringRef content) {
+    if (options.dumpDirectory.empty())
+      return llvm::Error::success();
+    if (std::error_code code = llvm::sys::fs::create_directories(options.dumpDirectory))
+      return makeError("cannot make the folder " + options.dumpDirectory + ": " + code.message());
+    SmallString<128> path(options.dumpDirectory);
+    llvm::sys::path::append(path, Twine(static_cast<int>(phase) + 1) + "." + phaseName(phase) + "." + ending);
+    std::error_code code;
+    llvm::raw_fd_ostream file(path, code);
+    if (code)
+      return makeError("cannot write " + path + ": " + code.message());
+    file << content;
+    return llvm::Error::success();
+  }
+
+  /// The tile kernels alone: what code generation takes.
+  OwningOpRef<ModuleOp> kernelsOnly() {
+    OwningOpRef<ModuleOp> kernels(ModuleOp::create(module.getLoc()));
+    for (auto kernel : module.getOps<tile::KernelOp>())
+      kernels->getBody()->push_back(kernel->clone());
+    return kernels;
+  }
+
+  llvm::Expected<std::string> emitCode() {
+    OwningOpRef<ModuleOp> kernels = kernelsOnly();
+    std::vector<codegen::TargetCode> codes;
+    FailureOr<codegen::ModulePlan> plan = planOfModule(module);
+    if (failed(plan))
+      return makeError("the phase package failed");
+    plan->source = options.source;
+    std::string text;
+    for (const std::string &name : options.targets) {
+      llvm::Expected<codegen::Target> target = codegen::findTarget(name);
+      if (!target)
+        return target.takeError();
+      if (options.emit == Emit::Llvm || options.emit == Emit::Assembly || !options.dumpDirectory.empty()) {
+        auto kind = options.emit == Emit::Assembly ? codegen::CpuText::assembly : codegen::CpuText::llvm;
+        llvm::Expected<std::string> printed = codegen::printForCpu(*kernels, *target, kind);
+        if (!printed)
+          return printed.takeError();
+        if (llvm::Error error = dump(Phase::Kernel, target->name + (kind == codegen::CpuText::llvm ? ".ll" : ".s"), *printed))
+          return error;
+        text += *printed;
+      }
+      if (options.emit != Emit::Module)
+        continue;
+      llvm::Expected<codegen::CpuCode> code = codegen::compileForCpu(*kernels, *target);
+      if (!code)
+        return code.takeError();
+      llvm::StringMap<int64_t> scratch;
+      for (auto &[kernel, bytes] : code->kernelScratch)
+        scratch[kernel] = bytes;
+      codegen::TargetCode made{target->name, target->requiredFlags, {}, std::move(code->sharedObject)};
+      for (const codegen::KernelItems &kernel : plan->kernels)
+        made.scratch.push_back(scratch.lookup(kernel.name));
+      codes.push_back(std::move(made));
+    }
+    if (options.emit != Emit::Module || options.to == Phase::Kernel)
+      return text;
+    std::string bytes = codegen::writeModule(*plan, codes, modelText);
+    if (llvm::Error error = dump(Phase::Package, "denim", bytes))
+      return error;
+    return bytes;
+  }
+
+  ModuleOp module;
+  const CompileOptions &options;
+  std::string modelText;
+};
+
+} // namespace
+
+llvm::Expected<std::string> denim::compile(ModuleOp module, const CompileOptions &options) {
+  return Compilation(module, options).run();
+}
+
+llvm::Expected<std::vector<std::string>> denim::parseTargets(StringRef text) {
+  SmallVector<StringRef> words;
+  text.split(words, ',');
+  if (words.front() != "cpu")
+    return makeError("expected a target cpu, but got \"" + text + "\"");
+  std::vector<std::string> targets;
+  for (StringRef word : ArrayRef(words).drop_front()) {
+    StringRef name = llvm::StringSwitch<StringRef>(word)
+                         .Case("native", "native")
+                         .Case("avx512", "x86-64-v4")
+                         .Case("avx2", "x86-64-v3")
+                         .Case("baseline", "x86-64-v2")
+                         .Default("");
+    if (name.empty())
+      return makeError("expected native, avx512, avx2 or baseline behind cpu, but got \"" + word + "\"");
+    targets.push_back(name.str());
+  }
+  if (targets.empty())
+    targets = CompileOptions().targets;
+  return targets;
+}

@@ -1,0 +1,35 @@
+// One compilation: phases in order, dumps, emission, the module file.
+#ifndef COMPILER_DRIVER_COMPILATION_H
+#define COMPILER_DRIVER_COMPILATION_H
+
+#include "compiler/pipelines/Pipelines.h"
+#include "mlir/IR/BuiltinOps.h"
+#include "llvm/Support/Error.h"
+#include <string>
+#include <vector>
+
+namespace denim {
+
+/// What is written.
+enum class Emit { Model, Attn, Plan, Tile, Llvm, Assembly, Module };
+
+struct CompileOptions {
+  std::vector<std::string> targets{"x86-64-v4", "x86-64-v3", "x86-64-v2"}; ///< names of codegen/target, best first
+  Emit emit = Emit::Module;
+  std::optional<Phase> from; ///< the input is what this phase left
+  std::optional<Phase> to;   ///< stop behind this phase
+  std::string dumpDirectory; ///< one numbered file per phase; empty: none
+  std::string source;        ///< what the module is compiled from, for people
+  PipelineOptions pipeline;
+};
+
+/// Compiles the module in place and gives the bytes or the text that is asked for. Diagnostics of passes go to the
+/// context's handlers; the error then says which phase failed.
+llvm::Expected<std::string> compile(mlir::ModuleOp module, const CompileOptions &options);
+
+/// `cpu`, `cpu,native`, `cpu,avx512`, `cpu,avx2`, `cpu,baseline`: names of targets.
+llvm::Expected<std::vector<std::string>> parseTargets(llvm::StringRef text);
+
+} // namespace denim
+
+#endif // COMPILER_DRIVER_COMPILATION_H

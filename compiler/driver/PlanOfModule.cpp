@@ -1,0 +1,151 @@
+#include "compiler/driver/PlanOfModule.h"
+#include "dialects/attn/ir/Attn.h"
+#include "dialects/model/ir/Model.h"
+#include "dialects/plan/ir/Plan.h"
+#include "dialects/tile/ir/Tile.h"
+
+using namespace mlir;
+using namespace denim;
+using namespace denim::codegen;
+
+namespace {
+
+std::string nameOf(Type element) {
+  std::string text;
+  llvm::raw_string_ostream(text) << element;
+  return text;
+}
+
+class Collector {
+public:
+  explicit Collector(ModuleOp module) : module(module) {}
+
+  FailureOr<ModulePlan> run() {
+    SmallVector<plan::ScheduleOp> schedules(module.getOps<plan::ScheduleOp>());
+    if (schedules.size() != 1)
+      return module.emitError() << "expected one plan.schedule, but got " << schedules.size();
+    schedule = schedules[0];
+    result.name = schedule.getSymName().str();
+    result.vocabulary = schedule.getVocabulary();
+    result.eos.assign(schedule.getEos().begin(), schedule.getEos().end());
+    if (!schedule.getSlots() || !schedule.getLogits())
+      return schedule.emitOpError() << "expected slots; run assign-slots first";
+    result.logits = *schedule.getLogits();
+    ArrayAttr slots = *schedule.getSlots();
+    for (Attribute slot : slots) {
+      auto entry = cast<DictionaryAttr>(slot);
+      result.slots.push_back({entry.getAs<StringAttr>("rows").str(), entry.getAs<IntegerAttr>("row_bytes").getInt()});
+    }
+    for (auto kernel : module.getOps<tile::KernelOp>()) {
+      kernels[kernel.getSymName()] = result.kernels.size();
+      auto items = kernel.getItems();
+      result.kernels.push_back({kernel.getSymName().str(), stringifyCountKind(items.getPer()).str(), items.getBlock(),
+                                items.getTimes()});
+    }
+    for (auto program : module.getOps<plan::ProgramOp>())
+      if (failed(addProgram(program)))
+        return failure();
+    for (auto [symbol, prefix, layer] : llvm::zip(schedule.getPrograms(), schedule.getPrefixes(), schedule.getLayers()))
+      if (failed(addStep(cast<FlatSymbolRefAttr>(symbol), cast<StringAttr>(prefix).getValue(), layer)))
+        return failure();
+    return result;
+  }
+
+private:
+  LogicalResult addProgram(plan::ProgramOp program) {
+    llvm::DenseMap<Value, LaunchArgument> arguments;
+    int64_t parameters = 0, caches = 0;
+    Value input = program.getBlock()->getArgument(0);
+    if (cast<RankedTensorType>(input.getType()).getRank() == 2)
+      arguments[input] = {LaunchArgument::Slot, 0};
+    Program made;
+    made.name = program.getSymName().str();
+    for (Operation &op : *program.getBlock()) {
+      if (auto param = dyn_cast<model::ParamOp>(op)) {
+        int64_t count = param.isStack() ? param.getType().getDimSize(0) : 1;
+        arguments[param.getResult()] = {param.isStack() ? LaunchArgument::Stack : LaunchArgument::Parameter, parameters,
+                                        count};
+        parameters += count;
+      } else if (auto cache = dyn_cast<attn::CacheOp>(op)) {
+        arguments[cache.getResult()] = {LaunchArgument::Cache, caches++};
+      } else if (auto launch = dyn_cast<plan::LaunchOp>(op)) {
+        if (failed(addLaunch(launch, arguments, made)))
+          return failure();
+      }
+    }
+    programs[program.getSymName()] = {static_cast<int64_t>(result.programs.size()), program};
+    result.programs.push_back(std::move(made));
+    return success();
+  }
+
+  LogicalResult addLaunch(plan::LaunchOp launch, llvm::DenseMap<Value, LaunchArgument> &arguments, Program &program) {
+    auto kernel = kernels.find(launch.getKernel());
+    if (kernel == kernels.end())
+      return launch.emitOpError() << "expected a tile.kernel named " << launch.getKernelAttr();
+    Launch made{kernel->second, {}};
+    for (Value operand : launch.getOperands()) {
+      auto argument = arguments.find(operand);
+      if (argument != arguments.end())
+        made.arguments.push_back(argument->second);
+      else if (cast<RankedTensorType>(operand.getType()).getRank() != 1) // token ids are part of the step
+        return launch.emitOpError() << "expected operands that stand in slots, parameters or caches";
+    }
+    for (auto [i, value] : llvm::enumerate(launch.getResults())) {
+      arguments[value] = {LaunchArgument::Slot, launch.getSlots().value()[i]};
+      made.arguments.push_back(arguments[value]);
+    }
+    auto tileKernel = SymbolTable::lookupNearestSymbolFrom<tile::KernelOp>(launch, launch.getKernelAttr());
+    if (made.arguments.size() != tileKernel.getMemories().size())
+      return launch.emitOpError() << "expected " << tileKernel.getMemories().size() << " arguments of kernel "
+                                  << launch.getKernelAttr() << ", but got " << made.arguments.size();
+    program.launches.push_back(std::move(made));
+    return success();
+  }
+
+  LogicalResult addStep(FlatSymbolRefAttr symbol, StringRef prefix, int64_t layer) {
+    auto found = programs.find(symbol.getValue());
+    if (found == programs.end())
+      return schedule.emitOpError() << "expected a plan.program named " << symbol;
+    Step step{found->second.first, layer, {}, {}};
+    for (Operation &op : *found->second.second.getBlock()) {
+      if (auto param = dyn_cast<model::ParamOp>(op)) {
+        std::string name = (prefix + param.getName()).str();
+        if (!param.isStack()) {
+          step.parameters.push_back(addParameter(param, name, param.getType().getShape()));
+          continue;
+        }
+        size_t at = name.find("{e}");
+        for (int64_t e = 0; e < param.getType().getDimSize(0); ++e)
+          step.parameters.push_back(addParameter(param, name.substr(0, at) + std::to_string(e) + name.substr(at + 3),
+                                                 param.getType().getShape().drop_front()));
+      } else if (auto cache = dyn_cast<attn::CacheOp>(op)) {
+        auto type = cache.getResult().getType();
+        step.caches.push_back(result.caches.size());
+        result.caches.push_back({(prefix + cache.getName()).str(), stringifyKind(type.getKind()).str(),
+                                 nameOf(type.getElementType()),
+                                 std::vector<int64_t>(type.getShape().begin(), type.getShape().end())});
+      }
+    }
+    result.steps.push_back(std::move(step));
+    return success();
+  }
+
+  /// The index of a tensor of the checkpoint; tied tensors are one.
+  int64_t addParameter(model::ParamOp param, const std::string &name, ArrayRef<int64_t> shape) {
+    auto [entry, isNew] = parameterIndex.try_emplace(name, result.parameters.size());
+    if (isNew)
+      result.parameters.push_back(
+          {name, "", nameOf(param.getType().getElementType()), std::vector<int64_t>(shape.begin(), shape.end())});
+    return entry->second;
+  }
+
+  ModuleOp module;
+  plan::ScheduleOp schedule;
+  ModulePlan result;
+  llvm::StringMap<int64_t> kernels, parameterIndex;
+  llvm::StringMap<std::pair<int64_t, plan::ProgramOp>> programs;
+};
+
+} // namespace
+
+FailureOr<ModulePlan> denim::planOfModule(ModuleOp module) { return Collector(module).run(); }

@@ -1,0 +1,116 @@
+#include "compiler/pipelines/Pipelines.h"
+#include "compiler/conversion/Passes.h"
+#include "compiler/passes/Passes.h"
+#include "dialects/attn/transforms/Passes.h"
+#include "dialects/model/ir/Model.h"
+#include "dialects/plan/ir/Plan.h"
+#include "dialects/tile/ir/Tile.h"
+#include "mlir/Dialect/Arith/IR/Arith.h"
+#include "mlir/Dialect/Math/IR/Math.h"
+#include "mlir/Dialect/SCF/IR/SCF.h"
+#include "mlir/Pass/PassRegistry.h"
+#include "mlir/Transforms/Passes.h"
+
+using namespace mlir;
+
+namespace denim {
+
+StringRef phaseName(Phase phase) {
+  switch (phase) {
+  case Phase::Import:
+    return "import";
+  case Phase::Mix:
+    return "mix";
+  case Phase::Plan:
+    return "plan";
+  case Phase::Tile:
+    return "tile";
+  case Phase::Kernel:
+    return "kernel";
+  case Phase::Package:
+    return "package";
+  }
+  llvm_unreachable("all phases are named");
+}
+
+std::optional<Phase> findPhase(StringRef name) {
+  for (Phase phase : allPhases)
+    if (phaseName(phase) == name)
+      return phase;
+  return std::nullopt;
+}
+
+/// model, attn. What the author wrote; nothing is decided.
+static void buildImport(OpPassManager &passes) {
+  // Lines that nothing uses cost nothing later.
+  passes.addPass(createCSEPass());
+}
+
+/// model, attn with caches. The sequence becomes a step over any mix of sequences.
+static void buildMix(OpPassManager &passes, const PipelineOptions &options) {
+  attn::ChooseChunkPassOptions chunk;
+  chunk.length = options.chunk;
+  passes.addPass(attn::createChooseChunkPass(chunk));
+  // Behind the choice of form: softmax is replaced here, recurrences only get their state.
+  passes.addPass(attn::createThreadCachesPass());
+  passes.addPass(createSelectOutputsPass());
+}
+
+/// plan; model and attn inside kernels. Where values live and what runs in which order.
+static void buildPlan(OpPassManager &passes) {
+  passes.addPass(createConvertModelToPlanPass());
+  // Needs the final launches: a slot is free again behind the last launch that reads it.
+  passes.addPass(createAssignSlotsPass());
+}
+
+/// plan, tile, scf, arith, math. Every kernel is a program over tiles.
+static void buildTile(OpPassManager &passes) {
+  passes.addPass(createConvertAttnToTilePass());
+  // A tile is written once for every use; the copies are merged here, and what is left over is dropped.
+  passes.addPass(createCSEPass());
+  passes.addPass(createCanonicalizerPass());
+}
+
+void buildPhase(OpPassManager &passes, Phase phase, const PipelineOptions &options) {
+  switch (phase) {
+  case Phase::Import:
+    buildImport(passes);
+    break;
+  case Phase::Mix:
+    buildMix(passes, options);
+    break;
+  case Phase::Plan:
+    buildPlan(passes);
+    break;
+  case Phase::Tile:
+    buildTile(passes);
+    break;
+  case Phase::Kernel:
+  case Phase::Package:
+    return;
+  }
+  VerifyPhasePassOptions verify;
+  verify.phase = phaseName(phase).str();
+  passes.addPass(createVerifyPhasePass(verify));
+}
+
+void registerDialects(DialectRegistry &registry) {
+  registry.insert<model::ModelDialect, attn::AttnDialect, plan::PlanDialect, tile::TileDialect, arith::ArithDialect,
+                  math::MathDialect, scf::SCFDialect>();
+}
+
+void registerPasses() {
+  attn::registerAttnPasses();
+  registerConversionPasses();
+  registerCompilerPasses();
+  static PassPipelineRegistration<> import("denim-import", "the phase import",
+                                           [](OpPassManager &p) { buildPhase(p, Phase::Import, {}); });
+  static PassPipelineRegistration<> mix("denim-mix", "the phase mix",
+                                        [](OpPassManager &p) { buildPhase(p, Phase::Mix, {}); });
+  static PassPipelineRegistration<> plan("denim-plan", "the phase plan",
+                                         [](OpPassManager &p) { buildPhase(p, Phase::Plan, {}); });
+  static PassPipelineRegistration<> tile("denim-tile", "the phase tile",
+                                         [](OpPassManager &p) { buildPhase(p, Phase::Tile, {}); });
+}
+
+} // namespace denim

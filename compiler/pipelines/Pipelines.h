@@ -1,0 +1,25 @@
+// What each phase runs, on one page.
+#ifndef COMPILER_PIPELINES_PIPELINES_H
+#define COMPILER_PIPELINES_PIPELINES_H
+
+#include "compiler/pipelines/Phases.h"
+#include "mlir/IR/Dialect.h"
+#include "mlir/Pass/PassManager.h"
+
+namespace denim {
+
+struct PipelineOptions {
+  int64_t chunk = 64; ///< tokens per chunk of a linear recurrence
+};
+
+/// The passes of one phase up to `Tile`; later phases are no passes.
+void buildPhase(mlir::OpPassManager &passes, Phase phase, const PipelineOptions &options);
+
+/// Every dialect a phase may hold.
+void registerDialects(mlir::DialectRegistry &registry);
+/// Every pass of the compiler, and the phases as pipelines `denim-import`, `denim-mix`, `denim-plan`, `denim-tile`.
+void registerPasses();
+
+} // namespace denim
+
+#endif // COMPILER_PIPELINES_PIPELINES_H

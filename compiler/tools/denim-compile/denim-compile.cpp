@@ -1,0 +1,99 @@
+// A model as text in, one module file out.
+#include "compiler/driver/Compilation.h"
+#include "mlir/IR/MLIRContext.h"
+#include "mlir/Parser/Parser.h"
+#include "mlir/Support/FileUtilities.h"
+#include "llvm/Support/CommandLine.h"
+#include "llvm/Support/InitLLVM.h"
+#include "llvm/Support/SourceMgr.h"
+#include "llvm/Support/ToolOutputFile.h"
+
+using namespace denim;
+namespace cl = llvm::cl;
+
+static cl::OptionCategory category("denim-compile options");
+static cl::opt<std::string> input(cl::Positional, cl::desc("<model.mlir>"), cl::init("-"), cl::cat(category));
+static cl::opt<std::string> output("o", cl::desc("file to write"), cl::init("-"), cl::cat(category));
+static cl::opt<std::string> target("target", cl::desc("cpu[,native|avx512|avx2|baseline]..."), cl::init("cpu"),
+                                   cl::cat(category));
+static cl::opt<Emit> emitKind(
+    "emit", cl::desc("what to write"), cl::init(Emit::Module), cl::cat(category),
+    cl::values(clEnumValN(Emit::Model, "model", "the network, as the compiler reads it"),
+               clEnumValN(Emit::Attn, "attn", "with caches and chosen forms"),
+               clEnumValN(Emit::Plan, "plan", "programs of launches"), clEnumValN(Emit::Tile, "tile", "tile programs"),
+               clEnumValN(Emit::Llvm, "llvm", "optimised LLVM IR"), clEnumValN(Emit::Assembly, "asm", "assembly"),
+               clEnumValN(Emit::Module, "module", "one module file")));
+static cl::opt<std::string> compileTo("compile-to", cl::desc("stop behind this phase and write what it left"),
+                                      cl::value_desc("import|mix|plan|tile|kernel|package"), cl::cat(category));
+static cl::opt<std::string> compileFrom("compile-from", cl::desc("the input is what this phase left"),
+                                        cl::value_desc("import|mix|plan|tile"), cl::cat(category));
+static cl::opt<std::string> dumpPhases("dump-phases-to", cl::desc("folder for one numbered file per phase"),
+                                       cl::value_desc("DIR"), cl::cat(category));
+static cl::opt<int64_t> chunk("chunk", cl::desc("tokens per chunk of a linear recurrence"), cl::init(64),
+                              cl::cat(category));
+
+static int fail(const llvm::Twine &message) {
+  llvm::errs() << "denim-compile: " << message << '\n';
+  return 1;
+}
+
+/// The phase an option names, or nothing when the option is not given.
+static llvm::Expected<std::optional<Phase>> phaseOf(const cl::opt<std::string> &option) {
+  if (option.empty())
+    return std::nullopt;
+  if (auto phase = findPhase(option))
+    return phase;
+  return llvm::createStringError(llvm::inconvertibleErrorCode(),
+                                 "expected --" + option.ArgStr +
+                                     " to name a phase import, mix, plan, tile, kernel or package, but got \"" + option +
+                                     "\"");
+}
+
+int main(int argc, char **argv) {
+  llvm::InitLLVM init(argc, argv);
+  cl::HideUnrelatedOptions(category);
+  cl::ParseCommandLineOptions(argc, argv, "compiles a model graph to one module file\n");
+
+  CompileOptions options;
+  auto targets = parseTargets(target);
+  if (!targets)
+    return fail(llvm::toString(targets.takeError()));
+  auto to = phaseOf(compileTo), from = phaseOf(compileFrom);
+  if (!to)
+    return fail(llvm::toString(to.takeError()));
+  if (!from)
+    return fail(llvm::toString(from.takeError()));
+  if (*from && **from >= Phase::Kernel)
+    return fail("expected --compile-from to name a phase that leaves text (import, mix, plan or tile), but got \"" +
+                compileFrom + "\"");
+  options.targets = *targets;
+  options.to = *to;
+  options.from = *from;
+  options.emit = *to == Phase::Kernel && emitKind == Emit::Module ? Emit::Llvm : emitKind;
+  options.dumpDirectory = dumpPhases;
+  options.source = input;
+  options.pipeline.chunk = chunk;
+
+  std::string message;
+  std::unique_ptr<llvm::MemoryBuffer> buffer = mlir::openInputFile(input, &message);
+  if (!buffer)
+    return fail(message);
+  llvm::SourceMgr sources;
+  sources.AddNewSourceBuffer(std::move(buffer), llvm::SMLoc());
+  mlir::DialectRegistry registry;
+  registerDialects(registry);
+  mlir::MLIRContext context(registry);
+  mlir::SourceMgrDiagnosticHandler diagnostics(sources, &context);
+  mlir::OwningOpRef<mlir::ModuleOp> module = mlir::parseSourceFile<mlir::ModuleOp>(sources, &context);
+  if (!module)
+    return 1;
+  llvm::Expected<std::string> result = compile(*module, options);
+  if (!result)
+    return fail(llvm::toString(result.takeError()));
+  std::unique_ptr<llvm::ToolOutputFile> file = mlir::openOutputFile(output, &message);
+  if (!file)
+    return fail(message);
+  file->os() << *result;
+  file->keep();
+  return 0;
+}

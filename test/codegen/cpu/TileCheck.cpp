@@ -1,0 +1,165 @@
+#include "test/codegen/cpu/TileCheck.h"
+#include "codegen/cpu/Compile.h"
+#include "test/codegen/cpu/TileInterpreter.h"
+#include "mlir/Dialect/Arith/IR/Arith.h"
+#include "mlir/Dialect/Math/IR/Math.h"
+#include "mlir/Dialect/SCF/IR/SCF.h"
+#include "mlir/IR/BuiltinOps.h"
+#include "mlir/IR/MLIRContext.h"
+#include "mlir/Parser/Parser.h"
+#include <cmath>
+#include <cstring>
+#include <dlfcn.h>
+#include <gtest/gtest.h>
+#include <random>
+#include <sys/mman.h>
+#include <unistd.h>
+
+using namespace mlir;
+using namespace denim;
+using namespace denim::test;
+
+namespace {
+
+/// Bytes that end where an unreadable page begins, so that reading or writing behind them is seen.
+class Guarded {
+public:
+  explicit Guarded(size_t bytes) : bytes(bytes) {
+    size_t page = sysconf(_SC_PAGESIZE);
+    mapped = (bytes + page - 1) / page * page + page;
+    base = static_cast<char *>(mmap(nullptr, mapped, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0));
+    mprotect(base + mapped - page, page, PROT_NONE);
+    data = base + mapped - page - bytes;
+  }
+  Guarded(const Guarded &) = delete;
+  ~Guarded() { munmap(base, mapped); }
+  char *data;
+  size_t bytes;
+
+private:
+  char *base;
+  size_t mapped;
+};
+
+int64_t bytesOf(const std::string &element) { return element == "bf16" || element == "f16" ? 2 : 4; }
+
+double get(const char *data, const std::string &element, int64_t i) {
+  if (element == "bf16")
+    return fromBrain(reinterpret_cast<const uint16_t *>(data)[i]);
+  if (element == "f16")
+    return fromHalf(reinterpret_cast<const uint16_t *>(data)[i]);
+  if (element == "i32")
+    return reinterpret_cast<const int32_t *>(data)[i];
+  return reinterpret_cast<const float *>(data)[i];
+}
+void set(char *data, const std::string &element, int64_t i, double v) {
+  if (element == "bf16")
+    reinterpret_cast<uint16_t *>(data)[i] = toBrain(float(v));
+  else if (element == "f16")
+    reinterpret_cast<uint16_t *>(data)[i] = toHalf(float(v));
+  else if (element == "i32")
+    reinterpret_cast<int32_t *>(data)[i] = int32_t(v);
+  else
+    reinterpret_cast<float *>(data)[i] = float(v);
+}
+
+/// The memory of one run of one case.
+struct Memory {
+  explicit Memory(const Case &c) {
+    std::mt19937 random(42);
+    for (const Buffer &b : c.buffers) {
+      data.push_back(std::make_unique<Guarded>(b.count * bytesOf(b.element)));
+      std::uniform_real_distribution<double> draw(b.low, b.high);
+      for (int64_t i = 0; i < b.count; ++i)
+        set(data.back()->data, b.element, i, b.value ? b.value(i) : draw(random));
+      if (b.tables) {
+        tables.emplace_back();
+        for (int64_t t = 0; t < b.tables; ++t)
+          tables.back().push_back(data.back()->data + t * (b.count / b.tables) * bytesOf(b.element));
+        args.push_back(tables.back().data());
+      } else {
+        args.push_back(data.back()->data);
+      }
+    }
+  }
+  std::vector<std::unique_ptr<Guarded>> data;
+  std::vector<std::vector<void *>> tables;
+  std::vector<void *> args;
+};
+
+denim_batch_t batchOf(const Step &s) {
+  denim_batch_t b = {};
+  b.token_count = s.tokens.size();
+  b.sequence_count = int64_t(s.rowBegin.size()) - 1;
+  b.output_count = s.outputs.size();
+  b.tokens = s.tokens.data(), b.positions = s.positions.data(), b.row_begin = s.rowBegin.data();
+  b.past = s.past.data(), b.outputs = s.outputs.data(), b.pages = s.pages.data(), b.page_begin = s.pageBegin.data();
+  return b;
+}
+
+void compare(const Case &c, const std::string &target, Memory &want, Memory &got) {
+  for (auto [i, b] : llvm::enumerate(c.buffers)) {
+    double largest = 1e-30;
+    for (int64_t e = 0; e < b.count; ++e)
+      if (double v = std::fabs(get(want.data[i]->data, b.element, e)); std::isfinite(v))
+        largest = std::max(largest, v);
+    int64_t wrong = 0;
+    std::string first;
+    for (int64_t e = 0; e < b.count; ++e) {
+      double w = get(want.data[i]->data, b.element, e), g = get(got.data[i]->data, b.element, e);
+      bool same = w == g || (std::isnan(w) && std::isnan(g)) || std::fabs(w - g) <= c.tolerance * largest;
+      if (!same && wrong++ == 0)
+        first = "element " + std::to_string(e) + " is " + std::to_string(g) + ", expected " + std::to_string(w);
+    }
+    EXPECT_EQ(wrong, 0) << c.name << " on " << target << ", buffer " << i << " of " << b.count << ": " << first;
+  }
+}
+
+} // namespace
+
+void denim::test::check(const std::vector<Case> &cases) {
+  MLIRContext context;
+  context.loadDialect<tile::TileDialect, arith::ArithDialect, math::MathDialect, scf::SCFDialect>();
+  std::string text;
+  for (const Case &c : cases)
+    text += c.kernel + "\n";
+  auto module = parseSourceString<ModuleOp>(text, &context);
+  ASSERT_TRUE(module);
+  std::vector<std::unique_ptr<Memory>> wanted;
+  for (const Case &c : cases) {
+    auto kernel = module->lookupSymbol<tile::KernelOp>(c.name);
+    ASSERT_TRUE(kernel) << c.name;
+    wanted.push_back(std::make_unique<Memory>(c));
+    interpret(kernel, batchOf(c.step), wanted.back()->args.data(), 0, c.items);
+  }
+  for (llvm::StringRef name : codegen::targetNames()) {
+    codegen::Target target = llvm::cantFail(codegen::findTarget(name));
+    if (!codegen::runsHere(target))
+      continue;
+    auto code = codegen::compileForCpu(*module, target);
+    ASSERT_TRUE(bool(code)) << llvm::toString(code.takeError());
+    int file = memfd_create("kernels", 0);
+    ASSERT_EQ(write(file, code->sharedObject.data(), code->sharedObject.size()), ssize_t(code->sharedObject.size()));
+    void *library = dlopen(("/proc/self/fd/" + std::to_string(file)).c_str(), RTLD_NOW | RTLD_LOCAL);
+    close(file);
+    ASSERT_TRUE(library) << dlerror();
+    for (auto [i, c] : llvm::enumerate(cases)) {
+      auto function = reinterpret_cast<denim_kernel_fn>(dlsym(library, c.name.c_str()));
+      ASSERT_TRUE(function) << c.name;
+      int64_t bytes = 0;
+      for (auto &[kernel, scratch] : code->kernelScratch)
+        if (kernel == c.name)
+          bytes = scratch;
+      // Scratch full of NaN: whatever is read before it is written shows.
+      Guarded scratch((bytes + 63) / 64 * 64);
+      std::memset(scratch.data, 0xff, scratch.bytes);
+      Memory got(c);
+      denim_batch_t batch = batchOf(c.step);
+      if (getenv("DENIM_TEST_VERBOSE"))
+        fprintf(stderr, "%s on %s\n", c.name.c_str(), target.name.c_str());
+      function(&batch, got.args.data(), 0, c.items, scratch.data);
+      compare(c, target.name, *wanted[i], got);
+    }
+    dlclose(library);
+  }
+}

@@ -1,0 +1,129 @@
+// tile.mma and tile.solve against the interpreter.
+#include "test/codegen/cpu/TileCheck.h"
+#include <fmt/format.h>
+#include <gtest/gtest.h>
+
+using namespace denim::test;
+
+namespace {
+
+struct Shape {
+  int m, n, k;
+};
+
+/// C = A * B (+ C), operands loaded as stored or given transposed.
+Case product(Shape s, bool transposeLhs, bool transposeRhs, bool accumulate, const std::string &rhsElement,
+             const std::string &triangle = "") {
+  Case c;
+  c.name = fmt::format("mma_{}x{}x{}_{}{}{}_{}_{}", s.m, s.n, s.k, transposeLhs ? "t" : "n", transposeRhs ? "t" : "n",
+                       accumulate ? "acc" : "", rhsElement, triangle);
+  int ar = transposeLhs ? s.k : s.m, ac = transposeLhs ? s.m : s.k;
+  int br = transposeRhs ? s.n : s.k, bc = transposeRhs ? s.k : s.n;
+  std::string lhs = fmt::format("!tile.tile<{}x{}xf32>", ar, ac), rhs = fmt::format("!tile.tile<{}x{}xf32>", br, bc),
+              out = fmt::format("!tile.tile<{}x{}xf32>", s.m, s.n);
+  std::string zero = "\n";
+  std::string a = "%a";
+  if (triangle == "lhs") {
+    zero = fmt::format(R"(
+      %low = tile.map (%x = %a : {0}) -> {0} {{
+        %i = tile.index {1}
+        %j = tile.index {2}
+        %z = arith.constant 0.0 : f32
+        %in = arith.cmpi sle, %j, %i : i32
+        %r = arith.select %in, %x, %z : f32
+        tile.yield %r : f32
+      }})", lhs, transposeLhs ? 1 : 0, transposeLhs ? 0 : 1);
+    a = "%low";
+  }
+  std::string after = fmt::format("%r = tile.splat %one : f32 -> {}", out), value = "%p";
+  if (triangle == "result") {
+    after = fmt::format(R"(
+      %r = tile.map (%x = %p : {0}) -> {0} {{
+        %i = tile.index 0
+        %j = tile.index 1
+        %z = arith.constant 0.0 : f32
+        %in = arith.cmpi sle, %j, %i : i32
+        %s = arith.select %in, %x, %z : f32
+        tile.yield %s : f32
+      }})", out);
+    value = "%r";
+  }
+  c.kernel = fmt::format(R"(
+    tile.kernel @{name}(%A: !tile.memory<{ac}xf32>, %B: !tile.memory<{bc}x{rhsElement}>, %C: !tile.memory<{n}xf32>)
+        items <once by 1 times 1> at %item {{
+      %c0 = arith.constant 0 : index
+      %one = arith.constant 1.0 : f32
+      %a = tile.load %A[%c0, %c0] : !tile.memory<{ac}xf32> -> {lhs}
+      %b = tile.load %B[%c0, %c0] : !tile.memory<{bc}x{rhsElement}> -> {rhs}
+      %c = tile.load %C[%c0, %c0] : !tile.memory<{n}xf32> -> {out}
+      {zero}
+      %p = tile.mma {tl} {a}, {tr} %b {acc} {tri} : {lhs}, {rhs} {acct} -> {out}
+      {after}
+      tile.store {value}, %C[%c0, %c0] : {out}, !tile.memory<{n}xf32>
+    }})",
+                         fmt::arg("name", c.name), fmt::arg("ac", ac), fmt::arg("bc", bc), fmt::arg("n", s.n),
+                         fmt::arg("lhs", lhs), fmt::arg("rhs", rhs), fmt::arg("out", out), fmt::arg("zero", zero),
+                         fmt::arg("a", a), fmt::arg("after", after), fmt::arg("value", value),
+                         fmt::arg("rhsElement", rhsElement), fmt::arg("tl", transposeLhs ? "transpose_lhs" : ""),
+                         fmt::arg("tr", transposeRhs ? "transpose_rhs" : ""),
+                         fmt::arg("acc", accumulate ? "acc %c" : ""),
+                         fmt::arg("tri", triangle.empty() ? "" : "triangle " + triangle),
+                         fmt::arg("acct", accumulate ? ", " + out : ""));
+  c.buffers = {{"f32", ar * ac}, {rhsElement, br * bc}, {"f32", s.m * s.n}};
+  return c;
+}
+
+const Shape shapes[] = {{1, 1, 1},     {1, 37, 64},   {3, 64, 37},  {16, 16, 16}, {37, 63, 65}, {64, 128, 128}, {65, 3, 150},
+                        {2, 128, 128}, {128, 1, 128}, {4, 65, 300}, {150, 37, 1}, {5, 16, 3},   {64, 64, 63},  {20, 40, 600}};
+
+} // namespace
+
+TEST(TileProduct, EveryShapeAndTransposition) {
+  std::vector<Case> cases;
+  for (const Shape &s : shapes)
+    for (int t = 0; t < 4; ++t)
+      cases.push_back(product(s, t & 1, t & 2, (t ^ s.m) & 1, "f32"));
+  check(cases);
+}
+
+TEST(TileProduct, NarrowMemory) {
+  std::vector<Case> cases;
+  for (const Shape &s : shapes) {
+    cases.push_back(product(s, false, true, true, "bf16"));
+    cases.push_back(product(s, false, false, false, "bf16"));
+  }
+  cases.push_back(product(shapes[4], false, true, true, "f16"));
+  check(cases);
+}
+
+TEST(TileProduct, Triangles) {
+  std::vector<Case> cases;
+  for (Shape s : {Shape{64, 128, 64}, Shape{37, 65, 37}, Shape{16, 16, 16}, Shape{1, 3, 1}, Shape{150, 20, 150}})
+    for (bool t : {false, true})
+      cases.push_back(product(s, t, false, true, "f32", "lhs"));
+  for (Shape s : {Shape{64, 64, 128}, Shape{37, 37, 65}, Shape{16, 16, 16}, Shape{150, 150, 3}})
+    for (bool t : {false, true})
+      cases.push_back(product(s, false, t, t, "f32", "result"));
+  check(cases);
+}
+
+TEST(TileProduct, Solve) {
+  std::vector<Case> cases;
+  for (auto [n, columns] : {std::pair(64, 128), std::pair(16, 16), std::pair(37, 65), std::pair(1, 5), std::pair(64, 1),
+                            std::pair(3, 40), std::pair(32, 37)}) {
+    Case c;
+    c.name = fmt::format("solve_{}x{}", n, columns);
+    c.kernel = fmt::format(R"(
+      tile.kernel @{0}(%L: !tile.memory<{1}xf32>, %B: !tile.memory<{2}xf32>, %X: !tile.memory<{2}xf32>)
+          items <once by 1 times 1> at %item {{
+        %c0 = arith.constant 0 : index
+        %l = tile.load %L[%c0, %c0] : !tile.memory<{1}xf32> -> !tile.tile<{1}x{1}xf32>
+        %b = tile.load %B[%c0, %c0] : !tile.memory<{2}xf32> -> !tile.tile<{1}x{2}xf32>
+        %x = tile.solve %l, %b : !tile.tile<{1}x{1}xf32>, !tile.tile<{1}x{2}xf32>
+        tile.store %x, %X[%c0, %c0] : !tile.tile<{1}x{2}xf32>, !tile.memory<{2}xf32>
+      }})", c.name, n, columns);
+    c.buffers = {{"f32", n * n, -0.1, 0.1}, {"f32", n * columns}, {"f32", n * columns}};
+    cases.push_back(c);
+  }
+  check(cases);
+}
