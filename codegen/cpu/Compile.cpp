@@ -1,7 +1,7 @@
 // The pipeline from tile to LLVM, LLVM's own, and the emission of an object.
 #include "codegen/cpu/Compile.h"
 #include "codegen/cpu/Link.h"
-#include "dialects/tile/ir/Tile.h"
+#include "dialects/tile/transforms/Passes.h"
 #include "mlir/Conversion/Passes.h"
 #include "mlir/Dialect/LLVMIR/LLVMDialect.h"
 #include "mlir/IR/BuiltinOps.h"
@@ -25,6 +25,7 @@
 
 using namespace mlir;
 using namespace denim::codegen;
+using namespace denim;
 
 namespace denim::codegen {
 void registerExpandMathPass();
@@ -34,6 +35,7 @@ void denim::codegen::buildCpuPipeline(OpPassManager &passes, const Target &targe
   // Before lowering: what is dead or said twice in a kernel would be written out as loops.
   passes.addPass(createCanonicalizerPass());
   passes.addPass(createCSEPass());
+  passes.addPass(tile::createFuseMapsPass());
   passes.addPass(createConvertTileToCpuPass(target));
   passes.addPass(createExpandMathPass(target));
   // Constants and addresses repeat in every register tile; fewer ops make all that follows cheaper.

@@ -62,9 +62,11 @@ Value Access::vector(const Place &place, Axis axis, Value row, Value column, int
 
 void Access::setVector(const Place &place, Axis axis, Value row, Value column, int64_t valid, Value value) {
   Value bits = code.narrow(value, place.element), pointer = address(place, row, column);
-  if (place.stride(axis) == 1 && (place.extent(axis) > 1 || place.padded)) {
+  // One lane goes as a scalar: LLVM 22 stores 0 for a masked store of one truncated lane under AVX-512.
+  bool whole = place.padded || valid >= code.lanes;
+  if (place.stride(axis) == 1 && (whole || (place.extent(axis) > 1 && valid > 1))) {
     int64_t alignment = vectorAlignment(place, axis);
-    if (place.padded || valid >= code.lanes)
+    if (whole)
       code.store(bits, pointer, alignment);
     else
       code.maskedStore(bits, pointer, code.laneMask(valid), alignment);
