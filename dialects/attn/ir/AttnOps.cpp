@@ -77,7 +77,7 @@ LogicalResult AppendOp::verify() {
 LogicalResult RememberOp::verify() {
   auto input = tensorOf(getInput());
   auto tail = cast<CacheType>(getTail().getType());
-  if (tail.getKind() != Kind::tail || tail.getShape().size() != 2 || tail.getShape()[1] != input.getShape().back())
+  if (tail.getKind() != Kind::tail || input.getRank() < 2 || tail.getShape()[1] != input.getShape().back())
     return emitOpError() << "expected a tail of rows of " << input << ", but got " << tail;
   return success();
 }

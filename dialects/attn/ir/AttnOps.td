@@ -28,6 +28,7 @@ def Attn_CacheType : TypeDef<Attn_Dialect, "Cache"> {
   }];
   let parameters = (ins "::denim::attn::Kind":$kind, ArrayRefParameter<"int64_t">:$shape, "::mlir::Type":$elementType);
   let hasCustomAssemblyFormat = 1;
+  let genVerifyDecl = 1;
 }
 def Attn_AnyCache : Type<CPred<"::llvm::isa<::denim::attn::CacheType>($_self)">, "cache", "::denim::attn::CacheType">;
 

@@ -174,6 +174,9 @@ LogicalResult SplitOp::inferReturnTypes(MLIRContext *, MaybeLoc loc, Adaptor ada
   auto input = tensorOf(adaptor.getInput());
   if (failed(expectActivation(loc, input, "an input")))
     return failure();
+  if (adaptor.getHeads().size() != adaptor.getWidths().size())
+    return emitOptionalError(loc, "expected as many heads as widths, but got ", adaptor.getHeads().size(), " and ",
+                             adaptor.getWidths().size());
   int64_t sum = 0;
   for (auto [heads, width] : llvm::zip(adaptor.getHeads(), adaptor.getWidths())) {
     if (width < 1 || heads < 0 || (heads && input.getRank() != 2))

@@ -33,3 +33,11 @@ model.block @activation(%x: tensor<?x64xf32>) {
   %y = attn.short_conv %x, %w tail %x
   yield %x
 }
+
+// -----
+
+model.block @extents(%x: tensor<?x64xf32>) {
+  // expected-error @below {{expected two extents of a paged cache, but got 1}}
+  %c = attn.cache "keys" : !attn.cache<paged 64xf32>
+  yield %x
+}

@@ -98,3 +98,12 @@ model.block @concat_nothing(%x: tensor<?x64xf32>) {
   %y = "model.concat"() : () -> tensor<?x64xf32>
   yield %x
 }
+
+// -----
+
+model.block @heads_without_width(%x: tensor<?x64xf32>) {
+  // expected-error @below {{expected as many heads as widths, but got 2 and 1}}
+  // expected-error @below {{failed to infer returned types}}
+  %y = "model.split"(%x) <{heads = array<i64: 0, 0>, widths = array<i64: 64>}> : (tensor<?x64xf32>) -> tensor<?x64xf32>
+  yield %x
+}
