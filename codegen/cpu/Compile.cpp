@@ -36,6 +36,8 @@ void denim::codegen::buildCpuPipeline(OpPassManager &passes, const Target &targe
   passes.addPass(createCanonicalizerPass());
   passes.addPass(createCSEPass());
   passes.addPass(tile::createFuseMapsPass());
+  passes.addPass(tile::createHoistBroadcastsPass());
+  passes.addPass(createCSEPass());
   passes.addPass(createConvertTileToCpuPass(target));
   passes.addPass(createExpandMathPass(target));
   // Constants and addresses repeat in every register tile; fewer ops make all that follows cheaper.

@@ -7,15 +7,17 @@
 #include "codegen/cpu/Compile.h"
 #include "dialects/tile/ir/Tile.h"
 #include "runtime/abi/Kernel.h"
+#include "test/codegen/cpu/TilePrograms.h"
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/Math/IR/Math.h"
 #include "mlir/Dialect/SCF/IR/SCF.h"
 #include "mlir/IR/BuiltinOps.h"
 #include "mlir/IR/MLIRContext.h"
 #include "mlir/Parser/Parser.h"
-#include <chrono>
 #include <cstring>
+#include <ctime>
 #include <dlfcn.h>
+#include <fcntl.h>
 #include <fmt/format.h>
 #include <fstream>
 #include <immintrin.h>
@@ -24,13 +26,16 @@
 
 using namespace denim;
 
+/// Time this thread has run: what others do on the machine does not count.
 static double now() {
-  return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count();
+  timespec t;
+  clock_gettime(CLOCK_THREAD_CPUTIME_ID, &t);
+  return double(t.tv_sec) + 1e-9 * double(t.tv_nsec);
 }
 
 /// Best time of one call, over half a second.
-template <typename F> static double best(F &&call) {
-  double least = 1e9, end = now() + 0.5;
+template <typename F> static double best(F &&call, double span = 0.5) {
+  double least = 1e9, end = now() + span;
   do {
     double begin = now();
     call();
@@ -51,7 +56,7 @@ template <typename F> static double best(F &&call) {
         asm volatile("" : "+v"(x[0]), "+v"(x[1]), "+v"(x[2]), "+v"(x[3]), "+v"(x[4]), "+v"(x[5]), "+v"(x[6]),          \
                      "+v"(x[7]), "+v"(x[8]), "+v"(x[9]), "+v"(x[10]), "+v"(x[11]));                                    \
       }                                                                                                                \
-    });                                                                                                                \
+    }, 0.1);                                                                                                           \
     return 100000.0 * 12 * LANES * 2 / seconds;                                                                        \
   }
 PEAK(peak512, "avx512f", __m512, _mm512_set1_ps, _mm512_fmadd_ps, 16)
@@ -177,53 +182,19 @@ static std::vector<Program> programs() {
       }
       tile.store %r, %Y[%c0, %c0] : !tile.tile<64x128xf32>, !tile.memory<128xf32>
     )", {64 * 128 * 4, 64 * 128 * 4}, 1, 0, 0, 100.0 * 64 * 128);
-  // One block of queries over 16 pages of keys and values.
-  add("attention_64x1024", "%Q: !tile.memory<128xf32>, %K: !tile.memory<128xf32>, %V: !tile.memory<128xf32>, %O: !tile.memory<128xf32>", R"(
-      %c64 = arith.constant 64 : index
-      %c1024 = arith.constant 1024 : index
-      %low = arith.constant 0xFF800000 : f32
-      %q = tile.load %Q[%c0, %c0] : !tile.memory<128xf32> -> !tile.tile<64x128xf32>
-      %o0 = tile.splat %zero : f32 -> !tile.tile<64x128xf32>
-      %l0 = tile.splat %zero : f32 -> !tile.tile<64x1xf32>
-      %m0 = tile.splat %low : f32 -> !tile.tile<64x1xf32>
-      %o, %l, %m = scf.for %j = %c0 to %c1024 step %c64 iter_args(%oi = %o0, %li = %l0, %mi = %m0) -> (!tile.tile<64x128xf32>, !tile.tile<64x1xf32>, !tile.tile<64x1xf32>) {
-        %k = tile.load %K[%j, %c0] : !tile.memory<128xf32> -> !tile.tile<64x128xf32>
-        %v = tile.load %V[%j, %c0] : !tile.memory<128xf32> -> !tile.tile<64x128xf32>
-        %s = tile.mma %q, transpose_rhs %k : !tile.tile<64x128xf32>, !tile.tile<64x128xf32> -> !tile.tile<64x64xf32>
-        %mx = tile.reduce max %s along 1 : !tile.tile<64x64xf32> -> !tile.tile<64x1xf32>
-        %mn = tile.map (%a = %mx : !tile.tile<64x1xf32>, %b = %mi : !tile.tile<64x1xf32>) -> !tile.tile<64x1xf32> {
-          %r = arith.maximumf %a, %b : f32
-          tile.yield %r : f32
-        }
-        %p = tile.map (%a = %s : !tile.tile<64x64xf32>, %b = %mn : !tile.tile<64x1xf32>) -> !tile.tile<64x64xf32> {
-          %d = arith.subf %a, %b : f32
-          %e = math.exp %d : f32
-          tile.yield %e : f32
-        }
-        %f = tile.map (%a = %mi : !tile.tile<64x1xf32>, %b = %mn : !tile.tile<64x1xf32>) -> !tile.tile<64x1xf32> {
-          %d = arith.subf %a, %b : f32
-          %e = math.exp %d : f32
-          tile.yield %e : f32
-        }
-        %ps = tile.reduce add %p along 1 : !tile.tile<64x64xf32> -> !tile.tile<64x1xf32>
-        %ln = tile.map (%a = %li : !tile.tile<64x1xf32>, %b = %f : !tile.tile<64x1xf32>, %d = %ps : !tile.tile<64x1xf32>) -> !tile.tile<64x1xf32> {
-          %x = arith.mulf %a, %b : f32
-          %y = arith.addf %x, %d : f32
-          tile.yield %y : f32
-        }
-        %os = tile.map (%a = %oi : !tile.tile<64x128xf32>, %b = %f : !tile.tile<64x1xf32>) -> !tile.tile<64x128xf32> {
-          %x = arith.mulf %a, %b : f32
-          tile.yield %x : f32
-        }
-        %on = tile.mma %p, %v acc %os : !tile.tile<64x64xf32>, !tile.tile<64x128xf32>, !tile.tile<64x128xf32> -> !tile.tile<64x128xf32>
-        scf.yield %on, %ln, %mn : !tile.tile<64x128xf32>, !tile.tile<64x1xf32>, !tile.tile<64x1xf32>
-      }
-      %r = tile.map (%a = %o : !tile.tile<64x128xf32>, %b = %l : !tile.tile<64x1xf32>) -> !tile.tile<64x128xf32> {
-        %x = arith.divf %a, %b : f32
-        tile.yield %x : f32
-      }
-      tile.store %r, %O[%c0, %c0] : !tile.tile<64x128xf32>, !tile.memory<128xf32>
-    )", {64 * 512, 1024 * 512, 1024 * 512, 64 * 512}, 1, 4.0 * 64 * 1024 * 128);
+  // Chunks of a gated delta rule: one head per item, state 128x128.
+  for (int chunk : {32, 64})
+    all.push_back({fmt::format("delta_rule_{}", chunk),
+                   test::deltaRule(fmt::format("delta_rule_{}", chunk), chunk, 128, 128, 1024, 16),
+                   {1024 * 8192, 1024 * 8192, 1024 * 8192, 65536, 65536, 1024 * 8192, 16 * 65536},
+                   16,
+                   16.0 * 1024 * (6 * 128 * 128 + 4 * chunk * 128)});
+  // One block of queries over pages of keys and values.
+  all.push_back({"attention_64x1024",
+                 test::attention("attention_64x1024", 64, 1024, 64, 128),
+                 {64 * 512, 1024 * 512, 1024 * 512, 64 * 512},
+                 1,
+                 4.0 * 64 * 1024 * 128});
   return all;
 }
 
@@ -264,13 +235,18 @@ int main(int argc, char **argv) {
     auto assembly = codegen::printForCpu(*module, *target, codegen::CpuText::assembly);
     std::ofstream(emit) << llvm::cantFail(std::move(assembly));
   }
-  int file = memfd_create("kernels", 0);
+  std::string path = emit.empty() ? "" : emit + ".so"; // a file of its own lets a profiler see the code
+  int file = emit.empty() ? memfd_create("kernels", 0) : open(path.c_str(), O_CREAT | O_TRUNC | O_RDWR, 0755);
   if (write(file, code->sharedObject.data(), code->sharedObject.size()) != ssize_t(code->sharedObject.size()))
     return 1;
-  void *library = dlopen(fmt::format("/proc/self/fd/{}", file).c_str(), RTLD_NOW);
+  if (path.empty())
+    path = fmt::format("/proc/self/fd/{}", file);
+  void *library = dlopen(path.c_str(), RTLD_NOW);
+  if (!library) {
+    fmt::print(stderr, "tile-bench: {}\n", dlerror());
+    return 1;
+  }
 
-  double peak = target->lanes == 16 ? peak512() : target->fusedMultiplyAdd ? peak256() : 0;
-  fmt::print("peak {:.1f} GFLOP/s\n", peak / 1e9);
   double bandwidth = 0;
   for (const Program &p : chosen) {
     std::vector<char *> memory;
@@ -291,6 +267,8 @@ int main(int argc, char **argv) {
     }
     auto function = reinterpret_cast<denim_kernel_fn>(dlsym(library, p.name.c_str()));
     denim_batch_t batch = {};
+    // The clock changes with what else the machine does: the peak is measured anew for each program.
+    double peak = target->lanes == 16 ? peak512() : target->fusedMultiplyAdd ? peak256() : 0;
     double seconds = best([&] { function(&batch, reinterpret_cast<void *const *>(memory.data()), 0, p.items, scratch); });
     fmt::print("{:32} {:10.1f} us", p.name, seconds * 1e6);
     if (p.operations)

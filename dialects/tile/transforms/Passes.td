@@ -22,4 +22,30 @@ def FuseMapsPass : Pass<"tile-fuse-maps"> {
   }];
   let dependentDialects = ["::denim::tile::TileDialect"];
 }
+
+def HoistBroadcastsPass : Pass<"tile-hoist-broadcasts"> {
+  let summary = "compute what depends on the row or the column alone once per row or column";
+  let description = [{
+    A function or quotient in a map that depends only on operands of one column (or one row) is computed in a map of
+    one column (one row) of its own: for a tile of 64x128, 64 times and not 8192.
+
+    ```mlir
+    %y = tile.map (%a = %x : !tile.tile<64x128xf32>, %g = %d : !tile.tile<64x1xf32>) -> !tile.tile<64x128xf32> {
+      %e = math.exp %g : f32
+      %m = arith.mulf %a, %e : f32
+      tile.yield %m : f32
+    }
+    ==>
+    %t = tile.map (%g = %d : !tile.tile<64x1xf32>) -> !tile.tile<64x1xf32> {
+      %e = math.exp %g : f32
+      tile.yield %e : f32
+    }
+    %y = tile.map (%a = %x : !tile.tile<64x128xf32>, %e = %t : !tile.tile<64x1xf32>) -> !tile.tile<64x128xf32> {
+      %m = arith.mulf %a, %e : f32
+      tile.yield %m : f32
+    }
+    ```
+  }];
+  let dependentDialects = ["::denim::tile::TileDialect"];
+}
 #endif
