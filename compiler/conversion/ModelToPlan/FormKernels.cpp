@@ -76,6 +76,9 @@ private:
       materialise(linear.getInput());
     else if (auto attend = dyn_cast<attn::AttendOp>(op))
       materialise(attend.getQuery());
+    else if (isa<model::RmsNormOp, model::L2NormOp>(op) &&
+             isa_and_present<model::ConcatOp>(stripReshapes(op->getOperand(0)).getDefiningOp()))
+      materialise(op->getOperand(0));
     else if (auto route = dyn_cast<model::RouteOp>(op)) {
       materialise(route.getScores());
       materialise(route.getWeights());
