@@ -159,10 +159,11 @@ void Access::copyRows(const Place &from, const Place &to, Value low, Value high)
 
 void Access::copy(const Place &from, const Place &to) {
   Axis axis = !to.isContiguous(Axis::columns) || (to.columns == 1 && to.rowStride == 1 && to.rows > 1) ? Axis::rows
-                                                                                                      : Axis::columns;
+                                                                                                       : Axis::columns;
   bool readable = from.splat || from.isContiguous(axis) || from.extent(axis) == 1;
   if (!readable && from.stride(otherAxis(axis)) == 1)
-    return copyTransposed(axis == Axis::columns ? from : from.transposed(), axis == Axis::columns ? to : to.transposed());
+    return copyTransposed(axis == Axis::columns ? from : from.transposed(),
+                          axis == Axis::columns ? to : to.transposed());
   bool whole = to.padded && (from.splat || (from.padded && from.isContiguous(axis)));
   forEachVector(to.rows, to.columns, axis, whole, [&](Value row, Value column, int64_t valid) {
     setVector(to, axis, row, column, valid, vector(from, axis, row, column, valid));

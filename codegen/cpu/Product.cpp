@@ -58,8 +58,8 @@ void ProductWriter::write(const Product &p) {
   bool byRows = p.result.isContiguous(Axis::columns) && !(p.result.columns == 1 && p.result.rowStride == 1);
   if (!byRows)
     return write(p.transposed());
-  bool alongK = !p.rhs.splat && (!p.rhs.isContiguous(Axis::columns) ||
-                                 (p.rhs.columns == 1 && p.rhs.rowStride == 1 && p.rhs.rows > 1));
+  bool alongK = !p.rhs.splat &&
+                (!p.rhs.isContiguous(Axis::columns) || (p.rhs.columns == 1 && p.rhs.rowStride == 1 && p.rhs.rows > 1));
   if (alongK && p.rhs.isContiguous(Axis::rows) && p.m() <= 4)
     return dot(p);
   outer(p);
@@ -99,8 +99,8 @@ void ProductWriter::outer(const Product &given) {
   int64_t full = vectors / tile.vectors * tile.vectors;
   // A ragged last vector is written with code of its own, unless whole vectors may be read and written throughout.
   auto mayRunOver = [](const Place &place) { return place.padded || place.splat; };
-  bool ragged = lastValid != code.lanes && !(mayRunOver(p.result) && contiguous && mayRunOver(p.rhs) &&
-                                             (!p.initial || mayRunOver(*p.initial)));
+  bool ragged = lastValid != code.lanes &&
+                !(mayRunOver(p.result) && contiguous && mayRunOver(p.rhs) && (!p.initial || mayRunOver(*p.initial)));
   if (ragged && full == vectors)
     full -= tile.vectors;
   code.loop(0, full * code.lanes, width, [&](Value n) { strip(p, n, tile.vectors, code.lanes, tile, pack); });
@@ -186,8 +186,8 @@ void ProductWriter::registerTile(const Product &p, const Place &rhs, const Block
     Value kHere = code.add(at, u);
     for (int64_t j = 0; j < b.vectors; ++j)
       row.push_back(access.vector(rhs, Axis::columns, kHere, columnOf(zero, j), validOf(j)));
-    Value column = p.lhs.columns == 1 ? lhsBase
-                                      : code.advance(lhsBase, code.mul(kHere, p.lhs.columnStride), p.lhs.element);
+    Value column =
+        p.lhs.columns == 1 ? lhsBase : code.advance(lhsBase, code.mul(kHere, p.lhs.columnStride), p.lhs.element);
     for (int64_t i = 0; i < b.rows; ++i) {
       Value pointer = code.advance(column, p.lhs.rows == 1 ? 0 : i * p.lhs.rowStride, p.lhs.element);
       Value scalar = code.broadcast(code.load(code.f32(), pointer, 4));
@@ -250,8 +250,8 @@ Value ProductWriter::sumLanes(SmallVector<Value> vectors) {
         low.push_back(i + g), high.push_back(i + g + group / 2);
     SmallVector<Value> next;
     for (size_t i = 0; i < vectors.size(); i += 2)
-      next.push_back(code.addf(code.shuffle(vectors[i], vectors[i + 1], low),
-                               code.shuffle(vectors[i], vectors[i + 1], high)));
+      next.push_back(
+          code.addf(code.shuffle(vectors[i], vectors[i + 1], low), code.shuffle(vectors[i], vectors[i + 1], high)));
     vectors = next;
   }
   return vectors.front();
@@ -266,7 +266,8 @@ void ProductWriter::dot(const Product &p) {
       q.lhs = to;
       dot(q);
     });
-  int64_t group = std::max<int64_t>(1, std::min<int64_t>(code.target.dotTile.vectors, (code.target.registers - 4) / (m + 1)));
+  int64_t group =
+      std::max<int64_t>(1, std::min<int64_t>(code.target.dotTile.vectors, (code.target.registers - 4) / (m + 1)));
   int64_t full = k / lanes * lanes;
   Value zero = code.constant(0);
   // Columns [j, j + count) of the result.
