@@ -303,6 +303,14 @@ Value Code::widen(Value stored, Type element) {
   return stored;
 }
 
+Value Code::widenPair(Value pairs, bool second) {
+  Type integer = pairs.getType();
+  Value bits =
+      second ? Value(arith::AndIOp::create(builder, loc, pairs, integerConstantLike(integer, int32_t(0xffff0000))))
+             : Value(arith::ShLIOp::create(builder, loc, pairs, integerConstantLike(integer, 16)));
+  return arith::BitcastOp::create(builder, loc, inShapeOf(integer, f32()), bits);
+}
+
 Value Code::narrow(Value value, Type element) {
   Type shape = value.getType();
   if (element.isInteger(1))

@@ -82,6 +82,8 @@ public:
   /// Between what memory holds (storageOf) and what is computed with: f32 for bf16 and f16, i1 for a byte.
   mlir::Value widen(mlir::Value stored, mlir::Type element);
   mlir::Value narrow(mlir::Value value, mlir::Type element);
+  /// The first or second bf16 of each i32, as f32.
+  mlir::Value widenPair(mlir::Value pairs, bool second);
 
   // ---- control
   using LoopBody = llvm::function_ref<void(mlir::Value)>;

@@ -183,9 +183,22 @@ void Access::copyTransposed(const Place &from, const Place &to) {
     for (int64_t i = 0; i < rows; ++i)
       setVector(to, Axis::columns, code.add(row, i), column, columns, lines[i]);
   };
+  // bf16 goes in pairs along the rows, as i32: half the exchanges, and widening is a shift or a mask.
+  bool pairs = from.element.isBF16() && to.element.isF32();
+  auto squareOfPairs = [&](Value row, Value column) {
+    SmallVector<Value> lines;
+    for (int64_t j = 0; j < lanes; ++j)
+      lines.push_back(code.load(code.vectorOf(code.i32()), address(from, row, code.add(column, j)), 2));
+    lines = transposeSquare(code, lines);
+    for (int64_t i = 0; i < lanes; ++i)
+      for (bool second : {false, true})
+        setVector(to, Axis::columns, code.add(row, 2 * i + second), column, lanes, code.widenPair(lines[i], second));
+  };
   int64_t fullRows = to.rows / lanes * lanes, fullColumns = to.columns / lanes * lanes;
   auto rowsAt = [&](Value column, int64_t columns) {
-    code.loop(0, fullRows, lanes, [&](Value row) { square(row, lanes, column, columns); });
+    int64_t paired = pairs && columns == lanes ? to.rows / (2 * lanes) * (2 * lanes) : 0;
+    code.loop(0, paired, 2 * lanes, [&](Value row) { squareOfPairs(row, column); });
+    code.loop(paired, fullRows, lanes, [&](Value row) { square(row, lanes, column, columns); });
     if (fullRows < to.rows)
       square(code.constant(fullRows), to.rows - fullRows, column, columns);
   };

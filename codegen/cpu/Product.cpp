@@ -6,6 +6,8 @@ using namespace denim::codegen;
 
 /// Steps of k written out in one round of the inner loop.
 static constexpr int64_t unroll = 4;
+/// Beyond so many rows of lhs, bringing rhs into panels pays.
+static constexpr int64_t mostRowsOfDotForm = 8;
 
 Product Product::transposed() const {
   Product p;
@@ -60,7 +62,7 @@ void ProductWriter::write(const Product &p) {
     return write(p.transposed());
   bool alongK = !p.rhs.splat &&
                 (!p.rhs.isContiguous(Axis::columns) || (p.rhs.columns == 1 && p.rhs.rowStride == 1 && p.rhs.rows > 1));
-  if (alongK && p.rhs.isContiguous(Axis::rows) && p.m() <= 4)
+  if (alongK && p.rhs.isContiguous(Axis::rows) && p.m() <= mostRowsOfDotForm)
     return dot(p);
   outer(p);
 }
@@ -84,7 +86,7 @@ void ProductWriter::outer(const Product &given) {
       outer(p);
     });
   bool contiguous = p.rhs.splat || p.rhs.isContiguous(Axis::columns);
-  bool pack = p.m() > 8 && (p.rhs.splat || !contiguous || !p.rhs.element.isF32());
+  bool pack = p.m() > mostRowsOfDotForm && (p.rhs.splat || !contiguous || !p.rhs.element.isF32());
   if (!contiguous && !pack)
     return materialize(p.rhs, [&](const Place &to) {
       p.rhs = to;

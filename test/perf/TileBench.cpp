@@ -128,7 +128,7 @@ static std::vector<Program> programs() {
     }
   }
   // A projection: activations times rows of weights as the checkpoint stores them.
-  for (auto [m, n] : {std::pair(512, 64), std::pair(64, 64), std::pair(16, 64)})
+  for (auto [m, n] : {std::pair(512, 64), std::pair(512, 128), std::pair(64, 64), std::pair(16, 64), std::pair(8, 64)})
     add(fmt::format("projection_{}x{}x2048_bf16", m, n),
         "%A: !tile.memory<2048xf32>, %W: !tile.memory<2048xbf16>, %Y: !tile.memory<2048xf32>",
         fmt::format(R"(
@@ -204,6 +204,12 @@ static std::vector<Program> programs() {
                    {1024 * 8192, 1024 * 8192, 1024 * 8192, 65536, 65536, 1024 * 8192, 16 * 65536},
                    16,
                    16.0 * 1024 * (6 * 128 * 128 + 4 * chunk * 128)});
+  // The same with one head, whose rows are neighbours and stay in the second-level cache.
+  all.push_back({"delta_rule_64_near",
+                 test::deltaRule("delta_rule_64_near", 64, 128, 128, 1024, 1),
+                 {1024 * 512, 1024 * 512, 1024 * 512, 4096, 4096, 1024 * 512, 65536},
+                 1,
+                 1024.0 * (6 * 128 * 128 + 4 * 64 * 128)});
   // One block of queries over pages of keys and values.
   all.push_back({"attention_64x1024",
                  test::attention("attention_64x1024", 64, 1024, 64, 128),
