@@ -197,16 +197,23 @@ void ProductWriter::registerTile(const Product &p, const Place &rhs, const Block
         sums[i * b.vectors + j] = code.fma(scalar, row[j], sums[i * b.vectors + j]);
     }
   };
+  // Rows of a wide lhs lie pages apart, where the hardware does not look ahead from one to the next: the rows of the
+  // next register tile are asked for while this one is computed.
+  bool ahead = p.lhs.columnStride == 1 && p.m() > 2 * b.rows && p.m() * p.k() * 4 > code.target.cacheBytes;
+  Value next = ahead ? code.advance(lhsBase, b.rows * p.lhs.rowStride, p.lhs.element) : Value();
   int64_t rounds = depth / unroll * unroll;
   auto known = Code::constantOf(depthEnd);
   Value high = code.constant(rounds);
   if (!known || *known < depth)
     high = code.min(high, code.roundDown(code.add(depthEnd, unroll - 1), unroll));
   sums = code.loop(zero, high, unroll, sums, [&](Value at, ValueRange carried) {
-    SmallVector<Value> next = llvm::to_vector(carried);
+    SmallVector<Value> sums = llvm::to_vector(carried);
+    if (next)
+      for (int64_t i = 0; i < b.rows; ++i)
+        code.prefetch(code.advance(code.advance(next, at, p.lhs.element), i * p.lhs.rowStride, p.lhs.element));
     for (int64_t u = 0; u < unroll; ++u)
-      step(at, u, next);
-    return next;
+      step(at, u, sums);
+    return sums;
   });
   for (int64_t u = rounds; u < depth; ++u)
     step(code.constant(u), 0, sums);
