@@ -67,6 +67,9 @@ private:
       roots.insert(value);
   }
 
+  /// Takes each channel by itself, so that parts of a concatenation need not be brought together for it.
+  static bool readsByChannel(Operation *op) { return isa<attn::ShortConvOp, attn::RememberOp>(op); }
+
   /// Values that some op reads in a pattern for which they must stand in memory.
   void addRequiredRoots(Operation *op) {
     if (auto linear = dyn_cast<model::LinearOp>(op))
@@ -88,7 +91,8 @@ private:
     } else if (auto experts = dyn_cast<model::ExpertsOp>(op)) {
       for (Value v : {experts.getInput(), experts.getWeights(), experts.getExperts(), experts.getResult()})
         materialise(v);
-    }
+    } else if (isa<model::ConcatOp>(op) && !llvm::all_of(op->getUsers(), readsByChannel))
+      materialise(op->getResult(0));
   }
 
   /// May `op` stand between an anchor and the root in whose kernel it lives?
