@@ -163,14 +163,8 @@ Case fusedDeltaRule(int64_t tokens, int64_t keyHeads, int64_t valueHeads, int64_
 
 Case attention(int64_t tokens, int64_t total, int64_t ring) {
   constexpr int64_t kHeads = 16, kKeyHeads = 4;
-  std::string body = text(projection("q_flat", kHeads * kHeadDim), projection("k_flat", kKeyHeads * kHeadDim),
-                          projection("v_flat", kKeyHeads * kHeadDim), R"(
-  %q = heads %q_flat, )",
-                          kHeads, R"(
-  %k = heads %k_flat, )",
-                          kKeyHeads, R"(
-  %v = heads %v_flat, )",
-                          kKeyHeads, R"(
+  std::string body = text(projection("qkv", (kHeads + 2 * kKeyHeads) * kHeadDim), R"(
+  %q, %k, %v = split %qkv into 16x128, 4x128, 4x128
   %o = attn.softmax %q, %k, %v)");
   int64_t past = total - tokens;
   double pairs = static_cast<double>(tokens) * static_cast<double>(past) +
@@ -223,30 +217,6 @@ model.block @norm(%x: tensor<?x2048xf32>) {
   return result;
 }
 
-//===----------------------------------------------------------------------===//
-// Short convolution
-//===----------------------------------------------------------------------===//
-
-Case shortConvolution(int64_t tokens) {
-  constexpr int64_t kChannels = 8192;
-  const char *blocks = R"(
-model.block @conv(%x: tensor<?x8192xf32>) {
-  %w = param "weight" : tensor<8192x1x4xf32>
-  %y = attn.short_conv %x, %w
-  yield %y
-}
-)";
-  Case result;
-  result.name = text("ssm_conv T=", tokens, " C=8192 W=4");
-  result.model = network(kChannels, "1 x @conv", blocks);
-  result.kernels = "rows";
-  result.tokens = tokens;
-  auto count = static_cast<double>(tokens);
-  result.flops = 2.0 * kTaps * kChannels * count;
-  result.bytes = 4.0 * kChannels * (count + kTaps - 1 + kTaps + count);
-  return result;
-}
-
 } // namespace
 
 std::vector<Case> allCases() {
@@ -280,8 +250,6 @@ std::vector<Case> allCases() {
     cases.push_back(product(type, 1, wide ? 16 : 32));
     cases.push_back(product(type, 1, wide ? 64 : 128));
   }
-  for (int64_t tokens : {1, 512, 2048})
-    cases.push_back(shortConvolution(tokens));
   return cases;
 }
 

@@ -164,10 +164,15 @@ Status run(int count, char **words) {
   Bench bench{device, limits, compiler, seconds};
   Report report(bench);
   report.begin();
+  int64_t refused = 0;
   for (const Case &one : cases) {
     Row row;
-    if (Status status = measureCase(bench, one, row))
-      return error(status.code(), one.name, ": ", status.message());
+    if (Status status = measureCase(bench, one, row)) {
+      // The others are worth having.
+      std::fprintf(stderr, "denim-bench: %s: %s\n", one.name.c_str(), status.message().c_str());
+      ++refused;
+      continue;
+    }
     report.add(row);
   }
   if (!modelOnly && matches("sgemm OpenBLAS oneDNN", filter))
@@ -181,7 +186,12 @@ Status run(int count, char **words) {
     if (status)
       return status;
   }
-  return arguments.has("--json") ? report.write(arguments.text("--json", "")) : Status();
+  if (arguments.has("--json"))
+    if (Status status = report.write(arguments.text("--json", "")))
+      return status;
+  if (refused)
+    return error(DENIM_STATUS_INCOMPATIBLE, refused, " of ", cases.size(), " cases gave no row");
+  return {};
 }
 
 } // namespace

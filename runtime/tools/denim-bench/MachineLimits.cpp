@@ -21,13 +21,15 @@ volatile float opaqueOne = 1.0f, opaqueZero = 0.0f;
 template <typename Vector> [[gnu::always_inline]] inline double multiplyAdd(int64_t rounds, float *sink) {
   constexpr int kChains = 16;
   Vector factor = Vector{} + opaqueOne, term = Vector{} + opaqueZero, chains[kChains];
+#pragma clang loop unroll(full)
   for (int i = 0; i < kChains; ++i)
-    chains[i] = term;
+    chains[i] = term + static_cast<float>(i);
   for (int64_t r = 0; r < rounds; ++r)
 #pragma clang loop unroll(full)
     for (int i = 0; i < kChains; ++i)
       chains[i] = chains[i] * factor + term;
   Vector sum = chains[0];
+#pragma clang loop unroll(full)
   for (int i = 1; i < kChains; ++i)
     sum = sum + chains[i];
   sink[0] = sum[0];
