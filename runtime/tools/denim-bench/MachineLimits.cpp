@@ -17,9 +17,10 @@ namespace {
 // Values the compiler cannot know, so that nothing below is folded away.
 volatile float opaqueOne = 1.0f, opaqueZero = 0.0f;
 
-/// Register work: independent chains, enough to fill two pipes of latency 4 twice over. Returns operations.
+/// Register work: independent chains, more than two pipes of latency 4 hold and few enough for 16
+/// registers. Returns operations.
 template <typename Vector> [[gnu::always_inline]] inline double multiplyAdd(int64_t rounds, float *sink) {
-  constexpr int kChains = 16;
+  constexpr int kChains = 12;
   Vector factor = Vector{} + opaqueOne, term = Vector{} + opaqueZero, chains[kChains];
 #pragma clang loop unroll(full)
   for (int i = 0; i < kChains; ++i)
