@@ -1,7 +1,7 @@
 // The pipeline from tile to LLVM, LLVM's own, and the emission of an object.
 #include "codegen/cpu/Compile.h"
 #include "codegen/cpu/Link.h"
-#include "dialects/tile/ir/Tile.h"
+#include "dialects/tile/transforms/Passes.h"
 #include "mlir/Conversion/Passes.h"
 #include "mlir/Dialect/LLVMIR/LLVMDialect.h"
 #include "mlir/IR/BuiltinOps.h"
@@ -25,6 +25,7 @@
 
 using namespace mlir;
 using namespace denim::codegen;
+using namespace denim;
 
 namespace denim::codegen {
 void registerExpandMathPass();
@@ -33,6 +34,9 @@ void registerExpandMathPass();
 void denim::codegen::buildCpuPipeline(OpPassManager &passes, const Target &target) {
   // Before lowering: what is dead or said twice in a kernel would be written out as loops.
   passes.addPass(createCanonicalizerPass());
+  passes.addPass(createCSEPass());
+  passes.addPass(tile::createFuseMapsPass());
+  passes.addPass(tile::createHoistBroadcastsPass());
   passes.addPass(createCSEPass());
   passes.addPass(createConvertTileToCpuPass(target));
   passes.addPass(createExpandMathPass(target));

@@ -5,7 +5,7 @@
 #ifndef CODEGEN_CPU_KERNELLOWERING_H
 #define CODEGEN_CPU_KERNELLOWERING_H
 
-#include "codegen/cpu/Places.h"
+#include "codegen/cpu/Layouts.h"
 #include "mlir/IR/IRMapping.h"
 
 namespace denim::codegen {
@@ -14,7 +14,7 @@ class KernelLowering {
 public:
   /// `batch`, `arguments` and `scratch` are the pointers of denim_kernel_fn.
   KernelLowering(tile::KernelOp kernel, Code &code, mlir::Value batch, mlir::Value arguments, mlir::Value scratch)
-      : kernel(kernel), code(code), access(code), lifetimes(kernel), batch(batch), arguments(arguments),
+      : kernel(kernel), code(code), access(code), lifetimes(kernel), layouts(kernel), batch(batch), arguments(arguments),
         scratchPointer(scratch) {}
 
   /// Writes items [begin, end). On failure an error stands at the op that has no lowering.
@@ -83,6 +83,10 @@ private:
   void bind(mlir::Value value, const Place &place) { places[value] = place; }
   void hold(int storage, mlir::Value value);
   void releaseDead(mlir::Operation &op);
+  /// Makes the transposed copies the layouts ask for.
+  void copyTransposed(mlir::Value tile);
+  /// The place as it is, or a copy in `borrowed` scratch whose vectors run along the axis.
+  Place along(Axis axis, const Place &place, llvm::SmallVectorImpl<int> &borrowed);
   bool isFreeAt(const Storage &storage, mlir::Operation *op, llvm::ArrayRef<mlir::Value> reusable);
   const Place &placeOf(mlir::Value tile) { return places.find(tile)->second; }
   tile::TileType typeOf(mlir::Value tile) { return llvm::cast<tile::TileType>(tile.getType()); }
@@ -93,11 +97,13 @@ private:
   Code &code;
   Access access;
   Lifetimes lifetimes;
+  Layouts layouts;
   mlir::Value batch, arguments, scratchPointer;
   mlir::IRMapping scalars;                                ///< The kernel's scalars to scalars of the function.
   llvm::DenseMap<mlir::Value, mlir::Value> pointers;      ///< Memory, slots, pages and stacks to what args[i] holds.
   llvm::DenseMap<mlir::Value, mlir::Value> roots;         ///< Memory to the kernel argument it is a part of.
   llvm::DenseMap<mlir::Value, Place> places;
+  llvm::DenseMap<mlir::Value, int> transposedCopies;      ///< Storages with the other axis.
   llvm::DenseMap<mlir::Value, int> storageOf;             ///< Values that hold a storage.
   llvm::DenseMap<mlir::Value, int> requested;             ///< Values an enclosing op wants in a storage.
   std::vector<Storage> storages;

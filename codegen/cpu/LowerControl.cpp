@@ -19,11 +19,17 @@ LogicalResult KernelLowering::lowerItems(Value begin, Value end) {
 }
 
 LogicalResult KernelLowering::lowerBlock(Block &block) {
+  for (Value argument : block.getArguments())
+    if (isa<tile::TileType>(argument.getType()))
+      copyTransposed(argument);
   for (Operation &op : block) {
     if (op.hasTrait<OpTrait::IsTerminator>())
       break;
     if (failed(lowerOp(op)))
       return failure();
+    for (Value result : op.getResults())
+      if (isa<tile::TileType>(result.getType()))
+        copyTransposed(result);
     releaseDead(op);
   }
   return success();

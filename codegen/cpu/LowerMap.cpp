@@ -43,10 +43,11 @@ void KernelLowering::lower(tile::MapOp op) {
               : alongRows > alongColumns        ? Axis::rows
                                                 : Axis::columns;
 
+  SmallVector<int> borrowed;
   SmallVector<Place> inputs;
   SmallVector<Value> reusable;
   for (Value input : op.getInputs()) {
-    inputs.push_back(placeOf(input));
+    inputs.push_back(placeOf(input).extent(axis) == 1 ? placeOf(input) : along(axis, placeOf(input), borrowed));
     // A window may show other elements of the same storage than the one about to be written.
     bool aliased = llvm::any_of(op.getInputs(), [&](Value other) {
       return other != input && isa_and_nonnull<tile::WindowOp>(other.getDefiningOp());
@@ -103,4 +104,6 @@ void KernelLowering::lower(tile::MapOp op) {
     Value result = vectorOf(body.getTerminator()->getOperand(0));
     access.setVector(to, axis, row, column, valid, result);
   });
+  for (int storage : borrowed)
+    release(storage);
 }

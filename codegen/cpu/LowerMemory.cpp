@@ -89,5 +89,9 @@ void KernelLowering::lower(tile::StoreOp op) {
   Value row = i64Of(op.getRow());
   Place to = memoryWindow(op.getMemory(), row, i64Of(op.getColumn()), type.getRows(), type.getColumns());
   auto [first, last] = rowsWithin(row, op.getLo(), op.getHi(), type.getRows());
-  access.copyRows(placeOf(op.getValue()), to, first, last);
+  SmallVector<int> borrowed;
+  Place from = to.columns == 1 ? placeOf(op.getValue()) : along(Axis::columns, placeOf(op.getValue()), borrowed);
+  access.copyRows(from, to, first, last);
+  for (int storage : borrowed)
+    release(storage);
 }

@@ -8,8 +8,17 @@ using namespace denim;
 
 void KernelLowering::lower(tile::MmaOp op) {
   Product product;
-  product.lhs = op.getTransposeLhs() ? placeOf(op.getLhs()).transposed() : placeOf(op.getLhs());
-  product.rhs = op.getTransposeRhs() ? placeOf(op.getRhs()).transposed() : placeOf(op.getRhs());
+  // Vectors of the result run along `axis`; the operand that lies across it comes from its transposed copy, if any.
+  Axis axis = layouts.axisOf(op.getResult());
+  auto operand = [&](Value tile, bool transposed, Axis wanted) {
+    Place place = placeOf(tile);
+    auto copy = transposedCopies.find(tile);
+    if (copy != transposedCopies.end() && !place.isContiguous(transposed ? otherAxis(wanted) : wanted))
+      place = storages[copy->second].place;
+    return transposed ? place.transposed() : place;
+  };
+  product.lhs = operand(op.getLhs(), op.getTransposeLhs(), axis);
+  product.rhs = operand(op.getRhs(), op.getTransposeRhs(), axis);
   SmallVector<Value> reusable;
   if (op.getAcc()) {
     product.initial = placeOf(op.getAcc());

@@ -1,4 +1,5 @@
 #include "codegen/cpu/Places.h"
+#include "mlir/IR/TypeUtilities.h"
 #include "llvm/Support/MathExtras.h"
 
 using namespace mlir;
@@ -62,9 +63,11 @@ Value Access::vector(const Place &place, Axis axis, Value row, Value column, int
 
 void Access::setVector(const Place &place, Axis axis, Value row, Value column, int64_t valid, Value value) {
   Value bits = code.narrow(value, place.element), pointer = address(place, row, column);
-  if (place.stride(axis) == 1 && (place.extent(axis) > 1 || place.padded)) {
+  // One lane goes as a scalar: LLVM 22 stores 0 for a masked store of one truncated lane under AVX-512.
+  bool whole = place.padded || valid >= code.lanes;
+  if (place.stride(axis) == 1 && (whole || (place.extent(axis) > 1 && valid > 1))) {
     int64_t alignment = vectorAlignment(place, axis);
-    if (place.padded || valid >= code.lanes)
+    if (whole)
       code.store(bits, pointer, alignment);
     else
       code.maskedStore(bits, pointer, code.laneMask(valid), alignment);
@@ -116,6 +119,28 @@ void Access::forEachVector(int64_t rows, int64_t columns, Axis axis, bool whole,
   });
 }
 
+/// Exchanges halves of ever smaller groups of rows: after the step for `half`, lane bit `half` and row bit `half` have
+/// changed places.
+SmallVector<Value> denim::codegen::transposeSquare(Code &code, SmallVector<Value> rows) {
+  int64_t lanes = code.lanes;
+  for (int64_t half = lanes / 2; half > 0; half /= 2) {
+    SmallVector<int64_t> low, high;
+    for (int64_t i = 0; i < lanes; ++i) {
+      bool second = i & half;
+      low.push_back(second ? lanes + (i ^ half) : i);
+      high.push_back(second ? lanes + i : i ^ half);
+    }
+    SmallVector<Value> next(lanes);
+    for (int64_t i = 0; i < lanes; ++i)
+      if (!(i & half)) {
+        next[i] = code.shuffle(rows[i], rows[i | half], low);
+        next[i | half] = code.shuffle(rows[i], rows[i | half], high);
+      }
+    rows = next;
+  }
+  return rows;
+}
+
 void Access::copyRows(const Place &from, const Place &to, Value low, Value high) {
   if (to.columns == 1) {
     code.loop(low, high, 1, [&](Value row) {
@@ -133,17 +158,39 @@ void Access::copyRows(const Place &from, const Place &to, Value low, Value high)
 }
 
 void Access::copy(const Place &from, const Place &to) {
-  if (!to.isContiguous(Axis::columns) || (to.columns == 1 && to.rowStride == 1 && to.rows > 1)) {
-    bool whole = to.padded && (from.splat || (from.padded && from.isContiguous(Axis::rows)));
-    forEachVector(to.rows, to.columns, Axis::rows, whole, [&](Value row, Value column, int64_t valid) {
-      setVector(to, Axis::rows, row, column, valid, vector(from, Axis::rows, row, column, valid));
-    });
-    return;
-  }
-  bool whole = to.padded && (from.splat || (from.padded && from.isContiguous(Axis::columns)));
-  forEachVector(to.rows, to.columns, Axis::columns, whole, [&](Value row, Value column, int64_t valid) {
-    setVector(to, Axis::columns, row, column, valid, vector(from, Axis::columns, row, column, valid));
+  Axis axis = !to.isContiguous(Axis::columns) || (to.columns == 1 && to.rowStride == 1 && to.rows > 1) ? Axis::rows
+                                                                                                      : Axis::columns;
+  bool readable = from.splat || from.isContiguous(axis) || from.extent(axis) == 1;
+  if (!readable && from.stride(otherAxis(axis)) == 1)
+    return copyTransposed(axis == Axis::columns ? from : from.transposed(), axis == Axis::columns ? to : to.transposed());
+  bool whole = to.padded && (from.splat || (from.padded && from.isContiguous(axis)));
+  forEachVector(to.rows, to.columns, axis, whole, [&](Value row, Value column, int64_t valid) {
+    setVector(to, axis, row, column, valid, vector(from, axis, row, column, valid));
   });
+}
+
+/// `from` has its rows contiguous, `to` its columns: squares of lanes x lanes are read, turned in registers and
+/// written.
+void Access::copyTransposed(const Place &from, const Place &to) {
+  int64_t lanes = code.lanes;
+  auto square = [&](Value row, int64_t rows, Value column, int64_t columns) {
+    SmallVector<Value> lines;
+    for (int64_t j = 0; j < lanes; ++j)
+      lines.push_back(j < columns ? vector(from, Axis::rows, row, code.add(column, j), rows)
+                                  : code.zero(getElementTypeOrSelf(lines.front().getType())));
+    lines = transposeSquare(code, lines);
+    for (int64_t i = 0; i < rows; ++i)
+      setVector(to, Axis::columns, code.add(row, i), column, columns, lines[i]);
+  };
+  int64_t fullRows = to.rows / lanes * lanes, fullColumns = to.columns / lanes * lanes;
+  auto rowsAt = [&](Value column, int64_t columns) {
+    code.loop(0, fullRows, lanes, [&](Value row) { square(row, lanes, column, columns); });
+    if (fullRows < to.rows)
+      square(code.constant(fullRows), to.rows - fullRows, column, columns);
+  };
+  code.loop(0, fullColumns, lanes, [&](Value column) { rowsAt(column, lanes); });
+  if (fullColumns < to.columns)
+    rowsAt(code.constant(fullColumns), to.columns - fullColumns);
 }
 
 //===--------------------------------------------------------------------------------------------------------------===//

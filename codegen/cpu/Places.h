@@ -76,9 +76,13 @@ public:
   void copy(const Place &from, const Place &to);
 
 private:
+  void copyTransposed(const Place &from, const Place &to);
   int64_t vectorAlignment(const Place &place, Axis axis);
   Code &code;
 };
+
+/// The transpose of a square of lanes x lanes elements, in registers.
+llvm::SmallVector<mlir::Value> transposeSquare(Code &code, llvm::SmallVector<mlir::Value> rows);
 
 /// Offsets in the thread's scratch, by first fit.
 class Scratch {

@@ -218,31 +218,9 @@ void ProductWriter::registerTile(const Product &p, const Place &rhs, const Block
 // Panels
 //===--------------------------------------------------------------------------------------------------------------===//
 
-/// Exchanges halves of ever smaller groups of rows: after the step for `half`, lane bit `half` and row bit `half` have
-/// changed places.
-SmallVector<Value> denim::codegen::transposeSquare(Code &code, SmallVector<Value> rows) {
-  int64_t lanes = code.lanes;
-  for (int64_t half = lanes / 2; half > 0; half /= 2) {
-    SmallVector<int64_t> low, high;
-    for (int64_t i = 0; i < lanes; ++i) {
-      bool second = i & half;
-      low.push_back(second ? lanes + (i ^ half) : i);
-      high.push_back(second ? lanes + i : i ^ half);
-    }
-    SmallVector<Value> next(lanes);
-    for (int64_t i = 0; i < lanes; ++i)
-      if (!(i & half)) {
-        next[i] = code.shuffle(rows[i], rows[i | half], low);
-        next[i | half] = code.shuffle(rows[i], rows[i | half], high);
-      }
-    rows = next;
-  }
-  return rows;
-}
-
 /// panel(i, j) = rhs(k + i, n + j), as f32. Columns behind rhs's last are zero or arbitrary.
 void ProductWriter::pack(const Place &rhs, Value k, Value n, const Place &panel) {
-  int64_t depth = panel.rows, lanes = code.lanes;
+  int64_t depth = panel.rows;
   auto knownN = Code::constantOf(n);
   int64_t width = knownN ? std::min(panel.columns, rhs.columns - *knownN) : panel.columns;
   Place from = rhs;
@@ -252,29 +230,7 @@ void ProductWriter::pack(const Place &rhs, Value k, Value n, const Place &panel)
   from.padded = false;
   Place to = panel;
   to.columns = width;
-  if (rhs.splat || rhs.isContiguous(Axis::columns)) {
-    access.copy(from, to);
-    return;
-  }
-  // Squares of lanes x lanes; what is left over at the edges goes by ones.
-  int64_t squaresK = depth / lanes * lanes, squaresN = width / lanes * lanes;
-  code.loop(0, squaresN, lanes, [&](Value j) {
-    code.loop(0, squaresK, lanes, [&](Value i) {
-      SmallVector<Value> rows;
-      for (int64_t r = 0; r < lanes; ++r)
-        rows.push_back(access.vector(from, Axis::rows, i, code.add(j, r), lanes));
-      rows = transposeSquare(code, rows);
-      for (int64_t r = 0; r < lanes; ++r)
-        access.setVector(to, Axis::columns, code.add(i, r), j, lanes, rows[r]);
-    });
-  });
-  auto byOnes = [&](int64_t i0, int64_t i1, int64_t j0, int64_t j1) {
-    code.loop(j0, j1, 1, [&](Value j) {
-      code.loop(i0, i1, 1, [&](Value i) { access.setScalar(to, i, j, access.scalar(from, i, j)); });
-    });
-  };
-  byOnes(squaresK, depth, 0, squaresN);
-  byOnes(0, depth, squaresN, width);
+  access.copy(from, to);
 }
 
 //===--------------------------------------------------------------------------------------------------------------===//

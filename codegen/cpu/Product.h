@@ -63,9 +63,6 @@ private:
   WithScratch withScratch;
 };
 
-/// Writes the transpose of a square of lanes x lanes elements, in registers.
-llvm::SmallVector<mlir::Value> transposeSquare(Code &code, llvm::SmallVector<mlir::Value> rows);
-
 } // namespace denim::codegen
 
 #endif // CODEGEN_CPU_PRODUCT_H

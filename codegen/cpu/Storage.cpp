@@ -48,7 +48,7 @@ bool KernelLowering::isFreeAt(const Storage &storage, Operation *op, ArrayRef<Va
 }
 
 Place &KernelLowering::placeResult(Value result, ArrayRef<Value> reusable) {
-  return placeResult(result, naturalAxis(typeOf(result)), reusable);
+  return placeResult(result, layouts.axisOf(result), reusable);
 }
 
 Place &KernelLowering::placeResult(Value result, Axis axis, ArrayRef<Value> reusable) {
@@ -103,4 +103,30 @@ void KernelLowering::releaseDead(Operation &op) {
       dead.push_back(value);
   for (Value value : dead)
     releaseIf(value, true);
+  for (auto it = transposedCopies.begin(); it != transposedCopies.end(); ++it)
+    if (it->first.getParentBlock() == op.getBlock() && lifetimes.lastUse(it->first) == now) {
+      release(it->second);
+      transposedCopies.erase(it);
+    }
+}
+
+void KernelLowering::copyTransposed(Value tile) {
+  if (!layouts.wantsTransposed(tile) || placeOf(tile).splat)
+    return;
+  const Place from = placeOf(tile);
+  Axis axis = from.isContiguous(Axis::columns) ? Axis::rows : Axis::columns;
+  auto type = tile::TileType::get(tile.getContext(), from.rows, from.columns, code.f32());
+  int storage = allocate(type, axis);
+  access.copy(from, storages[storage].place);
+  transposedCopies[tile] = storage;
+}
+
+Place KernelLowering::along(Axis axis, const Place &place, SmallVectorImpl<int> &borrowed) {
+  if (place.splat || place.isContiguous(axis))
+    return place;
+  Type element = place.element.isInteger(1) || place.element.isInteger(32) ? place.element : code.f32();
+  int storage = allocate(tile::TileType::get(element.getContext(), place.rows, place.columns, element), axis);
+  access.copy(place, storages[storage].place);
+  borrowed.push_back(storage);
+  return storages[storage].place;
 }

@@ -65,8 +65,7 @@ static json::Value planOf(const ModulePlan &plan, const std::vector<TargetCode> 
       {"caches",
        arrayOf(plan.caches,
                [](const NamedShape &c) -> json::Value {
-                 return json::Object{
-                     {"name", c.name}, {"kind", c.kind}, {"type", c.type}, {"shape", numbers(c.shape)}};
+                 return json::Object{{"name", c.name}, {"kind", c.kind}, {"type", c.type}, {"shape", numbers(c.shape)}};
                })},
       {"slots", arrayOf(plan.slots,
                         [](const SlotSize &s) -> json::Value {

@@ -3,18 +3,22 @@
 #include "compiler/driver/PlanOfModule.h"
 #include "dialects/tile/ir/Tile.h"
 #include "mlir/IR/AsmState.h"
+#include "mlir/Parser/Parser.h"
 #include "llvm/ADT/StringExtras.h"
 #include "llvm/ADT/StringSwitch.h"
 #include "llvm/Support/FileSystem.h"
 #include "llvm/Support/Path.h"
 #include "llvm/Support/raw_ostream.h"
+#include <future>
 
 using namespace mlir;
 using namespace denim;
 
 namespace {
 
-llvm::Error makeError(const Twine &what) { return llvm::createStringError(llvm::inconvertibleErrorCode(), what); }
+llvm::Error makeError(const Twine &what) {
+  return llvm::createStringError(llvm::inconvertibleErrorCode(), what);
+}
 
 std::string textOf(ModuleOp module) {
   std::string text;
@@ -44,8 +48,8 @@ public:
 private:
   bool stopsBehind(Phase phase) const {
     return options.to == phase || (options.emit == Emit::Model && phase == Phase::Import) ||
-           (options.emit == Emit::Attn && phase == Phase::Mix) || (options.emit == Emit::Plan && phase == Phase::Plan) ||
-           (options.emit == Emit::Tile && phase == Phase::Tile);
+           (options.emit == Emit::Attn && phase == Phase::Mix) ||
+           (options.emit == Emit::Plan && phase == Phase::Plan) || (options.emit == Emit::Tile && phase == Phase::Tile);
   }
 
   llvm::Error runPhase(Phase phase) {
@@ -80,6 +84,46 @@ private:
     return kernels;
   }
 
+  struct TargetResult {
+    std::string text;
+    codegen::TargetCode code;
+  };
+
+  llvm::Expected<TargetResult> compileTarget(StringRef kernelText, const codegen::ModulePlan &plan, StringRef name) {
+    DialectRegistry registry;
+    registerDialects(registry);
+    MLIRContext context(registry, MLIRContext::Threading::DISABLED);
+    OwningOpRef<ModuleOp> kernels = parseSourceString<ModuleOp>(kernelText, &context);
+    if (!kernels)
+      return makeError("expected the tile programs to be read back");
+    llvm::Expected<codegen::Target> target = codegen::findTarget(name);
+    if (!target)
+      return target.takeError();
+    TargetResult result;
+    if (options.emit == Emit::Llvm || options.emit == Emit::Assembly || !options.dumpDirectory.empty()) {
+      bool assembly = options.emit == Emit::Assembly;
+      auto printed =
+          codegen::printForCpu(*kernels, *target, assembly ? codegen::CpuText::assembly : codegen::CpuText::llvm);
+      if (!printed)
+        return printed.takeError();
+      if (llvm::Error error = dump(Phase::Kernel, target->name + (assembly ? ".s" : ".ll"), *printed))
+        return error;
+      result.text = std::move(*printed);
+    }
+    if (options.emit != Emit::Module)
+      return result;
+    llvm::Expected<codegen::CpuCode> code = codegen::compileForCpu(*kernels, *target);
+    if (!code)
+      return code.takeError();
+    llvm::StringMap<int64_t> scratch;
+    for (auto &[kernel, bytes] : code->kernelScratch)
+      scratch[kernel] = bytes;
+    result.code = {target->name, target->requiredFlags, {}, std::move(code->sharedObject)};
+    for (const codegen::KernelItems &kernel : plan.kernels)
+      result.code.scratch.push_back(scratch.lookup(kernel.name));
+    return result;
+  }
+
   llvm::Expected<std::string> emitCode() {
     OwningOpRef<ModuleOp> kernels = kernelsOnly();
     std::vector<codegen::TargetCode> codes;
@@ -87,33 +131,25 @@ private:
     if (failed(plan))
       return makeError("the phase package failed");
     plan->source = options.source;
+    // Targets are independent of each other: each is compiled by a thread of its own, in a context of its own, since
+    // loading the dialects of the way down is not for many threads.
+    std::string kernelText = textOf(*kernels);
+    std::vector<std::future<llvm::Expected<TargetResult>>> results;
+    for (const std::string &name : options.targets)
+      results.push_back(std::async(std::launch::async, [&] { return compileTarget(kernelText, *plan, name); }));
     std::string text;
-    for (const std::string &name : options.targets) {
-      llvm::Expected<codegen::Target> target = codegen::findTarget(name);
-      if (!target)
-        return target.takeError();
-      if (options.emit == Emit::Llvm || options.emit == Emit::Assembly || !options.dumpDirectory.empty()) {
-        auto kind = options.emit == Emit::Assembly ? codegen::CpuText::assembly : codegen::CpuText::llvm;
-        llvm::Expected<std::string> printed = codegen::printForCpu(*kernels, *target, kind);
-        if (!printed)
-          return printed.takeError();
-        if (llvm::Error error = dump(Phase::Kernel, target->name + (kind == codegen::CpuText::llvm ? ".ll" : ".s"), *printed))
-          return error;
-        text += *printed;
-      }
-      if (options.emit != Emit::Module)
+    llvm::Error failed = llvm::Error::success();
+    for (auto &future : results) {
+      llvm::Expected<TargetResult> result = future.get();
+      if (!result) {
+        failed = llvm::joinErrors(std::move(failed), result.takeError());
         continue;
-      llvm::Expected<codegen::CpuCode> code = codegen::compileForCpu(*kernels, *target);
-      if (!code)
-        return code.takeError();
-      llvm::StringMap<int64_t> scratch;
-      for (auto &[kernel, bytes] : code->kernelScratch)
-        scratch[kernel] = bytes;
-      codegen::TargetCode made{target->name, target->requiredFlags, {}, std::move(code->sharedObject)};
-      for (const codegen::KernelItems &kernel : plan->kernels)
-        made.scratch.push_back(scratch.lookup(kernel.name));
-      codes.push_back(std::move(made));
+      }
+      text += result->text;
+      codes.push_back(std::move(result->code));
     }
+    if (failed)
+      return failed;
     if (options.emit != Emit::Module || options.to == Phase::Kernel)
       return text;
     std::string bytes = codegen::writeModule(*plan, codes, modelText);

@@ -39,8 +39,8 @@ public:
     for (auto kernel : module.getOps<tile::KernelOp>()) {
       kernels[kernel.getSymName()] = result.kernels.size();
       auto items = kernel.getItems();
-      result.kernels.push_back({kernel.getSymName().str(), stringifyCountKind(items.getPer()).str(), items.getBlock(),
-                                items.getTimes()});
+      result.kernels.push_back(
+          {kernel.getSymName().str(), stringifyCountKind(items.getPer()).str(), items.getBlock(), items.getTimes()});
     }
     for (auto program : module.getOps<plan::ProgramOp>())
       if (failed(addProgram(program)))
@@ -148,4 +148,6 @@ private:
 
 } // namespace
 
-FailureOr<ModulePlan> denim::planOfModule(ModuleOp module) { return Collector(module).run(); }
+FailureOr<ModulePlan> denim::planOfModule(ModuleOp module) {
+  return Collector(module).run();
+}

@@ -34,8 +34,9 @@ struct AssignSlotsPass : impl::AssignSlotsPassBase<AssignSlotsPass> {
         return signalPassFailure();
     SmallVector<Attribute> slots;
     for (const planner::Slot &slot : pool.slots)
-      slots.push_back(b.getDictionaryAttr({b.getNamedAttr("row_bytes", b.getI64IntegerAttr(slot.bytes)),
-                                           b.getNamedAttr("rows", b.getStringAttr(slot.outputs ? "outputs" : "tokens"))}));
+      slots.push_back(
+          b.getDictionaryAttr({b.getNamedAttr("row_bytes", b.getI64IntegerAttr(slot.bytes)),
+                               b.getNamedAttr("rows", b.getStringAttr(slot.outputs ? "outputs" : "tokens"))}));
     schedules[0].setSlotsAttr(b.getArrayAttr(slots));
     if (logits < 0) {
       schedules[0].emitOpError() << "expected a program that makes the logits";
@@ -77,8 +78,8 @@ struct AssignSlotsPass : impl::AssignSlotsPassBase<AssignSlotsPass> {
         if (isOutput)
           outputIndex = problem.lifetimes.size();
         bool stays = isOutput && !outputs;
-        problem.lifetimes.push_back(
-            {time[launch], isOutput ? int64_t(time.size()) : lastUse(result), rowBytes(result), outputs, stays ? 0 : -1});
+        problem.lifetimes.push_back({time[launch], isOutput ? int64_t(time.size()) : lastUse(result), rowBytes(result),
+                                     outputs, stays ? 0 : -1});
       }
     }
     std::string problemError = problem.check();

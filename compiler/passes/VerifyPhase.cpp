@@ -37,8 +37,7 @@ StringRef whyGone(Operation *op, StringRef phase) {
       return "it should have become a tile program";
     if (isa<model::ParamOp, attn::CacheOp>(op))
       return {};
-    if (op->getDialect() &&
-        (op->getDialect()->getNamespace() == "attn" || op->getDialect()->getNamespace() == "model"))
+    if (op->getDialect() && (op->getDialect()->getNamespace() == "attn" || op->getDialect()->getNamespace() == "model"))
       return "it should have become part of a tile program";
   }
   return {};

@@ -5,6 +5,7 @@
 #include "dialects/model/ir/Model.h"
 #include "dialects/plan/ir/Plan.h"
 #include "dialects/tile/ir/Tile.h"
+#include "dialects/tile/transforms/Passes.h"
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/Math/IR/Math.h"
 #include "mlir/Dialect/SCF/IR/SCF.h"
@@ -101,6 +102,7 @@ void registerDialects(DialectRegistry &registry) {
 
 void registerPasses() {
   attn::registerAttnPasses();
+  tile::registerTilePasses();
   registerConversionPasses();
   registerCompilerPasses();
   static PassPipelineRegistration<> import("denim-import", "the phase import",

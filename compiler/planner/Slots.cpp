@@ -5,7 +5,9 @@
 
 using namespace denim::planner;
 
-static bool overlap(const Lifetime &a, const Lifetime &b) { return a.first <= b.last && b.first <= a.last; }
+static bool overlap(const Lifetime &a, const Lifetime &b) {
+  return a.first <= b.last && b.first <= a.last;
+}
 
 std::string SlotProblem::check() const {
   for (size_t i = 0; i < lifetimes.size(); ++i) {

@@ -17,7 +17,7 @@ enum class CacheKind {
 
 /// Something an op must keep of one sequence between calls.
 struct CacheNeed {
-  llvm::StringRef name;             ///< what it is called in a listing: "state", "keys", ...
+  llvm::StringRef name; ///< what it is called in a listing: "state", "keys", ...
   CacheKind kind;
   llvm::SmallVector<int64_t> shape; ///< of one sequence (state, tail) or of one token as [heads, columns] (paged)
   mlir::Type elementType;

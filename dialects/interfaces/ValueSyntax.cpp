@@ -29,7 +29,11 @@ ParseResult denim::parseValue(OpAsmParser &parser, OpAsmParser::UnresolvedOperan
   if (parser.parseOperand(operand))
     return failure();
   type = typeOf(parser, operand);
-  return success(static_cast<bool>(type));
+  if (!type)
+    return failure();
+  if (!isa<RankedTensorType>(type))
+    return parser.emitError(operand.location) << "expected a tensor, but got " << type;
+  return success();
 }
 
 ParseResult denim::parseOptionalValue(OpAsmParser &parser, std::optional<OpAsmParser::UnresolvedOperand> &operand,

@@ -5,6 +5,9 @@
 // in the one way the parser offers: it resolves the operand with a type no value has and reads the true type from the
 // arguments of the diagnostic that follows. Values must therefore be defined before they are used, as on any page.
 //
+// A `Value` must be a ranked tensor. That is said while the operand is read, because result types are inferred from it
+// before the op is verified.
+//
 // In an assembly format: `custom<Value>($x, type($x))`, `custom<Values>($xs, type($xs))`,
 // `custom<OptionalValue>($x, type($x))` inside an optional group.
 #ifndef DIALECTS_INTERFACES_VALUESYNTAX_H

@@ -11,6 +11,12 @@ namespace json = llvm::json;
 /// Products of two sizes, and small sums of such products, stay within 64 bits.
 static constexpr int64_t kLargestSize = int64_t(1) << 28;
 
+/// A value as a message shows it.
+static std::string shortened(const json::Value &value) {
+  std::string text = llvm::formatv("{0}", value).str();
+  return text.size() > 60 ? text.substr(0, 57) + "..." : text;
+}
+
 Error Config::read(const std::string &directory, Config &out) {
   std::string path = directory + "/config.json";
   auto file = llvm::MemoryBuffer::getFile(path, /*IsText=*/true);
@@ -24,7 +30,7 @@ Error Config::parse(StringRef text, Config &out) {
   if (!value)
     return Error::of("config.json: expected JSON, but got: ", llvm::toString(value.takeError()));
   if (!value->getAsObject())
-    return Error::of("config.json: expected an object of fields, but got an other value");
+    return Error::of("config.json: expected an object of fields, but got ", shortened(*value));
   Config config;
   config.object = std::move(*value->getAsObject());
   out = std::move(config);
@@ -37,10 +43,7 @@ void Config::expect(bool holds, const std::string &what) {
 }
 
 void Config::refuse(StringRef field, StringRef kind, const json::Value &value) {
-  std::string got = llvm::formatv("{0}", value).str();
-  if (got.size() > 60)
-    got = got.substr(0, 57) + "...";
-  expect(false, (field + " to be " + kind + ", but got " + got).str());
+  expect(false, (field + " to be " + kind + ", but got " + shortened(value)).str());
 }
 
 const json::Value *Config::find(const json::Object &from, StringRef field) const {

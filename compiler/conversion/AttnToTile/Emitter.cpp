@@ -10,8 +10,12 @@ using namespace denim;
 // Shorthand
 //===--------------------------------------------------------------------------------------------------------------===//
 
-Value Emitter::real(double x) { return arith::ConstantOp::create(b, loc, b.getF32FloatAttr(x)); }
-Value Emitter::mul(Value x, int64_t n) { return arith::MulIOp::create(b, loc, x, index(n)); }
+Value Emitter::real(double x) {
+  return arith::ConstantOp::create(b, loc, b.getF32FloatAttr(x));
+}
+Value Emitter::mul(Value x, int64_t n) {
+  return arith::MulIOp::create(b, loc, x, index(n));
+}
 Value Emitter::less(Value x, Value y) {
   return arith::CmpIOp::create(b, loc, arith::CmpIPredicate::slt, x, y);
 }
@@ -19,9 +23,8 @@ tile::TileType Emitter::tileType(int64_t rows, int64_t columns) {
   return tile::TileType::get(b.getContext(), rows, columns, b.getF32Type());
 }
 Value Emitter::map(tile::TileType type, ValueRange inputs, Body body) {
-  return tile::MapOp::create(b, loc, type, inputs, [&](OpBuilder &inner, Location, ValueRange elements) {
-    return body(inner, elements);
-  });
+  return tile::MapOp::create(b, loc, type, inputs,
+                             [&](OpBuilder &inner, Location, ValueRange elements) { return body(inner, elements); });
 }
 Value Emitter::load(Value memory, const Rows &rows, Value column, int64_t columns) {
   return tile::LoadOp::create(b, loc, tileType(rows.count, columns), memory, rows.row, column, rows.lo, rows.hi,
@@ -42,8 +45,7 @@ Value Emitter::mma(Value lhs, Value rhs, MmaOptions options) {
                        options.transposeRhs ? r.getRows() : r.getColumns());
   auto unit = [&](bool set) { return set ? b.getUnitAttr() : UnitAttr(); };
   return tile::MmaOp::create(b, loc, type, lhs, rhs, options.acc, unit(options.transposeLhs),
-                             unit(options.transposeRhs),
-                             tile::TriangleAttr::get(b.getContext(), options.triangle));
+                             unit(options.transposeRhs), tile::TriangleAttr::get(b.getContext(), options.triangle));
 }
 Value Emitter::turned(Value vector) {
   auto type = cast<tile::TileType>(vector.getType());
@@ -180,8 +182,8 @@ Value Emitter::emit(Value value, const Rows &rows, const Window &window) {
   if (auto concat = dyn_cast<model::ConcatOp>(op)) {
     auto inner = throughConcat(concat, window);
     if (mlir::failed(inner))
-      return fail(op, "expected a tile within one input of the concatenation, but got channels " +
-                          Twine(window.base) + " to " + Twine(window.base + window.extent));
+      return fail(op, "expected a tile within one input of the concatenation, but got channels " + Twine(window.base) +
+                          " to " + Twine(window.base + window.extent));
     return emit(inner->first, rows, inner->second);
   }
   if (isa<model::AddOp, model::MulOp>(op))
@@ -283,9 +285,8 @@ Value Emitter::emitNorm(Value input, Value weight, double eps, bool mean, bool z
   if (!x)
     return {};
   auto type = tileType(rows.count, width);
-  Value squares = map(type, x, [&](OpBuilder &b, ValueRange in) -> Value {
-    return arith::MulFOp::create(b, loc, in[0], in[0]);
-  });
+  Value squares =
+      map(type, x, [&](OpBuilder &b, ValueRange in) -> Value { return arith::MulFOp::create(b, loc, in[0], in[0]); });
   Value sum = reduce(tile::Combiner::add, squares, 1);
   SmallVector<Value> inputs{x, sum};
   if (weight)
@@ -313,14 +314,13 @@ Value Emitter::emitConv(attn::ShortConvOp op, const Rows &rows, const Window &wi
   auto type = tileType(all.count, window.columns);
   if (before > 0) {
     // Rows before this step: row i of the tile is row (row - lo) + i of the tail, as long as there is one.
-    Value tail = tile::SlotOp::create(b, loc,
-                                      tile::MemoryType::get(b.getContext(), channelsOf(op.getInput()), b.getF32Type()),
-                                      memoryOf(op.getTail()), sequence);
+    Value tail =
+        tile::SlotOp::create(b, loc, tile::MemoryType::get(b.getContext(), channelsOf(op.getInput()), b.getF32Type()),
+                             memoryOf(op.getTail()), sequence);
     Rows old{sub(rows.row, rows.lo), all.count, index(0), index(before)};
     Value history = load(tail, old, firstChannel(b, loc, window), window.columns);
-    x = map(type, {x, history}, [&](OpBuilder &b, ValueRange in) -> Value {
-      return arith::AddFOp::create(b, loc, in[0], in[1]);
-    });
+    x = map(type, {x, history},
+            [&](OpBuilder &b, ValueRange in) -> Value { return arith::AddFOp::create(b, loc, in[0], in[1]); });
   }
   // weight[c, j] as row j.
   Value weight = tile::LoadOp::create(b, loc, tileType(taps, window.columns), memoryOf(op.getWeight()),
@@ -349,7 +349,9 @@ Value Emitter::emitRotary(attn::RotaryOp op, const Rows &rows, const Window &win
     return {};
   int64_t over = op.getOver(), half = over / 2;
   bool interleaved = op.getInterleaved();
-  auto i32 = [&](OpBuilder &b, int64_t n) -> Value { return arith::ConstantOp::create(b, loc, b.getI32IntegerAttr(n)); };
+  auto i32 = [&](OpBuilder &b, int64_t n) -> Value {
+    return arith::ConstantOp::create(b, loc, b.getI32IntegerAttr(n));
+  };
   auto compare = [&](OpBuilder &b, arith::CmpIPredicate p, Value x, Value y) -> Value {
     return arith::CmpIOp::create(b, loc, p, x, y);
   };
@@ -377,9 +379,8 @@ Value Emitter::emitRotary(attn::RotaryOp op, const Rows &rows, const Window &win
   Value partner = mma(x, swap);
 
   Value n = rows.hi ? rows.hi : tile::CountOp::create(b, loc, tile::CountKind::tokens).getResult();
-  Value positions = tile::RowsOp::create(
-      b, loc, tile::TileType::get(b.getContext(), rows.count, 1, b.getI32Type()),
-      tile::RowListAttr::get(b.getContext(), tile::RowList::positions), rows.row, n);
+  Value positions = tile::RowsOp::create(b, loc, tile::TileType::get(b.getContext(), rows.count, 1, b.getI32Type()),
+                                         tile::RowListAttr::get(b.getContext(), tile::RowList::positions), rows.row, n);
   return map(tileType(rows.count, width), {x, partner, positions}, [&](OpBuilder &b, ValueRange in) -> Value {
     Value column = tile::IndexOp::create(b, loc, b.getI32Type(), b.getI64IntegerAttr(1));
     Value m = interleaved ? arith::ShRUIOp::create(b, loc, column, i32(b, 1)).getResult()
@@ -397,9 +398,9 @@ Value Emitter::emitRotary(attn::RotaryOp op, const Rows &rows, const Window &win
     }
     Value position = arith::SIToFPOp::create(b, loc, b.getF32Type(), in[2]);
     Value angle = arith::MulFOp::create(b, loc, position, arith::TruncFOp::create(b, loc, b.getF32Type(), frequency));
-    Value turned = arith::AddFOp::create(
-        b, loc, arith::MulFOp::create(b, loc, in[0], math::CosOp::create(b, loc, angle)),
-        arith::MulFOp::create(b, loc, in[1], math::SinOp::create(b, loc, angle)));
+    Value turned =
+        arith::AddFOp::create(b, loc, arith::MulFOp::create(b, loc, in[0], math::CosOp::create(b, loc, angle)),
+                              arith::MulFOp::create(b, loc, in[1], math::SinOp::create(b, loc, angle)));
     return arith::SelectOp::create(b, loc, compare(b, arith::CmpIPredicate::slt, column, i32(b, over)), turned, in[0]);
   });
 }
@@ -420,7 +421,8 @@ Value Emitter::emitLogDecay(attn::LogDecayOp op, const Rows &rows, const Window 
 static Value gatherRows(Emitter &e, Value memory, tile::RowList list, Value below, const Rows &rows,
                         const Window &window) {
   auto i32 = tile::TileType::get(e.b.getContext(), rows.count, 1, e.b.getI32Type());
-  Value numbers = tile::RowsOp::create(e.b, e.loc, i32, tile::RowListAttr::get(e.b.getContext(), list), rows.row, below);
+  Value numbers =
+      tile::RowsOp::create(e.b, e.loc, i32, tile::RowListAttr::get(e.b.getContext(), list), rows.row, below);
   return tile::GatherOp::create(e.b, e.loc, e.tileType(rows.count, window.columns), memory, numbers,
                                 firstChannel(e.b, e.loc, window));
 }

@@ -36,9 +36,8 @@ static void writeRoute(Emitter &e, model::RouteOp op, const Rows &rows) {
     Value index = e.reduce(tile::Combiner::min, candidates, 1);
     weights.push_back(best);
     chosen.push_back(index);
-    sum = e.map(column, {sum, best}, [&](OpBuilder &b, ValueRange in) -> Value {
-      return arith::AddFOp::create(b, e.loc, in[0], in[1]);
-    });
+    sum = e.map(column, {sum, best},
+                [&](OpBuilder &b, ValueRange in) -> Value { return arith::AddFOp::create(b, e.loc, in[0], in[1]); });
     left = e.map(all, {left, index}, [&](OpBuilder &b, ValueRange in) -> Value {
       Value own = tile::IndexOp::create(b, e.loc, i32, b.getI64IntegerAttr(1));
       Value taken = arith::CmpIOp::create(b, e.loc, arith::CmpIPredicate::eq, own, in[1]);
@@ -78,15 +77,15 @@ tile::KernelOp denim::emitExperts(plan::KernelOp kernel, SmallVectorImpl<unsigne
   Rows one{row, 1, {}, {}};
   Value x = e.load(e.memoryOf(op.getInput()), one, e.index(0), hidden);
   auto stacked = [&](Value stack, Value expert, int64_t rows, int64_t columns) {
-    auto memory = tile::MemoryType::get(kernel.getContext(), columns,
-                                        cast<RankedTensorType>(stack.getType()).getElementType());
+    auto memory =
+        tile::MemoryType::get(kernel.getContext(), columns, cast<RankedTensorType>(stack.getType()).getElementType());
     Value m = tile::StackedOp::create(e.b, e.loc, memory, e.memoryOf(stack), expert);
     return e.load(m, Rows{e.index(0), rows, {}, {}}, e.index(0), columns);
   };
   Emitter::MmaOptions rightTurned{false, true, {}, tile::Triangle::none};
   SmallVector<Value> sum = e.loop(e.index(0), e.index(top), 1, e.splat(0, 1, hidden), [&](Value j, ValueRange acc) {
-    Value chosen = tile::LoadOp::create(e.b, e.loc, i32, e.memoryOf(op.getExperts()), row, j, Value(), Value(),
-                                        UnitAttr());
+    Value chosen =
+        tile::LoadOp::create(e.b, e.loc, i32, e.memoryOf(op.getExperts()), row, j, Value(), Value(), UnitAttr());
     Value expert = tile::ExtractOp::create(e.b, e.loc, e.b.getIndexType(), chosen, e.b.getI64IntegerAttr(0),
                                            e.b.getI64IntegerAttr(0));
     Value weight = e.load(e.memoryOf(op.getWeights()), one, j, 1);
@@ -94,8 +93,8 @@ tile::KernelOp denim::emitExperts(plan::KernelOp kernel, SmallVectorImpl<unsigne
     Value u = e.mma(x, stacked(op.getUp(), expert, inner, hidden), rightTurned);
     Value h = e.map(e.tileType(1, inner), {g, u}, [&](OpBuilder &b, ValueRange in) -> Value {
       Value one = arith::ConstantOp::create(b, e.loc, b.getF32FloatAttr(1.0));
-      Value s = arith::AddFOp::create(b, e.loc, one,
-                                      math::ExpOp::create(b, e.loc, arith::NegFOp::create(b, e.loc, in[0])));
+      Value s =
+          arith::AddFOp::create(b, e.loc, one, math::ExpOp::create(b, e.loc, arith::NegFOp::create(b, e.loc, in[0])));
       return arith::MulFOp::create(b, e.loc, arith::DivFOp::create(b, e.loc, in[0], s), in[1]);
     });
     Value y = e.mma(h, stacked(op.getDown(), expert, hidden, inner), rightTurned);

@@ -4,8 +4,9 @@
 // and with queries. A sequence with many new tokens runs in chunks, one with few token by token; the state stays in
 // its slot and is updated there.
 //
-// Chunk of C tokens, state S at its start, G the inclusive sum of log decays inside the chunk, D_ij = exp(G_i - G_j) for
-// j <= i and 0 above (spec/attention.md 3.1, 3.3; w_i stands for what the recurrence adds, S_i = exp(g_i) S_(i-1) + k_i w_i^T):
+// Chunk of C tokens, state S at its start, G the inclusive sum of log decays inside the chunk, D_ij = exp(G_i - G_j)
+// for j <= i and 0 above (spec/attention.md 3.1, 3.3; w_i stands for what the recurrence adds, S_i = exp(g_i) S_(i-1) +
+// k_i w_i^T):
 //
 //   delta family   (I + L) W = beta (V - exp(G) K S),   L_ij = beta_i D_ij k_i.k_j for j < i
 //   diagonal       W = V
@@ -35,9 +36,9 @@ public:
     e.sequence = s;
     begin = sequence.getBegin();
     end = sequence.getEnd();
-    state = tile::SlotOp::create(e.b, e.loc,
-                                 tile::MemoryType::get(e.b.getContext(), form.valueDim, e.b.getF32Type()),
-                                 e.memoryOf(cast<StatefulOpInterface>(op.getOperation()).getCachesMutable()[0].get()), s);
+    state =
+        tile::SlotOp::create(e.b, e.loc, tile::MemoryType::get(e.b.getContext(), form.valueDim, e.b.getF32Type()),
+                             e.memoryOf(cast<StatefulOpInterface>(op.getOperation()).getCachesMutable()[0].get()), s);
     e.setAnchor([&](Value value, const Rows &, const Window &window) -> Value {
       if (value != op->getResult(0) || window.columns != form.valueDim)
         return e.fail(value.getDefiningOp(), "expected to be used one head at a time");
@@ -149,8 +150,7 @@ private:
         });
         w = tile::SolveOp::create(e.b, e.loc, rhs.getType(), lower, rhs);
       } else {
-        w = e.map(panel, {v, beta},
-                  [&](OpBuilder &b, ValueRange in) -> Value { return times(b, in[0], in[1]); });
+        w = e.map(panel, {v, beta}, [&](OpBuilder &b, ValueRange in) -> Value { return times(b, in[0], in[1]); });
       }
       Value attention = e.map(square, {qk, decays}, [&](OpBuilder &b, ValueRange in) -> Value {
         Value i = tile::IndexOp::create(b, e.loc, b.getI32Type(), b.getI64IntegerAttr(0));
@@ -167,9 +167,8 @@ private:
       Value faded = e.map(panel, {w, sum, last}, [&](OpBuilder &b, ValueRange in) -> Value {
         return times(b, in[0], exp(b, minus(b, in[2], in[1])));
       });
-      Value kept = e.map(cast<tile::TileType>(s.getType()), {s, last}, [&](OpBuilder &b, ValueRange in) -> Value {
-        return times(b, exp(b, in[1]), in[0]);
-      });
+      Value kept = e.map(cast<tile::TileType>(s.getType()), {s, last},
+                         [&](OpBuilder &b, ValueRange in) -> Value { return times(b, exp(b, in[1]), in[0]); });
       Value next = e.mma(k, faded, {true, false, kept, tile::Triangle::none});
       tile::StoreOp::create(e.b, e.loc, next, state, stateRow, e.index(0), Value(), Value());
     });
@@ -202,10 +201,10 @@ private:
         });
       else
         w = e.map(line, {v, beta}, [&](OpBuilder &b, ValueRange in) -> Value { return times(b, in[0], in[1]); });
-      Value next = e.map(cast<tile::TileType>(s.getType()), {s, a, kColumn, w},
-                         [&](OpBuilder &b, ValueRange in) -> Value {
-                           return plus(b, times(b, in[1], in[0]), times(b, in[2], in[3]));
-                         });
+      Value next =
+          e.map(cast<tile::TileType>(s.getType()), {s, a, kColumn, w}, [&](OpBuilder &b, ValueRange in) -> Value {
+            return plus(b, times(b, in[1], in[0]), times(b, in[2], in[3]));
+          });
       tile::StoreOp::create(e.b, e.loc, next, state, stateRow, e.index(0), Value(), Value());
       Value o = e.map(line, {read, a, kq, w}, [&](OpBuilder &b, ValueRange in) -> Value {
         return times(b, number(b, form.readScale), plus(b, times(b, in[1], in[0]), times(b, in[2], in[3])));

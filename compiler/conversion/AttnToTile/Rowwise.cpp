@@ -7,12 +7,6 @@ using namespace denim;
 
 static constexpr int64_t kRowBlock = 16;
 
-/// The pieces of a result that are computed one at a time: a head of [T, H, D], or all channels of [T, N].
-static Piece pieceOf(Value result) {
-  auto type = cast<RankedTensorType>(result.getType());
-  return type.getRank() == 3 ? Piece{0, type.getDimSize(2), type.getDimSize(1)} : Piece{0, channelsOf(result), 1};
-}
-
 /// Full blocks of rows at once, what is left of [lo, hi) row by row.
 static void forRows(Emitter &e, Value lo, Value hi, int64_t block, llvm::function_ref<void(const Rows &)> body) {
   Value full = lo;
@@ -25,18 +19,24 @@ static void forRows(Emitter &e, Value lo, Value hi, int64_t block, llvm::functio
 
 tile::KernelOp denim::emitRows(plan::KernelOp kernel, SmallVectorImpl<unsigned> &extras) {
   Value result = kernel.getBlock()->getTerminator()->getOperand(0);
-  Piece piece = pieceOf(result);
-  Emitter e(kernel, tile::ItemsAttr::get(kernel.getContext(), rowKind(kernel), kRowBlock, piece.count));
-  Value block = arith::DivUIOp::create(e.b, e.loc, e.item(), e.index(piece.count));
-  Value part = arith::RemUIOp::create(e.b, e.loc, e.item(), e.index(piece.count));
+  SmallVector<Piece> pieces = piecesOf(result);
+  // Heads are items of their own; the inputs of a concatenation are done one behind the other.
+  int64_t parts = pieces.size() == 1 ? pieces[0].count : 1;
+  Emitter e(kernel, tile::ItemsAttr::get(kernel.getContext(), rowKind(kernel), kRowBlock, parts));
+  Value block = arith::DivUIOp::create(e.b, e.loc, e.item(), e.index(parts));
+  Value part = arith::RemUIOp::create(e.b, e.loc, e.item(), e.index(parts));
   Value lo = e.mul(block, kRowBlock);
   Value n = tile::CountOp::create(e.b, e.loc, rowKind(kernel));
   Value hi = e.min(e.add(lo, e.index(kRowBlock)), n);
-  Window window{0, e.mul(part, piece.width), piece.width * piece.count, piece.width};
-  if (piece.count == 1)
-    window.offset = {};
-  forRows(e, lo, hi, kRowBlock,
-          [&](const Rows &rows) { e.store(e.emit(result, rows, window), 0, rows, window); });
+  auto write = [&](const Piece &piece, Value number) {
+    Window window{piece.first, number ? e.mul(number, piece.width) : Value(), piece.width * piece.count, piece.width};
+    forRows(e, lo, hi, kRowBlock, [&](const Rows &rows) { e.store(e.emit(result, rows, window), 0, rows, window); });
+  };
+  if (pieces.size() == 1)
+    write(pieces[0], parts > 1 ? part : Value());
+  else
+    for (const Piece &piece : pieces)
+      e.loop(e.index(0), e.index(piece.count), 1, [&](Value number) { write(piece, number); });
   extras.append(e.extraOperands().begin(), e.extraOperands().end());
   return e.failed() ? nullptr : e.tileKernel;
 }

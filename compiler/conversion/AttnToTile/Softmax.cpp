@@ -45,9 +45,7 @@ public:
       Value shift = e.sub(bounds.getPast(), bounds.getBegin());
       e.branch(
           e.less(e.add(lo, e.index(kManyTokens - 1)), hi),
-          [&] {
-            e.loop(e.index(0), e.index(group), 1, [&](Value j) { writeManyTokens(s, lo, hi, shift, j); });
-          },
+          [&] { e.loop(e.index(0), e.index(group), 1, [&](Value j) { writeManyTokens(s, lo, hi, shift, j); }); },
           [&] { e.loop(lo, hi, 1, [&](Value row) { writeToken(s, row, shift); }); });
     });
     return e.failed() ? nullptr : e.tileKernel;
@@ -86,16 +84,16 @@ private:
       Value k = page(op.getKeys(), keys, s, j), v = page(op.getValues(), values, s, j);
       Value raw = e.mma(q, k, {false, true, {}, tile::Triangle::none});
       // Position of the first query relative to the first key of the page.
-      Value distance = arith::IndexCastOp::create(e.b, e.loc, e.b.getI32Type(),
-                                                  e.sub(position, e.mul(j, DENIM_PAGE_TOKENS)));
+      Value distance =
+          arith::IndexCastOp::create(e.b, e.loc, e.b.getI32Type(), e.sub(position, e.mul(j, DENIM_PAGE_TOKENS)));
       Value seen = e.map(scores, raw, [&](OpBuilder &b, ValueRange in) -> Value {
         auto i32 = [&](int64_t n) -> Value { return arith::ConstantOp::create(b, e.loc, b.getI32IntegerAttr(n)); };
         Value x = arith::MulFOp::create(b, e.loc, in[0], f32(b, op.getScale().convertToDouble()));
         if (op.getSoftcap()) {
           double cap = op.getSoftcap()->convertToDouble();
-          x = arith::MulFOp::create(
-              b, e.loc, math::TanhOp::create(b, e.loc, arith::MulFOp::create(b, e.loc, x, f32(b, 1 / cap))),
-              f32(b, cap));
+          x = arith::MulFOp::create(b, e.loc,
+                                    math::TanhOp::create(b, e.loc, arith::MulFOp::create(b, e.loc, x, f32(b, 1 / cap))),
+                                    f32(b, cap));
         }
         Value back = distance;
         if (perRow) {
@@ -136,9 +134,8 @@ private:
       Value acc = e.mma(p, v, {false, false, kept, tile::Triangle::none});
       return SmallVector<Value>{m, l, acc};
     });
-    return e.map(panel, {done[2], done[1]}, [&](OpBuilder &b, ValueRange in) -> Value {
-      return arith::DivFOp::create(b, e.loc, in[0], in[1]);
-    });
+    return e.map(panel, {done[2], done[1]},
+                 [&](OpBuilder &b, ValueRange in) -> Value { return arith::DivFOp::create(b, e.loc, in[0], in[1]); });
   }
 
   void storeHead(const Rows &rows, Value head, Value tile) {

@@ -7,10 +7,14 @@ using namespace denim;
 
 namespace {
 
-RankedTensorType tensorOf(Value value) { return dyn_cast<RankedTensorType>(value.getType()); }
+RankedTensorType tensorOf(Value value) {
+  return dyn_cast<RankedTensorType>(value.getType());
+}
 
 /// Sees the same memory in another shape.
-bool isReshape(Operation *op) { return isa_and_present<model::HeadsOp, model::FlattenOp>(op); }
+bool isReshape(Operation *op) {
+  return isa_and_present<model::HeadsOp, model::FlattenOp>(op);
+}
 
 Value stripReshapes(Value value) {
   while (isReshape(value.getDefiningOp()))
@@ -24,16 +28,22 @@ bool isElementwise(Operation *op) {
                          model::ScaleOp>(op);
 }
 
-bool isMixer(Operation *op) { return isa_and_present<RecurrenceOpInterface, attn::AttendOp>(op); }
+bool isMixer(Operation *op) {
+  return isa_and_present<RecurrenceOpInterface, attn::AttendOp>(op);
+}
 bool isAnchor(Operation *op) {
   return isMixer(op) || isa_and_present<model::LinearOp, model::ExpertsOp, model::RouteOp>(op);
 }
 
 /// Computed outside every kernel.
-bool isBinding(Operation *op) { return isa<model::ParamOp, attn::CacheOp>(op); }
+bool isBinding(Operation *op) {
+  return isa<model::ParamOp, attn::CacheOp>(op);
+}
 
 /// Channels of a head as the epilogue of a mixer sees them.
-int64_t headWidth(Value mixerResult) { return tensorOf(mixerResult).getShape().back(); }
+int64_t headWidth(Value mixerResult) {
+  return tensorOf(mixerResult).getShape().back();
+}
 
 class Former {
 public:
@@ -63,6 +73,9 @@ private:
       materialise(linear.getInput());
     else if (auto attend = dyn_cast<attn::AttendOp>(op))
       materialise(attend.getQuery());
+    else if (isa<model::RmsNormOp, model::L2NormOp>(op) &&
+             isa_and_present<model::ConcatOp>(stripReshapes(op->getOperand(0)).getDefiningOp()))
+      materialise(op->getOperand(0));
     else if (auto route = dyn_cast<model::RouteOp>(op)) {
       materialise(route.getScores());
       materialise(route.getWeights());
@@ -123,7 +136,8 @@ private:
 
   SmallVector<int64_t> headWidths(Operation *anchor) {
     SmallVector<int64_t> widths;
-    for (Value v : llvm::concat<Value>(SmallVector<Value>(anchor->getOperands()), SmallVector<Value>(anchor->getResults())))
+    for (Value v :
+         llvm::concat<Value>(SmallVector<Value>(anchor->getOperands()), SmallVector<Value>(anchor->getResults())))
       if (auto type = tensorOf(v); type && type.getRank() == 3)
         widths.push_back(type.getShape().back());
     return widths;

@@ -22,9 +22,9 @@ namespace denim {
 /// One kernel to be: the ops of its body in program order, what it reads, what it makes.
 struct KernelGroup {
   llvm::SmallVector<mlir::Operation *> ops;
-  llvm::SetVector<mlir::Value> inputs;     ///< materialised values, parameters, caches
-  llvm::SmallVector<mlir::Value> results;  ///< roots; empty when the kernel writes a cache only
-  llvm::StringRef kind;                    ///< "rows", "linear", "recurrence", "softmax", "experts", "route", "cache"
+  llvm::SetVector<mlir::Value> inputs;    ///< materialised values, parameters, caches
+  llvm::SmallVector<mlir::Value> results; ///< roots; empty when the kernel writes a cache only
+  llvm::StringRef kind;                   ///< "rows", "linear", "recurrence", "softmax", "experts", "route", "cache"
 };
 
 /// The kernels of a body of `model` and `attn` ops between `inputs` (materialised already) and `outputs` (to be

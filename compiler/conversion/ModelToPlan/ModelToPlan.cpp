@@ -137,8 +137,7 @@ private:
     OwningOpRef<Operation *> op = [&] {
       OpBuilder::InsertionGuard guard(b);
       b.clearInsertionPoint();
-      return OwningOpRef<Operation *>(
-          model::ScaleOp::create(b, loc, value, b.getF64FloatAttr(1.0)).getOperation());
+      return OwningOpRef<Operation *>(model::ScaleOp::create(b, loc, value, b.getF64FloatAttr(1.0)).getOperation());
     }();
     group.kind = "rows";
     group.ops = {op.get()};

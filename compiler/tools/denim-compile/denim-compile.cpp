@@ -16,13 +16,14 @@ static cl::opt<std::string> input(cl::Positional, cl::desc("<model.mlir>"), cl::
 static cl::opt<std::string> output("o", cl::desc("file to write"), cl::init("-"), cl::cat(category));
 static cl::opt<std::string> target("target", cl::desc("cpu[,native|avx512|avx2|baseline]..."), cl::init("cpu"),
                                    cl::cat(category));
-static cl::opt<Emit> emitKind(
-    "emit", cl::desc("what to write"), cl::init(Emit::Module), cl::cat(category),
-    cl::values(clEnumValN(Emit::Model, "model", "the network, as the compiler reads it"),
-               clEnumValN(Emit::Attn, "attn", "with caches and chosen forms"),
-               clEnumValN(Emit::Plan, "plan", "programs of launches"), clEnumValN(Emit::Tile, "tile", "tile programs"),
-               clEnumValN(Emit::Llvm, "llvm", "optimised LLVM IR"), clEnumValN(Emit::Assembly, "asm", "assembly"),
-               clEnumValN(Emit::Module, "module", "one module file")));
+static cl::opt<Emit> emitKind("emit", cl::desc("what to write"), cl::init(Emit::Module), cl::cat(category),
+                              cl::values(clEnumValN(Emit::Model, "model", "the network, as the compiler reads it"),
+                                         clEnumValN(Emit::Attn, "attn", "with caches and chosen forms"),
+                                         clEnumValN(Emit::Plan, "plan", "programs of launches"),
+                                         clEnumValN(Emit::Tile, "tile", "tile programs"),
+                                         clEnumValN(Emit::Llvm, "llvm", "optimised LLVM IR"),
+                                         clEnumValN(Emit::Assembly, "asm", "assembly"),
+                                         clEnumValN(Emit::Module, "module", "one module file")));
 static cl::opt<std::string> compileTo("compile-to", cl::desc("stop behind this phase and write what it left"),
                                       cl::value_desc("import|mix|plan|tile|kernel|package"), cl::cat(category));
 static cl::opt<std::string> compileFrom("compile-from", cl::desc("the input is what this phase left"),
@@ -45,8 +46,8 @@ static llvm::Expected<std::optional<Phase>> phaseOf(const cl::opt<std::string> &
     return phase;
   return llvm::createStringError(llvm::inconvertibleErrorCode(),
                                  "expected --" + option.ArgStr +
-                                     " to name a phase import, mix, plan, tile, kernel or package, but got \"" + option +
-                                     "\"");
+                                     " to name a phase import, mix, plan, tile, kernel or package, but got \"" +
+                                     option + "\"");
 }
 
 int main(int argc, char **argv) {

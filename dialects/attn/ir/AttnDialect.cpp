@@ -35,7 +35,14 @@ Type CacheType::parse(AsmParser &parser) {
   }
   if (parser.parseDimensionList(shape, /*allowDynamic=*/false) || parser.parseType(element) || parser.parseGreater())
     return {};
-  return CacheType::get(parser.getContext(), *kind, shape, element);
+  return CacheType::getChecked([&] { return parser.emitError(loc); }, parser.getContext(), *kind, shape, element);
+}
+
+LogicalResult CacheType::verify(function_ref<InFlightDiagnostic()> emitError, Kind kind, ArrayRef<int64_t> shape,
+                                Type) {
+  if (kind != Kind::state && shape.size() != 2)
+    return emitError() << "expected two extents of a " << stringifyKind(kind) << " cache, but got " << shape.size();
+  return success();
 }
 
 void CacheType::print(AsmPrinter &printer) const {

@@ -7,6 +7,26 @@ using namespace mlir;
 using namespace denim;
 using namespace denim::attn;
 
+/// An operand that must be a cache, where `custom<Value>` reads one that must be a tensor. Checked here, before result
+/// types are inferred from it.
+static ParseResult parseCache(OpAsmParser &parser, OpAsmParser::UnresolvedOperand &operand, Type &type) {
+  if (parser.parseOperand(operand) || !(type = typeOf(parser, operand)))
+    return failure();
+  if (!isa<CacheType>(type))
+    return parser.emitError(operand.location) << "expected a cache, but got " << type;
+  return success();
+}
+static ParseResult parseOptionalCache(OpAsmParser &parser, std::optional<OpAsmParser::UnresolvedOperand> &operand,
+                                      Type &type) {
+  return parseCache(parser, operand.emplace(), type);
+}
+static void printCache(OpAsmPrinter &printer, Operation *, Value cache, Type) {
+  printer << cache;
+}
+static void printOptionalCache(OpAsmPrinter &printer, Operation *, Value cache, Type) {
+  printer << cache;
+}
+
 #define GET_OP_CLASSES
 #include "dialects/attn/ir/AttnOps.cpp.inc"
 
@@ -57,7 +77,7 @@ LogicalResult AppendOp::verify() {
 LogicalResult RememberOp::verify() {
   auto input = tensorOf(getInput());
   auto tail = cast<CacheType>(getTail().getType());
-  if (tail.getKind() != Kind::tail || tail.getShape().size() != 2 || tail.getShape()[1] != input.getShape().back())
+  if (tail.getKind() != Kind::tail || input.getRank() < 2 || tail.getShape()[1] != input.getShape().back())
     return emitOpError() << "expected a tail of rows of " << input << ", but got " << tail;
   return success();
 }

@@ -28,6 +28,7 @@ def Attn_CacheType : TypeDef<Attn_Dialect, "Cache"> {
   }];
   let parameters = (ins "::denim::attn::Kind":$kind, ArrayRefParameter<"int64_t">:$shape, "::mlir::Type":$elementType);
   let hasCustomAssemblyFormat = 1;
+  let genVerifyDecl = 1;
 }
 def Attn_AnyCache : Type<CPred<"::llvm::isa<::denim::attn::CacheType>($_self)">, "cache", "::denim::attn::CacheType">;
 
@@ -43,7 +44,7 @@ def Attn_AppendOp : Attn_Op<"append"> {
   let summary = "write the rows of the new tokens behind those that a paged cache holds";
   let description = [{ Input `[T, heads, columns]`; written by `attn-thread-caches` for the keys and values of softmax. }];
   let arguments = (ins AnyRankedTensor:$input, Attn_AnyCache:$cache);
-  let assemblyFormat = "custom<Value>($input, type($input)) `to` custom<Value>($cache, type($cache)) attr-dict";
+  let assemblyFormat = "custom<Value>($input, type($input)) `to` custom<Cache>($cache, type($cache)) attr-dict";
   let hasVerifier = 1;
 }
 
@@ -54,7 +55,7 @@ def Attn_RememberOp : Attn_Op<"remember"> {
     takes effect behind every read of the tail in the block.
   }];
   let arguments = (ins AnyRankedTensor:$input, Attn_AnyCache:$tail);
-  let assemblyFormat = "custom<Value>($input, type($input)) `in` custom<Value>($tail, type($tail)) attr-dict";
+  let assemblyFormat = "custom<Value>($input, type($input)) `in` custom<Cache>($tail, type($tail)) attr-dict";
   let hasVerifier = 1;
 }
 
@@ -67,7 +68,7 @@ def Attn_AttendOp : Attn_Inferred<"attend"> {
                        OptionalAttr<I64Attr>:$window, OptionalAttr<F64Attr>:$softcap);
   let results = (outs AnyRankedTensor:$result);
   let assemblyFormat = [{
-    custom<Value>($query, type($query)) `,` custom<Value>($keys, type($keys)) `,` custom<Value>($values, type($values))
+    custom<Value>($query, type($query)) `,` custom<Cache>($keys, type($keys)) `,` custom<Cache>($values, type($values))
     `scale` custom<Number>($scale) (`window` $window^)? (`softcap` custom<Number>($softcap)^)? attr-dict
   }];
 }
@@ -116,7 +117,7 @@ def Attn_ShortConvOp : Attn_Inferred<"short_conv", [AttrSizedOperandSegments, De
   let results = (outs AnyRankedTensor:$result);
   let assemblyFormat = [{
     custom<Value>($input, type($input)) `,` custom<Value>($weight, type($weight))
-    (`bias` custom<OptionalValue>($bias, type($bias))^)? (`tail` custom<OptionalValue>($tail, type($tail))^)? attr-dict
+    (`bias` custom<OptionalValue>($bias, type($bias))^)? (`tail` custom<OptionalCache>($tail, type($tail))^)? attr-dict
   }];
   let extraClassDeclaration = [{
     int64_t getTaps() { return ::llvm::cast<::mlir::RankedTensorType>(getWeight().getType()).getShape().back(); }
@@ -183,7 +184,7 @@ def Attn_DeltaRuleOp : Attn_Inferred<"delta_rule", [AttrSizedOperandSegments,
   let assemblyFormat = [{
     custom<Value>($query, type($query)) `,` custom<Value>($key, type($key)) `,` custom<Value>($value, type($value))
     `beta` custom<Value>($beta, type($beta)) (`decay` custom<OptionalValue>($decay, type($decay))^)?
-    (`scale` custom<Number>($scale)^)? (`chunk` $chunk^)? (`state` custom<OptionalValue>($state, type($state))^)?
+    (`scale` custom<Number>($scale)^)? (`chunk` $chunk^)? (`state` custom<OptionalCache>($state, type($state))^)?
     attr-dict
   }];
 }
@@ -218,7 +219,7 @@ def Attn_SoftmaxOp : Attn_Inferred<"softmax", [AttrSizedOperandSegments,
   let assemblyFormat = [{
     custom<Value>($query, type($query)) `,` custom<Value>($key, type($key)) `,` custom<Value>($value, type($value))
     (`scale` custom<Number>($scale)^)? (`window` $window^)? (`softcap` custom<Number>($softcap)^)?
-    (`keys` custom<OptionalValue>($keys, type($keys))^)? (`values` custom<OptionalValue>($values, type($values))^)?
+    (`keys` custom<OptionalCache>($keys, type($keys))^)? (`values` custom<OptionalCache>($values, type($values))^)?
     attr-dict
   }];
 }

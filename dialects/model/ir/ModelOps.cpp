@@ -156,7 +156,7 @@ LogicalResult HeadsOp::inferReturnTypes(MLIRContext *, MaybeLoc loc, Adaptor ada
   if (failed(expectActivation(loc, input, "an input")))
     return failure();
   int64_t channels = channelsOf(input), count = adaptor.getCount();
-  if (channels % count)
+  if (count < 1 || channels % count)
     return emitOptionalError(loc, "expected a count of heads that divides ", channels, " channels, but got ", count);
   results.push_back(withChannels(input, {count, channels / count}));
   return success();
@@ -174,6 +174,9 @@ LogicalResult SplitOp::inferReturnTypes(MLIRContext *, MaybeLoc loc, Adaptor ada
   auto input = tensorOf(adaptor.getInput());
   if (failed(expectActivation(loc, input, "an input")))
     return failure();
+  if (adaptor.getHeads().size() != adaptor.getWidths().size())
+    return emitOptionalError(loc, "expected as many heads as widths, but got ", adaptor.getHeads().size(), " and ",
+                             adaptor.getWidths().size());
   int64_t sum = 0;
   for (auto [heads, width] : llvm::zip(adaptor.getHeads(), adaptor.getWidths())) {
     if (width < 1 || heads < 0 || (heads && input.getRank() != 2))
@@ -207,6 +210,8 @@ LogicalResult ConcatOp::inferReturnTypes(MLIRContext *, MaybeLoc loc, Adaptor ad
 LogicalResult RouteOp::inferReturnTypes(MLIRContext *context, MaybeLoc loc, Adaptor adaptor, Types &results) {
   auto scores = tensorOf(adaptor.getScores());
   int64_t top = adaptor.getTop();
+  if (top < 1)
+    return emitOptionalError(loc, "expected to choose at least 1 expert, but got ", top);
   if (scores.getRank() != 2 || top > scores.getDimSize(1))
     return emitOptionalError(loc, "expected scores [T, E] of at least ", top, " experts, but got ", scores);
   auto weights = withChannels(scores, top);

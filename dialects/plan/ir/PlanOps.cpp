@@ -28,9 +28,15 @@ static void printSymbolWithBody(OpAsmPrinter &printer, Operation *op, Region &bo
   printer.printRegion(body, /*printEntryBlockArgs=*/false);
 }
 
-ParseResult KernelOp::parse(OpAsmParser &parser, OperationState &result) { return parseSymbolWithBody(parser, result); }
-void KernelOp::print(OpAsmPrinter &printer) { printSymbolWithBody(printer, *this, getBody()); }
+ParseResult KernelOp::parse(OpAsmParser &parser, OperationState &result) {
+  return parseSymbolWithBody(parser, result);
+}
+void KernelOp::print(OpAsmPrinter &printer) {
+  printSymbolWithBody(printer, *this, getBody());
+}
 ParseResult ProgramOp::parse(OpAsmParser &parser, OperationState &result) {
   return parseSymbolWithBody(parser, result);
 }
-void ProgramOp::print(OpAsmPrinter &printer) { printSymbolWithBody(printer, *this, getBody()); }
+void ProgramOp::print(OpAsmPrinter &printer) {
+  printSymbolWithBody(printer, *this, getBody());
+}

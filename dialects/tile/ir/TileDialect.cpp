@@ -55,7 +55,9 @@ Type TileType::parse(AsmParser &parser) {
   return TileType::getChecked([&] { return parser.emitError(parser.getNameLoc()); }, parser.getContext(),
                               shape->first[0], shape->first[1], shape->second);
 }
-void TileType::print(AsmPrinter &printer) const { printShape(printer, {getRows(), getColumns()}, getElementType()); }
+void TileType::print(AsmPrinter &printer) const {
+  printShape(printer, {getRows(), getColumns()}, getElementType());
+}
 
 LogicalResult TileType::verify(function_ref<InFlightDiagnostic()> emitError, int64_t rows, int64_t columns,
                                Type element) {
@@ -70,19 +72,23 @@ Type MemoryType::parse(AsmParser &parser) {
   auto shape = parseShape(parser, 1);
   return failed(shape) ? Type() : MemoryType::get(parser.getContext(), shape->first[0], shape->second);
 }
-void MemoryType::print(AsmPrinter &printer) const { printShape(printer, {getColumns()}, getElementType()); }
+void MemoryType::print(AsmPrinter &printer) const {
+  printShape(printer, {getColumns()}, getElementType());
+}
 
 Type SlotsType::parse(AsmParser &parser) {
   auto shape = parseShape(parser, 1);
   return failed(shape) ? Type() : SlotsType::get(parser.getContext(), shape->first[0], shape->second);
 }
-void SlotsType::print(AsmPrinter &printer) const { printShape(printer, {getColumns()}, getElementType()); }
+void SlotsType::print(AsmPrinter &printer) const {
+  printShape(printer, {getColumns()}, getElementType());
+}
 
 Type PagesType::parse(AsmParser &parser) {
   auto shape = parseShape(parser, 3);
-  return failed(shape) ? Type()
-                       : PagesType::get(parser.getContext(), shape->first[0], shape->first[1], shape->first[2],
-                                        shape->second);
+  return failed(shape)
+             ? Type()
+             : PagesType::get(parser.getContext(), shape->first[0], shape->first[1], shape->first[2], shape->second);
 }
 void PagesType::print(AsmPrinter &printer) const {
   printShape(printer, {getHeads(), getTokens(), getColumns()}, getElementType());
@@ -90,7 +96,8 @@ void PagesType::print(AsmPrinter &printer) const {
 
 Type StackType::parse(AsmParser &parser) {
   auto shape = parseShape(parser, 2);
-  return failed(shape) ? Type()
-                       : StackType::get(parser.getContext(), shape->first[0], shape->first[1], shape->second);
+  return failed(shape) ? Type() : StackType::get(parser.getContext(), shape->first[0], shape->first[1], shape->second);
 }
-void StackType::print(AsmPrinter &printer) const { printShape(printer, {getCount(), getColumns()}, getElementType()); }
+void StackType::print(AsmPrinter &printer) const {
+  printShape(printer, {getCount(), getColumns()}, getElementType());
+}

@@ -7,7 +7,9 @@ using namespace denim::tile;
 #define GET_OP_CLASSES
 #include "dialects/tile/ir/TileOps.cpp.inc"
 
-static TileType tileOf(Value value) { return cast<TileType>(value.getType()); }
+static TileType tileOf(Value value) {
+  return cast<TileType>(value.getType());
+}
 
 //===--------------------------------------------------------------------------------------------------------------===//
 // Kernel
@@ -98,8 +100,8 @@ static LogicalResult verifyWindow(Operation *op, MemoryType memory, int64_t colu
   if (columns > memory.getColumns())
     return op->emitOpError() << "expected at most " << memory.getColumns() << " columns of the memory, but got "
                              << columns;
-  Type expected = isa<FloatType>(memory.getElementType()) ? Float32Type::get(op->getContext())
-                                                          : memory.getElementType();
+  Type expected =
+      isa<FloatType>(memory.getElementType()) ? Float32Type::get(op->getContext()) : memory.getElementType();
   if (element != expected)
     return op->emitOpError() << "expected a tile of " << expected << ", but got " << element;
   return success();
@@ -115,7 +117,8 @@ LogicalResult LoadOp::verify() {
 LogicalResult GatherOp::verify() {
   auto type = tileOf(getResult()), rows = tileOf(getRows());
   if (rows.getColumns() != 1 || !rows.getElementType().isInteger(32) || rows.getRows() != type.getRows())
-    return emitOpError() << "expected row numbers of type " << TileType::get(getContext(), type.getRows(), 1, IntegerType::get(getContext(), 32))
+    return emitOpError() << "expected row numbers of type "
+                         << TileType::get(getContext(), type.getRows(), 1, IntegerType::get(getContext(), 32))
                          << ", but got " << rows;
   return verifyWindow(*this, getMemory().getType(), type.getColumns(), type.getElementType());
 }
@@ -160,8 +163,8 @@ ParseResult MapOp::parse(OpAsmParser &parser, OperationState &result) {
     return success();
   };
   if (parser.parseCommaSeparatedList(OpAsmParser::Delimiter::Paren, parseOne) ||
-      parser.resolveOperands(operands, types, parser.getNameLoc(), result.operands) || parser.parseArrowTypeList(result.types) ||
-      parser.parseOptionalAttrDictWithKeyword(result.attributes))
+      parser.resolveOperands(operands, types, parser.getNameLoc(), result.operands) ||
+      parser.parseArrowTypeList(result.types) || parser.parseOptionalAttrDictWithKeyword(result.attributes))
     return failure();
   return parser.parseRegion(*result.addRegion(), arguments);
 }
@@ -221,7 +224,8 @@ LogicalResult ExtractOp::verify() {
 
 LogicalResult ReduceOp::verify() {
   auto source = tileOf(getSource());
-  auto expected = getDimension() == 0 ? source.withShape(1, source.getColumns()) : source.withShape(source.getRows(), 1);
+  auto expected =
+      getDimension() == 0 ? source.withShape(1, source.getColumns()) : source.withShape(source.getRows(), 1);
   if (getResult().getType() != expected)
     return emitOpError() << "expected a result of type " << expected << ", but got " << getResult().getType();
   return success();

@@ -34,3 +34,11 @@ model.block @with_state(%x: tensor<?x256xf32>) {
   %y = attn.delta_rule %q, %k, %v beta %b decay %g state %s
   yield %x
 }
+
+// CHECK-LABEL: model.block @chunk
+model.block @chunk(%x: tensor<?x256xf32>) {
+  %q, %k, %v, %b, %g, %rest = split %x into 2x16, 2x16, 4x32, 4, 4, 56
+  // CHECK: = attn.delta_rule %{{.*}}, %{{.*}}, %{{.*}} beta %{{.*}} chunk 64{{$}}
+  %y = attn.delta_rule %q, %k, %v beta %b chunk 64
+  yield %x
+}

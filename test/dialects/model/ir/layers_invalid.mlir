@@ -48,8 +48,8 @@ model.block @a(%x: tensor<?x64xf32>) {
 model.network @no_block(%ids: tensor<?xi32>) {
   %table = param "embed" : tensor<256x64xf32>
   %x = embed %ids, %table
-  // expected-error @below {{expected valid '@'-identifier for symbol name}}
   %y = layers %x, "model.layers.{i}" = 3 x
+  // expected-error @below {{expected valid '@'-identifier for symbol name}}
   %logits = linear %y, %table
   output %logits
 }

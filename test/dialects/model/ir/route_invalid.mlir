@@ -9,7 +9,7 @@ model.block @too_many(%x: tensor<?x64xf32>) {
 // -----
 
 model.block @none(%x: tensor<?x64xf32>) {
-  // expected-error @below {{attribute 'top' failed to satisfy constraint: 64-bit signless integer attribute whose value is positive}}
+  // expected-error @below {{expected to choose at least 1 expert, but got 0}}
   %w, %e = route %x top 0
   yield %x
 }

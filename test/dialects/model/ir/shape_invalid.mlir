@@ -9,7 +9,7 @@ model.block @heads_divide(%x: tensor<?x64xf32>) {
 // -----
 
 model.block @no_heads(%x: tensor<?x64xf32>) {
-  // expected-error @below {{attribute 'count' failed to satisfy constraint: 64-bit signless integer attribute whose value is positive}}
+  // expected-error @below {{expected a count of heads that divides 64 channels, but got 0}}
   %y = heads %x, 0
   yield %x
 }
@@ -94,6 +94,16 @@ model.block @concat_vector(%x: tensor<?x64xf32>) {
 
 model.block @concat_nothing(%x: tensor<?x64xf32>) {
   // expected-error @below {{expected at least one input, but got none}}
+  // expected-error @below {{failed to infer returned types}}
   %y = "model.concat"() : () -> tensor<?x64xf32>
+  yield %x
+}
+
+// -----
+
+model.block @heads_without_width(%x: tensor<?x64xf32>) {
+  // expected-error @below {{expected as many heads as widths, but got 2 and 1}}
+  // expected-error @below {{failed to infer returned types}}
+  %y = "model.split"(%x) <{heads = array<i64: 0, 0>, widths = array<i64: 64>}> : (tensor<?x64xf32>) -> tensor<?x64xf32>
   yield %x
 }

@@ -1,8 +1,8 @@
 // RUN: denim-opt %s -split-input-file -verify-diagnostics
 
-// expected-error @below {{expected to end in `yield`, but got model.silu}}
 "model.block"() <{sym_name = "no_yield"}> ({
 ^bb0(%x: tensor<?x64xf32>):
+  // expected-error @below {{block with no terminator}}
   %y = "model.silu"(%x) : (tensor<?x64xf32>) -> tensor<?x64xf32>
 }) : () -> ()
 
@@ -95,4 +95,10 @@ model.block @flat_stack(%x: tensor<?x64xf32>) {
   // expected-error @below {{expected a stack to have an axis of tensors before their own, but got 'tensor<8xf32>'}}
   %w = param "experts.{e}.bias" : tensor<8xf32>
   yield %x
+}
+
+// -----
+
+// expected-error @below {{expects a non-empty block}}
+model.block @empty(%x: tensor<?x64xf32>) {
 }

@@ -1,0 +1,51 @@
+#ifndef DIALECTS_TILE_TRANSFORMS_PASSES_TD
+#define DIALECTS_TILE_TRANSFORMS_PASSES_TD
+include "mlir/Pass/PassBase.td"
+
+def FuseMapsPass : Pass<"tile-fuse-maps"> {
+  let summary = "compute a map where its only user needs it";
+  let description = [{
+    A `tile.map` whose result is used once, by another map of the same shape in the same block, becomes part of that
+    map: its tile is then never written. A map that is broadcast by its user stays, since its elements would be
+    computed once per row or column, and so does one whose user stands in a loop. Splats become scalars.
+
+    ```mlir
+    %u = tile.map (%a = %x : T, %b = %y : T) -> T { %m = arith.mulf %a, %b : f32  tile.yield %m : f32 }
+    %v = tile.map (%a = %u : T) -> T { %e = math.exp %a : f32  tile.yield %e : f32 }
+    ==>
+    %v = tile.map (%a = %x : T, %b = %y : T) -> T {
+      %m = arith.mulf %a, %b : f32
+      %e = math.exp %m : f32
+      tile.yield %e : f32
+    }
+    ```
+  }];
+  let dependentDialects = ["::denim::tile::TileDialect"];
+}
+
+def HoistBroadcastsPass : Pass<"tile-hoist-broadcasts"> {
+  let summary = "compute what depends on the row or the column alone once per row or column";
+  let description = [{
+    A function or quotient in a map that depends only on operands of one column (or one row) is computed in a map of
+    one column (one row) of its own: for a tile of 64x128, 64 times and not 8192.
+
+    ```mlir
+    %y = tile.map (%a = %x : !tile.tile<64x128xf32>, %g = %d : !tile.tile<64x1xf32>) -> !tile.tile<64x128xf32> {
+      %e = math.exp %g : f32
+      %m = arith.mulf %a, %e : f32
+      tile.yield %m : f32
+    }
+    ==>
+    %t = tile.map (%g = %d : !tile.tile<64x1xf32>) -> !tile.tile<64x1xf32> {
+      %e = math.exp %g : f32
+      tile.yield %e : f32
+    }
+    %y = tile.map (%a = %x : !tile.tile<64x128xf32>, %e = %t : !tile.tile<64x1xf32>) -> !tile.tile<64x128xf32> {
+      %m = arith.mulf %a, %e : f32
+      tile.yield %m : f32
+    }
+    ```
+  }];
+  let dependentDialects = ["::denim::tile::TileDialect"];
+}
+#endif

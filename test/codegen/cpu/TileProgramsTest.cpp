@@ -1,0 +1,44 @@
+// Kernels of many ops: attention and a delta rule, ragged and strongly decaying.
+#include "test/codegen/cpu/TilePrograms.h"
+#include "test/codegen/cpu/TileCheck.h"
+#include <cmath>
+#include <fmt/format.h>
+#include <gtest/gtest.h>
+
+using namespace denim::test;
+
+TEST(TilePrograms, Attention) {
+  std::vector<Case> cases;
+  for (auto [queries, keys, block, width] : {std::tuple(64, 128, 64, 128), std::tuple(1, 128, 64, 64),
+                                             std::tuple(5, 74, 37, 20), std::tuple(37, 96, 16, 65)}) {
+    Case c;
+    c.name = fmt::format("attention_{}x{}x{}", queries, keys, width);
+    c.kernel = attention(c.name, queries, keys, block, width);
+    c.buffers = {{"f32", queries * width, -3, 3}, {"f32", keys * width}, {"f32", keys * width}, {"f32", queries * width}};
+    cases.push_back(c);
+  }
+  check(cases);
+}
+
+TEST(TilePrograms, DeltaRule) {
+  std::vector<Case> cases;
+  for (auto [chunk, kw, vw, tokens, decay] :
+       {std::tuple(64, 128, 128, 150, -0.1), std::tuple(32, 64, 48, 63, -1.0), std::tuple(16, 20, 37, 37, -1e4),
+        std::tuple(8, 16, 16, 3, -0.5)}) {
+    Case c;
+    int heads = 2;
+    c.name = fmt::format("delta_{}x{}x{}x{}", chunk, kw, vw, tokens);
+    c.kernel = deltaRule(c.name, chunk, kw, vw, tokens, heads);
+    double unit = 1.5 / std::sqrt(double(kw));
+    c.buffers = {{"f32", tokens * heads * kw, -unit, unit}, {"f32", tokens * heads * kw, -unit, unit},
+                 {"f32", tokens * heads * vw},              {"f32", tokens * heads, decay, 0},
+                 {"f32", tokens * heads, 0, 1},             {"f32", tokens * heads * vw},
+                 {"f32", heads * kw * vw}};
+    // Decays of thousands, in steps that f32 adds without rounding: differences of sums must not cancel digits.
+    if (decay < -100)
+      c.buffers[3].value = [](int64_t i) { return -512.0 * double(i * 7 % 20); };
+    c.items = heads;
+    cases.push_back(c);
+  }
+  check(cases);
+}

@@ -1,0 +1,57 @@
+// RUN: denim-opt %s -split-input-file -verify-diagnostics
+
+model.block @state(%x: tensor<?x256xf32>) {
+  %q, %k, %v, %rest = split %x into 4x16, 2x16, 2x32, 96
+  %keys = attn.cache "keys" : !attn.cache<paged 2x16xf32>
+  %values = attn.cache "values" : !attn.cache<paged 2x32xf32>
+  %s = attn.cache "state" : !attn.cache<state 2x16xf32>
+  // expected-error @below {{expected paged caches, but got '!attn.cache<state 2x16xf32>' and '!attn.cache<paged 2x32xf32>'}}
+  %y = attn.attend %q, %s, %values scale 1
+  yield %x
+}
+
+// -----
+
+model.block @heads(%x: tensor<?x256xf32>) {
+  %q, %k, %v, %rest = split %x into 4x16, 2x16, 2x32, 96
+  %keys = attn.cache "keys" : !attn.cache<paged 2x16xf32>
+  %values = attn.cache "values" : !attn.cache<paged 2x32xf32>
+  %three = attn.cache "keys" : !attn.cache<paged 3x16xf32>
+  // expected-error @below {{expected a multiple of 3 key heads as heads of the query, but got 4}}
+  %y = attn.attend %q, %three, %values scale 1
+  yield %x
+}
+
+// -----
+
+model.block @tensor(%x: tensor<?x256xf32>) {
+  %q, %k, %v, %rest = split %x into 4x16, 2x16, 2x32, 96
+  %keys = attn.cache "keys" : !attn.cache<paged 2x16xf32>
+  %values = attn.cache "values" : !attn.cache<paged 2x32xf32>
+  // expected-error @below {{expected a cache, but got 'tensor<?x2x16xf32>'}}
+  %y = attn.attend %q, %k, %values scale 1
+  yield %x
+}
+
+// -----
+
+model.block @append_rows(%x: tensor<?x256xf32>) {
+  %q, %k, %v, %rest = split %x into 4x16, 2x16, 2x32, 96
+  %keys = attn.cache "keys" : !attn.cache<paged 2x16xf32>
+  %values = attn.cache "values" : !attn.cache<paged 2x32xf32>
+  // expected-error @below {{expected a paged cache of the rows of 'tensor<?x2x32xf32>', but got '!attn.cache<paged 2x16xf32>'}}
+  attn.append %v to %keys
+  yield %x
+}
+
+// -----
+
+model.block @append_to_tail(%x: tensor<?x256xf32>) {
+  %q, %k, %v, %rest = split %x into 4x16, 2x16, 2x32, 96
+  %keys = attn.cache "keys" : !attn.cache<paged 2x16xf32>
+  %values = attn.cache "values" : !attn.cache<paged 2x32xf32>
+  %t = attn.cache "tail" : !attn.cache<tail 3x256xf32>
+  // expected-error @below {{expected a paged cache of the rows of 'tensor<?x256xf32>', but got '!attn.cache<tail 3x256xf32>'}}
+  attn.append %x to %t
+  yield %x
+}
