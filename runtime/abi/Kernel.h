@@ -48,7 +48,8 @@ typedef struct denim_batch_t {
  *   parameter    the first element of the tensor as the checkpoint stores it (row-major, its own element type)
  *   stacked      (one tensor per expert) an array of pointers, `const void *const *`
  *   state, tail  an array [sequence_count] of pointers to each sequence's slot, `void *const *`
- *   paged        the base of the cache's page pool; page p begins at base + p * (bytes of one page)
+ *   paged        the base of the cache's page pool; page p begins at base + p * (bytes of one page). Rows behind the
+ *                tokens of a sequence may be read: they are zero when the sequence gets the page
  * `scratch` is private to the calling thread, of at least the kernel's scratch bytes, uninitialised.
  * Does items [begin, end) of the launch. */
 typedef void (*denim_kernel_fn)(const denim_batch_t *batch, void *const *args, int64_t begin, int64_t end,

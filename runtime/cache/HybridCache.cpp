@@ -172,8 +172,17 @@ Status HybridCache::reserve(const std::vector<Growth> &growths) {
       sequence.pages[sequence.length / DENIM_PAGE_TOKENS] = own;
       dropPage(page);
     }
-    for (size_t need = pagesFor(sequence.length + growth.tokens); sequence.pages.size() < need;)
-      sequence.pages.push_back(take());
+    for (size_t need = pagesFor(sequence.length + growth.tokens); sequence.pages.size() < need;) {
+      // Kernels read whole pages and give rows behind the last token the weight 0, which a NaN that another sequence
+      // left there would survive. New memory is zero as it comes.
+      bool isNew = pages.nextIsNew();
+      int32_t page = take();
+      if (!isNew)
+        for (Pool &pool : pools)
+          if (pool.kind == CacheKind::Paged)
+            device->zero(pool.memory.data() + pool.bytes * page, pool.bytes);
+      sequence.pages.push_back(page);
+    }
   }
   return {};
 }

@@ -21,6 +21,9 @@ public:
   /// Makes the next |count| `take` and all `give` free of allocation.
   void prepare(size_t count) { free.reserve(highAfter(count)); }
 
+  /// The next number was never out before.
+  bool nextIsNew() const { return free.empty(); }
+
   int32_t take() {
     if (free.empty())
       return next++;

@@ -85,6 +85,19 @@ Status Session::length(SequenceId id, int64_t &out) const {
   return {};
 }
 
+Status Session::extend(SequenceId id, int64_t tokens) {
+  int64_t length = 0;
+  if (Status status = this->length(id, length))
+    return status;
+  if (tokens < 0 || tokens > INT32_MAX - length)
+    return invalidArgument("expected from 0 to ", INT32_MAX - length, " further tokens of a sequence of length ",
+                           length, ", but got ", tokens);
+  if (Status status = cache->reserve({{id, tokens}}))
+    return status;
+  cache->advance(id, tokens);
+  return {};
+}
+
 Status Session::check(const StepEntry *entries, size_t entryCount, int64_t rows) const {
   std::unordered_set<SequenceId> seen;
   int64_t wanted = 0;

@@ -50,6 +50,9 @@ public:
   Status fork(SequenceId from, SequenceId &out) { return cache->fork(from, out); }
   Status release(SequenceId id) { return cache->release(id); }
   Status length(SequenceId id, int64_t &out) const;
+  /// Makes |tokens| part of a sequence without running them: their pages are reserved and hold whatever the memory
+  /// holds, states stay as they are. For measuring steps at a length that would take long to reach.
+  Status extend(SequenceId id, int64_t tokens);
 
   /// Runs |entries|, each sequence at most once. |logits| takes [rows, vocabulary], the rows in the order of the
   /// entries and their tokens; |rows| must be what the entries ask for. On failure nothing has changed.

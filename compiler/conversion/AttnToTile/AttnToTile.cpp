@@ -20,6 +20,7 @@ EmitFn familyOf(StringRef kind) {
       .Case("linear", emitLinear)
       .Case("recurrence", emitRecurrence)
       .Case("softmax", emitSoftmax)
+      .Case("softmax_part", emitSoftmaxPart)
       .Case("route", emitRoute)
       .Case("experts", emitExperts)
       .Default(nullptr);

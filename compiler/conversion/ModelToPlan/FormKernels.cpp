@@ -29,7 +29,7 @@ bool isElementwise(Operation *op) {
 }
 
 bool isMixer(Operation *op) {
-  return isa_and_present<RecurrenceOpInterface, attn::AttendOp>(op);
+  return isa_and_present<RecurrenceOpInterface, attn::AttendOp, attn::AttendPartOp>(op);
 }
 bool isAnchor(Operation *op) {
   return isMixer(op) || isa_and_present<model::LinearOp, model::ExpertsOp, model::RouteOp>(op);
@@ -87,12 +87,14 @@ private:
       materialise(linear.getInput());
     else if (readsByChannel(op))
       materialiseSources(op->getOperand(0));
-    else if (auto attend = dyn_cast<attn::AttendOp>(op))
+    else if (auto attend = dyn_cast<attn::AttendOp>(op)) {
       materialise(attend.getQuery());
-    else if (isa<model::RmsNormOp, model::L2NormOp>(op) &&
-             isa_and_present<model::ConcatOp>(stripReshapes(op->getOperand(0)).getDefiningOp()))
-      materialise(op->getOperand(0));
-    else if (auto route = dyn_cast<model::RouteOp>(op)) {
+      if (attend.getParts())
+        materialise(attend.getParts());
+    } else if (auto part = dyn_cast<attn::AttendPartOp>(op)) {
+      materialise(part.getQuery());
+      materialise(part.getResult());
+    } else if (auto route = dyn_cast<model::RouteOp>(op)) {
       materialise(route.getScores());
       materialise(route.getWeights());
       materialise(route.getExperts());
@@ -232,6 +234,8 @@ private:
       return "recurrence";
     if (isa<attn::AttendOp>(anchor))
       return "softmax";
+    if (isa<attn::AttendPartOp>(anchor))
+      return "softmax_part";
     return isa<model::RouteOp>(anchor) ? "route" : "experts";
   }
 

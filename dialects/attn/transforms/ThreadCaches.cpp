@@ -31,7 +31,7 @@ void readFromPages(SoftmaxOp op) {
   double dk = cast<RankedTensorType>(op.getQuery().getType()).getDimSize(2);
   double scale = op.getScale() ? op.getScale()->convertToDouble() : 1.0 / std::sqrt(dk);
   auto attend = AttendOp::create(b, loc, op.getResult().getType(), op.getQuery(), op.getKeys(), op.getValues(),
-                                 b.getF64FloatAttr(scale), op.getWindowAttr(), op.getSoftcapAttr());
+                                 /*parts=*/Value(), b.getF64FloatAttr(scale), op.getWindowAttr(), op.getSoftcapAttr());
   op.getResult().replaceAllUsesWith(attend.getResult());
   op.erase();
 }

@@ -6,6 +6,7 @@
 #include "test/runtime/Inputs/TestModule.h"
 
 #include <gtest/gtest.h>
+#include <limits>
 #include <map>
 #include <random>
 #include <set>
@@ -76,6 +77,20 @@ TEST_F(HybridCacheTest, SlotsAreAlignedApartAndZero) {
   state(a)[15] = 1;
   EXPECT_FALSE(cache->release(a));
   EXPECT_EQ(state(sequence())[15], 0.0f);
+}
+
+TEST_F(HybridCacheTest, APageOfAnotherSequenceComesBackZero) {
+  create(1 << 20);
+  SequenceId poisoned = sequence();
+  ASSERT_TRUE(grow(poisoned, 1));
+  int32_t number = pages(poisoned)[0];
+  std::fill_n(page(number), kPage / 4, std::numeric_limits<float>::quiet_NaN());
+  EXPECT_FALSE(cache->release(poisoned));
+  SequenceId next = sequence();
+  ASSERT_TRUE(grow(next, 1));
+  ASSERT_EQ(pages(next)[0], number);
+  for (size_t i = 0; i < kPage / 4; ++i)
+    ASSERT_EQ(page(number)[i], 0.0f) << i;
 }
 
 TEST_F(HybridCacheTest, ForksCopySlotsAndShareFullPages) {

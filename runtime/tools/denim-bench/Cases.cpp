@@ -1,0 +1,256 @@
+//===- Cases.cpp - operators and shapes to time ---------------------------===//
+
+#include "runtime/tools/denim-bench/Cases.h"
+
+#include <sstream>
+
+namespace denim::bench {
+
+namespace {
+
+template <typename... Parts> std::string text(const Parts &...parts) {
+  std::ostringstream out;
+  (out << ... << parts);
+  return out.str();
+}
+
+/// The network around blocks of |width| channels. The head is never run: no logits are asked for.
+std::string network(int64_t width, const std::string &schedule, const std::string &blocks) {
+  return text(R"(
+model.network @bench(%ids: tensor<?xi32>) {
+  %table = param "embed.weight" : tensor<256x)",
+              width, R"(xf32>
+  %head = param "head.weight" : tensor<256x)",
+              width, R"(xf32>
+  %x = embed %ids, %table
+  %y = layers %x, "layers.{i}" = )",
+              schedule, R"(
+  %logits = linear %y, %head
+  output %logits
+}
+)",
+              blocks);
+}
+
+/// Channels of the residual stream around a mixer.
+constexpr int64_t kNarrow = 16;
+
+/// A block around a mixer: |body| makes `%o`, of |outputs| channels, from `%h`, a normed row of kNarrow channels.
+std::string mixerBlock(int64_t outputs, const std::string &body) {
+  return text(R"(
+model.block @mix(%x: tensor<?x)",
+              kNarrow, R"(xf32>) {
+  %w_in = param "norm_in.weight" : tensor<)",
+              kNarrow, R"(xf32>
+  %w_out = param "out.weight" : tensor<)",
+              kNarrow, "x", outputs, R"(xf32>
+  %h = rms_norm %x, %w_in zero_centered
+)",
+              body, R"(
+  %mixed_back = linear %o, %w_out
+  %y = add %x, %mixed_back
+  yield %y
+}
+)");
+}
+
+/// `%name` = product of `%h` with weights of its own, of |channels| channels.
+std::string projection(const std::string &name, int64_t channels) {
+  return text("  %w_", name, " = param \"", name, ".weight\" : tensor<", channels, "x", kNarrow, "xf32>\n  %", name,
+              " = linear %h, %w_", name, "\n");
+}
+
+std::string suffix(int64_t ring) {
+  return ring > 1 ? text(" ring=", ring) : "";
+}
+
+//===----------------------------------------------------------------------===//
+// Gated delta rule
+//===----------------------------------------------------------------------===//
+
+constexpr int64_t kHeadDim = 128, kTaps = 4;
+
+double deltaRuleFlops(int64_t tokens, int64_t valueHeads) {
+  // decay 1, S^T k 2, rank-1 update 2, S^T q 2, for each element of the state
+  return 7.0 * kHeadDim * kHeadDim * static_cast<double>(tokens * valueHeads);
+}
+double stateBytes(int64_t valueHeads) {
+  return 2.0 * 4 * kHeadDim * kHeadDim * static_cast<double>(valueHeads);
+}
+
+/// The bare operator: its inputs stand in memory, gates computed.
+Case deltaRule(int64_t tokens, int64_t keyHeads, int64_t valueHeads, int64_t ring) {
+  int64_t keys = keyHeads * kHeadDim, values = valueHeads * kHeadDim;
+  std::string body = text(projection("q_flat", keys), projection("k_flat", keys), projection("v_flat", values),
+                          projection("b", valueHeads), projection("a", valueHeads), R"(
+  %q = heads %q_flat, )",
+                          keyHeads, R"(
+  %k = heads %k_flat, )",
+                          keyHeads, R"(
+  %v = heads %v_flat, )",
+                          valueHeads, R"(
+  %beta = sigmoid %b
+  %positive = softplus %a
+  %decay = scale %positive, -0.1
+  %o = attn.delta_rule %q, %k, %v beta %beta decay %decay)");
+  Case result;
+  result.name = text("gdn T=", tokens, " Hk=", keyHeads, " Hv=", valueHeads, " d=128", ring > 1 ? " writeback" : "",
+                     suffix(ring));
+  result.model = network(kNarrow, text(ring, " x @mix"), mixerBlock(values, body));
+  result.kernels = "recurrence";
+  result.tokens = tokens;
+  result.applications = ring;
+  result.flops = deltaRuleFlops(tokens, valueHeads);
+  result.bytes = stateBytes(valueHeads) + 4.0 * static_cast<double>(tokens * (2 * keys + 2 * values + 2 * valueHeads));
+  result.traffic = Traffic::Update;
+  return result;
+}
+
+/// As Qwen3-Next uses it, all inside one kernel: short convolution, silu and l2 norm before it, both gates, gated norm
+/// behind it. Counted as the bare operator, so the difference of the two rows is the price of what is around it.
+Case fusedDeltaRule(int64_t tokens, int64_t keyHeads, int64_t valueHeads, int64_t ring) {
+  int64_t keys = keyHeads * kHeadDim, values = valueHeads * kHeadDim, channels = 2 * keys + values;
+  int64_t group = valueHeads / keyHeads, wide = group * kHeadDim;
+  std::string body = text(projection("qkvz", channels + values), projection("ba", 2 * valueHeads), R"(
+  %w_conv = param "conv.weight" : tensor<)",
+                          channels, R"(x1x4xf32>
+  %rate = param "A_log" : tensor<)",
+                          valueHeads, R"(xf32>
+  %bias = param "dt_bias" : tensor<)",
+                          valueHeads, R"(xf32>
+  %w_norm = param "norm.weight" : tensor<128xf32>
+  %groups = heads %qkvz, )",
+                          keyHeads, R"(
+  %gq, %gk, %gv, %gz = split %groups into 128, 128, )",
+                          wide, ", ", wide, R"(
+  %gba = heads %ba, )",
+                          keyHeads, R"(
+  %gb, %ga = split %gba into )",
+                          group, ", ", group, R"(
+  %qkv = concat %gq, %gk, %gv
+  %mixed = attn.short_conv %qkv, %w_conv
+  %active = silu %mixed
+  %q0, %k0, %v = split %active into )",
+                          keyHeads, "x128, ", keyHeads, "x128, ", valueHeads, R"(x128
+  %q = l2_norm %q0
+  %k = l2_norm %k0
+  %b = flatten %gb
+  %beta = sigmoid %b
+  %a = flatten %ga
+  %decay = attn.log_decay %a rate %rate bias %bias
+  %mixer = attn.delta_rule %q, %k, %v beta %beta decay %decay
+  %z = heads %gz, )",
+                          valueHeads, R"(
+  %gate = silu %z
+  %normed = rms_norm %mixer, %w_norm
+  %o = mul %normed, %gate)");
+  Case result;
+  result.name = text("gdn fused T=", tokens, " Hk=", keyHeads, " Hv=", valueHeads, " d=128", suffix(ring));
+  result.model = network(kNarrow, text(ring, " x @mix"), mixerBlock(values, body));
+  result.kernels = "recurrence";
+  result.tokens = tokens;
+  result.applications = ring;
+  result.flops = deltaRuleFlops(tokens, valueHeads);
+  result.bytes = stateBytes(valueHeads) + 2.0 * 4 * (kTaps - 1) * static_cast<double>(channels) +
+                 4.0 * static_cast<double>(tokens * (channels + 2 * values + 2 * valueHeads));
+  result.traffic = Traffic::Update;
+  return result;
+}
+
+//===----------------------------------------------------------------------===//
+// Softmax attention
+//===----------------------------------------------------------------------===//
+
+Case attention(int64_t tokens, int64_t total, int64_t ring) {
+  constexpr int64_t kHeads = 16, kKeyHeads = 4;
+  std::string body = text(projection("qkv", (kHeads + 2 * kKeyHeads) * kHeadDim), R"(
+  %q, %k, %v = split %qkv into 16x128, 4x128, 4x128
+  %o = attn.softmax %q, %k, %v)");
+  int64_t past = total - tokens;
+  double pairs = static_cast<double>(tokens) * static_cast<double>(past) +
+                 0.5 * static_cast<double>(tokens) * static_cast<double>(tokens + 1);
+  Case result;
+  result.name = text("attn f32 Tq=", tokens, " Tkv=", total, " Hq=16 Hkv=4 d=128", suffix(ring));
+  result.model = network(kNarrow, text(ring, " x @mix"), mixerBlock(kHeads * kHeadDim, body));
+  result.kernels = "softmax";
+  result.tokens = tokens;
+  result.past = past;
+  result.applications = ring;
+  result.flops = 4.0 * kHeadDim * kHeads * pairs;
+  result.bytes = 4.0 * (2.0 * kKeyHeads * kHeadDim * static_cast<double>(total) +
+                        2.0 * kHeads * kHeadDim * static_cast<double>(tokens));
+  return result;
+}
+
+//===----------------------------------------------------------------------===//
+// Products with weights
+//===----------------------------------------------------------------------===//
+
+/// K = N, so that layers follow each other; a norm behind every 16 of them keeps values in range.
+Case product(const std::string &type, int64_t rows, int64_t ring) {
+  constexpr int64_t kWidth = 2048, kBetweenNorms = 16;
+  std::string blocks = text(R"(
+model.block @product(%x: tensor<?x2048xf32>) {
+  %w = param "weight" : tensor<2048x2048x)",
+                            type, R"(>
+  %y = linear %x, %w
+  yield %y
+}
+model.block @norm(%x: tensor<?x2048xf32>) {
+  %w = param "weight" : tensor<2048xf32>
+  %y = rms_norm %x, %w zero_centered
+  yield %y
+}
+)");
+  std::string schedule = ring < kBetweenNorms
+                             ? text(ring, " x @product")
+                             : text(ring / kBetweenNorms, " x (", kBetweenNorms, " x @product, 1 x @norm)");
+  int64_t element = type == "f32" ? 4 : 2;
+  Case result;
+  result.name = text("mul_mat ", type, " M=", rows, " K=2048 N=2048", suffix(ring));
+  result.model = network(kWidth, schedule, blocks);
+  result.kernels = "linear";
+  result.tokens = rows;
+  result.applications = ring;
+  result.flops = 2.0 * kWidth * kWidth * static_cast<double>(rows);
+  result.bytes = static_cast<double>(element * kWidth * kWidth) + 4.0 * 2 * kWidth * static_cast<double>(rows);
+  return result;
+}
+
+} // namespace
+
+std::vector<Case> allCases() {
+  std::vector<Case> cases;
+  // State of one head: 64 KiB. Rings of 24 as in the peers' figures; those of 512 come from memory also where the
+  // last cache is large.
+  for (int64_t tokens : {1, 64, 512, 2048, 8192})
+    cases.push_back(deltaRule(tokens, 16, 16, 1));
+  for (int64_t ring : {24, 512})
+    cases.push_back(deltaRule(1, 16, 16, ring));
+  for (int64_t tokens : {1, 64, 512, 2048, 8192})
+    cases.push_back(deltaRule(tokens, 32, 32, 1));
+  for (int64_t ring : {24, 256})
+    cases.push_back(deltaRule(1, 32, 32, ring));
+  cases.push_back(deltaRule(2048, 16, 32, 1));
+  cases.push_back(deltaRule(1, 16, 32, 24));
+  for (int64_t tokens : {512, 2048})
+    cases.push_back(fusedDeltaRule(tokens, 16, 16, 1));
+  cases.push_back(fusedDeltaRule(2048, 16, 32, 1));
+  for (int64_t ring : {24, 512})
+    cases.push_back(fusedDeltaRule(1, 16, 16, ring));
+  for (int64_t tokens : {512, 2048, 8192})
+    cases.push_back(attention(tokens, tokens, 1));
+  for (int64_t total : {2048, 8192, 32768})
+    cases.push_back(attention(1, total, 1));
+  cases.push_back(attention(1, 8192, 12));
+  for (const char *type : {"f32", "f16", "bf16"}) {
+    bool wide = std::string(type) == "f32";
+    cases.push_back(product(type, 512, 1));
+    cases.push_back(product(type, 1, 1));
+    cases.push_back(product(type, 1, wide ? 16 : 32));
+    cases.push_back(product(type, 1, wide ? 64 : 128));
+  }
+  return cases;
+}
+
+} // namespace denim::bench

@@ -1,0 +1,47 @@
+//===- Cases.h - operators and shapes to time ---------------------*- C++ -*-===//
+//
+// Each case is the text of a small model whose layers hold the operator. Its kernel is timed alone, through the
+// session's profile by kernel; what makes its inputs is not:
+//
+//   residual stream of 16 channels -> rms_norm -> linear -> q, k, v, gates -> attn.delta_rule -> linear -> add
+//                                                                             ^ timed
+//
+// The stream is that narrow so that the products around the operator are cheap and their weights few: a model of 512
+// layers then walks states and little else. Weights are random; norms keep keys below unit length, and gates come
+// from sigmoid and softplus.
+//
+// `ring=R` is R layers: their states, keys or weights are R times as many bytes, walked once per step.
+//
+// Operations and bytes are counted the same way whatever the algorithm does; test/perf/README.md lists the counts.
+//
+//===----------------------------------------------------------------------===//
+
+#ifndef DENIM_RUNTIME_TOOLS_DENIM_BENCH_CASES_H
+#define DENIM_RUNTIME_TOOLS_DENIM_BENCH_CASES_H
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+namespace denim::bench {
+
+/// What moves the bytes that a case counts.
+enum class Traffic : uint8_t { Read, Update };
+
+struct Case {
+  std::string name;
+  std::string model;           ///< text of the network
+  std::string kernels;         ///< names of the timed kernels begin so; of those that layers launch
+  int64_t tokens = 1;          ///< new tokens of a step
+  int64_t past = 0;            ///< tokens of the sequence before the step
+  int64_t applications = 1;    ///< of the operator in a step
+  double flops = 0, bytes = 0; ///< of one application
+  Traffic traffic = Traffic::Read;
+};
+
+/// All cases, in the order of the report.
+std::vector<Case> allCases();
+
+} // namespace denim::bench
+
+#endif

@@ -1,0 +1,220 @@
+//===- DenimBench.cpp - time operators against the limits of the machine --===//
+
+#include "runtime/tools/Commands.h"
+#include "runtime/tools/denim-bench/Measurement.h"
+
+#include <cmath>
+#include <cstdio>
+#include <cstring>
+#include <exception>
+#include <nlohmann/json.hpp>
+
+namespace denim::bench {
+
+namespace {
+
+const char *const kUsage = R"(usage: denim-bench [FILTER] [options]
+
+Times operators at the sizes of language models, each kernel alone, and sets them against what this machine can do.
+FILTER: only rows whose name contains one of these words, separated by commas.
+
+  --list                names only
+  --threads N           1 unless given
+  --seconds S           of repetitions per row; 0.5 unless given
+  --target T            native unless given; as denim-compile --target=cpu,T
+  --model FILE          also rows for a model, text (.mlir) or compiled (.denim); its rows alone without FILTER
+  --weights CHECKPOINT  of that model; random unless given
+  --json FILE           the rows as JSON
+  --device cpu
+)";
+
+class Report {
+public:
+  explicit Report(Bench &bench) : bench(bench) {}
+
+  void begin() {
+    MachineLimits &limits = bench.limits;
+    std::printf("%s, %d threads: f32 multiply-add %.1f GFLOP/s; memory read %.2f GB/s, updated in place %.2f GB/s\n",
+                machineName().c_str(), bench.device->threads(), limits.fmaRate() / 1e9,
+                limits.readRate(MachineLimits::kMemory) / 1e9, limits.updateRate(MachineLimits::kMemory) / 1e9);
+    std::printf("%-46s %6s %10s %10s %11s %8s %8s %-6s %7s %7s\n", "case", "reps", "median ms", "min ms", "tokens/s",
+                "GFLOP/s", "GB/s", "limit", "median", "best");
+  }
+
+  void add(const Row &row) {
+    const Times &t = row.times;
+    std::printf("%-46s %6lld %10.4f %10.4f %11.1f", row.name.c_str(), static_cast<long long>(t.repetitions),
+                t.median * 1e3, t.least * 1e3, row.tokens / t.median);
+    number(row.flops / t.median / 1e9);
+    number(row.bytes / t.median / 1e9);
+    if (row.limitSeconds > 0)
+      std::printf(" %-6s %5.1f %% %5.1f %%", row.limit.c_str(), 100 * row.limitSeconds / t.median,
+                  100 * row.limitSeconds / t.least);
+    std::printf("\n");
+    std::fflush(stdout);
+    json.push_back({{"case", row.name},
+                    {"repetitions", t.repetitions},
+                    {"median_ms", t.median * 1e3},
+                    {"min_ms", t.least * 1e3},
+                    {"max_ms", t.most * 1e3},
+                    {"tokens_per_s", row.tokens / t.median},
+                    {"gflop_per_s", row.flops / t.median / 1e9},
+                    {"gb_per_s", row.bytes / t.median / 1e9},
+                    {"limit", row.limit},
+                    {"limit_ms", row.limitSeconds * 1e3},
+                    {"share_median", row.limitSeconds / t.median},
+                    {"share_best", row.limitSeconds / t.least}});
+  }
+
+  Status write(const std::string &path) const {
+    MachineLimits &limits = bench.limits;
+    nlohmann::ordered_json all = {{"machine", machineName()},
+                                  {"device", "cpu"},
+                                  {"threads", bench.device->threads()},
+                                  {"fma_gflop_per_s", limits.fmaRate() / 1e9},
+                                  {"memory_read_gb_per_s", limits.readRate(MachineLimits::kMemory) / 1e9},
+                                  {"memory_update_gb_per_s", limits.updateRate(MachineLimits::kMemory) / 1e9},
+                                  {"rows", json}};
+    std::FILE *file = std::fopen(path.c_str(), "w");
+    if (!file)
+      return invalidArgument("cannot write '", path, "': ", std::strerror(errno));
+    std::fprintf(file, "%s\n", all.dump(2).c_str());
+    if (std::fclose(file) != 0)
+      return invalidArgument("cannot write '", path, "': ", std::strerror(errno));
+    return {};
+  }
+
+private:
+  static void number(double value) {
+    if (value > 0)
+      std::printf(" %8.2f", value);
+    else
+      std::printf(" %8s", "-");
+  }
+
+  Bench &bench;
+  nlohmann::ordered_json json = nlohmann::ordered_json::array();
+};
+
+bool matches(const std::string &name, const std::string &filter) {
+  if (filter.empty())
+    return true;
+  for (size_t begin = 0; begin <= filter.size();) {
+    size_t end = std::min(filter.find(',', begin), filter.size());
+    if (end > begin && name.find(filter.substr(begin, end - begin)) != std::string::npos)
+      return true;
+    begin = end + 1;
+  }
+  return false;
+}
+
+Status run(int count, char **words) {
+  // A word in front, for the parser wants a file: here the filter, which may be missing.
+  bool list = false, hasFilter = false;
+  std::vector<char *> rest;
+  for (int i = 0; i < count; ++i) {
+    if (!std::strcmp(words[i], "--list")) {
+      list = true;
+      continue;
+    }
+    bool isOption = !std::strncmp(words[i], "--", 2);
+    hasFilter |= !isOption;
+    rest.push_back(words[i]);
+    if (isOption && !std::strchr(words[i], '=') && i + 1 < count)
+      rest.push_back(words[++i]);
+  }
+  std::string none = ",";
+  if (!hasFilter)
+    rest.push_back(none.data());
+  Arguments arguments;
+  if (Status status = Arguments::parse(
+          static_cast<int>(rest.size()), rest.data(),
+          {"--threads", "--seconds", "--target", "--model", "--weights", "--json", "--device"}, arguments))
+    return status;
+  std::string filter = hasFilter ? arguments.file() : "";
+  std::vector<Case> cases;
+  bool modelOnly = arguments.has("--model") && !hasFilter;
+  for (Case &one : allCases())
+    if (!modelOnly && matches(one.name, filter))
+      cases.push_back(std::move(one));
+  if (cases.empty() && !arguments.has("--model") && !matches("sgemm", filter))
+    return invalidArgument("expected a filter that some case contains, but got '", filter, "' (see --list)");
+  if (list) {
+    for (const Case &one : cases)
+      std::printf("%s\n", one.name.c_str());
+    return {};
+  }
+
+  int64_t threads = 1;
+  double seconds = 0.5;
+  if (Status status = arguments.integer("--threads", 1, 4096, threads))
+    return status;
+  if (Status status = arguments.number("--seconds", seconds))
+    return status;
+  if (!(seconds >= 0 && seconds <= 3600))
+    return invalidArgument("--seconds: expected a number from 0 to 3600, but got '", arguments.text("--seconds", ""),
+                           "'");
+  if (std::string device = arguments.text("--device", "cpu"); device != "cpu")
+    return invalidArgument("--device: expected cpu, but got '", device, "', which this build does not have");
+  ModuleCompiler compiler;
+  if (Status status = ModuleCompiler::create(arguments.text("--target", "native"), compiler))
+    return status;
+  auto device = std::make_shared<CpuDevice>(static_cast<int>(threads));
+  MachineLimits limits(device->threadPool());
+  Bench bench{device, limits, compiler, seconds};
+  Report report(bench);
+  report.begin();
+  int64_t refused = 0;
+  for (const Case &one : cases) {
+    Row row;
+    if (Status status = measureCase(bench, one, row)) {
+      // The others are worth having.
+      std::fprintf(stderr, "denim-bench: %s: %s\n", one.name.c_str(), status.message().c_str());
+      ++refused;
+      continue;
+    }
+    report.add(row);
+  }
+  if (!modelOnly && matches("sgemm OpenBLAS oneDNN", filter))
+    for (const Row &row : measureLibraries(bench))
+      report.add(row);
+  if (arguments.has("--model")) {
+    std::vector<Row> rows;
+    Status status = measureModel(bench, arguments.text("--model", ""), arguments.text("--weights", "random"), rows);
+    for (const Row &row : rows)
+      report.add(row);
+    if (status)
+      return status;
+  }
+  if (arguments.has("--json"))
+    if (Status status = report.write(arguments.text("--json", "")))
+      return status;
+  if (refused)
+    return error(DENIM_STATUS_INCOMPATIBLE, refused, " of ", cases.size(), " cases gave no row");
+  return {};
+}
+
+} // namespace
+
+} // namespace denim::bench
+
+int main(int argc, char **argv) {
+  if (argc > 1 && (!std::strcmp(argv[1], "--help") || !std::strcmp(argv[1], "-h"))) {
+    std::fputs(denim::bench::kUsage, stdout);
+    return 0;
+  }
+  std::string message;
+  try {
+    message = denim::bench::run(argc - 1, argv + 1).message();
+  } catch (const std::bad_alloc &) {
+    message = "out of memory";
+  } catch (const std::exception &exception) {
+    message = exception.what(); // no call does this knowingly
+  }
+  if (message.empty() && std::fflush(stdout) != 0)
+    message = "cannot write to the output";
+  if (message.empty())
+    return 0;
+  std::fprintf(stderr, "denim-bench: %s\n", message.c_str());
+  return 1;
+}

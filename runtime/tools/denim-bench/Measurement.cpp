@@ -1,0 +1,124 @@
+//===- Measurement.cpp - one row of the report ----------------------------===//
+
+#include "runtime/tools/denim-bench/Measurement.h"
+#include "runtime/session/Session.h"
+
+#include <algorithm>
+#include <numeric>
+
+namespace denim::bench {
+
+Times Times::of(std::vector<double> &seconds) {
+  std::sort(seconds.begin(), seconds.end());
+  return {seconds[seconds.size() / 2], seconds.front(), seconds.back(), static_cast<int64_t>(seconds.size())};
+}
+
+void setLimit(MachineLimits &limits, Traffic traffic, double footprint, Row &row) {
+  auto bytes = static_cast<size_t>(footprint);
+  double compute = row.flops / limits.fmaRate();
+  double memory = row.bytes / (traffic == Traffic::Update ? limits.updateRate(bytes) : limits.readRate(bytes));
+  row.limitSeconds = std::max(compute, memory);
+  row.limit = compute > memory ? "fma" : traffic == Traffic::Update ? "update" : "read";
+}
+
+namespace {
+
+/// Kernels that layers launch and whose names begin with |prefix|.
+std::vector<uint32_t> timedKernels(const Session &session, const std::string &prefix) {
+  std::vector<uint32_t> kernels;
+  for (const PlanStep &step : session.plan().steps) {
+    if (step.layer < 0)
+      continue;
+    for (const PlanLaunch &launch : session.plan().programs[step.program].launches)
+      if (session.target().kernels[launch.kernel].name.rfind(prefix, 0) == 0)
+        kernels.push_back(launch.kernel);
+  }
+  std::sort(kernels.begin(), kernels.end());
+  kernels.erase(std::unique(kernels.begin(), kernels.end()), kernels.end());
+  return kernels;
+}
+
+/// Finite values of the size of activations in the pages that `Session::extend` gave out unwritten.
+void fillPages(const Session &session, int64_t tokens) {
+  const Plan &plan = session.plan();
+  int64_t pages = (tokens + DENIM_PAGE_TOKENS - 1) / DENIM_PAGE_TOKENS;
+  for (size_t c = 0; c < plan.caches.size(); ++c) {
+    if (plan.caches[c].kind != CacheKind::Paged || plan.caches[c].type != PlanType::F32)
+      continue;
+    auto *values = static_cast<float *>(session.hybridCache().pageBase(c));
+    auto count = static_cast<int64_t>(plan.caches[c].bytes / sizeof(float)) * pages;
+    for (int64_t i = 0; i < count; ++i)
+      values[i] = 0.01f * static_cast<float>((i * 2654435761u >> 16) % 17 - 8);
+  }
+}
+
+} // namespace
+
+Status measureCase(Bench &bench, const Case &which, Row &out) {
+  std::string path;
+  if (Status status = bench.compiler.compileText(which.model, path))
+    return status;
+  std::shared_ptr<const Module> module;
+  if (Status status = Module::open(path, module))
+    return status;
+  const Plan &plan = module->plan();
+  Weights weights;
+  if (Status status = Weights::random(plan, 1, *bench.device, weights))
+    return status;
+  SessionOptions options;
+  int64_t pages = (which.past + which.tokens) / DENIM_PAGE_TOKENS + 2;
+  options.cacheBytes = plan.slotBytes() + plan.pageBytes() * static_cast<size_t>(pages) + (1 << 20);
+  options.maxStepTokens = static_cast<int32_t>(which.tokens);
+  std::unique_ptr<Session> session;
+  if (Status status = Session::create(bench.device, module, std::move(weights), options, session))
+    return status;
+
+  std::vector<uint32_t> kernels = timedKernels(*session, which.kernels);
+  if (kernels.empty())
+    return error(DENIM_STATUS_INTERNAL, "'", which.name, "': expected a kernel '", which.kernels,
+                 "...' in the layers, but got none");
+  std::vector<double> seconds(session->target().kernels.size());
+  session->profile(&seconds);
+  std::vector<int32_t> tokens(which.tokens);
+  for (size_t t = 0; t < tokens.size(); ++t)
+    tokens[t] = static_cast<int32_t>(t * 7919 % static_cast<size_t>(plan.vocabulary));
+  StepEntry entry{0, tokens.data(), which.tokens, Logits::None};
+  bool begun = false, filled = false;
+  // One step. A prompt begins a sequence; a decode step of a state continues one; a decode step of a paged cache
+  // stands behind `past` tokens each time.
+  bool continues = which.tokens == 1 && which.past == 0;
+  auto once = [&](double &one) -> Status {
+    if (!begun || !continues) {
+      if (begun)
+        if (Status status = session->release(entry.sequence))
+          return status;
+      if (Status status = session->createSequence(entry.sequence))
+        return status;
+      begun = true;
+      if (which.past > 0)
+        if (Status status = session->extend(entry.sequence, which.past))
+          return status;
+      if (which.past > 0 && !filled)
+        fillPages(*session, which.past);
+      filled = true;
+    }
+    std::fill(seconds.begin(), seconds.end(), 0.0);
+    if (Status status = session->step(&entry, 1, nullptr, 0))
+      return status;
+    one = 0;
+    for (uint32_t kernel : kernels)
+      one += seconds[kernel];
+    one /= static_cast<double>(which.applications);
+    return {};
+  };
+  out.name = which.name;
+  out.tokens = static_cast<double>(which.tokens);
+  out.flops = which.flops;
+  out.bytes = which.bytes;
+  if (Status status = repeat(bench.seconds / static_cast<double>(which.applications), once, out.times))
+    return status;
+  setLimit(bench.limits, which.traffic, which.bytes * static_cast<double>(which.applications), out);
+  return {};
+}
+
+} // namespace denim::bench

@@ -1,0 +1,80 @@
+//===- Measurement.h - one row of the report ----------------------*- C++ -*-===//
+
+#ifndef DENIM_RUNTIME_TOOLS_DENIM_BENCH_MEASUREMENT_H
+#define DENIM_RUNTIME_TOOLS_DENIM_BENCH_MEASUREMENT_H
+
+#include "runtime/device/cpu/CpuDevice.h"
+#include "runtime/tools/denim-bench/Cases.h"
+#include "runtime/tools/denim-bench/CompileModule.h"
+#include "runtime/tools/denim-bench/MachineLimits.h"
+
+namespace denim::bench {
+
+/// Seconds of one application of an operator, over the repetitions.
+struct Times {
+  double median = 0, least = 0, most = 0;
+  int64_t repetitions = 0;
+
+  /// Of |seconds|, which it sorts; at least one.
+  static Times of(std::vector<double> &seconds);
+};
+
+struct Row {
+  std::string name;
+  Times times;
+  double tokens = 0, flops = 0, bytes = 0; ///< of one application
+  std::string limit;                       ///< "fma", "read", "update": what would take longest; "" if there is none
+  double limitSeconds = 0;                 ///< what one application would take at that limit
+};
+
+/// What all rows of a run share.
+struct Bench {
+  std::shared_ptr<CpuDevice> device;
+  MachineLimits &limits;
+  ModuleCompiler &compiler;
+  double seconds; ///< of repetitions for one row
+};
+
+/// The longer of operations at the rate of multiply-adds and bytes at the rate of memory under |footprint| bytes.
+void setLimit(MachineLimits &limits, Traffic traffic, double footprint, Row &row);
+
+/// Repeats |once|, which returns seconds or a fault, for about |budget| seconds; warm runs come first.
+template <typename Once> Status repeat(double budget, const Once &once, Times &out);
+
+Status measureCase(Bench &bench, const Case &which, Row &out);
+
+/// Prefill of 512 tokens and decode steps behind them of a model (`.mlir` or `.denim`); with a checkpoint also the
+/// start of `denim-run generate` to its first token.
+Status measureModel(Bench &bench, const std::string &file, const std::string &weights, std::vector<Row> &out);
+
+/// SGEMM at M=512, K=N=2048 by the libraries that are installed, each loaded at run time; none is no fault.
+std::vector<Row> measureLibraries(Bench &bench);
+
+//===----------------------------------------------------------------------===//
+
+template <typename Once> Status repeat(double budget, const Once &once, Times &out) {
+  constexpr int64_t kLeast = 5, kMost = 5000;
+  std::vector<double> seconds;
+  double warm = 0, spent = 0;
+  for (int n = 0; n < 3 && (n == 0 || warm < budget / 4); ++n) {
+    double one = 0;
+    if (Status status = once(one))
+      return status;
+    warm += one;
+  }
+  for (int64_t n = 0; n < kMost && (spent < budget || n < kLeast); ++n) {
+    double one = 0;
+    if (Status status = once(one))
+      return status;
+    seconds.push_back(one);
+    spent += one;
+    if (spent > 4 * budget && n >= 2)
+      break;
+  }
+  out = Times::of(seconds);
+  return {};
+}
+
+} // namespace denim::bench
+
+#endif
