@@ -5,7 +5,8 @@ import lit.formats
 
 config.name = "denim"
 config.test_format = lit.formats.ShTest(execute_external=False)
-config.suffixes = [".mlir", ".test"]
+# Every .mlir test runs denim-opt.
+config.suffixes = [".test", ".mlir"] if config.with_compiler else [".test"]
 config.excludes = ["Inputs", "goldens"]
 config.test_source_root = os.path.dirname(__file__)
 config.test_exec_root = os.path.join(config.obj_root, "test")
