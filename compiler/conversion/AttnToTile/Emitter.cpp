@@ -250,14 +250,25 @@ Value Emitter::emitBinary(Operation *op, const Rows &rows, const Window &window)
   for (Value operand : op->getOperands()) {
     auto type = cast<RankedTensorType>(operand.getType());
     if (type.isDynamicDim(0)) {
-      // [T, 1] beside [T, N]: one number per token.
-      bool one = channelsOf(operand) == 1 && channelsOf(op->getResult(0)) != 1;
-      tiles.push_back(emit(operand, rows, one ? Window::whole(1) : window));
+      // A last axis of 1 meets every channel: one number for each token, or for each of its heads.
+      int64_t width = result.getShape().back();
+      Window inner = window;
+      if (type.getShape().back() == 1 && width != 1) {
+        if (type.getRank() == 2)
+          inner = Window::whole(1);
+        else if (width % window.columns == 0)
+          inner = {0, arith::DivUIOp::create(b, loc, firstChannel(b, loc, window), index(width)), type.getDimSize(1),
+                   1};
+        else
+          return fail(op, "expected a tile within one head of " + Twine(width) + " channels, but got " +
+                              Twine(window.columns));
+      }
+      tiles.push_back(emit(operand, rows, inner));
     } else {
       // A parameter that is the tail of the other shape: it repeats along the heads.
       int64_t period = type.getNumElements();
       Window inner = window;
-      if (period == window.columns)
+      if (period == window.columns || period == 1)
         inner = Window::whole(period);
       else if (result.getRank() == 3 && type.getRank() == 1) {
         Value channel = firstChannel(b, loc, window);

@@ -28,15 +28,30 @@ tile::KernelOp denim::emitRows(plan::KernelOp kernel, SmallVectorImpl<unsigned> 
   Value lo = e.mul(block, kRowBlock);
   Value n = tile::CountOp::create(e.b, e.loc, rowKind(kernel));
   Value hi = e.min(e.add(lo, e.index(kRowBlock)), n);
-  auto write = [&](const Piece &piece, Value number) {
+  auto writePiece = [&](const Piece &piece, Value number, const Rows &block) {
     Window window{piece.first, number ? e.mul(number, piece.width) : Value(), piece.width * piece.count, piece.width};
-    forRows(e, lo, hi, kRowBlock, [&](const Rows &rows) { e.store(e.emit(result, rows, window), 0, rows, window); });
+    forRows(e, block.row, block.hi, kRowBlock, [&](const Rows &rows) {
+      // Rows of a sequence are bounded by it; where they are stored they are not.
+      Rows bounded{rows.row, rows.count, block.lo, block.lo ? block.hi : Value()};
+      e.store(e.emit(result, bounded, window), 0, rows, window);
+    });
   };
-  if (pieces.size() == 1)
-    write(pieces[0], parts > 1 ? part : Value());
-  else
+  auto write = [&](const Rows &block) {
+    if (pieces.size() == 1)
+      return writePiece(pieces[0], parts > 1 ? part : Value(), block);
     for (const Piece &piece : pieces)
-      e.loop(e.index(0), e.index(piece.count), 1, [&](Value number) { write(piece, number); });
+      e.loop(e.index(0), e.index(piece.count), 1, [&](Value number) { writePiece(piece, number, block); });
+  };
+  if (kernel.getBlock()->getOps<attn::ShortConvOp>().empty())
+    write(Rows{lo, 0, {}, hi});
+  else
+    // A convolution reads earlier rows of its own sequence.
+    e.loop(e.index(0), tile::CountOp::create(e.b, e.loc, tile::CountKind::sequences), 1, [&](Value s) {
+      auto sequence = tile::SequenceOp::create(e.b, e.loc, s);
+      e.sequence = s;
+      Value first = e.max(lo, sequence.getBegin()), last = e.max(first, e.min(hi, sequence.getEnd()));
+      write(Rows{first, 0, sequence.getBegin(), last});
+    });
   extras.append(e.extraOperands().begin(), e.extraOperands().end());
   return e.failed() ? nullptr : e.tileKernel;
 }

@@ -70,10 +70,23 @@ private:
   /// Takes each channel by itself, so that parts of a concatenation need not be brought together for it.
   static bool readsByChannel(Operation *op) { return isa<attn::ShortConvOp, attn::RememberOp>(op); }
 
+  /// A convolution reads rows of earlier steps, which only the cache has: what it reads of this step must be zero
+  /// there, so it may be cut out of memory but not computed.
+  void materialiseSources(Value value) {
+    Operation *op = value.getDefiningOp();
+    if (!given.contains(value) && (isReshape(op) || isa_and_present<model::SplitOp, model::ConcatOp>(op)))
+      for (Value operand : op->getOperands())
+        materialiseSources(operand);
+    else
+      materialise(value);
+  }
+
   /// Values that some op reads in a pattern for which they must stand in memory.
   void addRequiredRoots(Operation *op) {
     if (auto linear = dyn_cast<model::LinearOp>(op))
       materialise(linear.getInput());
+    else if (readsByChannel(op))
+      materialiseSources(op->getOperand(0));
     else if (auto attend = dyn_cast<attn::AttendOp>(op)) {
       materialise(attend.getQuery());
       if (attend.getParts())
@@ -81,10 +94,7 @@ private:
     } else if (auto part = dyn_cast<attn::AttendPartOp>(op)) {
       materialise(part.getQuery());
       materialise(part.getResult());
-    } else if (isa<model::RmsNormOp, model::L2NormOp>(op) &&
-               isa_and_present<model::ConcatOp>(stripReshapes(op->getOperand(0)).getDefiningOp()))
-      materialise(op->getOperand(0));
-    else if (auto route = dyn_cast<model::RouteOp>(op)) {
+    } else if (auto route = dyn_cast<model::RouteOp>(op)) {
       materialise(route.getScores());
       materialise(route.getWeights());
       materialise(route.getExperts());

@@ -121,7 +121,7 @@ private:
         map.map(value, produced);
     }
     // The stream stays in one slot from layer to layer: it is written when nothing reads the old one any more.
-    if (readBehind && result.getType() == input.getType())
+    if (readBehind && output.getType() == input.getType())
       map.map(result, copy(loc, map.lookup(result)));
     plan::ReturnOp::create(b, loc, map.lookup(result));
   }

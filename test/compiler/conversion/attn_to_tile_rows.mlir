@@ -59,3 +59,16 @@ plan.kernel @concatenated(%x: tensor<?x64xf32>) attributes {kind = "rows"} {
 // CHECK-NEXT: }
 tile.kernel @written(%x: !tile.memory<64xf32>) items <tokens by 1 times 1> at %item {
 }
+
+// A convolution reads earlier rows of its sequence, the oldest from the tail: a block is cut where sequences end.
+// CHECK-LABEL: tile.kernel @convolution
+// CHECK-SAME: items <tokens by 16 times 1>
+// CHECK: scf.for %[[S:.*]] =
+// CHECK: tile.sequence %[[S]]
+// CHECK: tile.load {{.*}} within {{.*}} -> !tile.tile<19x64xf32>
+// CHECK: tile.slot %{{.*}}[%[[S]]]
+plan.kernel @convolution(%x: tensor<?x64xf32>, %w: tensor<64x4xf32>, %t: !attn.cache<tail 3x64xf32>)
+    attributes {kind = "rows"} {
+  %y = attn.short_conv %x, %w tail %t
+  plan.yield %y : tensor<?x64xf32>
+}

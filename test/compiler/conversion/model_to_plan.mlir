@@ -114,6 +114,25 @@ model.block @convolution(%x: tensor<?x64xf32>) {
   yield %y
 }
 
+// What a convolution reads stands in memory or is cut out of it: rows before the sequence must be zero, and sigmoid of 0 is not.
+// CHECK-LABEL: plan.program @computed_input
+// CHECK: %[[S:.*]] = plan.launch @[[SIGMOID:rows_[0-9]+]](
+// CHECK-NEXT: plan.launch @[[CONV:rows_[0-9]+]](%[[S]], %{{.*}}, %{{.*}})
+// CHECK: plan.kernel @[[SIGMOID]]
+// CHECK: model.sigmoid
+// CHECK: plan.kernel @[[CONV]]
+// CHECK-NOT: model.sigmoid
+// CHECK: attn.short_conv
+model.block @computed_input(%x: tensor<?x64xf32>) {
+  %w = param "w" : tensor<64x4xf32>
+  %t = attn.cache "conv" : !attn.cache<tail 3x64xf32>
+  %s = sigmoid %x
+  %c = attn.short_conv %s, %w tail %t
+  attn.remember %s in %t
+  %y = exp %c
+  yield %y
+}
+
 // New keys and values reach their pages before attention reads them; the rotation is part of the write. The gate is
 // attention's epilogue.
 // CHECK-LABEL: plan.program @attention
