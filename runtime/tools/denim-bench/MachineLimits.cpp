@@ -109,7 +109,7 @@ Probes widestProbes() {
   return {};
 }
 
-/// Memory that begins at a page, zero, and of huge pages where the system gives them.
+/// Memory that begins at a page; of the pages that the runtime gets, not of huge ones.
 class Buffer {
 public:
   explicit Buffer(size_t bytes) : bytes(bytes) {
