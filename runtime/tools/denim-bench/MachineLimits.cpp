@@ -128,11 +128,10 @@ private:
 
 } // namespace
 
-double MachineLimits::fmaRate() {
-  if (fma > 0)
-    return fma;
+double MachineLimits::fmaRate() const {
   Probes probes = widestProbes();
-  constexpr int64_t kRounds = 2000000;
+  constexpr int64_t kRounds = 1000000;
+  double fma = 0;
   for (int pass = 0; pass < 12; ++pass) {
     std::vector<double> operations(pool.threads());
     Stopwatch watch;
