@@ -12,7 +12,9 @@ using namespace denim::codegen;
 // Types and i64
 //===--------------------------------------------------------------------------------------------------------------===//
 
-Type Code::pointerType() { return LLVM::LLVMPointerType::get(builder.getContext()); }
+Type Code::pointerType() {
+  return LLVM::LLVMPointerType::get(builder.getContext());
+}
 
 Type Code::storageOf(Type element) {
   if (element.isBF16() || element.isF16())
@@ -20,9 +22,13 @@ Type Code::storageOf(Type element) {
   return element.isInteger(1) ? builder.getI8Type() : element;
 }
 
-int64_t Code::bytesOf(Type element) { return (element.getIntOrFloatBitWidth() + 7) / 8; }
+int64_t Code::bytesOf(Type element) {
+  return (element.getIntOrFloatBitWidth() + 7) / 8;
+}
 
-Value Code::constant(int64_t value) { return arith::ConstantOp::create(builder, loc, builder.getI64IntegerAttr(value)); }
+Value Code::constant(int64_t value) {
+  return arith::ConstantOp::create(builder, loc, builder.getI64IntegerAttr(value));
+}
 
 std::optional<int64_t> Code::constantOf(Value value) {
   auto constant = value.getDefiningOp<arith::ConstantOp>();
@@ -40,7 +46,9 @@ Value Code::add(Value a, Value b) {
     return a;
   return arith::AddIOp::create(builder, loc, a, b);
 }
-Value Code::add(Value a, int64_t b) { return b == 0 ? a : add(a, constant(b)); }
+Value Code::add(Value a, int64_t b) {
+  return b == 0 ? a : add(a, constant(b));
+}
 Value Code::sub(Value a, Value b) {
   auto x = constantOf(a), y = constantOf(b);
   return x && y ? constant(*x - *y) : Value(arith::SubIOp::create(builder, loc, a, b));
@@ -67,7 +75,9 @@ Value Code::roundDown(Value a, int64_t multiple) {
 Value Code::lessThan(Value a, Value b) {
   return arith::CmpIOp::create(builder, loc, arith::CmpIPredicate::slt, a, b);
 }
-Value Code::both(Value a, Value b) { return arith::AndIOp::create(builder, loc, a, b); }
+Value Code::both(Value a, Value b) {
+  return arith::AndIOp::create(builder, loc, a, b);
+}
 
 Value Code::toI64(Value value) {
   if (value.getType().isInteger(64))
@@ -79,8 +89,12 @@ Value Code::toI64(Value value) {
   }
   return arith::ExtSIOp::create(builder, loc, i64(), value);
 }
-Value Code::toIndex(Value value) { return arith::IndexCastOp::create(builder, loc, builder.getIndexType(), value); }
-Value Code::toI32(Value value) { return arith::TruncIOp::create(builder, loc, i32(), value); }
+Value Code::toIndex(Value value) {
+  return arith::IndexCastOp::create(builder, loc, builder.getIndexType(), value);
+}
+Value Code::toI32(Value value) {
+  return arith::TruncIOp::create(builder, loc, i32(), value);
+}
 
 //===--------------------------------------------------------------------------------------------------------------===//
 // Memory
@@ -98,8 +112,7 @@ Value Code::advance(Value pointer, int64_t elements, Type element) {
   if (elements != int32_t(elements))
     return LLVM::GEPOp::create(builder, loc, pointerType(), storageOf(element), pointer,
                                LLVM::GEPArg(constant(elements)));
-  return LLVM::GEPOp::create(builder, loc, pointerType(), storageOf(element), pointer,
-                             LLVM::GEPArg(int32_t(elements)));
+  return LLVM::GEPOp::create(builder, loc, pointerType(), storageOf(element), pointer, LLVM::GEPArg(int32_t(elements)));
 }
 Value Code::load(Type type, Value pointer, int64_t alignment) {
   return LLVM::LoadOp::create(builder, loc, type, pointer, alignment);
@@ -148,19 +161,37 @@ Value Code::broadcast(Value scalar) {
   if (isa<VectorType>(scalar.getType()))
     return scalar;
   if (auto constant = scalar.getDefiningOp<arith::ConstantOp>())
-    return arith::ConstantOp::create(builder, loc,
-                                     DenseElementsAttr::get(vectorOf(scalar.getType()), Attribute(constant.getValue())));
+    return arith::ConstantOp::create(
+        builder, loc, DenseElementsAttr::get(vectorOf(scalar.getType()), Attribute(constant.getValue())));
   return vector::BroadcastOp::create(builder, loc, vectorOf(scalar.getType()), scalar);
 }
-Value Code::addi(Value a, Value b) { return arith::AddIOp::create(builder, loc, a, b); }
-Value Code::addf(Value a, Value b) { return arith::AddFOp::create(builder, loc, a, b); }
-Value Code::subf(Value a, Value b) { return arith::SubFOp::create(builder, loc, a, b); }
-Value Code::mulf(Value a, Value b) { return arith::MulFOp::create(builder, loc, a, b); }
-Value Code::negf(Value a) { return arith::NegFOp::create(builder, loc, a); }
-Value Code::maxf(Value a, Value b) { return arith::MaximumFOp::create(builder, loc, a, b); }
-Value Code::minf(Value a, Value b) { return arith::MinimumFOp::create(builder, loc, a, b); }
-Value Code::maxi(Value a, Value b) { return arith::MaxSIOp::create(builder, loc, a, b); }
-Value Code::mini(Value a, Value b) { return arith::MinSIOp::create(builder, loc, a, b); }
+Value Code::addi(Value a, Value b) {
+  return arith::AddIOp::create(builder, loc, a, b);
+}
+Value Code::addf(Value a, Value b) {
+  return arith::AddFOp::create(builder, loc, a, b);
+}
+Value Code::subf(Value a, Value b) {
+  return arith::SubFOp::create(builder, loc, a, b);
+}
+Value Code::mulf(Value a, Value b) {
+  return arith::MulFOp::create(builder, loc, a, b);
+}
+Value Code::negf(Value a) {
+  return arith::NegFOp::create(builder, loc, a);
+}
+Value Code::maxf(Value a, Value b) {
+  return arith::MaximumFOp::create(builder, loc, a, b);
+}
+Value Code::minf(Value a, Value b) {
+  return arith::MinimumFOp::create(builder, loc, a, b);
+}
+Value Code::maxi(Value a, Value b) {
+  return arith::MaxSIOp::create(builder, loc, a, b);
+}
+Value Code::mini(Value a, Value b) {
+  return arith::MinSIOp::create(builder, loc, a, b);
+}
 Value Code::fma(Value a, Value b, Value c) {
   if (!target.fusedMultiplyAdd)
     return addf(mulf(a, b), c);
@@ -174,7 +205,9 @@ Value Code::select(Value condition, Value a, Value b) {
 Value Code::shuffle(Value a, Value b, ArrayRef<int64_t> mask) {
   return vector::ShuffleOp::create(builder, loc, a, b, mask);
 }
-Value Code::extract(Value vector, int64_t lane) { return vector::ExtractOp::create(builder, loc, vector, lane); }
+Value Code::extract(Value vector, int64_t lane) {
+  return vector::ExtractOp::create(builder, loc, vector, lane);
+}
 Value Code::insert(Value scalar, Value vector, int64_t lane) {
   return vector::InsertOp::create(builder, loc, scalar, vector, lane);
 }
@@ -268,6 +301,14 @@ Value Code::widen(Value stored, Type element) {
     return arith::ExtFOp::create(builder, loc, inShapeOf(shape, f32()), half);
   }
   return stored;
+}
+
+Value Code::widenPair(Value pairs, bool second) {
+  Type integer = pairs.getType();
+  Value bits =
+      second ? Value(arith::AndIOp::create(builder, loc, pairs, integerConstantLike(integer, int32_t(0xffff0000))))
+             : Value(arith::ShLIOp::create(builder, loc, pairs, integerConstantLike(integer, 16)));
+  return arith::BitcastOp::create(builder, loc, inShapeOf(integer, f32()), bits);
 }
 
 Value Code::narrow(Value value, Type element) {

@@ -82,15 +82,15 @@ public:
   /// Between what memory holds (storageOf) and what is computed with: f32 for bf16 and f16, i1 for a byte.
   mlir::Value widen(mlir::Value stored, mlir::Type element);
   mlir::Value narrow(mlir::Value value, mlir::Type element);
+  /// The first or second bf16 of each i32, as f32.
+  mlir::Value widenPair(mlir::Value pairs, bool second);
 
   // ---- control
   using LoopBody = llvm::function_ref<void(mlir::Value)>;
   using CarryingBody = llvm::function_ref<llvm::SmallVector<mlir::Value>(mlir::Value, mlir::ValueRange)>;
   /// for (i = low; i < high; i += step). A loop known to run once is written without a loop, one of none not at all.
   void loop(mlir::Value low, mlir::Value high, int64_t step, LoopBody body);
-  void loop(int64_t low, int64_t high, int64_t step, LoopBody body) {
-    loop(constant(low), constant(high), step, body);
-  }
+  void loop(int64_t low, int64_t high, int64_t step, LoopBody body) { loop(constant(low), constant(high), step, body); }
   llvm::SmallVector<mlir::Value> loop(mlir::Value low, mlir::Value high, int64_t step, mlir::ValueRange carried,
                                       CarryingBody body);
   void branch(mlir::Value condition, llvm::function_ref<void()> then, llvm::function_ref<void()> otherwise = {});

@@ -12,8 +12,8 @@
 #include "mlir/Target/LLVMIR/Export.h"
 #include "mlir/Transforms/Passes.h"
 #include "llvm/ADT/ScopeExit.h"
-#include "llvm/IR/LegacyPassManager.h"
 #include "llvm/IR/LLVMContext.h"
+#include "llvm/IR/LegacyPassManager.h"
 #include "llvm/IR/Module.h"
 #include "llvm/IR/Verifier.h"
 #include "llvm/MC/TargetRegistry.h"
@@ -71,14 +71,14 @@ struct Emission {
 void denim::codegen::registerCpuPasses() {
   registerPass([] { return createConvertTileToCpuPass(); });
   registerExpandMathPass();
-  PassPipelineRegistration<TileToCpuOptions>(
-      "tile-to-cpu", "tile kernels to the LLVM dialect", [](OpPassManager &passes, const TileToCpuOptions &options) {
-        llvm::Expected<Target> target = findTarget(options.target);
-        if (target)
-          buildCpuPipeline(passes, *target);
-        else
-          llvm::report_fatal_error(target.takeError(), /*gen_crash_diag=*/false);
-      });
+  PassPipelineRegistration<TileToCpuOptions>("tile-to-cpu", "tile kernels to the LLVM dialect",
+                                             [](OpPassManager &passes, const TileToCpuOptions &options) {
+                                               llvm::Expected<Target> target = findTarget(options.target);
+                                               if (target)
+                                                 buildCpuPipeline(passes, *target);
+                                               else
+                                                 llvm::report_fatal_error(target.takeError(), /*gen_crash_diag=*/false);
+                                             });
 }
 
 /// Errors of passes are diagnostics; this makes one llvm::Error of them.
@@ -117,8 +117,8 @@ static llvm::Expected<std::unique_ptr<llvm::TargetMachine>> makeMachine(const Ta
   // Products are written as fused operations already; what is not must keep its two roundings.
   options.AllowFPOpFusion = llvm::FPOpFusion::Standard;
   auto level = llvm::CodeGenOpt::getLevel(optimization).value_or(llvm::CodeGenOptLevel::Aggressive);
-  return std::unique_ptr<llvm::TargetMachine>(found->createTargetMachine(
-      triple, target.cpu, target.features, options, llvm::Reloc::PIC_, std::nullopt, level));
+  return std::unique_ptr<llvm::TargetMachine>(
+      found->createTargetMachine(triple, target.cpu, target.features, options, llvm::Reloc::PIC_, std::nullopt, level));
 }
 
 /// The loops are vectors already: of LLVM's pipeline only the scalar cleaning and loop work is wanted, and the

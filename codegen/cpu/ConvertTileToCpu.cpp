@@ -23,8 +23,8 @@ struct ConvertTileToCpuPass : PassWrapper<ConvertTileToCpuPass, OperationPass<Mo
   StringRef getArgument() const override { return "convert-tile-to-cpu"; }
   StringRef getDescription() const override { return "turn tile kernels into functions on vectors"; }
   void getDependentDialects(DialectRegistry &registry) const override {
-    registry.insert<arith::ArithDialect, LLVM::LLVMDialect, math::MathDialect, scf::SCFDialect,
-                    vector::VectorDialect>();
+    registry
+        .insert<arith::ArithDialect, LLVM::LLVMDialect, math::MathDialect, scf::SCFDialect, vector::VectorDialect>();
   }
 
   void runOnOperation() override {
@@ -74,4 +74,6 @@ struct ConvertTileToCpuPass : PassWrapper<ConvertTileToCpuPass, OperationPass<Mo
 std::unique_ptr<Pass> denim::codegen::createConvertTileToCpuPass(const Target &target) {
   return std::make_unique<ConvertTileToCpuPass>(target);
 }
-std::unique_ptr<Pass> denim::codegen::createConvertTileToCpuPass() { return std::make_unique<ConvertTileToCpuPass>(); }
+std::unique_ptr<Pass> denim::codegen::createConvertTileToCpuPass() {
+  return std::make_unique<ConvertTileToCpuPass>();
+}

@@ -123,8 +123,8 @@ Value Expander::exponential(Value x, bool base2) {
     r = fma(n, k(-0.693359375), x);
     r = fma(n, k(2.12194440054690583e-4), r);
   }
-  Value p = polynomial(r, {1.9875691500e-4, 1.3981999507e-3, 8.3334519073e-3, 4.1665795894e-2, 1.6666665459e-1,
-                           5.0000001201e-1});
+  Value p = polynomial(
+      r, {1.9875691500e-4, 1.3981999507e-3, 8.3334519073e-3, 4.1665795894e-2, 1.6666665459e-1, 5.0000001201e-1});
   p = fma(mul(r, r), p, add(r, k(1)));
   return scale(p, n, arith::SubIOp::create(b, loc, bits(t), bits(magic)));
 }
@@ -168,7 +168,8 @@ Value Expander::log1p(Value x) {
 
 Value Expander::tanh(Value x) {
   Value a = abs(x), z = mul(x, x);
-  Value p = polynomial(z, {-5.70498872745e-3, 2.06390887954e-2, -5.37397155531e-2, 1.33314422036e-1, -3.33332819422e-1});
+  Value p =
+      polynomial(z, {-5.70498872745e-3, 2.06390887954e-2, -5.37397155531e-2, 1.33314422036e-1, -3.33332819422e-1});
   Value small = fma(mul(z, p), x, x);
   Value large = sub(k(1), div(k(2), add(exp(add(a, a)), k(1))));
   return select(less(a, k(0.625)), small, withSignOf(large, x));
@@ -276,5 +277,7 @@ std::unique_ptr<Pass> denim::codegen::createExpandMathPass(const Target &target)
 }
 
 namespace denim::codegen {
-void registerExpandMathPass() { PassRegistration<ExpandMathPass>(); }
+void registerExpandMathPass() {
+  PassRegistration<ExpandMathPass>();
+}
 } // namespace denim::codegen

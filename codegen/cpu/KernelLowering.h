@@ -14,8 +14,8 @@ class KernelLowering {
 public:
   /// `batch`, `arguments` and `scratch` are the pointers of denim_kernel_fn.
   KernelLowering(tile::KernelOp kernel, Code &code, mlir::Value batch, mlir::Value arguments, mlir::Value scratch)
-      : kernel(kernel), code(code), access(code), lifetimes(kernel), layouts(kernel), batch(batch), arguments(arguments),
-        scratchPointer(scratch) {}
+      : kernel(kernel), code(code), access(code), lifetimes(kernel), layouts(kernel), batch(batch),
+        arguments(arguments), scratchPointer(scratch) {}
 
   /// Writes items [begin, end). On failure an error stands at the op that has no lowering.
   mlir::LogicalResult lowerItems(mlir::Value begin, mlir::Value end);
@@ -68,8 +68,8 @@ private:
   struct Storage {
     Place place;
     int64_t offset, bytes;
-    mlir::Value occupant;  ///< The value that lives here now.
-    bool carried = false;  ///< Held by a loop or branch: not released when its occupant dies.
+    mlir::Value occupant; ///< The value that lives here now.
+    bool carried = false; ///< Held by a loop or branch: not released when its occupant dies.
   };
   /// A place in scratch for a tile of the shape, with vectors along the axis.
   int allocate(tile::TileType type, Axis axis);
@@ -99,13 +99,13 @@ private:
   Lifetimes lifetimes;
   Layouts layouts;
   mlir::Value batch, arguments, scratchPointer;
-  mlir::IRMapping scalars;                                ///< The kernel's scalars to scalars of the function.
-  llvm::DenseMap<mlir::Value, mlir::Value> pointers;      ///< Memory, slots, pages and stacks to what args[i] holds.
-  llvm::DenseMap<mlir::Value, mlir::Value> roots;         ///< Memory to the kernel argument it is a part of.
+  mlir::IRMapping scalars;                           ///< The kernel's scalars to scalars of the function.
+  llvm::DenseMap<mlir::Value, mlir::Value> pointers; ///< Memory, slots, pages and stacks to what args[i] holds.
+  llvm::DenseMap<mlir::Value, mlir::Value> roots;    ///< Memory to the kernel argument it is a part of.
   llvm::DenseMap<mlir::Value, Place> places;
-  llvm::DenseMap<mlir::Value, int> transposedCopies;      ///< Storages with the other axis.
-  llvm::DenseMap<mlir::Value, int> storageOf;             ///< Values that hold a storage.
-  llvm::DenseMap<mlir::Value, int> requested;             ///< Values an enclosing op wants in a storage.
+  llvm::DenseMap<mlir::Value, int> transposedCopies; ///< Storages with the other axis.
+  llvm::DenseMap<mlir::Value, int> storageOf;        ///< Values that hold a storage.
+  llvm::DenseMap<mlir::Value, int> requested;        ///< Values an enclosing op wants in a storage.
   std::vector<Storage> storages;
   Scratch scratch;
 };

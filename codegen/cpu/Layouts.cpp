@@ -4,7 +4,9 @@ using namespace mlir;
 using namespace denim::codegen;
 using namespace denim;
 
-static tile::TileType typeOf(Value tile) { return cast<tile::TileType>(tile.getType()); }
+static tile::TileType typeOf(Value tile) {
+  return cast<tile::TileType>(tile.getType());
+}
 
 /// Products whose result has at most so many rows take the dot form or stream rhs: nothing is transposed for them.
 static constexpr int64_t fewRows = 8;

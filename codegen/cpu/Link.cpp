@@ -27,7 +27,8 @@ llvm::Expected<std::vector<char>> denim::codegen::linkSharedObject(StringRef obj
   if (!program)
     return program.takeError();
   llvm::SmallString<128> objectPath, sharedPath, messagePath;
-  for (auto [path, suffix] : {std::pair(&objectPath, "o"), std::pair(&sharedPath, "so"), std::pair(&messagePath, "txt")})
+  for (auto [path, suffix] :
+       {std::pair(&objectPath, "o"), std::pair(&sharedPath, "so"), std::pair(&messagePath, "txt")})
     if (std::error_code error = llvm::sys::fs::createTemporaryFile("denim-kernels", suffix, *path))
       return llvm::createStringError(error, "expected to make a temporary file");
   llvm::FileRemover removeObject(objectPath), removeShared(sharedPath), removeMessage(messagePath);

@@ -123,9 +123,9 @@ LogicalResult KernelLowering::lower(scf::ForOp op) {
   }
   auto loop = scf::ForOp::create(code.builder, op.getLoc(), scalarOf(op.getLowerBound()), scalarOf(op.getUpperBound()),
                                  scalarOf(op.getStep()), initial);
-  for (auto [from, to] : llvm::zip(llvm::make_filter_range(op.getRegionIterArgs(),
-                                                           [](Value v) { return !isa<tile::TileType>(v.getType()); }),
-                                   loop.getRegionIterArgs()))
+  for (auto [from, to] : llvm::zip(
+           llvm::make_filter_range(op.getRegionIterArgs(), [](Value v) { return !isa<tile::TileType>(v.getType()); }),
+           loop.getRegionIterArgs()))
     scalars.map(from, to);
   scalars.map(op.getInductionVar(), loop.getInductionVar());
   {

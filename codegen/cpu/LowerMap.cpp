@@ -16,8 +16,8 @@ void KernelLowering::lower(tile::SplatOp op) {
 
 void KernelLowering::lower(tile::WindowOp op) {
   auto type = typeOf(op.getResult());
-  bind(op.getResult(), access.window(placeOf(op.getSource()), code.constant(op.getRow()),
-                                     code.constant(op.getColumn()), type.getRows(), type.getColumns()));
+  bind(op.getResult(), access.window(placeOf(op.getSource()), code.constant(op.getRow()), code.constant(op.getColumn()),
+                                     type.getRows(), type.getColumns()));
 }
 
 void KernelLowering::lower(tile::ExtractOp op) {
@@ -97,8 +97,8 @@ void KernelLowering::lower(tile::MapOp op) {
       SmallVector<Type> types;
       for (Type t : inner.getResultTypes())
         types.push_back(code.vectorOf(t));
-      Operation *clone = code.builder.create(inner.getLoc(), inner.getName().getIdentifier(), operands, types,
-                                             inner.getAttrs());
+      Operation *clone =
+          code.builder.create(inner.getLoc(), inner.getName().getIdentifier(), operands, types, inner.getAttrs());
       lanes.map(inner.getResults(), clone->getResults());
     }
     Value result = vectorOf(body.getTerminator()->getOperand(0));

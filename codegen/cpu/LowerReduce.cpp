@@ -64,12 +64,12 @@ void KernelLowering::lower(tile::ReduceOp op) {
     // Lane by lane: vectors lie across the reduction.
     int64_t across = from.extent(axis);
     auto strip = [&](Value j, int64_t valid) {
-      auto sum = code.loop(zero, code.constant(from.extent(along)), 1, code.broadcast(start),
-                           [&](Value i, ValueRange sums) {
-                             auto [row, column] = at(i, j);
-                             Value x = access.vector(from, axis, row, column, valid);
-                             return SmallVector<Value>{combine(code, combiner, sums[0], x)};
-                           });
+      auto sum =
+          code.loop(zero, code.constant(from.extent(along)), 1, code.broadcast(start), [&](Value i, ValueRange sums) {
+            auto [row, column] = at(i, j);
+            Value x = access.vector(from, axis, row, column, valid);
+            return SmallVector<Value>{combine(code, combiner, sums[0], x)};
+          });
       auto [row, column] = at(zero, j);
       access.setVector(to, axis, row, column, valid, sum[0]);
     };

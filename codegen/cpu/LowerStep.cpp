@@ -71,8 +71,7 @@ void KernelLowering::lower(tile::RowsOp op) {
 
 void KernelLowering::lower(tile::SlotOp op) {
   Value table = pointers.lookup(op.getSlots());
-  pointers[op.getResult()] =
-      code.load(code.pointerType(), code.advance(table, i64Of(op.getSequence()), code.i64()), 8);
+  pointers[op.getResult()] = code.load(code.pointerType(), code.advance(table, i64Of(op.getSequence()), code.i64()), 8);
   roots[op.getResult()] = op.getSlots();
 }
 

@@ -159,10 +159,11 @@ void Access::copyRows(const Place &from, const Place &to, Value low, Value high)
 
 void Access::copy(const Place &from, const Place &to) {
   Axis axis = !to.isContiguous(Axis::columns) || (to.columns == 1 && to.rowStride == 1 && to.rows > 1) ? Axis::rows
-                                                                                                      : Axis::columns;
+                                                                                                       : Axis::columns;
   bool readable = from.splat || from.isContiguous(axis) || from.extent(axis) == 1;
   if (!readable && from.stride(otherAxis(axis)) == 1)
-    return copyTransposed(axis == Axis::columns ? from : from.transposed(), axis == Axis::columns ? to : to.transposed());
+    return copyTransposed(axis == Axis::columns ? from : from.transposed(),
+                          axis == Axis::columns ? to : to.transposed());
   bool whole = to.padded && (from.splat || (from.padded && from.isContiguous(axis)));
   forEachVector(to.rows, to.columns, axis, whole, [&](Value row, Value column, int64_t valid) {
     setVector(to, axis, row, column, valid, vector(from, axis, row, column, valid));
@@ -182,9 +183,22 @@ void Access::copyTransposed(const Place &from, const Place &to) {
     for (int64_t i = 0; i < rows; ++i)
       setVector(to, Axis::columns, code.add(row, i), column, columns, lines[i]);
   };
+  // bf16 goes in pairs along the rows, as i32: half the exchanges, and widening is a shift or a mask.
+  bool pairs = from.element.isBF16() && to.element.isF32();
+  auto squareOfPairs = [&](Value row, Value column) {
+    SmallVector<Value> lines;
+    for (int64_t j = 0; j < lanes; ++j)
+      lines.push_back(code.load(code.vectorOf(code.i32()), address(from, row, code.add(column, j)), 2));
+    lines = transposeSquare(code, lines);
+    for (int64_t i = 0; i < lanes; ++i)
+      for (bool second : {false, true})
+        setVector(to, Axis::columns, code.add(row, 2 * i + second), column, lanes, code.widenPair(lines[i], second));
+  };
   int64_t fullRows = to.rows / lanes * lanes, fullColumns = to.columns / lanes * lanes;
   auto rowsAt = [&](Value column, int64_t columns) {
-    code.loop(0, fullRows, lanes, [&](Value row) { square(row, lanes, column, columns); });
+    int64_t paired = pairs && columns == lanes ? to.rows / (2 * lanes) * (2 * lanes) : 0;
+    code.loop(0, paired, 2 * lanes, [&](Value row) { squareOfPairs(row, column); });
+    code.loop(paired, fullRows, lanes, [&](Value row) { square(row, lanes, column, columns); });
     if (fullRows < to.rows)
       square(code.constant(fullRows), to.rows - fullRows, column, columns);
   };

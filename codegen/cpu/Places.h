@@ -26,7 +26,9 @@
 namespace denim::codegen {
 
 enum class Axis { rows, columns };
-inline Axis otherAxis(Axis axis) { return axis == Axis::rows ? Axis::columns : Axis::rows; }
+inline Axis otherAxis(Axis axis) {
+  return axis == Axis::rows ? Axis::columns : Axis::rows;
+}
 
 struct Place {
   mlir::Value base;  ///< Pointer to element (0, 0).

@@ -6,6 +6,8 @@ using namespace denim::codegen;
 
 /// Steps of k written out in one round of the inner loop.
 static constexpr int64_t unroll = 4;
+/// Beyond so many rows of lhs, bringing rhs into panels pays.
+static constexpr int64_t mostRowsOfDotForm = 8;
 
 Product Product::transposed() const {
   Product p;
@@ -58,9 +60,9 @@ void ProductWriter::write(const Product &p) {
   bool byRows = p.result.isContiguous(Axis::columns) && !(p.result.columns == 1 && p.result.rowStride == 1);
   if (!byRows)
     return write(p.transposed());
-  bool alongK = !p.rhs.splat && (!p.rhs.isContiguous(Axis::columns) ||
-                                 (p.rhs.columns == 1 && p.rhs.rowStride == 1 && p.rhs.rows > 1));
-  if (alongK && p.rhs.isContiguous(Axis::rows) && p.m() <= 4)
+  bool alongK = !p.rhs.splat &&
+                (!p.rhs.isContiguous(Axis::columns) || (p.rhs.columns == 1 && p.rhs.rowStride == 1 && p.rhs.rows > 1));
+  if (alongK && p.rhs.isContiguous(Axis::rows) && p.m() <= mostRowsOfDotForm)
     return dot(p);
   outer(p);
 }
@@ -84,7 +86,7 @@ void ProductWriter::outer(const Product &given) {
       outer(p);
     });
   bool contiguous = p.rhs.splat || p.rhs.isContiguous(Axis::columns);
-  bool pack = p.m() > 8 && (p.rhs.splat || !contiguous || !p.rhs.element.isF32());
+  bool pack = p.m() > mostRowsOfDotForm && (p.rhs.splat || !contiguous || !p.rhs.element.isF32());
   if (!contiguous && !pack)
     return materialize(p.rhs, [&](const Place &to) {
       p.rhs = to;
@@ -99,8 +101,8 @@ void ProductWriter::outer(const Product &given) {
   int64_t full = vectors / tile.vectors * tile.vectors;
   // A ragged last vector is written with code of its own, unless whole vectors may be read and written throughout.
   auto mayRunOver = [](const Place &place) { return place.padded || place.splat; };
-  bool ragged = lastValid != code.lanes && !(mayRunOver(p.result) && contiguous && mayRunOver(p.rhs) &&
-                                             (!p.initial || mayRunOver(*p.initial)));
+  bool ragged = lastValid != code.lanes &&
+                !(mayRunOver(p.result) && contiguous && mayRunOver(p.rhs) && (!p.initial || mayRunOver(*p.initial)));
   if (ragged && full == vectors)
     full -= tile.vectors;
   code.loop(0, full * code.lanes, width, [&](Value n) { strip(p, n, tile.vectors, code.lanes, tile, pack); });
@@ -186,8 +188,8 @@ void ProductWriter::registerTile(const Product &p, const Place &rhs, const Block
     Value kHere = code.add(at, u);
     for (int64_t j = 0; j < b.vectors; ++j)
       row.push_back(access.vector(rhs, Axis::columns, kHere, columnOf(zero, j), validOf(j)));
-    Value column = p.lhs.columns == 1 ? lhsBase
-                                      : code.advance(lhsBase, code.mul(kHere, p.lhs.columnStride), p.lhs.element);
+    Value column =
+        p.lhs.columns == 1 ? lhsBase : code.advance(lhsBase, code.mul(kHere, p.lhs.columnStride), p.lhs.element);
     for (int64_t i = 0; i < b.rows; ++i) {
       Value pointer = code.advance(column, p.lhs.rows == 1 ? 0 : i * p.lhs.rowStride, p.lhs.element);
       Value scalar = code.broadcast(code.load(code.f32(), pointer, 4));
@@ -195,16 +197,23 @@ void ProductWriter::registerTile(const Product &p, const Place &rhs, const Block
         sums[i * b.vectors + j] = code.fma(scalar, row[j], sums[i * b.vectors + j]);
     }
   };
+  // Rows of a wide lhs lie pages apart, where the hardware does not look ahead from one to the next: the rows of the
+  // next register tile are asked for while this one is computed.
+  bool ahead = p.lhs.columnStride == 1 && p.m() > 2 * b.rows && p.m() * p.k() * 4 > code.target.cacheBytes;
+  Value next = ahead ? code.advance(lhsBase, b.rows * p.lhs.rowStride, p.lhs.element) : Value();
   int64_t rounds = depth / unroll * unroll;
   auto known = Code::constantOf(depthEnd);
   Value high = code.constant(rounds);
   if (!known || *known < depth)
     high = code.min(high, code.roundDown(code.add(depthEnd, unroll - 1), unroll));
   sums = code.loop(zero, high, unroll, sums, [&](Value at, ValueRange carried) {
-    SmallVector<Value> next = llvm::to_vector(carried);
+    SmallVector<Value> sums = llvm::to_vector(carried);
+    if (next)
+      for (int64_t i = 0; i < b.rows; ++i)
+        code.prefetch(code.advance(code.advance(next, at, p.lhs.element), i * p.lhs.rowStride, p.lhs.element));
     for (int64_t u = 0; u < unroll; ++u)
-      step(at, u, next);
-    return next;
+      step(at, u, sums);
+    return sums;
   });
   for (int64_t u = rounds; u < depth; ++u)
     step(code.constant(u), 0, sums);
@@ -250,8 +259,8 @@ Value ProductWriter::sumLanes(SmallVector<Value> vectors) {
         low.push_back(i + g), high.push_back(i + g + group / 2);
     SmallVector<Value> next;
     for (size_t i = 0; i < vectors.size(); i += 2)
-      next.push_back(code.addf(code.shuffle(vectors[i], vectors[i + 1], low),
-                               code.shuffle(vectors[i], vectors[i + 1], high)));
+      next.push_back(
+          code.addf(code.shuffle(vectors[i], vectors[i + 1], low), code.shuffle(vectors[i], vectors[i + 1], high)));
     vectors = next;
   }
   return vectors.front();
@@ -266,7 +275,8 @@ void ProductWriter::dot(const Product &p) {
       q.lhs = to;
       dot(q);
     });
-  int64_t group = std::max<int64_t>(1, std::min<int64_t>(code.target.dotTile.vectors, (code.target.registers - 4) / (m + 1)));
+  int64_t group =
+      std::max<int64_t>(1, std::min<int64_t>(code.target.dotTile.vectors, (code.target.registers - 4) / (m + 1)));
   int64_t full = k / lanes * lanes;
   Value zero = code.constant(0);
   // Columns [j, j + count) of the result.

@@ -22,7 +22,9 @@ int KernelLowering::allocate(tile::TileType type, Axis axis) {
   return storages.size() - 1;
 }
 
-void KernelLowering::release(int storage) { scratch.release(storages[storage].offset, storages[storage].bytes); }
+void KernelLowering::release(int storage) {
+  scratch.release(storages[storage].offset, storages[storage].bytes);
+}
 
 void KernelLowering::withScratch(tile::TileType type, Axis axis, function_ref<void(const Place &)> body) {
   int storage = allocate(type, axis);

@@ -9,7 +9,9 @@ using llvm::StringRef;
 
 static const StringRef names[] = {"x86-64-v4", "x86-64-v3", "x86-64-v2"};
 
-llvm::ArrayRef<StringRef> denim::codegen::targetNames() { return names; }
+llvm::ArrayRef<StringRef> denim::codegen::targetNames() {
+  return names;
+}
 
 /// Shapes are measured (test/perf/tile-bench). 512-bit code is tuned for cascadelake, the oldest processor where it
 /// pays; without -prefer-256-bit LLVM would split its vectors in two.
@@ -21,8 +23,8 @@ static Target makeTarget(StringRef name) {
   if (name == "x86-64-v4") {
     t.cpu = "cascadelake";
     t.features = "-prefer-256-bit";
-    t.requiredFlags = {"avx512f", "avx512bw", "avx512dq", "avx512vl", "avx512cd", "avx512_vnni", "fma", "avx2",
-                       "bmi1",    "bmi2",     "f16c",     "movbe",    "abm"};
+    t.requiredFlags = {"avx512f", "avx512bw", "avx512dq", "avx512vl", "avx512cd", "avx512_vnni", "fma",
+                       "avx2",    "bmi1",     "bmi2",     "f16c",     "movbe",    "abm"};
     t.lanes = 16, t.registers = 32, t.vectorBits = 512;
     t.outerTile = {8, 3}, t.dotTile = {4, 4}, t.blockBytes = 24 * 1024;
   } else if (name == "x86-64-v3") {
@@ -68,6 +70,6 @@ llvm::Expected<Target> denim::codegen::findTarget(StringRef name) {
   }
   if (llvm::is_contained(names, name))
     return makeTarget(name);
-  return llvm::createStringError("expected target native, %s, but got '%s'",
-                                 llvm::join(targetNames(), ", ").c_str(), name.str().c_str());
+  return llvm::createStringError("expected target native, %s, but got '%s'", llvm::join(targetNames(), ", ").c_str(),
+                                 name.str().c_str());
 }

@@ -32,6 +32,7 @@ struct Target {
   RegisterTile outerTile;                 ///< Shape of the outer-product form of tile.mma.
   RegisterTile dotTile;                   ///< Shape of the dot form: rows of lhs times rows of rhs.
   int64_t blockBytes;                     ///< Bytes of first-level cache one panel of a product may take.
+  int64_t cacheBytes = 1024 * 1024; ///< Bytes a core has near it; what is read from further off is asked for early.
 };
 
 /// Names that findTarget takes, fastest first; "native" is taken too.

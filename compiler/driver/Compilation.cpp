@@ -1,6 +1,7 @@
 #include "compiler/driver/Compilation.h"
 #include "codegen/cpu/Compile.h"
 #include "compiler/driver/PlanOfModule.h"
+#include "dialects/model/ir/Model.h"
 #include "dialects/tile/ir/Tile.h"
 #include "mlir/IR/AsmState.h"
 #include "mlir/Parser/Parser.h"
@@ -33,6 +34,10 @@ public:
   Compilation(ModuleOp module, const CompileOptions &options) : module(module), options(options) {}
 
   llvm::Expected<std::string> run() {
+    if (!options.from || *options.from < Phase::Plan)
+      if (auto networks = module.getOps<model::NetworkOp>(); !llvm::hasSingleElement(networks))
+        return makeError("expected one model.network, but got " +
+                         Twine(std::distance(networks.begin(), networks.end())));
     for (Phase phase : {Phase::Import, Phase::Mix, Phase::Plan, Phase::Tile}) {
       if (!options.from || phase > *options.from)
         if (llvm::Error error = runPhase(phase))

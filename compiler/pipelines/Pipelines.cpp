@@ -54,6 +54,8 @@ static void buildMix(OpPassManager &passes, const PipelineOptions &options) {
   passes.addPass(attn::createChooseChunkPass(chunk));
   // Behind the choice of form: softmax is replaced here, recurrences only get their state.
   passes.addPass(attn::createThreadCachesPass());
+  // Needs the pages that threading put in.
+  passes.addPass(attn::createSplitKeysPass());
   passes.addPass(createSelectOutputsPass());
 }
 

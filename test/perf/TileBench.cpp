@@ -3,17 +3,19 @@
 // Each line is one tile program, its speed, and the share of a limit measured in the same run: fused multiply-adds in
 // registers for products, a plain read of memory for products with one row. Best of many repetitions, one thread.
 //
-//   tile-bench [FILTER] [--target=NAME] [--emit=FILE]    with --emit, the assembly of the programs goes to FILE
+//   tile-bench [FILTER] [--target=NAME] [--emit=FILE] [--print]
+//
+// With --emit the assembly of the programs goes to FILE; --print prints them as tile text and runs nothing.
 #include "codegen/cpu/Compile.h"
 #include "dialects/tile/ir/Tile.h"
-#include "runtime/abi/Kernel.h"
-#include "test/codegen/cpu/TilePrograms.h"
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/Math/IR/Math.h"
 #include "mlir/Dialect/SCF/IR/SCF.h"
 #include "mlir/IR/BuiltinOps.h"
 #include "mlir/IR/MLIRContext.h"
 #include "mlir/Parser/Parser.h"
+#include "runtime/abi/Kernel.h"
+#include "test/codegen/cpu/TilePrograms.h"
 #include <cstring>
 #include <ctime>
 #include <dlfcn.h>
@@ -49,14 +51,17 @@ template <typename F> static double best(F &&call, double span = 0.5) {
     TYPE x[12], a = SET(0.999f), b = SET(1e-3f);                                                                       \
     for (auto &v : x)                                                                                                  \
       v = SET(1.0f);                                                                                                   \
-    double seconds = best([&]() __attribute__((target(FEATURES))) {                                                    \
-      for (int i = 0; i < 100000; ++i) {                                                                               \
-        for (auto &v : x)                                                                                              \
-          v = FMA(v, a, b);                                                                                            \
-        asm volatile("" : "+v"(x[0]), "+v"(x[1]), "+v"(x[2]), "+v"(x[3]), "+v"(x[4]), "+v"(x[5]), "+v"(x[6]),          \
-                     "+v"(x[7]), "+v"(x[8]), "+v"(x[9]), "+v"(x[10]), "+v"(x[11]));                                    \
-      }                                                                                                                \
-    }, 0.1);                                                                                                           \
+    double seconds = best(                                                                                             \
+        [&]() __attribute__((target(FEATURES))) {                                                                      \
+          for (int i = 0; i < 100000; ++i) {                                                                           \
+            for (auto &v : x)                                                                                          \
+              v = FMA(v, a, b);                                                                                        \
+            asm volatile(""                                                                                            \
+                         : "+v"(x[0]), "+v"(x[1]), "+v"(x[2]), "+v"(x[3]), "+v"(x[4]), "+v"(x[5]), "+v"(x[6]),         \
+                           "+v"(x[7]), "+v"(x[8]), "+v"(x[9]), "+v"(x[10]), "+v"(x[11]));                              \
+          }                                                                                                            \
+        },                                                                                                             \
+        0.1);                                                                                                          \
     return 100000.0 * 12 * LANES * 2 / seconds;                                                                        \
   }
 PEAK(peak512, "avx512f", __m512, _mm512_set1_ps, _mm512_fmadd_ps, 16)
@@ -115,14 +120,17 @@ static std::vector<Program> programs() {
           scf.yield %p : !tile.tile<{m}x{n}xf32>
         }}
         tile.store %r, %C[%c0, %c0] : !tile.tile<{m}x{n}xf32>, !tile.memory<{n}xf32>
-      )", fmt::arg("m", m), fmt::arg("n", n), fmt::arg("k", k), fmt::arg("ar", ar), fmt::arg("ac", ac), fmt::arg("br", br),
-                      fmt::arg("bc", bc), fmt::arg("tl", tl ? "transpose_lhs" : ""), fmt::arg("tr", tr ? "transpose_rhs" : "")),
+      )",
+                      fmt::arg("m", m), fmt::arg("n", n), fmt::arg("k", k), fmt::arg("ar", ar), fmt::arg("ac", ac),
+                      fmt::arg("br", br), fmt::arg("bc", bc), fmt::arg("tl", tl ? "transpose_lhs" : ""),
+                      fmt::arg("tr", tr ? "transpose_rhs" : "")),
           {size_t(m * k * 4), size_t(k * n * 4), size_t(m * n * 4)}, 1, 200.0 * m * n * k);
     }
   }
   // A projection: activations times rows of weights as the checkpoint stores them.
-  for (auto [m, n] : {std::pair(512, 64), std::pair(64, 64), std::pair(16, 64)})
-    add(fmt::format("projection_{}x{}x2048_bf16", m, n), "%A: !tile.memory<2048xf32>, %W: !tile.memory<2048xbf16>, %Y: !tile.memory<2048xf32>",
+  for (auto [m, n] : {std::pair(512, 64), std::pair(512, 128), std::pair(64, 64), std::pair(16, 64), std::pair(8, 64)})
+    add(fmt::format("projection_{}x{}x2048_bf16", m, n),
+        "%A: !tile.memory<2048xf32>, %W: !tile.memory<2048xbf16>, %Y: !tile.memory<2048xf32>",
         fmt::format(R"(
       %cn = arith.constant {n} : index
       %at = arith.muli %item, %cn : index
@@ -130,10 +138,12 @@ static std::vector<Program> programs() {
       %w = tile.load %W[%at, %c0] : !tile.memory<2048xbf16> -> !tile.tile<{n}x2048xf32>
       %p = tile.mma %a, transpose_rhs %w : !tile.tile<{m}x2048xf32>, !tile.tile<{n}x2048xf32> -> !tile.tile<{m}x{n}xf32>
       tile.store %p, %Y[%c0, %at] : !tile.tile<{m}x{n}xf32>, !tile.memory<2048xf32>
-    )", fmt::arg("m", m), fmt::arg("n", n)), {size_t(m) * 2048 * 4, 2048 * 2048 * 2, size_t(m) * 2048 * 4}, 2048 / n,
-        2.0 * m * 2048 * 2048);
+    )",
+                    fmt::arg("m", m), fmt::arg("n", n)),
+        {size_t(m) * 2048 * 4, 2048 * 2048 * 2, size_t(m) * 2048 * 4}, 2048 / n, 2.0 * m * 2048 * 2048);
   for (int m : {1, 2, 4})
-    add(fmt::format("matvec_{}x2048_bf16", m), "%A: !tile.memory<2048xf32>, %W: !tile.memory<2048xbf16>, %Y: !tile.memory<65536xf32>",
+    add(fmt::format("matvec_{}x2048_bf16", m),
+        "%A: !tile.memory<2048xf32>, %W: !tile.memory<2048xbf16>, %Y: !tile.memory<65536xf32>",
         fmt::format(R"(
       %cn = arith.constant 64 : index
       %at = arith.muli %item, %cn : index
@@ -141,7 +151,9 @@ static std::vector<Program> programs() {
       %w = tile.load %W[%at, %c0] : !tile.memory<2048xbf16> -> !tile.tile<64x2048xf32>
       %p = tile.mma %a, transpose_rhs %w : !tile.tile<{m}x2048xf32>, !tile.tile<64x2048xf32> -> !tile.tile<{m}x64xf32>
       tile.store %p, %Y[%c0, %at] : !tile.tile<{m}x64xf32>, !tile.memory<65536xf32>
-    )", fmt::arg("m", m)), {size_t(m) * 2048 * 4, size_t(65536) * 2048 * 2, size_t(m) * 65536 * 4}, 1024, 2.0 * m * 65536 * 2048,
+    )",
+                    fmt::arg("m", m)),
+        {size_t(m) * 2048 * 4, size_t(65536) * 2048 * 2, size_t(m) * 65536 * 4}, 1024, 2.0 * m * 65536 * 2048,
         65536.0 * 2048 * 2);
   // The decode step of a recurrence: read the state twice, change it in place.
   add("state_step", "%S: !tile.memory<128xf32>, %K: !tile.memory<128xf32>, %Y: !tile.memory<128xf32>", R"(
@@ -160,7 +172,8 @@ static std::vector<Program> programs() {
       tile.store %n, %S[%at, %c0] : !tile.tile<128x128xf32>, !tile.memory<128xf32>
       %o = tile.window %p[1, 0] : !tile.tile<2x128xf32> -> !tile.tile<1x128xf32>
       tile.store %o, %Y[%item, %c0] : !tile.tile<1x128xf32>, !tile.memory<128xf32>
-    )", {size_t(2048) * 65536, 1024, 2048 * 512}, 2048, 0, 2.0 * 2048 * 65536);
+    )",
+      {size_t(2048) * 65536, 1024, 2048 * 512}, 2048, 0, 2.0 * 2048 * 65536);
   add("solve_64x128", "%L: !tile.memory<64xf32>, %B: !tile.memory<128xf32>", R"(
       %l = tile.load %L[%c0, %c0] : !tile.memory<64xf32> -> !tile.tile<64x64xf32>
       %b = tile.load %B[%c0, %c0] : !tile.memory<128xf32> -> !tile.tile<64x128xf32>
@@ -169,7 +182,8 @@ static std::vector<Program> programs() {
         scf.yield %x : !tile.tile<64x128xf32>
       }
       tile.store %r, %B[%c0, %c0] : !tile.tile<64x128xf32>, !tile.memory<128xf32>
-    )", {64 * 64 * 4, 64 * 128 * 4}, 1, 100.0 * 64 * 63 * 128);
+    )",
+      {64 * 64 * 4, 64 * 128 * 4}, 1, 100.0 * 64 * 63 * 128);
   add("exp_64x128", "%X: !tile.memory<128xf32>, %Y: !tile.memory<128xf32>", R"(
       %b = tile.load %X[%c0, %c0] : !tile.memory<128xf32> -> !tile.tile<64x128xf32>
       %r = scf.for %i = %c0 to %c100 step %c1 iter_args(%c = %b) -> (!tile.tile<64x128xf32>) {
@@ -181,7 +195,8 @@ static std::vector<Program> programs() {
         scf.yield %x : !tile.tile<64x128xf32>
       }
       tile.store %r, %Y[%c0, %c0] : !tile.tile<64x128xf32>, !tile.memory<128xf32>
-    )", {64 * 128 * 4, 64 * 128 * 4}, 1, 0, 0, 100.0 * 64 * 128);
+    )",
+      {64 * 128 * 4, 64 * 128 * 4}, 1, 0, 0, 100.0 * 64 * 128);
   // Chunks of a gated delta rule: one head per item, state 128x128.
   for (int chunk : {32, 64})
     all.push_back({fmt::format("delta_rule_{}", chunk),
@@ -189,6 +204,12 @@ static std::vector<Program> programs() {
                    {1024 * 8192, 1024 * 8192, 1024 * 8192, 65536, 65536, 1024 * 8192, 16 * 65536},
                    16,
                    16.0 * 1024 * (6 * 128 * 128 + 4 * chunk * 128)});
+  // The same with one head, whose rows are neighbours and stay in the second-level cache.
+  all.push_back({"delta_rule_64_near",
+                 test::deltaRule("delta_rule_64_near", 64, 128, 128, 1024, 1),
+                 {1024 * 512, 1024 * 512, 1024 * 512, 4096, 4096, 1024 * 512, 65536},
+                 1,
+                 1024.0 * (6 * 128 * 128 + 4 * 64 * 128)});
   // One block of queries over pages of keys and values.
   all.push_back({"attention_64x1024",
                  test::attention("attention_64x1024", 64, 1024, 64, 128),
@@ -200,12 +221,15 @@ static std::vector<Program> programs() {
 
 int main(int argc, char **argv) {
   std::string filter, targetName = "native", emit;
+  bool print = false;
   for (int i = 1; i < argc; ++i) {
     std::string argument = argv[i];
     if (argument.rfind("--target=", 0) == 0)
       targetName = argument.substr(9);
     else if (argument.rfind("--emit=", 0) == 0)
       emit = argument.substr(7);
+    else if (argument == "--print")
+      print = true;
     else
       filter = argument;
   }
@@ -221,6 +245,10 @@ int main(int argc, char **argv) {
   for (Program &p : programs())
     if (p.name.find(filter) != std::string::npos)
       text += p.text, chosen.push_back(p);
+  if (print) {
+    fmt::print("{}", text);
+    return 0;
+  }
   auto module = mlir::parseSourceString<mlir::ModuleOp>(text, &context);
   if (!module)
     return 1;
@@ -269,12 +297,15 @@ int main(int argc, char **argv) {
     denim_batch_t batch = {};
     // The clock changes with what else the machine does: the peak is measured anew for each program.
     double peak = target->lanes == 16 ? peak512() : target->fusedMultiplyAdd ? peak256() : 0;
-    double seconds = best([&] { function(&batch, reinterpret_cast<void *const *>(memory.data()), 0, p.items, scratch); });
+    double seconds =
+        best([&] { function(&batch, reinterpret_cast<void *const *>(memory.data()), 0, p.items, scratch); });
     fmt::print("{:32} {:10.1f} us", p.name, seconds * 1e6);
     if (p.operations)
-      fmt::print(" {:8.1f} GFLOP/s {:5.1f} % of peak", p.operations / seconds / 1e9, 100 * p.operations / seconds / peak);
+      fmt::print(" {:8.1f} GFLOP/s {:5.1f} % of peak", p.operations / seconds / 1e9,
+                 100 * p.operations / seconds / peak);
     if (p.traffic)
-      fmt::print(" {:8.1f} GB/s {:5.1f} % of reading", p.traffic / seconds / 1e9, 100 * p.traffic / seconds / bandwidth);
+      fmt::print(" {:8.1f} GB/s {:5.1f} % of reading", p.traffic / seconds / 1e9,
+                 100 * p.traffic / seconds / bandwidth);
     if (p.elements)
       fmt::print(" {:8.3f} ns per element", seconds * 1e9 / p.elements);
     fmt::print("\n");

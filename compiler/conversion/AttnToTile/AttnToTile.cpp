@@ -20,6 +20,7 @@ EmitFn familyOf(StringRef kind) {
       .Case("linear", emitLinear)
       .Case("recurrence", emitRecurrence)
       .Case("softmax", emitSoftmax)
+      .Case("softmax_part", emitSoftmaxPart)
       .Case("route", emitRoute)
       .Case("experts", emitExperts)
       .Default(nullptr);
@@ -33,7 +34,8 @@ struct ConvertAttnToTilePass : impl::ConvertAttnToTilePassBase<ConvertAttnToTile
       auto kind = kernel->getAttrOfType<StringAttr>("kind");
       EmitFn emit = kind ? familyOf(kind.getValue()) : nullptr;
       if (!emit) {
-        kernel.emitOpError() << "expected a kind of kernel that has a tile program, but got " << kind;
+        auto error = kernel.emitOpError() << "expected a kind of kernel that has a tile program, but got ";
+        kind ? error << kind : error << "none";
         return signalPassFailure();
       }
       SmallVector<unsigned> &extras = extraOperands[kernel.getSymName()];

@@ -111,6 +111,7 @@ tile::KernelOp emitCacheWrite(plan::KernelOp kernel, llvm::SmallVectorImpl<unsig
 tile::KernelOp emitLinear(plan::KernelOp kernel, llvm::SmallVectorImpl<unsigned> &extras);
 tile::KernelOp emitRecurrence(plan::KernelOp kernel, llvm::SmallVectorImpl<unsigned> &extras);
 tile::KernelOp emitSoftmax(plan::KernelOp kernel, llvm::SmallVectorImpl<unsigned> &extras);
+tile::KernelOp emitSoftmaxPart(plan::KernelOp kernel, llvm::SmallVectorImpl<unsigned> &extras);
 tile::KernelOp emitRoute(plan::KernelOp kernel, llvm::SmallVectorImpl<unsigned> &extras);
 tile::KernelOp emitExperts(plan::KernelOp kernel, llvm::SmallVectorImpl<unsigned> &extras);
 

@@ -2,8 +2,9 @@
 //
 // An item is one key head for a block of tokens. Where the block holds many tokens of a sequence, each query head takes
 // a tile of them through the pages; where it holds few, a token takes all query heads of the group at once, so that
-// every page is read once. Running maximum m, sum l and accumulator are f32; a block without a visible key leaves
-// them as they are.
+// every page is read once, and, when the keys are split, only through the pages of its part: the parts are merged by
+// the kernel behind. Running maximum m, sum l and accumulator are f32; a block without a visible key leaves them as
+// they are.
 #include "compiler/conversion/AttnToTile/Emitter.h"
 #include "runtime/abi/Kernel.h"
 #include <limits>
@@ -15,23 +16,50 @@ namespace {
 
 constexpr int64_t kTokenBlock = 64;
 constexpr int64_t kManyTokens = 8;
+/// Pages below which splitting costs more than it brings.
+constexpr int64_t kLeastPages = 4;
+
+/// What both kinds of attention op say.
+struct Attention {
+  explicit Attention(attn::AttendOp op)
+      : query(op.getQuery()), keys(op.getKeys()), values(op.getValues()), parts(op.getParts()), result(op.getResult()),
+        splits(op.getSplits()), scale(op.getScale().convertToDouble()), window(op.getWindow()),
+        softcap(op.getSoftcap()) {}
+  explicit Attention(attn::AttendPartOp op)
+      : query(op.getQuery()), keys(op.getKeys()), values(op.getValues()), result(op.getResult()),
+        splits(op.getSplits()), scale(op.getScale().convertToDouble()), window(op.getWindow()),
+        softcap(op.getSoftcap()), isPart(true) {}
+
+  Value query, keys, values, parts, result;
+  int64_t splits;
+  double scale;
+  std::optional<uint64_t> window;
+  std::optional<llvm::APFloat> softcap;
+  bool isPart = false;
+};
+
+/// Running maximum, sum of weights and sum of weighted values.
+using Running = SmallVector<Value>;
 
 class SoftmaxKernel {
 public:
-  SoftmaxKernel(plan::KernelOp kernel, attn::AttendOp op)
-      : op(op), queryType(cast<RankedTensorType>(op.getQuery().getType())), keys(op.getKeys().getType()),
-        values(op.getValues().getType()), group(queryType.getDimSize(1) / keys.getShape()[0]),
-        e(kernel, tile::ItemsAttr::get(kernel.getContext(), tile::CountKind::tokens, kTokenBlock, keys.getShape()[0])),
+  SoftmaxKernel(plan::KernelOp kernel, Attention op)
+      : op(op), queryType(cast<RankedTensorType>(op.query.getType())), keys(cast<attn::CacheType>(op.keys.getType())),
+        values(cast<attn::CacheType>(op.values.getType())), group(queryType.getDimSize(1) / keys.getShape()[0]),
+        e(kernel, tile::ItemsAttr::get(kernel.getContext(), tile::CountKind::tokens, kTokenBlock,
+                                       keys.getShape()[0] * (op.isPart ? op.splits : 1))),
         result(kernel.getBlock()->getTerminator()->getOperand(0)) {}
 
   tile::KernelOp write() {
-    int64_t keyHeads = keys.getShape()[0];
-    Value block = arith::DivUIOp::create(e.b, e.loc, e.item(), e.index(keyHeads));
-    keyHead = arith::RemUIOp::create(e.b, e.loc, e.item(), e.index(keyHeads));
-    query = e.memoryOf(op.getQuery());
-    queryHeads = e.viewOf(op.getQuery(), queryType.getDimSize(2));
+    int64_t keyHeads = keys.getShape()[0], perBlock = keyHeads * (op.isPart ? op.splits : 1);
+    Value block = arith::DivUIOp::create(e.b, e.loc, e.item(), e.index(perBlock));
+    Value within = arith::RemUIOp::create(e.b, e.loc, e.item(), e.index(perBlock));
+    keyHead = arith::RemUIOp::create(e.b, e.loc, within, e.index(keyHeads));
+    split = arith::DivUIOp::create(e.b, e.loc, within, e.index(keyHeads));
+    query = e.memoryOf(op.query);
+    queryHeads = e.viewOf(op.query, queryType.getDimSize(2));
     e.setAnchor([&](Value value, const Rows &, const Window &window) -> Value {
-      if (value != op.getResult() || window.columns != valueDim())
+      if (value != op.result || window.columns != valueDim())
         return e.fail(value.getDefiningOp(), "expected to be used one head at a time");
       return output;
     });
@@ -43,10 +71,22 @@ public:
       Value lo = e.max(bounds.getBegin(), blockLo), hi = e.min(bounds.getEnd(), blockHi);
       // Position of row r of this sequence: r + shift.
       Value shift = e.sub(bounds.getPast(), bounds.getBegin());
-      e.branch(
-          e.less(e.add(lo, e.index(kManyTokens - 1)), hi),
-          [&] { e.loop(e.index(0), e.index(group), 1, [&](Value j) { writeManyTokens(s, lo, hi, shift, j); }); },
-          [&] { e.loop(lo, hi, 1, [&](Value row) { writeToken(s, row, shift); }); });
+      Value many = e.less(e.add(lo, e.index(kManyTokens - 1)), hi);
+      auto writeMany = [&] {
+        if (!op.isPart)
+          e.loop(e.index(0), e.index(group), 1, [&](Value j) { writeManyTokens(s, lo, hi, shift, j); });
+      };
+      auto writeFew = [&] {
+        e.loop(lo, hi, 1, [&](Value row) {
+          if (op.isPart)
+            writePart(s, row, shift);
+          else if (op.parts)
+            mergeParts(row, shift);
+          else
+            writeToken(s, row, shift);
+        });
+      };
+      e.branch(many, writeMany, writeFew);
     });
     return e.failed() ? nullptr : e.tileKernel;
   }
@@ -66,31 +106,52 @@ private:
 
   Value f32(OpBuilder &b, double x) { return arith::ConstantOp::create(b, e.loc, b.getF32FloatAttr(x)); }
 
-  /// Attention of `rows` queries over all pages they may see. Row i of the tile has position
-  /// `position + i * perRow`; `last` is the largest position.
-  Value attend(Value q, Value s, Value position, int64_t perRow, Value last) {
+  /// The pages that queries from `position` to `last` may see: the first, and the one behind the last.
+  std::pair<Value, Value> visiblePages(Value position, Value last) {
+    Value first = e.index(0);
+    if (op.window) {
+      Value firstKey = e.max(e.sub(position, e.index(*op.window - 1)), e.index(0));
+      first = arith::DivUIOp::create(e.b, e.loc, firstKey, e.index(DENIM_PAGE_TOKENS));
+    }
+    return {first, e.add(arith::DivUIOp::create(e.b, e.loc, last, e.index(DENIM_PAGE_TOKENS)), e.index(1))};
+  }
+
+  /// (a + b - 1) / b of a positive b.
+  Value ceilDiv(Value a, Value b) { return arith::DivUIOp::create(e.b, e.loc, e.sub(e.add(a, b), e.index(1)), b); }
+
+  /// Pages of one part of them: all parts but the last used one have as many.
+  Value pagesPerPart(Value first, Value end) {
+    return e.max(ceilDiv(e.sub(end, first), e.index(op.splits)), e.index(kLeastPages));
+  }
+
+  Value divide(const Running &done) {
+    auto type = cast<tile::TileType>(done[2].getType());
+    return e.map(type, {done[2], done[1]},
+                 [&](OpBuilder &b, ValueRange in) -> Value { return arith::DivFOp::create(b, e.loc, in[0], in[1]); });
+  }
+
+  Running nothing(int64_t rows) {
+    return {e.splat(-std::numeric_limits<double>::infinity(), rows, 1), e.splat(0, rows, 1),
+            e.splat(0, rows, valueDim())};
+  }
+
+  /// Attention over pages [firstPage, endPage). Row i of the tile of queries has position `position + i * perRow`.
+  Running attend(Value q, Value s, Value position, int64_t perRow, Value firstPage, Value endPage) {
     int64_t rows = cast<tile::TileType>(q.getType()).getRows();
     double infinity = std::numeric_limits<double>::infinity();
     auto scores = e.tileType(rows, DENIM_PAGE_TOKENS), column = e.tileType(rows, 1),
          panel = e.tileType(rows, valueDim());
-    Value firstPage = e.index(0);
-    if (op.getWindow()) {
-      Value firstKey = e.max(e.sub(position, e.index(*op.getWindow() - 1)), e.index(0));
-      firstPage = arith::DivUIOp::create(e.b, e.loc, firstKey, e.index(DENIM_PAGE_TOKENS));
-    }
-    Value pages = e.add(arith::DivUIOp::create(e.b, e.loc, last, e.index(DENIM_PAGE_TOKENS)), e.index(1));
-    SmallVector<Value> start{e.splat(-infinity, rows, 1), e.splat(0, rows, 1), e.splat(0, rows, valueDim())};
-    SmallVector<Value> done = e.loop(firstPage, pages, 1, start, [&](Value j, ValueRange carried) {
-      Value k = page(op.getKeys(), keys, s, j), v = page(op.getValues(), values, s, j);
+    return e.loop(firstPage, endPage, 1, nothing(rows), [&](Value j, ValueRange carried) {
+      Value k = page(op.keys, keys, s, j), v = page(op.values, values, s, j);
       Value raw = e.mma(q, k, {false, true, {}, tile::Triangle::none});
       // Position of the first query relative to the first key of the page.
       Value distance =
           arith::IndexCastOp::create(e.b, e.loc, e.b.getI32Type(), e.sub(position, e.mul(j, DENIM_PAGE_TOKENS)));
       Value seen = e.map(scores, raw, [&](OpBuilder &b, ValueRange in) -> Value {
         auto i32 = [&](int64_t n) -> Value { return arith::ConstantOp::create(b, e.loc, b.getI32IntegerAttr(n)); };
-        Value x = arith::MulFOp::create(b, e.loc, in[0], f32(b, op.getScale().convertToDouble()));
-        if (op.getSoftcap()) {
-          double cap = op.getSoftcap()->convertToDouble();
+        Value x = arith::MulFOp::create(b, e.loc, in[0], f32(b, op.scale));
+        if (op.softcap) {
+          double cap = op.softcap->convertToDouble();
           x = arith::MulFOp::create(b, e.loc,
                                     math::TanhOp::create(b, e.loc, arith::MulFOp::create(b, e.loc, x, f32(b, 1 / cap))),
                                     f32(b, cap));
@@ -104,8 +165,8 @@ private:
         back = arith::SubIOp::create(b, e.loc, back,
                                      tile::IndexOp::create(b, e.loc, b.getI32Type(), b.getI64IntegerAttr(1)));
         Value visible = arith::CmpIOp::create(b, e.loc, arith::CmpIPredicate::sge, back, i32(0));
-        if (op.getWindow()) {
-          Value near = arith::CmpIOp::create(b, e.loc, arith::CmpIPredicate::slt, back, i32(*op.getWindow()));
+        if (op.window) {
+          Value near = arith::CmpIOp::create(b, e.loc, arith::CmpIPredicate::slt, back, i32(*op.window));
           visible = arith::AndIOp::create(b, e.loc, visible, near);
         }
         return arith::SelectOp::create(b, e.loc, visible, x, f32(b, -infinity));
@@ -134,8 +195,6 @@ private:
       Value acc = e.mma(p, v, {false, false, kept, tile::Triangle::none});
       return SmallVector<Value>{m, l, acc};
     });
-    return e.map(panel, {done[2], done[1]},
-                 [&](OpBuilder &b, ValueRange in) -> Value { return arith::DivFOp::create(b, e.loc, in[0], in[1]); });
   }
 
   void storeHead(const Rows &rows, Value head, Value tile) {
@@ -149,36 +208,105 @@ private:
     // Rows behind `hi` belong to another sequence or to padding: they are computed and not stored.
     Rows all{lo, kTokenBlock, {}, {}}, own{lo, kTokenBlock, lo, hi};
     Value q = e.load(query, all, e.mul(head, keyDim()), keyDim());
-    Value o = attend(q, s, e.add(lo, shift), 1, e.sub(e.add(hi, shift), e.index(1)));
-    storeHead(own, head, o);
+    Value position = e.add(lo, shift);
+    auto [first, end] = visiblePages(position, e.sub(e.add(hi, shift), e.index(1)));
+    storeHead(own, head, divide(attend(q, s, position, 1, first, end)));
+  }
+
+  /// The queries of all heads of the group at one token.
+  Value queriesOf(Value row) {
+    Value first = e.add(e.mul(row, queryType.getDimSize(1)), e.mul(keyHead, group));
+    return e.load(queryHeads, Rows{first, group, {}, {}}, e.index(0), keyDim());
   }
 
   void writeToken(Value s, Value row, Value shift) {
-    Value firstHead = e.mul(keyHead, group), position = e.add(row, shift);
-    Value q = e.load(queryHeads, Rows{e.add(e.mul(row, queryType.getDimSize(1)), firstHead), group, {}, {}}, e.index(0),
-                     keyDim());
-    Value o = attend(q, s, position, 0, position);
+    Value position = e.add(row, shift);
+    auto [first, end] = visiblePages(position, position);
+    Value o = divide(attend(queriesOf(row), s, position, 0, first, end));
     for (int64_t j = 0; j < group; ++j)
-      storeHead(Rows{row, 1, {}, {}}, e.add(firstHead, e.index(j)), e.window(o, j, 0, 1, valueDim()));
+      storeHead(Rows{row, 1, {}, {}}, e.add(e.mul(keyHead, group), e.index(j)), e.window(o, j, 0, 1, valueDim()));
   }
 
-  attn::AttendOp op;
+  /// Column of a part of a head in the buffer of parts: values, largest score, sum of weights.
+  Value partColumn(Value head, Value part) { return e.mul(e.add(e.mul(head, op.splits), part), valueDim() + 2); }
+
+  void writePart(Value s, Value row, Value shift) {
+    Value position = e.add(row, shift);
+    auto [first, end] = visiblePages(position, position);
+    Value share = pagesPerPart(first, end);
+    Value from = e.add(first, arith::MulIOp::create(e.b, e.loc, split, share));
+    Value to = e.min(e.add(from, share), end);
+    e.branch(e.less(from, end), [&] {
+      Running done = attend(queriesOf(row), s, position, 0, from, to);
+      for (int64_t j = 0; j < group; ++j) {
+        Value column = partColumn(e.add(e.mul(keyHead, group), e.index(j)), split);
+        auto put = [&](Value tile, int64_t width, int64_t at) {
+          tile::StoreOp::create(e.b, e.loc, e.window(tile, j, 0, 1, width), e.resultMemory(0), row,
+                                e.add(column, e.index(at)), Value(), Value());
+        };
+        put(done[2], valueDim(), 0);
+        put(done[0], 1, valueDim());
+        put(done[1], 1, valueDim() + 1);
+      }
+    });
+  }
+
+  void mergeParts(Value row, Value shift) {
+    Value position = e.add(row, shift);
+    auto [first, end] = visiblePages(position, position);
+    Value used = ceilDiv(e.sub(end, first), pagesPerPart(first, end));
+    Rows one{row, 1, {}, {}};
+    auto line = e.tileType(1, valueDim()), number = e.tileType(1, 1);
+    auto exp = [&](OpBuilder &b, Value x, Value y) -> Value {
+      return math::ExpOp::create(b, e.loc, arith::SubFOp::create(b, e.loc, x, y));
+    };
+    // What was summed so far and what a part brings, each relative to its own largest score.
+    auto weighted = [&](OpBuilder &b, ValueRange in) -> Value {
+      Value x = arith::MulFOp::create(b, e.loc, in[0], exp(b, in[2], in[4]));
+      return arith::AddFOp::create(b, e.loc, x, arith::MulFOp::create(b, e.loc, in[1], exp(b, in[3], in[4])));
+    };
+    e.loop(e.index(0), e.index(group), 1, [&](Value j) {
+      Value head = e.add(e.mul(keyHead, group), j), parts = e.memoryOf(op.parts);
+      Running done = e.loop(e.index(0), used, 1, nothing(1), [&](Value part, ValueRange carried) {
+        Value column = partColumn(head, part);
+        Value acc = e.load(parts, one, column, valueDim());
+        Value m = e.load(parts, one, e.add(column, e.index(valueDim())), 1);
+        Value l = e.load(parts, one, e.add(column, e.index(valueDim() + 1)), 1);
+        Value largest = e.map(number, {carried[0], m}, [&](OpBuilder &b, ValueRange in) -> Value {
+          return arith::MaximumFOp::create(b, e.loc, in[0], in[1]);
+        });
+        return Running{largest, e.map(number, {carried[1], l, carried[0], m, largest}, weighted),
+                       e.map(line, {carried[2], acc, carried[0], m, largest}, weighted)};
+      });
+      storeHead(one, head, divide(done));
+    });
+  }
+
+  Attention op;
   RankedTensorType queryType;
   attn::CacheType keys, values;
   int64_t group; ///< query heads per key head
   Emitter e;
-  Value result, keyHead, query, queryHeads, output;
+  Value result, keyHead, split, query, queryHeads, output;
 };
 
 } // namespace
 
-tile::KernelOp denim::emitSoftmax(plan::KernelOp kernel, SmallVectorImpl<unsigned> &extras) {
-  for (auto op : kernel.getBlock()->getOps<attn::AttendOp>()) {
-    SoftmaxKernel writer(kernel, op);
+template <typename Op> static tile::KernelOp emitWith(plan::KernelOp kernel, SmallVectorImpl<unsigned> &extras) {
+  for (auto op : kernel.getBlock()->getOps<Op>()) {
+    SoftmaxKernel writer(kernel, Attention(op));
     tile::KernelOp written = writer.write();
     extras.append(writer.extraOperands().begin(), writer.extraOperands().end());
     return written;
   }
   kernel.emitOpError() << "expected softmax attention";
   return nullptr;
+}
+
+tile::KernelOp denim::emitSoftmax(plan::KernelOp kernel, SmallVectorImpl<unsigned> &extras) {
+  return emitWith<attn::AttendOp>(kernel, extras);
+}
+
+tile::KernelOp denim::emitSoftmaxPart(plan::KernelOp kernel, SmallVectorImpl<unsigned> &extras) {
+  return emitWith<attn::AttendPartOp>(kernel, extras);
 }

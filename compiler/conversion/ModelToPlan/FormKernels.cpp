@@ -29,7 +29,7 @@ bool isElementwise(Operation *op) {
 }
 
 bool isMixer(Operation *op) {
-  return isa_and_present<RecurrenceOpInterface, attn::AttendOp>(op);
+  return isa_and_present<RecurrenceOpInterface, attn::AttendOp, attn::AttendPartOp>(op);
 }
 bool isAnchor(Operation *op) {
   return isMixer(op) || isa_and_present<model::LinearOp, model::ExpertsOp, model::RouteOp>(op);
@@ -67,14 +67,22 @@ private:
       roots.insert(value);
   }
 
+  /// Takes each channel by itself, so that parts of a concatenation need not be brought together for it.
+  static bool readsByChannel(Operation *op) { return isa<attn::ShortConvOp, attn::RememberOp>(op); }
+
   /// Values that some op reads in a pattern for which they must stand in memory.
   void addRequiredRoots(Operation *op) {
     if (auto linear = dyn_cast<model::LinearOp>(op))
       materialise(linear.getInput());
-    else if (auto attend = dyn_cast<attn::AttendOp>(op))
+    else if (auto attend = dyn_cast<attn::AttendOp>(op)) {
       materialise(attend.getQuery());
-    else if (isa<model::RmsNormOp, model::L2NormOp>(op) &&
-             isa_and_present<model::ConcatOp>(stripReshapes(op->getOperand(0)).getDefiningOp()))
+      if (attend.getParts())
+        materialise(attend.getParts());
+    } else if (auto part = dyn_cast<attn::AttendPartOp>(op)) {
+      materialise(part.getQuery());
+      materialise(part.getResult());
+    } else if (isa<model::RmsNormOp, model::L2NormOp>(op) &&
+               isa_and_present<model::ConcatOp>(stripReshapes(op->getOperand(0)).getDefiningOp()))
       materialise(op->getOperand(0));
     else if (auto route = dyn_cast<model::RouteOp>(op)) {
       materialise(route.getScores());
@@ -83,7 +91,8 @@ private:
     } else if (auto experts = dyn_cast<model::ExpertsOp>(op)) {
       for (Value v : {experts.getInput(), experts.getWeights(), experts.getExperts(), experts.getResult()})
         materialise(v);
-    }
+    } else if (isa<model::ConcatOp>(op) && !llvm::all_of(op->getUsers(), readsByChannel))
+      materialise(op->getResult(0));
   }
 
   /// May `op` stand between an anchor and the root in whose kernel it lives?
@@ -215,6 +224,8 @@ private:
       return "recurrence";
     if (isa<attn::AttendOp>(anchor))
       return "softmax";
+    if (isa<attn::AttendPartOp>(anchor))
+      return "softmax_part";
     return isa<model::RouteOp>(anchor) ? "route" : "experts";
   }
 

@@ -50,6 +50,25 @@ static llvm::Expected<std::optional<Phase>> phaseOf(const cl::opt<std::string> &
                                      option + "\"");
 }
 
+/// The phase that leaves what is emitted; nothing for what is made of machine code.
+static std::optional<Phase> phaseOf(Emit emit) {
+  switch (emit) {
+  case Emit::Model:
+    return Phase::Import;
+  case Emit::Attn:
+    return Phase::Mix;
+  case Emit::Plan:
+    return Phase::Plan;
+  case Emit::Tile:
+    return Phase::Tile;
+  case Emit::Llvm:
+  case Emit::Assembly:
+  case Emit::Module:
+    return std::nullopt;
+  }
+  llvm_unreachable("all kinds are named");
+}
+
 int main(int argc, char **argv) {
   llvm::InitLLVM init(argc, argv);
   cl::HideUnrelatedOptions(category);
@@ -67,6 +86,12 @@ int main(int argc, char **argv) {
   if (*from && **from >= Phase::Kernel)
     return fail("expected --compile-from to name a phase that leaves text (import, mix, plan or tile), but got \"" +
                 compileFrom + "\"");
+  if (*from && *to && **to < **from)
+    return fail("expected --compile-to to name the phase " + compileFrom + " or one behind it, but got \"" + compileTo +
+                "\"");
+  if (auto emitted = phaseOf(emitKind); *from && emitted && *emitted < **from)
+    return fail("expected --emit to name what the phase " + compileFrom + " or one behind it leaves, but got \"" +
+                emitKind.getParser().getOption(static_cast<unsigned>(emitKind.getValue())) + "\"");
   options.targets = *targets;
   options.to = *to;
   options.from = *from;
@@ -84,6 +109,7 @@ int main(int argc, char **argv) {
   mlir::DialectRegistry registry;
   registerDialects(registry);
   mlir::MLIRContext context(registry);
+  context.printOpOnDiagnostic(false); // the line of the input says more
   mlir::SourceMgrDiagnosticHandler diagnostics(sources, &context);
   mlir::OwningOpRef<mlir::ModuleOp> module = mlir::parseSourceFile<mlir::ModuleOp>(sources, &context);
   if (!module)

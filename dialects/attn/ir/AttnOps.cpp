@@ -82,15 +82,37 @@ LogicalResult RememberOp::verify() {
   return success();
 }
 
-LogicalResult AttendOp::inferReturnTypes(MLIRContext *, MaybeLoc loc, Adaptor adaptor, Types &results) {
-  auto query = tensorOf(adaptor.getQuery());
-  auto keys = cast<CacheType>(adaptor.getKeys().getType()), values = cast<CacheType>(adaptor.getValues().getType());
+/// Heads of a query over paged keys and values.
+static LogicalResult expectPaged(MaybeLoc loc, RankedTensorType query, Value keyCache, Value valueCache) {
+  auto keys = cast<CacheType>(keyCache.getType()), values = cast<CacheType>(valueCache.getType());
   if (keys.getKind() != Kind::paged || values.getKind() != Kind::paged)
     return emitOptionalError(loc, "expected paged caches, but got ", keys, " and ", values);
-  if (failed(expectHeads(loc, query, "a query")) ||
-      failed(expectMultiple(loc, query.getDimSize(1), keys.getShape()[0], "heads of the query")))
+  if (failed(expectHeads(loc, query, "a query")))
     return failure();
-  results.push_back(activation(query, {query.getDimSize(1), values.getShape()[1]}));
+  return expectMultiple(loc, query.getDimSize(1), keys.getShape()[0], "heads of the query");
+}
+
+LogicalResult AttendOp::inferReturnTypes(MLIRContext *, MaybeLoc loc, Adaptor adaptor, Types &results) {
+  auto query = tensorOf(adaptor.getQuery());
+  if (failed(expectPaged(loc, query, adaptor.getKeys(), adaptor.getValues())))
+    return failure();
+  int64_t heads = query.getDimSize(1), width = cast<CacheType>(adaptor.getValues().getType()).getShape()[1];
+  if (Value parts = adaptor.getParts()) {
+    auto type = tensorOf(parts);
+    if (type.getRank() != 3 || type.getDimSize(1) != heads || type.getDimSize(2) % (width + 2))
+      return emitOptionalError(loc, "expected parts of ", heads, " heads and a multiple of ", width + 2,
+                               " channels, but got ", type);
+  }
+  results.push_back(activation(query, {heads, width}));
+  return success();
+}
+
+LogicalResult AttendPartOp::inferReturnTypes(MLIRContext *, MaybeLoc loc, Adaptor adaptor, Types &results) {
+  auto query = tensorOf(adaptor.getQuery());
+  if (failed(expectPaged(loc, query, adaptor.getKeys(), adaptor.getValues())))
+    return failure();
+  int64_t width = cast<CacheType>(adaptor.getValues().getType()).getShape()[1];
+  results.push_back(activation(query, {query.getDimSize(1), int64_t(adaptor.getSplits()) * (width + 2)}));
   return success();
 }
 

@@ -63,13 +63,46 @@ def Attn_AttendOp : Attn_Inferred<"attend"> {
   let summary = "causal softmax attention over cached keys and values";
   let description = [{
     What `attn.softmax` becomes when its keys and values, those of the new tokens included, stand in paged caches.
+    With `parts`, tokens of sequences that bring few of them are not attended here: their results over parts of the
+    keys, made by `attn.attend_part`, are merged.
   }];
-  let arguments = (ins AnyRankedTensor:$query, Attn_AnyCache:$keys, Attn_AnyCache:$values, F64Attr:$scale,
-                       OptionalAttr<I64Attr>:$window, OptionalAttr<F64Attr>:$softcap);
+  let arguments = (ins AnyRankedTensor:$query, Attn_AnyCache:$keys, Attn_AnyCache:$values,
+                       Optional<AnyRankedTensor>:$parts, F64Attr:$scale, OptionalAttr<I64Attr>:$window,
+                       OptionalAttr<F64Attr>:$softcap);
   let results = (outs AnyRankedTensor:$result);
   let assemblyFormat = [{
     custom<Value>($query, type($query)) `,` custom<Cache>($keys, type($keys)) `,` custom<Cache>($values, type($values))
-    `scale` custom<Number>($scale) (`window` $window^)? (`softcap` custom<Number>($softcap)^)? attr-dict
+    `scale` custom<Number>($scale) (`window` $window^)? (`softcap` custom<Number>($softcap)^)?
+    (`parts` custom<OptionalValue>($parts, type($parts))^)? attr-dict
+  }];
+  let extraClassDeclaration = [{
+    /// Parts of the keys, when they are split.
+    int64_t getSplits() {
+      auto parts = getParts();
+      if (!parts)
+        return 1;
+      auto type = ::llvm::cast<::mlir::RankedTensorType>(parts.getType());
+      return type.getDimSize(2) / (getValues().getType().getShape()[1] + 2);
+    }
+  }];
+}
+
+def Attn_AttendPartOp : Attn_Inferred<"attend_part"> {
+  let summary = "softmax attention over parts of the keys, for tokens of sequences that bring few";
+  let description = [{
+    A token that attends to a long past is work for more than one core: the pages of its sequence are dealt out to
+    `splits` parts. The result `[T, H, splits * (dv + 2)]` holds of each part the sum of weighted values, relative to
+    the part's largest score, that score, and the sum of weights; parts without keys hold nothing that is read. Two
+    such results merge by the rule of `spec/attention.md` section 1, which `attn.attend` applies.
+  }];
+  let arguments = (ins AnyRankedTensor:$query, Attn_AnyCache:$keys, Attn_AnyCache:$values,
+                       ConfinedAttr<I64Attr, [IntPositive]>:$splits, F64Attr:$scale, OptionalAttr<I64Attr>:$window,
+                       OptionalAttr<F64Attr>:$softcap);
+  let results = (outs AnyRankedTensor:$result);
+  let assemblyFormat = [{
+    custom<Value>($query, type($query)) `,` custom<Cache>($keys, type($keys)) `,` custom<Cache>($values, type($values))
+    `splits` $splits `scale` custom<Number>($scale) (`window` $window^)? (`softcap` custom<Number>($softcap)^)?
+    attr-dict
   }];
 }
 

@@ -25,7 +25,7 @@ struct ChooseChunkPass : impl::ChooseChunkPassBase<ChooseChunkPass> {
 
   void runOnOperation() override {
     if (length < 1 || length > 256) {
-      getOperation()->emitError() << "expected a chunk length between 1 and 256, but got " << length;
+      getOperation()->emitError() << "expected a chunk length between 1 and 256, but got " << int64_t(length);
       return signalPassFailure();
     }
     getOperation()->walk([&](RecurrenceOpInterface op) {

@@ -38,4 +38,20 @@ def ChooseChunkPass : Pass<"attn-choose-chunk"> {
   }];
   let options = [Option<"length", "length", "int64_t", /*default=*/"64", "tokens per chunk">];
 }
+
+def SplitKeysPass : Pass<"attn-split-keys"> {
+  let summary = "attend to parts of a long past side by side";
+  let description = [{
+    In front of each `attn.attend` puts an `attn.attend_part` that handles the tokens of sequences that bring few: one
+    head of one token is then work for up to `splits` threads. One split, or an op that has its parts, changes nothing.
+
+    ```mlir
+    %o = attn.attend %q, %keys, %values scale 0.125
+    ==>
+    %p = attn.attend_part %q, %keys, %values splits 8 scale 0.125
+    %o = attn.attend %q, %keys, %values scale 0.125 parts %p
+    ```
+  }];
+  let options = [Option<"splits", "splits", "int64_t", /*default=*/"8", "parts of the keys of one sequence">];
+}
 #endif

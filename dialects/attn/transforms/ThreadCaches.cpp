@@ -1,4 +1,5 @@
 #include "dialects/attn/transforms/Passes.h"
+#include "llvm/ADT/StringSet.h"
 #include <cmath>
 
 using namespace mlir;
@@ -30,7 +31,7 @@ void readFromPages(SoftmaxOp op) {
   double dk = cast<RankedTensorType>(op.getQuery().getType()).getDimSize(2);
   double scale = op.getScale() ? op.getScale()->convertToDouble() : 1.0 / std::sqrt(dk);
   auto attend = AttendOp::create(b, loc, op.getResult().getType(), op.getQuery(), op.getKeys(), op.getValues(),
-                                 b.getF64FloatAttr(scale), op.getWindowAttr(), op.getSoftcapAttr());
+                                 /*parts=*/Value(), b.getF64FloatAttr(scale), op.getWindowAttr(), op.getSoftcapAttr());
   op.getResult().replaceAllUsesWith(attend.getResult());
   op.erase();
 }
@@ -42,15 +43,16 @@ struct ThreadCachesPass : impl::ThreadCachesPassBase<ThreadCachesPass> {
       if (op.getCachesMutable().empty())
         ops.push_back(op);
     });
-    // Two ops of one block may want the same name: the second gets a number.
-    llvm::DenseMap<std::pair<Block *, StringRef>, int> used;
+    llvm::DenseMap<Block *, llvm::StringSet<>> names;
+    getOperation()->walk([&](CacheOp cache) { names[cache->getBlock()].insert(cache.getName()); });
     for (StatefulOpInterface op : ops) {
       OpBuilder b(op);
       SmallVector<Value> caches;
       for (const CacheNeed &need : op.getCacheNeeds()) {
-        int &times = used[{op->getBlock(), need.name}];
-        std::string name = times ? (need.name + Twine(times)).str() : need.name.str();
-        ++times;
+        // Two ops of one block may want the same name: the second gets a number.
+        std::string name = need.name.str();
+        for (int number = 1; !names[op->getBlock()].insert(name).second; ++number)
+          name = (need.name + Twine(number)).str();
         auto type = CacheType::get(&getContext(), kindOf(need.kind), need.shape, need.elementType);
         caches.push_back(CacheOp::create(b, op->getLoc(), type, b.getStringAttr(name)));
       }

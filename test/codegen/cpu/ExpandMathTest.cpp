@@ -17,17 +17,20 @@ struct Function {
 // Results of one case are compared with the largest of them, so wide ranges are cut in pieces of similar size.
 TEST(ExpandMath, AgreesWithDouble) {
   std::vector<Case> cases;
-  const Function functions[] = {
-      {"math.exp", -1, 1, 1.2e-7},         {"math.exp", -87, -86, 2.5e-7},     {"math.exp", 87, 88.7, 2.5e-7},
-      {"math.exp", -1e4, -200, 0},         {"math.exp", 10, 11, 2e-7},         {"math.exp2", -1, 1, 1.2e-7},
-      {"math.exp2", 120, 127.9, 2e-7},     {"math.expm1", -0.01, 0.01, 1.2e-7}, {"math.expm1", -2, 2, 2e-7},
-      {"math.log", 0.5, 2, 1.2e-7},        {"math.log", 0.999, 1.001, 2e-7},   {"math.log", 1e30, 1e38, 1.2e-7},
-      {"math.log", 1e-44, 1e-38, 1.2e-7},  {"math.log1p", -1e-4, 1e-4, 1.2e-7}, {"math.log1p", -0.9, 4, 1.2e-7},
-      {"math.log1p", 0, 1e-30, 1.2e-7},    {"math.tanh", -0.01, 0.01, 1.2e-7}, {"math.tanh", -10, 10, 1.5e-7},
-      {"math.erf", -0.01, 0.01, 2e-7},   {"math.erf", -5, 5, 3e-7},          {"math.sin", -0.01, 0.01, 1.2e-7},
-      {"math.sin", -10, 10, 1.2e-7},       {"math.sin", 9e5, 1e6, 1.2e-7},     {"math.cos", -10, 10, 1.2e-7},
-      {"math.cos", -1e6, -9e5, 1.2e-7},    {"math.rsqrt", 0.01, 100, 1.5e-7},  {"math.sqrt", 0, 1e6, 1e-7},
-      {"math.absf", -1, 1, 0}};
+  const Function functions[] = {{"math.exp", -1, 1, 1.2e-7},        {"math.exp", -87, -86, 2.5e-7},
+                                {"math.exp", 87, 88.7, 2.5e-7},     {"math.exp", -1e4, -200, 0},
+                                {"math.exp", 10, 11, 2e-7},         {"math.exp2", -1, 1, 1.2e-7},
+                                {"math.exp2", 120, 127.9, 2e-7},    {"math.expm1", -0.01, 0.01, 1.2e-7},
+                                {"math.expm1", -2, 2, 2e-7},        {"math.log", 0.5, 2, 1.2e-7},
+                                {"math.log", 0.999, 1.001, 2e-7},   {"math.log", 1e30, 1e38, 1.2e-7},
+                                {"math.log", 1e-44, 1e-38, 1.2e-7}, {"math.log1p", -1e-4, 1e-4, 1.2e-7},
+                                {"math.log1p", -0.9, 4, 1.2e-7},    {"math.log1p", 0, 1e-30, 1.2e-7},
+                                {"math.tanh", -0.01, 0.01, 1.2e-7}, {"math.tanh", -10, 10, 1.5e-7},
+                                {"math.erf", -0.01, 0.01, 2e-7},    {"math.erf", -5, 5, 3e-7},
+                                {"math.sin", -0.01, 0.01, 1.2e-7},  {"math.sin", -10, 10, 1.2e-7},
+                                {"math.sin", 9e5, 1e6, 1.2e-7},     {"math.cos", -10, 10, 1.2e-7},
+                                {"math.cos", -1e6, -9e5, 1.2e-7},   {"math.rsqrt", 0.01, 100, 1.5e-7},
+                                {"math.sqrt", 0, 1e6, 1e-7},        {"math.absf", -1, 1, 0}};
   auto add = [&](const char *op, double tolerance, Buffer input) {
     Case c;
     c.name = fmt::format("f{}", cases.size());
@@ -40,7 +43,8 @@ TEST(ExpandMath, AgreesWithDouble) {
           tile.yield %b : f32
         }}
         tile.store %y, %Y[%c0, %c0] : !tile.tile<1x{1}xf32>, !tile.memory<{1}xf32>
-      }})", c.name, input.count, op);
+      }})",
+                           c.name, input.count, op);
     c.buffers = {input, {"f32", input.count, 0, 0}};
     c.tolerance = tolerance;
     cases.push_back(c);

@@ -1,12 +1,12 @@
 #include "test/codegen/cpu/TileCheck.h"
 #include "codegen/cpu/Compile.h"
-#include "test/codegen/cpu/TileInterpreter.h"
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/Math/IR/Math.h"
 #include "mlir/Dialect/SCF/IR/SCF.h"
 #include "mlir/IR/BuiltinOps.h"
 #include "mlir/IR/MLIRContext.h"
 #include "mlir/Parser/Parser.h"
+#include "test/codegen/cpu/TileInterpreter.h"
 #include <cmath>
 #include <cstring>
 #include <dlfcn.h>
@@ -41,7 +41,9 @@ private:
   size_t mapped;
 };
 
-int64_t bytesOf(const std::string &element) { return element == "bf16" || element == "f16" ? 2 : 4; }
+int64_t bytesOf(const std::string &element) {
+  return element == "bf16" || element == "f16" ? 2 : 4;
+}
 
 double get(const char *data, const std::string &element, int64_t i) {
   if (element == "bf16")

@@ -12,10 +12,10 @@ namespace denim::test {
 
 /// What args[i] points to. `table` makes it a table of pointers to `tables` equal parts (slots, stacks).
 struct Buffer {
-  std::string element = "f32"; // f32, bf16, f16 or i32
-  int64_t count = 0;           // elements
-  double low = -1, high = 1;   // values are drawn from here
-  int64_t tables = 0;          // parts, if the argument is a table
+  std::string element = "f32";               // f32, bf16, f16 or i32
+  int64_t count = 0;                         // elements
+  double low = -1, high = 1;                 // values are drawn from here
+  int64_t tables = 0;                        // parts, if the argument is a table
   std::function<double(int64_t)> value = {}; // instead of drawing
 };
 

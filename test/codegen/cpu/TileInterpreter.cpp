@@ -21,10 +21,18 @@ static float widen(uint16_t bits, const llvm::fltSemantics &from) {
   x.convert(llvm::APFloat::IEEEsingle(), llvm::APFloat::rmNearestTiesToEven, &lost);
   return x.convertToFloat();
 }
-float denim::test::fromBrain(uint16_t bits) { return widen(bits, llvm::APFloat::BFloat()); }
-uint16_t denim::test::toBrain(float value) { return round(value, llvm::APFloat::BFloat()); }
-float denim::test::fromHalf(uint16_t bits) { return widen(bits, llvm::APFloat::IEEEhalf()); }
-uint16_t denim::test::toHalf(float value) { return round(value, llvm::APFloat::IEEEhalf()); }
+float denim::test::fromBrain(uint16_t bits) {
+  return widen(bits, llvm::APFloat::BFloat());
+}
+uint16_t denim::test::toBrain(float value) {
+  return round(value, llvm::APFloat::BFloat());
+}
+float denim::test::fromHalf(uint16_t bits) {
+  return widen(bits, llvm::APFloat::IEEEhalf());
+}
+uint16_t denim::test::toHalf(float value) {
+  return round(value, llvm::APFloat::IEEEhalf());
+}
 
 namespace {
 
@@ -202,9 +210,8 @@ struct Interpreter {
           const int32_t *lists[] = {batch.tokens, batch.positions, batch.outputs};
           Tile t = make(o.getResult());
           for (int64_t i = 0; i < t.rows; ++i)
-            t(i, 0) = integer(o.getRow()) + i < integer(o.getCount())
-                          ? lists[int(o.getList())][integer(o.getRow()) + i]
-                          : 0;
+            t(i, 0) =
+                integer(o.getRow()) + i < integer(o.getCount()) ? lists[int(o.getList())][integer(o.getRow()) + i] : 0;
           tiles[o.getResult()] = t;
         })
         .Case([&](tile::SlotOp o) {
@@ -228,9 +235,9 @@ struct Interpreter {
               int64_t row = integer(o.getRow()) + (o.getTransposed() ? j : i);
               int64_t column = integer(o.getColumn()) + (o.getTransposed() ? i : j);
               bool in = !o.getLo() || (row >= integer(o.getLo()) && row < integer(o.getHi()));
-              t(i, j) = in ? read(memories.lookup(o.getMemory()), type.getElementType(),
-                                  row * type.getColumns() + column)
-                           : 0;
+              t(i, j) =
+                  in ? read(memories.lookup(o.getMemory()), type.getElementType(), row * type.getColumns() + column)
+                     : 0;
             }
           tiles[o.getResult()] = t;
         })
@@ -328,9 +335,8 @@ struct Interpreter {
                 t(i, j) -= l(i, k) * t(k, j);
           tiles[o.getResult()] = t;
         })
-        .Default([&](Operation *o) {
-          scalars[o->getResult(0)] = scalarOp(*o, [&](Value v) { return scalars.lookup(v); });
-        });
+        .Default(
+            [&](Operation *o) { scalars[o->getResult(0)] = scalarOp(*o, [&](Value v) { return scalars.lookup(v); }); });
   }
 };
 

@@ -6,7 +6,7 @@
 
 using namespace denim::test;
 
-static const std::pair<int, int> shapes[] = {{1, 1},   {1, 37},  {3, 1},    {37, 1},   {64, 1},   {3, 16},
+static const std::pair<int, int> shapes[] = {{1, 1},   {1, 37},  {3, 1},    {37, 1},   {64, 1}, {3, 16},
                                              {16, 63}, {37, 65}, {64, 128}, {65, 150}, {128, 3}};
 
 static std::string tile(int rows, int columns, const char *element = "f32") {
@@ -105,7 +105,8 @@ TEST(TileOps, ReduceKeepsNaNAndInfinity) {
           %b = tile.reduce {1} %x along 1 : !tile.tile<5x37xf32> -> !tile.tile<5x1xf32>
           tile.store %a, %A[%c0, %c0] : !tile.tile<1x37xf32>, !tile.memory<37xf32>
           tile.store %b, %B[%c0, %c0] : !tile.tile<5x1xf32>, !tile.memory<1xf32>
-        }})", c.name, combiner);
+        }})",
+                             c.name, combiner);
       Buffer x = {"f32", 5 * 37};
       x.value = [odd](int64_t i) { return i % 41 == 7 ? odd : double(i % 13) - 6; };
       c.buffers = {x, {"f32", 37}, {"f32", 5}};
@@ -118,7 +119,8 @@ TEST(TileOps, WindowsWithinBounds) {
   std::vector<Case> cases;
   for (auto [m, n] : shapes)
     for (const char *element : {"f32", "bf16", "f16"})
-      for (auto [row, lo, hi] : {std::tuple(0, 0, 1000), std::tuple(2, 3, 9), std::tuple(5, 0, 5), std::tuple(-3, 0, 20)}) {
+      for (auto [row, lo, hi] :
+           {std::tuple(0, 0, 1000), std::tuple(2, 3, 9), std::tuple(5, 0, 5), std::tuple(-3, 0, 20)}) {
         Case c;
         int extra = 3; // columns of memory around the window
         int rows = 24;

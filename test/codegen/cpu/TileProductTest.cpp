@@ -32,7 +32,8 @@ Case product(Shape s, bool transposeLhs, bool transposeRhs, bool accumulate, con
         %in = arith.cmpi sle, %j, %i : i32
         %r = arith.select %in, %x, %z : f32
         tile.yield %r : f32
-      }})", lhs, transposeLhs ? 1 : 0, transposeLhs ? 0 : 1);
+      }})",
+                       lhs, transposeLhs ? 1 : 0, transposeLhs ? 0 : 1);
     a = "%low";
   }
   std::string after = fmt::format("%r = tile.splat %one : f32 -> {}", out), value = "%p";
@@ -45,10 +46,12 @@ Case product(Shape s, bool transposeLhs, bool transposeRhs, bool accumulate, con
         %in = arith.cmpi sle, %j, %i : i32
         %s = arith.select %in, %x, %z : f32
         tile.yield %s : f32
-      }})", out);
+      }})",
+                        out);
     value = "%r";
   }
-  c.kernel = fmt::format(R"(
+  c.kernel = fmt::format(
+      R"(
     tile.kernel @{name}(%A: !tile.memory<{ac}xf32>, %B: !tile.memory<{bc}x{rhsElement}>, %C: !tile.memory<{n}xf32>)
         items <once by 1 times 1> at %item {{
       %c0 = arith.constant 0 : index
@@ -61,20 +64,18 @@ Case product(Shape s, bool transposeLhs, bool transposeRhs, bool accumulate, con
       {after}
       tile.store {value}, %C[%c0, %c0] : {out}, !tile.memory<{n}xf32>
     }})",
-                         fmt::arg("name", c.name), fmt::arg("ac", ac), fmt::arg("bc", bc), fmt::arg("n", s.n),
-                         fmt::arg("lhs", lhs), fmt::arg("rhs", rhs), fmt::arg("out", out), fmt::arg("zero", zero),
-                         fmt::arg("a", a), fmt::arg("after", after), fmt::arg("value", value),
-                         fmt::arg("rhsElement", rhsElement), fmt::arg("tl", transposeLhs ? "transpose_lhs" : ""),
-                         fmt::arg("tr", transposeRhs ? "transpose_rhs" : ""),
-                         fmt::arg("acc", accumulate ? "acc %c" : ""),
-                         fmt::arg("tri", triangle.empty() ? "" : "triangle " + triangle),
-                         fmt::arg("acct", accumulate ? ", " + out : ""));
+      fmt::arg("name", c.name), fmt::arg("ac", ac), fmt::arg("bc", bc), fmt::arg("n", s.n), fmt::arg("lhs", lhs),
+      fmt::arg("rhs", rhs), fmt::arg("out", out), fmt::arg("zero", zero), fmt::arg("a", a), fmt::arg("after", after),
+      fmt::arg("value", value), fmt::arg("rhsElement", rhsElement), fmt::arg("tl", transposeLhs ? "transpose_lhs" : ""),
+      fmt::arg("tr", transposeRhs ? "transpose_rhs" : ""), fmt::arg("acc", accumulate ? "acc %c" : ""),
+      fmt::arg("tri", triangle.empty() ? "" : "triangle " + triangle), fmt::arg("acct", accumulate ? ", " + out : ""));
   c.buffers = {{"f32", ar * ac}, {rhsElement, br * bc}, {"f32", s.m * s.n}};
   return c;
 }
 
-const Shape shapes[] = {{1, 1, 1},     {1, 37, 64},   {3, 64, 37},  {16, 16, 16}, {37, 63, 65}, {64, 128, 128}, {65, 3, 150},
-                        {2, 128, 128}, {128, 1, 128}, {4, 65, 300}, {150, 37, 1}, {5, 16, 3},   {64, 64, 63},  {20, 40, 600}};
+const Shape shapes[] = {{1, 1, 1},      {1, 37, 64},  {3, 64, 37},   {16, 16, 16},  {37, 63, 65},
+                        {64, 128, 128}, {65, 3, 150}, {2, 128, 128}, {128, 1, 128}, {4, 65, 300},
+                        {150, 37, 1},   {5, 16, 3},   {64, 64, 63},  {20, 40, 600}};
 
 } // namespace
 
@@ -121,7 +122,8 @@ TEST(TileProduct, Solve) {
         %b = tile.load %B[%c0, %c0] : !tile.memory<{2}xf32> -> !tile.tile<{1}x{2}xf32>
         %x = tile.solve %l, %b : !tile.tile<{1}x{1}xf32>, !tile.tile<{1}x{2}xf32>
         tile.store %x, %X[%c0, %c0] : !tile.tile<{1}x{2}xf32>, !tile.memory<{2}xf32>
-      }})", c.name, n, columns);
+      }})",
+                           c.name, n, columns);
     c.buffers = {{"f32", n * n, -0.1, 0.1}, {"f32", n * columns}, {"f32", n * columns}};
     cases.push_back(c);
   }

@@ -1,7 +1,9 @@
 #include "test/codegen/cpu/TilePrograms.h"
 #include <fmt/format.h>
 
-static std::string tile(int rows, int columns) { return fmt::format("!tile.tile<{}x{}xf32>", rows, columns); }
+static std::string tile(int rows, int columns) {
+  return fmt::format("!tile.tile<{}x{}xf32>", rows, columns);
+}
 
 std::string denim::test::attention(const std::string &name, int queries, int keys, int block, int width) {
   return fmt::format(fmt::runtime(R"(

@@ -14,7 +14,8 @@ TEST(TilePrograms, Attention) {
     Case c;
     c.name = fmt::format("attention_{}x{}x{}", queries, keys, width);
     c.kernel = attention(c.name, queries, keys, block, width);
-    c.buffers = {{"f32", queries * width, -3, 3}, {"f32", keys * width}, {"f32", keys * width}, {"f32", queries * width}};
+    c.buffers = {
+        {"f32", queries * width, -3, 3}, {"f32", keys * width}, {"f32", keys * width}, {"f32", queries * width}};
     cases.push_back(c);
   }
   check(cases);
@@ -22,17 +23,19 @@ TEST(TilePrograms, Attention) {
 
 TEST(TilePrograms, DeltaRule) {
   std::vector<Case> cases;
-  for (auto [chunk, kw, vw, tokens, decay] :
-       {std::tuple(64, 128, 128, 150, -0.1), std::tuple(32, 64, 48, 63, -1.0), std::tuple(16, 20, 37, 37, -1e4),
-        std::tuple(8, 16, 16, 3, -0.5)}) {
+  for (auto [chunk, kw, vw, tokens, decay] : {std::tuple(64, 128, 128, 150, -0.1), std::tuple(32, 64, 48, 63, -1.0),
+                                              std::tuple(16, 20, 37, 37, -1e4), std::tuple(8, 16, 16, 3, -0.5)}) {
     Case c;
     int heads = 2;
     c.name = fmt::format("delta_{}x{}x{}x{}", chunk, kw, vw, tokens);
     c.kernel = deltaRule(c.name, chunk, kw, vw, tokens, heads);
     double unit = 1.5 / std::sqrt(double(kw));
-    c.buffers = {{"f32", tokens * heads * kw, -unit, unit}, {"f32", tokens * heads * kw, -unit, unit},
-                 {"f32", tokens * heads * vw},              {"f32", tokens * heads, decay, 0},
-                 {"f32", tokens * heads, 0, 1},             {"f32", tokens * heads * vw},
+    c.buffers = {{"f32", tokens * heads * kw, -unit, unit},
+                 {"f32", tokens * heads * kw, -unit, unit},
+                 {"f32", tokens * heads * vw},
+                 {"f32", tokens * heads, decay, 0},
+                 {"f32", tokens * heads, 0, 1},
+                 {"f32", tokens * heads * vw},
                  {"f32", heads * kw * vw}};
     // Decays of thousands, in steps that f32 adds without rounding: differences of sums must not cancel digits.
     if (decay < -100)

@@ -1,0 +1,68 @@
+// RUN: denim-opt %s --convert-tile-to-cpu=target=x86-64-v4 | FileCheck %s
+// RUN: denim-opt %s --convert-tile-to-cpu=target=x86-64-v2 | FileCheck %s --check-prefix=V2
+
+// Outer form: accumulators are carried by the loop over k, lhs comes as broadcast scalars, rhs in place.
+// CHECK-LABEL: llvm.func @outer
+// CHECK-SAME: tile.scratch_bytes = 16384
+// CHECK: %{{.*}}:16 = scf.for {{.*}} -> (vector<16xf32>
+// CHECK: llvm.load {{.*}} -> vector<16xf32>
+// CHECK: vector.broadcast %{{.*}} : f32 to vector<16xf32>
+// CHECK: vector.fma
+// CHECK: scf.yield
+// Without the fused instruction a product and a sum are written, or LLVM would call fma.
+// V2-LABEL: llvm.func @outer
+// V2-NOT: vector.fma
+// V2: arith.mulf %{{.*}} : vector<4xf32>
+tile.kernel @outer(%a: !tile.memory<64xf32>, %b: !tile.memory<64xf32>, %c: !tile.memory<64xf32>) items <once by 1 times 1> at %item {
+  %c0 = arith.constant 0 : index
+  %x = tile.load %a[%c0, %c0] : !tile.memory<64xf32> -> !tile.tile<64x64xf32>
+  %y = tile.load %b[%c0, %c0] : !tile.memory<64xf32> -> !tile.tile<64x64xf32>
+  %p = tile.mma %x, %y : !tile.tile<64x64xf32>, !tile.tile<64x64xf32> -> !tile.tile<64x64xf32>
+  tile.store %p, %c[%c0, %c0] : !tile.tile<64x64xf32>, !tile.memory<64xf32>
+}
+
+// Dot form: one row and rows of weights; bf16 is read in place and widened by a shift, and lanes are summed at the end.
+// CHECK-LABEL: llvm.func @dot
+// CHECK: %{{.*}}:4 = scf.for {{.*}} -> (vector<16xf32>, vector<16xf32>, vector<16xf32>, vector<16xf32>)
+// CHECK: llvm.load {{.*}} -> vector<16xi16>
+// CHECK: arith.extui
+// CHECK: arith.shli
+// CHECK: vector.fma
+// CHECK: vector.shuffle
+tile.kernel @dot(%a: !tile.memory<64xf32>, %b: !tile.memory<64xbf16>, %c: !tile.memory<32xf32>) items <once by 1 times 1> at %item {
+  %c0 = arith.constant 0 : index
+  %x = tile.load %a[%c0, %c0] : !tile.memory<64xf32> -> !tile.tile<1x64xf32>
+  %y = tile.load %b[%c0, %c0] : !tile.memory<64xbf16> -> !tile.tile<32x64xf32>
+  %p = tile.mma %x, transpose_rhs %y : !tile.tile<1x64xf32>, !tile.tile<32x64xf32> -> !tile.tile<1x32xf32>
+  tile.store %p, %c[%c0, %c0] : !tile.tile<1x32xf32>, !tile.memory<32xf32>
+}
+
+// Q K^T in a loop, followed by a sum over keys: Q is transposed once, before the loop, and nothing inside it is.
+// CHECK-LABEL: llvm.func @scores
+// CHECK: vector.shuffle
+// CHECK: scf.for %{{.*}} = %{{.*}} to %{{.*}} step %{{.*}} {
+// CHECK-NOT: vector.shuffle
+// CHECK: llvm.return
+tile.kernel @scores(%a: !tile.memory<64xf32>, %b: !tile.memory<64xf32>, %c: !tile.memory<1xf32>) items <once by 1 times 1> at %item {
+  %c0 = arith.constant 0 : index
+  %c64 = arith.constant 64 : index
+  %c640 = arith.constant 640 : index
+  %q = tile.load %a[%c0, %c0] : !tile.memory<64xf32> -> !tile.tile<32x64xf32>
+  scf.for %i = %c0 to %c640 step %c64 {
+    %k = tile.load %b[%i, %c0] : !tile.memory<64xf32> -> !tile.tile<64x64xf32>
+    %s = tile.mma %q, transpose_rhs %k : !tile.tile<32x64xf32>, !tile.tile<64x64xf32> -> !tile.tile<32x64xf32>
+    %m = tile.reduce add %s along 1 : !tile.tile<32x64xf32> -> !tile.tile<32x1xf32>
+    tile.store %m, %c[%i, %c0] : !tile.tile<32x1xf32>, !tile.memory<1xf32>
+  }
+}
+
+// A lower triangular lhs ends the loop over k behind the rows of the register tile.
+// CHECK-LABEL: llvm.func @triangle
+// CHECK: arith.minsi
+tile.kernel @triangle(%a: !tile.memory<64xf32>, %b: !tile.memory<64xf32>, %c: !tile.memory<64xf32>) items <once by 1 times 1> at %item {
+  %c0 = arith.constant 0 : index
+  %x = tile.load %a[%c0, %c0] : !tile.memory<64xf32> -> !tile.tile<64x64xf32>
+  %y = tile.load %b[%c0, %c0] : !tile.memory<64xf32> -> !tile.tile<64x64xf32>
+  %p = tile.mma %x, %y triangle lhs : !tile.tile<64x64xf32>, !tile.tile<64x64xf32> -> !tile.tile<64x64xf32>
+  tile.store %p, %c[%c0, %c0] : !tile.tile<64x64xf32>, !tile.memory<64xf32>
+}

@@ -1,0 +1,54 @@
+// RUN: denim-opt %s --convert-attn-to-tile -split-input-file -verify-diagnostics
+
+// expected-error @below {{'plan.kernel' op expected a kind of kernel that has a tile program, but got "poem"}}
+plan.kernel @unknown_kind(%x: tensor<?x16xf32>) attributes {kind = "poem"} {
+  plan.yield %x : tensor<?x16xf32>
+}
+
+// -----
+
+// expected-error @below {{'plan.kernel' op expected a kind of kernel that has a tile program, but got none}}
+plan.kernel @no_kind(%x: tensor<?x16xf32>) {
+  plan.yield %x : tensor<?x16xf32>
+}
+
+// -----
+
+// expected-error @below {{expected a linear recurrence}}
+plan.kernel @no_recurrence(%x: tensor<?x16xf32>) attributes {kind = "recurrence"} {
+  plan.yield %x : tensor<?x16xf32>
+}
+
+// -----
+
+// expected-error @below {{expected softmax attention}}
+plan.kernel @no_softmax(%x: tensor<?x16xf32>) attributes {kind = "softmax"} {
+  plan.yield %x : tensor<?x16xf32>
+}
+
+// -----
+
+// expected-error @below {{expected to append to a cache or to remember rows}}
+plan.kernel @no_write(%x: tensor<?x16xf32>) attributes {kind = "cache"} {
+  plan.yield
+}
+
+// -----
+
+// A norm needs all channels of its row, and a panel of a product holds a part.
+plan.kernel @norm_behind_a_product(%x: tensor<?x64xf32>, %w: tensor<128x64xf32>, %n: tensor<128xf32>)
+    attributes {kind = "linear"} {
+  %y = model.linear %x, %w
+  // expected-error @below {{expected a tile of the 128 channels that are normed together, but got 64}}
+  %z = model.rms_norm %y, %n
+  plan.yield %z : tensor<?x128xf32>
+}
+
+// -----
+
+// A product inside a kernel of another kind.
+plan.kernel @product_in_rows(%x: tensor<?x64xf32>, %w: tensor<64x64xf32>) attributes {kind = "rows"} {
+  // expected-error @below {{expected a value that a tile program can compute here}}
+  %y = model.linear %x, %w
+  plan.yield %y : tensor<?x64xf32>
+}

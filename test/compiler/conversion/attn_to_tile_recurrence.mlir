@@ -1,0 +1,54 @@
+// RUN: denim-opt %s --convert-attn-to-tile --cse --canonicalize | FileCheck %s
+
+// Both forms: chunks with a triangular solve for many tokens, token by token for few. The state stays in its slot.
+// CHECK-LABEL: tile.kernel @chunked
+// CHECK-SAME: items <sequences by 1 times 1>
+// CHECK: %[[STATE:.*]] = tile.slot
+// CHECK: scf.if
+// CHECK: scf.for
+// CHECK: tile.cumsum
+// CHECK: %[[W:.*]] = tile.solve {{.*}} !tile.tile<64x64xf32>, !tile.tile<64x32xf32>
+// CHECK: %[[NEXT:.*]] = tile.mma transpose_lhs {{.*}} -> !tile.tile<32x32xf32>
+// CHECK: tile.store %[[NEXT]], %[[STATE]]
+// CHECK: } else {
+// CHECK: scf.for
+// CHECK-NOT: tile.solve
+// CHECK: tile.store %{{.*}}, %[[STATE]]
+plan.kernel @chunked(%x: tensor<?x98xf32>, %c: !attn.cache<state 1x32x32xf32>) attributes {kind = "recurrence"} {
+  %q, %k, %v, %b, %g = model.split %x into 1x32, 1x32, 1x32, 1, 1
+  %o = attn.delta_rule %q, %k, %v beta %b decay %g chunk 64 state %c
+  plan.yield %o : tensor<?x1x32xf32>
+}
+
+// CHECK-LABEL: tile.kernel @short_chunks
+// CHECK: tile.solve {{.*}} !tile.tile<16x16xf32>, !tile.tile<16x32xf32>
+plan.kernel @short_chunks(%x: tensor<?x98xf32>, %c: !attn.cache<state 1x32x32xf32>) attributes {kind = "recurrence"} {
+  %q, %k, %v, %b, %g = model.split %x into 1x32, 1x32, 1x32, 1, 1
+  %o = attn.delta_rule %q, %k, %v beta %b decay %g chunk 16 state %c
+  plan.yield %o : tensor<?x1x32xf32>
+}
+
+// Without a chunk there is one form only.
+// CHECK-LABEL: tile.kernel @token_by_token
+// CHECK-NOT: scf.if
+// CHECK-NOT: tile.solve
+// CHECK: scf.for
+// CHECK: tile.store
+plan.kernel @token_by_token(%x: tensor<?x97xf32>, %c: !attn.cache<state 1x32x32xf32>) attributes {kind = "recurrence"} {
+  %q, %k, %v, %b = model.split %x into 1x32, 1x32, 1x32, 1
+  %o = attn.delta_rule %q, %k, %v beta %b state %c
+  plan.yield %o : tensor<?x1x32xf32>
+}
+
+// What stands in front of the recurrence is computed inside it, here a convolution that reads its tail: 3 rows more.
+// CHECK-LABEL: tile.kernel @convolution_in_front
+// CHECK: tile.load {{.*}} -> !tile.tile<67x32xf32>
+// CHECK: tile.solve
+plan.kernel @convolution_in_front(%x: tensor<?x97xf32>, %w: tensor<96x4xf32>, %t: !attn.cache<tail 3x96xf32>,
+                                  %c: !attn.cache<state 1x32x32xf32>) attributes {kind = "recurrence"} {
+  %qkv, %b = model.split %x into 96, 1
+  %y = attn.short_conv %qkv, %w tail %t
+  %q, %k, %v = model.split %y into 1x32, 1x32, 1x32
+  %o = attn.delta_rule %q, %k, %v beta %b chunk 64 state %c
+  plan.yield %o : tensor<?x1x32xf32>
+}
