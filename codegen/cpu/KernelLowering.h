@@ -45,6 +45,7 @@ private:
   void lower(tile::LoadOp op);
   void lower(tile::GatherOp op);
   void lower(tile::StoreOp op);
+  std::optional<Place> storeTarget(mlir::Operation *maker, Axis axis);
   Place memoryWindow(mlir::Value memory, mlir::Value row, mlir::Value column, int64_t rows, int64_t columns);
   bool isWrittenBefore(mlir::Value memory, mlir::Operation *load, int64_t lastUse);
   std::pair<mlir::Value, mlir::Value> rowsWithin(mlir::Value row, mlir::Value lo, mlir::Value hi, int64_t rows);
@@ -103,6 +104,7 @@ private:
   llvm::DenseMap<mlir::Value, mlir::Value> pointers; ///< Memory, slots, pages and stacks to what args[i] holds.
   llvm::DenseMap<mlir::Value, mlir::Value> roots;    ///< Memory to the kernel argument it is a part of.
   llvm::DenseMap<mlir::Value, Place> places;
+  llvm::DenseSet<mlir::Operation *> forwarded;       ///< stores whose tile was made in the memory itself
   llvm::DenseMap<mlir::Value, int> transposedCopies; ///< Storages with the other axis.
   llvm::DenseMap<mlir::Value, int> storageOf;        ///< Values that hold a storage.
   llvm::DenseMap<mlir::Value, int> requested;        ///< Values an enclosing op wants in a storage.

@@ -55,7 +55,10 @@ void KernelLowering::lower(tile::MapOp op) {
     if (!aliased && typeOf(input).getRows() == type.getRows() && typeOf(input).getColumns() == type.getColumns())
       reusable.push_back(input);
   }
-  Place to = placeResult(op.getResult(), axis, reusable);
+  std::optional<Place> target = storeTarget(op, axis);
+  if (target)
+    bind(op.getResult(), *target);
+  const Place to = target ? *target : placeResult(op.getResult(), axis, reusable);
 
   // Scalars first.
   llvm::DenseSet<Value> uniform;

@@ -33,6 +33,48 @@ bool KernelLowering::isWrittenBefore(Value memory, Operation *load, int64_t last
   return written;
 }
 
+/// The memory a result may be made in at once: its only use is a store of all its rows, and between the maker and that
+/// store nobody reads what the store overwrites. An elementwise maker may read the very window it writes.
+std::optional<Place> KernelLowering::storeTarget(Operation *maker, Axis axis) {
+  Value result = maker->getResult(0);
+  auto type = typeOf(result);
+  if (!result.hasOneUse() || axis != Axis::columns || type.getColumns() % code.lanes)
+    return std::nullopt;
+  auto store = dyn_cast<tile::StoreOp>(*result.getUsers().begin());
+  if (!store || store->getBlock() != maker->getBlock() || store.getLo() ||
+      store.getMemory().getType().getElementType() != type.getElementType())
+    return std::nullopt;
+  for (Value v : {Value(store.getMemory()), Value(store.getRow()), Value(store.getColumn())})
+    if (Operation *def = v.getDefiningOp(); def && def->getBlock() == maker->getBlock() && !def->isBeforeInBlock(maker))
+      return std::nullopt;
+  auto rootOf = [](Value memory) {
+    while (Operation *def = memory.getDefiningOp())
+      memory = def->getOperand(0);
+    return memory;
+  };
+  Value root = rootOf(store.getMemory());
+  int64_t now = lifetimes.position(maker), then = lifetimes.position(store);
+  bool conflict = false;
+  kernel.walk([&](Operation *op) {
+    int64_t at = lifetimes.position(op);
+    if (auto other = dyn_cast<tile::StoreOp>(op)) {
+      conflict |= other != store && rootOf(other.getMemory()) == root && at > now && at < then;
+    } else if (isa<tile::LoadOp, tile::GatherOp>(op) && rootOf(op->getOperand(0)) == root) {
+      int64_t last = lifetimes.lastUse(op->getResult(0));
+      auto load = dyn_cast<tile::LoadOp>(op);
+      bool sameWindow = load && isa<tile::MapOp>(maker) && !load.getTransposed() && load.getRow() == store.getRow() &&
+                        load.getColumn() == store.getColumn() && load.getMemory() == store.getMemory() &&
+                        typeOf(load.getResult()) == type;
+      conflict |= at < now ? last > now || (last == now && !sameWindow) : at < then;
+    }
+  });
+  if (conflict)
+    return std::nullopt;
+  forwarded.insert(store);
+  return memoryWindow(store.getMemory(), i64Of(store.getRow()), i64Of(store.getColumn()), type.getRows(),
+                      type.getColumns());
+}
+
 /// Which rows [first, last) of a window of `rows` rows beginning at `row` lie in [lo, hi).
 std::pair<Value, Value> KernelLowering::rowsWithin(Value row, Value lo, Value hi, int64_t rows) {
   Value zero = code.constant(0), all = code.constant(rows);
@@ -85,6 +127,8 @@ void KernelLowering::lower(tile::GatherOp op) {
 }
 
 void KernelLowering::lower(tile::StoreOp op) {
+  if (forwarded.contains(op))
+    return;
   auto type = typeOf(op.getValue());
   Value row = i64Of(op.getRow());
   Place to = memoryWindow(op.getMemory(), row, i64Of(op.getColumn()), type.getRows(), type.getColumns());

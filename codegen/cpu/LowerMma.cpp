@@ -29,7 +29,10 @@ void KernelLowering::lower(tile::MmaOp op) {
     if (!shared)
       reusable.push_back(op.getAcc());
   }
-  product.result = placeResult(op.getResult(), reusable);
+  std::optional<Place> target = storeTarget(op, axis);
+  if (target)
+    bind(op.getResult(), *target);
+  product.result = target ? *target : placeResult(op.getResult(), reusable);
   if (op.getTriangle() == tile::Triangle::lhs)
     product.zeros = Zeros::lhsLower;
   if (op.getTriangle() == tile::Triangle::result)

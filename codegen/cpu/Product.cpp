@@ -289,6 +289,10 @@ void ProductWriter::dot(const Product &p) {
       }
       for (int64_t c = 0; c < count; ++c) {
         Value x = access.vector(p.rhs, Axis::rows, at, code.add(j, c), valid);
+        // One row of lhs is bound by memory: the columns that come next are asked for while these are used, for the
+        // hardware stops at the end of a page. Asking for what lies behind the last one does no harm.
+        if (m == 1 && valid == lanes && !p.rhs.padded && !p.rhs.splat)
+          code.prefetch(access.address(p.rhs, at, code.add(j, c + count)));
         if (valid < lanes)
           x = code.select(code.laneMask(valid), x, code.zero(code.f32()));
         for (int64_t i = 0; i < m; ++i)

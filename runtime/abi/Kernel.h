@@ -51,7 +51,7 @@ typedef struct denim_batch_t {
  *   paged        the base of the cache's page pool; page p begins at base + p * (bytes of one page). Rows behind the
  *                tokens of a sequence may be read: they are zero when the sequence gets the page
  * `scratch` is private to the calling thread, of at least the kernel's scratch bytes, uninitialised.
- * Does items [begin, end) of the launch. */
+ * Does items [begin, end) of the launch. On a CPU denormal f32 numbers count as zero while it runs. */
 typedef void (*denim_kernel_fn)(const denim_batch_t *batch, void *const *args, int64_t begin, int64_t end,
                                 void *scratch);
 

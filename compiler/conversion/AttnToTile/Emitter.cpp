@@ -145,6 +145,7 @@ Emitter::Emitter(plan::KernelOp kernel, tile::ItemsAttr items) : b(kernel), loc(
 }
 
 Value Emitter::viewOf(Value argument, int64_t columns) {
+  argument = withoutReshapes(argument);
   auto memory = cast<tile::MemoryType>(memories.lookup(argument).getType());
   unsigned position = memories.size() + extras.size();
   extras.push_back(cast<BlockArgument>(argument).getArgNumber());

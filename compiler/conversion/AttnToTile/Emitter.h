@@ -37,7 +37,7 @@ public:
   mlir::Value fail(mlir::Operation *op, llvm::Twine what);
 
   /// The memory of a kernel argument, as the argument of the tile kernel.
-  mlir::Value memoryOf(mlir::Value argument) const { return memories.lookup(argument); }
+  mlir::Value memoryOf(mlir::Value argument) const { return memories.lookup(withoutReshapes(argument)); }
   mlir::Value resultMemory(unsigned index) const { return results[index]; }
   mlir::Value item() { return tileKernel.getItem(); }
   /// An argument once more, seen with another number of columns; the launch passes its operand a second time.

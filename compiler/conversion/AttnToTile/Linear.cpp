@@ -16,11 +16,11 @@ static constexpr int64_t kRowBlock = DENIM_ROW_PADDING;
 static constexpr int64_t kManyTokens = 16;
 static constexpr int64_t kFewRows = 4;
 /// Bytes of a turned panel of weights that should stay near the core.
-static constexpr int64_t kPanelBytes = 512 * 1024;
+static constexpr int64_t kPanelBytes = 1024 * 1024;
 
-/// Columns of a panel: at most 64, fewer for long rows of weights, and dividing the result when that is cheap.
+/// Columns of a panel: at most 128, fewer for long rows of weights, and dividing the result when that is cheap.
 static int64_t panelColumns(int64_t columns, int64_t inner) {
-  int64_t limit = std::clamp<int64_t>(kPanelBytes / (4 * inner) / 16 * 16, 16, 64);
+  int64_t limit = std::clamp<int64_t>(kPanelBytes / (4 * inner) / 16 * 16, 16, 128);
   if (columns <= limit)
     return columns;
   for (int64_t width = limit; width >= 32; width -= 16)
@@ -62,8 +62,6 @@ tile::KernelOp denim::emitLinear(plan::KernelOp kernel, SmallVectorImpl<unsigned
     if (w.columns != window.columns || w.base != 0 || w.offset != window.offset)
       return e.fail(linear, "expected to be used at the columns of the result");
     Value input = linear.getInput();
-    while (isa_and_present<model::HeadsOp, model::FlattenOp>(input.getDefiningOp()))
-      input = input.getDefiningOp()->getOperand(0);
     Value memory = e.memoryOf(input);
     if (!memory)
       return e.fail(linear, "expected an input that stands in memory");

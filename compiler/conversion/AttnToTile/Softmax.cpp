@@ -52,7 +52,7 @@ public:
 
   tile::KernelOp write() {
     int64_t keyHeads = keys.getShape()[0], perBlock = keyHeads * (op.isPart ? op.splits : 1);
-    Value block = arith::DivUIOp::create(e.b, e.loc, e.item(), e.index(perBlock));
+    Value block = balanced(arith::DivUIOp::create(e.b, e.loc, e.item(), e.index(perBlock)));
     Value within = arith::RemUIOp::create(e.b, e.loc, e.item(), e.index(perBlock));
     keyHead = arith::RemUIOp::create(e.b, e.loc, within, e.index(keyHeads));
     split = arith::DivUIOp::create(e.b, e.loc, within, e.index(keyHeads));
@@ -89,6 +89,17 @@ public:
       e.branch(many, writeMany, writeFew);
     });
     return e.failed() ? nullptr : e.tileKernel;
+  }
+
+  /// Late blocks see more keys than early ones. Threads take neighbouring items, so blocks are dealt out from both ends:
+  /// 0, n-1, 1, n-2, ...
+  Value balanced(Value number) {
+    Value blocks = ceilDiv(tile::CountOp::create(e.b, e.loc, tile::CountKind::tokens), e.index(kTokenBlock));
+    Value half = arith::DivUIOp::create(e.b, e.loc, number, e.index(2));
+    Value odd = arith::CmpIOp::create(e.b, e.loc, arith::CmpIPredicate::eq,
+                                      arith::RemUIOp::create(e.b, e.loc, number, e.index(2)), e.index(1));
+    Value fromEnd = e.sub(e.sub(blocks, e.index(1)), half);
+    return arith::SelectOp::create(e.b, e.loc, odd, fromEnd, half);
   }
 
   ArrayRef<unsigned> extraOperands() const { return e.extraOperands(); }

@@ -36,6 +36,9 @@ struct Window {
 /// Channels of one token of an activation or of a parameter.
 int64_t channelsOf(mlir::Value value);
 
+/// The value whose elements `value` shows in another shape.
+mlir::Value withoutReshapes(mlir::Value value);
+
 /// The first channel as an index value.
 mlir::Value firstChannel(mlir::OpBuilder &b, mlir::Location loc, const Window &window);
 

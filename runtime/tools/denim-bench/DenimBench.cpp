@@ -60,6 +60,7 @@ public:
                     {"tokens_per_s", row.tokens / t.median},
                     {"gflop_per_s", row.flops / t.median / 1e9},
                     {"gb_per_s", row.bytes / t.median / 1e9},
+                    {"fma_gflop_per_s", row.fma / 1e9},
                     {"limit", row.limit},
                     {"limit_ms", row.limitSeconds * 1e3},
                     {"share_median", row.limitSeconds / t.median},

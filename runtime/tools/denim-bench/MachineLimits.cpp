@@ -109,7 +109,7 @@ Probes widestProbes() {
   return {};
 }
 
-/// Memory that begins at a page, zero, and of huge pages where the system gives them.
+/// Memory that begins at a page; of the pages that the runtime gets, not of huge ones.
 class Buffer {
 public:
   explicit Buffer(size_t bytes) : bytes(bytes) {
@@ -128,11 +128,10 @@ private:
 
 } // namespace
 
-double MachineLimits::fmaRate() {
-  if (fma > 0)
-    return fma;
+double MachineLimits::fmaRate() const {
   Probes probes = widestProbes();
-  constexpr int64_t kRounds = 2000000;
+  constexpr int64_t kRounds = 1000000;
+  double fma = 0;
   for (int pass = 0; pass < 12; ++pass) {
     std::vector<double> operations(pool.threads());
     Stopwatch watch;

@@ -1,7 +1,7 @@
 //===- MachineLimits.h - how fast this machine can be at all ------*- C++ -*-===//
 //
 // A share of a limit means something on any machine, a time does not. Limits are measured in the run that uses them:
-// on a shared host they drift.
+// on a shared host they drift. Rates of memory are measured once, those of arithmetic around each row.
 //
 // Bandwidth depends on where data lies, so it is asked for by footprint: the bytes that one step walks. A state of
 // 1 MiB that stays in a cache is judged by that cache, a ring of states of 512 MiB by memory.
@@ -23,8 +23,9 @@ public:
   /// Of all threads of |pool| together, which must outlive this.
   explicit MachineLimits(ThreadPool &pool) : pool(pool) {}
 
-  /// f32 operations per second (a multiply-add is two) with the widest vectors there are; the best of several runs.
-  double fmaRate();
+  /// f32 operations per second (a multiply-add is two) with the widest vectors there are; the best of several runs,
+  /// made now: clocks of a shared host change within seconds.
+  double fmaRate() const;
   /// Bytes per second when |footprint| bytes are read over and over.
   double readRate(size_t footprint) { return rate(reads, false, footprint); }
   /// Bytes per second, read and written both counted, when |footprint| bytes are updated in place over and over.
@@ -37,7 +38,6 @@ private:
   double rate(std::map<size_t, double> &known, bool update, size_t footprint);
 
   ThreadPool &pool;
-  double fma = 0;
   std::map<size_t, double> reads, updates;
 };
 

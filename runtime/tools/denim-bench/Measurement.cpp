@@ -15,7 +15,7 @@ Times Times::of(std::vector<double> &seconds) {
 
 void setLimit(MachineLimits &limits, Traffic traffic, double footprint, Row &row) {
   auto bytes = static_cast<size_t>(footprint);
-  double compute = row.flops / limits.fmaRate();
+  double compute = row.fma > 0 ? row.flops / row.fma : 0;
   double memory = row.bytes / (traffic == Traffic::Update ? limits.updateRate(bytes) : limits.readRate(bytes));
   row.limitSeconds = std::max(compute, memory);
   row.limit = compute > memory ? "fma" : traffic == Traffic::Update ? "update" : "read";
@@ -115,7 +115,7 @@ Status measureCase(Bench &bench, const Case &which, Row &out) {
   out.tokens = static_cast<double>(which.tokens);
   out.flops = which.flops;
   out.bytes = which.bytes;
-  if (Status status = repeat(bench.seconds / static_cast<double>(which.applications), once, out.times))
+  if (Status status = timeRow(bench, bench.seconds / static_cast<double>(which.applications), once, out))
     return status;
   setLimit(bench.limits, which.traffic, which.bytes * static_cast<double>(which.applications), out);
   return {};

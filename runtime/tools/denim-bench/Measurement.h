@@ -8,6 +8,8 @@
 #include "runtime/tools/denim-bench/CompileModule.h"
 #include "runtime/tools/denim-bench/MachineLimits.h"
 
+#include <algorithm>
+
 namespace denim::bench {
 
 /// Seconds of one application of an operator, over the repetitions.
@@ -23,6 +25,7 @@ struct Row {
   std::string name;
   Times times;
   double tokens = 0, flops = 0, bytes = 0; ///< of one application
+  double fma = 0;                          ///< operations per second at most, around the time of the row
   std::string limit;                       ///< "fma", "read", "update": what would take longest; "" if there is none
   double limitSeconds = 0;                 ///< what one application would take at that limit
 };
@@ -35,11 +38,19 @@ struct Bench {
   double seconds; ///< of repetitions for one row
 };
 
-/// The longer of operations at the rate of multiply-adds and bytes at the rate of memory under |footprint| bytes.
+/// The longer of operations at `row.fma` and bytes at the rate of memory under |footprint| bytes.
 void setLimit(MachineLimits &limits, Traffic traffic, double footprint, Row &row);
 
 /// Repeats |once|, which returns seconds or a fault, for about |budget| seconds; warm runs come first.
 template <typename Once> Status repeat(double budget, const Once &once, Times &out);
+
+/// Repeats |once| and measures the rate of multiply-adds before and after it, of which the higher one counts.
+template <typename Once> Status timeRow(Bench &bench, double budget, const Once &once, Row &row) {
+  double before = bench.limits.fmaRate();
+  Status status = repeat(budget, once, row.times);
+  row.fma = std::max(before, bench.limits.fmaRate());
+  return status;
+}
 
 Status measureCase(Bench &bench, const Case &which, Row &out);
 

@@ -60,7 +60,7 @@ std::vector<Row> measureLibraries(Bench &bench) {
       one = watch.seconds();
       return {};
     };
-    if (repeat(bench.seconds, once, row.times) || failed)
+    if (timeRow(bench, bench.seconds, once, row) || failed)
       return;
     setLimit(bench.limits, Traffic::Read, row.bytes, row);
     rows.push_back(row);
