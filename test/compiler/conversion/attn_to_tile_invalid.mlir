@@ -39,7 +39,7 @@ plan.kernel @no_write(%x: tensor<?x16xf32>) attributes {kind = "cache"} {
 plan.kernel @norm_behind_a_product(%x: tensor<?x64xf32>, %w: tensor<128x64xf32>, %n: tensor<128xf32>)
     attributes {kind = "linear"} {
   %y = model.linear %x, %w
-  // expected-error @below {{expected a tile of the 128 channels that are normed together, but got 64}}
+  // expected-error @below {{expected a tile of the 128 channels that are normed together, but got 32}}
   %z = model.rms_norm %y, %n
   plan.yield %z : tensor<?x128xf32>
 }

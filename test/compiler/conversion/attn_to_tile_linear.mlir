@@ -3,16 +3,16 @@
 // Panels of columns are items. With many tokens the panel of weights stands outside the loop over rows; with few, rows are
 // taken some at a time and one by one. What follows the product is done before it is written.
 // CHECK-LABEL: tile.kernel @product
-// CHECK-SAME: items <tokens by {{[0-9]+}} times 2>
+// CHECK-SAME: items <tokens by {{[0-9]+}} times 4>
 // CHECK: scf.if
-// CHECK: %[[W:.*]] = tile.load %{{.*}} : !tile.memory<64xbf16> -> !tile.tile<64x64xf32>
+// CHECK: %[[W:.*]] = tile.load %{{.*}} : !tile.memory<64xbf16> -> !tile.tile<32x64xf32>
 // CHECK: scf.for
 // CHECK: %[[Y:.*]] = tile.mma %{{.*}}, transpose_rhs %[[W]]
 // CHECK: %[[S:.*]] = tile.map (%{{.*}} = %[[Y]]
 // CHECK: math.exp
 // CHECK: tile.store %[[S]]
 // CHECK: } else {
-// CHECK: tile.mma {{.*}} -> !tile.tile<1x64xf32>
+// CHECK: tile.mma {{.*}} -> !tile.tile<1x32xf32>
 plan.kernel @product(%x: tensor<?x64xf32>, %w: tensor<128x64xbf16>) attributes {kind = "linear"} {
   %y = model.linear %x, %w
   %s = model.silu %y
@@ -21,8 +21,8 @@ plan.kernel @product(%x: tensor<?x64xf32>, %w: tensor<128x64xbf16>) attributes {
 
 // The last panel begins early enough to be whole.
 // CHECK-LABEL: tile.kernel @no_multiple_of_a_panel
-// CHECK-SAME: times 2>
-// CHECK-DAG: %[[LAST:.*]] = arith.constant 36 : index
+// CHECK-SAME: times 3>
+// CHECK-DAG: %[[LAST:.*]] = arith.constant 52 : index
 // CHECK: arith.minsi %{{.*}}, %[[LAST]]
 plan.kernel @no_multiple_of_a_panel(%x: tensor<?x64xf32>, %w: tensor<100x64xf32>) attributes {kind = "linear"} {
   %y = model.linear %x, %w
