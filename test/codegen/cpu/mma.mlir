@@ -1,9 +1,10 @@
 // RUN: denim-opt %s --convert-tile-to-cpu=target=x86-64-v4 | FileCheck %s
 // RUN: denim-opt %s --convert-tile-to-cpu=target=x86-64-v2 | FileCheck %s --check-prefix=V2
 
-// Outer form: accumulators are carried by the loop over k, lhs comes as broadcast scalars, rhs in place.
+// Outer form: accumulators are carried by the loop over k, lhs comes as broadcast scalars, rhs in place; the result is
+// made in the memory it is stored to.
 // CHECK-LABEL: llvm.func @outer
-// CHECK-SAME: tile.scratch_bytes = 16384
+// CHECK-SAME: tile.scratch_bytes = 0 
 // CHECK: %{{.*}}:16 = scf.for {{.*}} -> (vector<16xf32>
 // CHECK: llvm.load {{.*}} -> vector<16xf32>
 // CHECK: vector.broadcast %{{.*}} : f32 to vector<16xf32>
