@@ -30,17 +30,17 @@ extern "C" {
  * owned by the runtime and live for the launch. Generated code reads the fields by the offsets of this struct:
  * codegen asserts them with offsetof, so a change here changes DENIM_KERNEL_ABI_VERSION. */
 typedef struct denim_batch_t {
-  int64_t token_count;        /* new tokens of this step, over all sequences */
-  int64_t sequence_count;     /* sequences of this step */
-  int64_t output_count;       /* rows whose logits are wanted */
-  const int32_t *tokens;      /* [token_count] token ids */
-  const int32_t *positions;   /* [token_count] absolute position of each token in its sequence */
-  const int32_t *row_begin;   /* [sequence_count + 1] first row of each sequence; the last is token_count */
-  const int32_t *past;        /* [sequence_count] tokens of the sequence before this step */
-  const int32_t *outputs;     /* [output_count] rows whose logits are wanted, ascending */
-  const int32_t *pages;       /* page tables of all sequences, one after the other: entry j of sequence s, at
-                                 pages[page_begin[s] + j], is the page of positions [64 j, 64 j + 64) */
-  const int32_t *page_begin;  /* [sequence_count + 1] */
+  int64_t token_count;       /* new tokens of this step, over all sequences */
+  int64_t sequence_count;    /* sequences of this step */
+  int64_t output_count;      /* rows whose logits are wanted */
+  const int32_t *tokens;     /* [token_count] token ids */
+  const int32_t *positions;  /* [token_count] absolute position of each token in its sequence */
+  const int32_t *row_begin;  /* [sequence_count + 1] first row of each sequence; the last is token_count */
+  const int32_t *past;       /* [sequence_count] tokens of the sequence before this step */
+  const int32_t *outputs;    /* [output_count] rows whose logits are wanted, ascending */
+  const int32_t *pages;      /* page tables of all sequences, one after the other: entry j of sequence s, at
+                                pages[page_begin[s] + j], is the page of positions [64 j, 64 j + 64) */
+  const int32_t *page_begin; /* [sequence_count + 1] */
 } denim_batch_t;
 
 /* Arguments of a launch, in the order of the kernel's parameters. What args[i] points to:

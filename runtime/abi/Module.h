@@ -44,17 +44,19 @@ extern "C" {
 #endif
 
 /* "\x89DENIM\r\n": the first byte is no text, the last two show a transfer in text mode. */
-#define DENIM_MODULE_MAGIC "\x89" "DENIM\r\n"
+#define DENIM_MODULE_MAGIC                                                                                             \
+  "\x89"                                                                                                               \
+  "DENIM\r\n"
 #define DENIM_MODULE_VERSION 1
 #define DENIM_MODULE_ALIGNMENT 64
 
 typedef struct denim_module_header_t {
   char magic[8];
-  uint32_t version;       /* DENIM_MODULE_VERSION of the writer */
+  uint32_t version; /* DENIM_MODULE_VERSION of the writer */
   uint32_t section_count;
-  uint64_t file_bytes;    /* of the whole file */
-  uint64_t checksum;      /* FNV-1a 64 of everything behind the header */
-  uint64_t reserved[4];   /* 0 */
+  uint64_t file_bytes;  /* of the whole file */
+  uint64_t checksum;    /* FNV-1a 64 of everything behind the header */
+  uint64_t reserved[4]; /* 0 */
 } denim_module_header_t;
 
 typedef struct denim_module_section_t {

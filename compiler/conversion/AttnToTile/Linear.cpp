@@ -20,8 +20,8 @@ static constexpr int64_t kLeastPanels = 4;
 /// Bytes of a turned panel of weights that should stay near the core.
 static constexpr int64_t kPanelBytes = 1024 * 1024;
 
-/// Columns of a panel: at most 128, fewer for long rows of weights, few enough to have a panel for each of some threads,
-/// and dividing the result when that is cheap.
+/// Columns of a panel: at most 128, fewer for long rows of weights, few enough to have a panel for each of some
+/// threads, and dividing the result when that is cheap.
 static int64_t panelColumns(int64_t columns, int64_t inner) {
   int64_t limit = std::clamp<int64_t>(kPanelBytes / (4 * inner) / 16 * 16, 16, 128);
   limit = std::min(limit, std::max<int64_t>(48, llvm::alignTo(columns / kLeastPanels, 16)));

@@ -91,8 +91,8 @@ public:
     return e.failed() ? nullptr : e.tileKernel;
   }
 
-  /// Late blocks see more keys than early ones. Threads take neighbouring items, so blocks are dealt out from both ends:
-  /// 0, n-1, 1, n-2, ...
+  /// Late blocks see more keys than early ones. Threads take neighbouring items, so blocks are dealt out from both
+  /// ends: 0, n-1, 1, n-2, ...
   Value balanced(Value number) {
     Value blocks = ceilDiv(tile::CountOp::create(e.b, e.loc, tile::CountKind::tokens), e.index(kTokenBlock));
     Value half = arith::DivUIOp::create(e.b, e.loc, number, e.index(2));

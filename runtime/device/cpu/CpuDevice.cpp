@@ -30,8 +30,12 @@ struct CpuExecutable final : Executable {
 class FlushDenormals {
 #if defined(__SSE2__)
 public:
-  FlushDenormals() : before(__builtin_ia32_stmxcsr()) { __builtin_ia32_ldmxcsr(before | kFlush); }
-  ~FlushDenormals() { __builtin_ia32_ldmxcsr(before); }
+  FlushDenormals() : before(__builtin_ia32_stmxcsr()) {
+    __builtin_ia32_ldmxcsr(before | kFlush);
+  }
+  ~FlushDenormals() {
+    __builtin_ia32_ldmxcsr(before);
+  }
 
 private:
   static constexpr unsigned kFlush = 0x8040; // FTZ for results, DAZ for operands

@@ -17,8 +17,8 @@ public:
   SharedObject &operator=(const SharedObject &) = delete;
   ~SharedObject();
 
-  /// Once. |bytes| is borrowed for the call. Its headers are checked before the dynamic linker sees it, for that crashes
-  /// on a damaged one.
+  /// Once. |bytes| is borrowed for the call. Its headers are checked before the dynamic linker sees it, for that
+  /// crashes on a damaged one.
   Status load(std::string_view bytes);
   /// Null if the object itself (not a library it uses) exports no such function.
   void *find(const std::string &symbol) const;
