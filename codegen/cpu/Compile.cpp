@@ -29,7 +29,7 @@ using namespace denim;
 
 namespace denim::codegen {
 void registerExpandMathPass();
-}
+} // namespace denim::codegen
 
 void denim::codegen::buildCpuPipeline(OpPassManager &passes, const Target &target) {
   // Before lowering: what is dead or said twice in a kernel would be written out as loops.
@@ -184,7 +184,8 @@ static llvm::Error emitFile(Emission &emission, llvm::CodeGenFileType type, llvm
   return llvm::Error::success();
 }
 
-llvm::Expected<CpuCode> denim::codegen::compileForCpu(ModuleOp tileModule, const Target &target, CpuOptions options) {
+llvm::Expected<CpuCode> denim::codegen::compileForCpu(ModuleOp tileModule, const Target &target,
+                                                      const CpuOptions &options) {
   Emission emission;
   if (llvm::Error error = emit(tileModule, target, options, emission))
     return error;
@@ -198,7 +199,7 @@ llvm::Expected<CpuCode> denim::codegen::compileForCpu(ModuleOp tileModule, const
 }
 
 llvm::Expected<std::string> denim::codegen::printForCpu(ModuleOp tileModule, const Target &target, CpuText text,
-                                                        CpuOptions options) {
+                                                        const CpuOptions &options) {
   Emission emission;
   if (llvm::Error error = emit(tileModule, target, options, emission))
     return error;

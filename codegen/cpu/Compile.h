@@ -35,13 +35,13 @@ struct CpuCode {
 };
 
 /// Compiles all kernels of the module. The module is not changed.
-llvm::Expected<CpuCode> compileForCpu(mlir::ModuleOp tileModule, const Target &target, CpuOptions options = {});
+llvm::Expected<CpuCode> compileForCpu(mlir::ModuleOp tileModule, const Target &target, const CpuOptions &options = {});
 
 enum class CpuText { llvm, assembly };
 
 /// The optimised LLVM IR or the assembly text of the kernels.
 llvm::Expected<std::string> printForCpu(mlir::ModuleOp tileModule, const Target &target, CpuText text,
-                                        CpuOptions options = {});
+                                        const CpuOptions &options = {});
 
 /// `convert-tile-to-cpu`: each tile.kernel becomes an llvm.func whose body is scf, arith, math, vector and LLVM
 /// pointers. The scratch bytes are left on the function as the attribute `tile.scratch_bytes`.

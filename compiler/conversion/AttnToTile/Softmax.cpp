@@ -43,7 +43,7 @@ using Running = SmallVector<Value>;
 
 class SoftmaxKernel {
 public:
-  SoftmaxKernel(plan::KernelOp kernel, Attention op)
+  SoftmaxKernel(plan::KernelOp kernel, const Attention &op)
       : op(op), queryType(cast<RankedTensorType>(op.query.getType())), keys(cast<attn::CacheType>(op.keys.getType())),
         values(cast<attn::CacheType>(op.values.getType())), group(queryType.getDimSize(1) / keys.getShape()[0]),
         e(kernel, tile::ItemsAttr::get(kernel.getContext(), tile::CountKind::tokens, kTokenBlock,

@@ -37,7 +37,7 @@ void frontends::writeQwen3(Config &config, const Checkpoint &checkpoint, Page &p
   if (config.error())
     return;
 
-  auto layer = [&](std::string block, const Attention &mixer) {
+  auto layer = [&](const std::string &block, const Attention &mixer) {
     return Decoder::Kind{block, mixer.describe() + "; " + mlp.describe() + ".", [&](BodyWriter &body) {
                            Value x = mixer.write(body, body.argument(), decoder.norm);
                            body.yield(mlp.write(body, x, decoder.norm));
