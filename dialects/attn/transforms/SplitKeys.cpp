@@ -12,7 +12,7 @@ struct SplitKeysPass : impl::SplitKeysPassBase<SplitKeysPass> {
 
   void runOnOperation() override {
     if (splits < 1 || splits > 64) {
-      getOperation()->emitError() << "expected between 1 and 64 splits, but got " << splits;
+      getOperation()->emitError() << "expected between 1 and 64 splits, but got " << int64_t(splits);
       return signalPassFailure();
     }
     if (splits == 1)
