@@ -11,12 +11,6 @@ int64_t denim::channelsOf(Value value) {
   return n;
 }
 
-Value denim::withoutReshapes(Value value) {
-  while (isa_and_present<model::HeadsOp, model::FlattenOp>(value.getDefiningOp()))
-    value = value.getDefiningOp()->getOperand(0);
-  return value;
-}
-
 Value denim::firstChannel(OpBuilder &b, Location loc, const Window &window) {
   if (!window.offset)
     return arith::ConstantIndexOp::create(b, loc, window.base);

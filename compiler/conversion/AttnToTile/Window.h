@@ -7,6 +7,7 @@
 #ifndef COMPILER_CONVERSION_ATTNTOTILE_WINDOW_H
 #define COMPILER_CONVERSION_ATTNTOTILE_WINDOW_H
 
+#include "compiler/conversion/Reshapes.h"
 #include "dialects/model/ir/Model.h"
 #include "mlir/IR/Builders.h"
 
@@ -35,9 +36,6 @@ struct Window {
 
 /// Channels of one token of an activation or of a parameter.
 int64_t channelsOf(mlir::Value value);
-
-/// The value whose elements `value` shows in another shape.
-mlir::Value withoutReshapes(mlir::Value value);
 
 /// The first channel as an index value.
 mlir::Value firstChannel(mlir::OpBuilder &b, mlir::Location loc, const Window &window);

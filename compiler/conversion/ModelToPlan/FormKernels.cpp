@@ -1,4 +1,5 @@
 #include "compiler/conversion/ModelToPlan/FormKernels.h"
+#include "compiler/conversion/Reshapes.h"
 #include "dialects/attn/ir/Attn.h"
 #include "dialects/model/ir/Model.h"
 
@@ -9,17 +10,6 @@ namespace {
 
 RankedTensorType tensorOf(Value value) {
   return dyn_cast<RankedTensorType>(value.getType());
-}
-
-/// Sees the same memory in another shape.
-bool isReshape(Operation *op) {
-  return isa_and_present<model::HeadsOp, model::FlattenOp>(op);
-}
-
-Value stripReshapes(Value value) {
-  while (isReshape(value.getDefiningOp()))
-    value = value.getDefiningOp()->getOperand(0);
-  return value;
 }
 
 /// One element of the result needs that element of each operand only.
@@ -62,7 +52,7 @@ public:
 
 private:
   void materialise(Value value) {
-    value = stripReshapes(value);
+    value = withoutReshapes(value);
     if (!given.contains(value))
       roots.insert(value);
   }
@@ -122,7 +112,7 @@ private:
       while (!roots.contains(value) && value.hasOneUse() && isEpilogue(*value.getUsers().begin(), op))
         value = (*value.getUsers().begin())->getResult(0);
       // Where the way branches or ends, what was computed so far is written.
-      home[op] = stripReshapes(value);
+      home[op] = withoutReshapes(value);
       materialise(value);
     }
   }

@@ -1,5 +1,6 @@
 #include "compiler/conversion/ModelToPlan/FormKernels.h"
 #include "compiler/conversion/Passes.h"
+#include "compiler/conversion/Reshapes.h"
 #include "dialects/attn/ir/Attn.h"
 #include "dialects/model/ir/Model.h"
 #include "dialects/plan/ir/Plan.h"
@@ -103,7 +104,7 @@ private:
         selected.insert(op->getResults().begin(), op->getResults().end());
     }
 
-    Value result = stripped(output);
+    Value result = withoutReshapes(output);
     bool made = false, readBehind = false;
     for (KernelGroup &group : groups) {
       bool outputRows = llvm::any_of(group.results, [&](Value v) { return selected.contains(v); });
@@ -124,12 +125,6 @@ private:
     if (readBehind && output.getType() == input.getType())
       map.map(result, copy(loc, map.lookup(result)));
     plan::ReturnOp::create(b, loc, map.lookup(result));
-  }
-
-  static Value stripped(Value value) {
-    while (isa_and_present<model::HeadsOp, model::FlattenOp>(value.getDefiningOp()))
-      value = value.getDefiningOp()->getOperand(0);
-    return value;
   }
 
   Value copy(Location loc, Value value) {
