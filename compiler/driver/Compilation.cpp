@@ -123,9 +123,9 @@ private:
     llvm::StringMap<int64_t> scratch;
     for (auto &[kernel, bytes] : code->kernelScratch)
       scratch[kernel] = bytes;
-    result.code = {target->name, target->requiredFlags, {}, std::move(code->sharedObject)};
+    result.code = {target->name, target->requiredFlags, {}, std::move(code->sharedObject), ""};
     for (const codegen::KernelItems &kernel : plan.kernels)
-      result.code.scratch.push_back(scratch.lookup(kernel.name));
+      result.code.kernels.push_back({scratch.lookup(kernel.name)});
     return result;
   }
 
@@ -157,7 +157,7 @@ private:
       return failed;
     if (options.emit != Emit::Module || options.to == Phase::Kernel)
       return text;
-    std::string bytes = codegen::writeModule(*plan, codes, modelText);
+    std::string bytes = codegen::writeModule({{*plan, std::move(codes)}}, modelText);
     if (llvm::Error error = dump(Phase::Package, "denim", bytes))
       return error;
     return bytes;

@@ -71,7 +71,8 @@ inline const char *const kTestPlan = R"({
   "caches": [{"name": "state", "kind": "state", "type": "f32", "shape": [16]},
              {"name": "tail", "kind": "tail", "type": "f32", "shape": [1, 16]},
              {"name": "keys", "kind": "paged", "type": "f32", "shape": [2, 8]}],
-  "slots": [{"rows": "tokens", "row_bytes": 64}, {"rows": "outputs", "row_bytes": 128}],
+  "slots": [{"rows": "tokens", "row_bytes": 64, "type": "f32"},
+            {"rows": "outputs", "row_bytes": 128, "type": "f32"}],
   "programs": [
     {"name": "embed", "launches": [
       {"kernel": 0, "items": {"per": "tokens", "block": 8, "times": 1}, "args": [["slot", 0], ["parameter", 0]]}]},
@@ -110,7 +111,7 @@ inline std::string with(std::string text, const std::string &what, const std::st
 
 /// The test model as a module, with |plan| for its plan.
 inline std::string testModule(const std::string &plan = kTestPlan) {
-  return moduleOf({{"plan", "plan", plan},
+  return moduleOf({{"plan", "cpu", plan},
                    {"code", "future", "not yet"},
                    {"code", "baseline", readFile(DENIM_TEST_KERNELS)},
                    {"text", "model", "the model of TestKernels.c\n"}});
