@@ -1,7 +1,7 @@
 //===- CudaDriver.h - the functions of libcuda that we use --------*- C++ -*-===//
 //
 // The driver is found when a program runs, so that it builds and starts on machines without one. Declarations are our
-// own, of what we use; test/runtime/device/cuda/DriverHeaderTest.cpp compares them with NVIDIA's header where it is
+// own, of what we use; test/runtime/device/cuda/CudaHeaderTest.cpp compares them with NVIDIA's header where it is
 // installed.
 //
 //===----------------------------------------------------------------------===//
