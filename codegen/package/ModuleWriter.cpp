@@ -33,19 +33,42 @@ static json::Value argumentOf(const LaunchArgument &argument) {
   return nullptr;
 }
 
+static json::Value conditionOf(const LaunchCondition &when) {
+  return json::Object{
+      {"of", when.of == LaunchCondition::Rows ? "rows" : "sequence"}, {"least", when.least}, {"most", when.most}};
+}
+
+static json::Value productOf(const LaunchProduct &product) {
+  return json::Object{
+      {"x", product.x},         {"weight", product.weight},   {"out", product.out},    {"residual", product.residual},
+      {"inner", product.inner}, {"columns", product.columns}, {"least", product.least}};
+}
+
+static json::Value kernelOf(const std::string &name, const KernelCode &code, bool cuda) {
+  if (!cuda)
+    return json::Object{{"name", name}, {"scratch", code.scratchBytes}};
+  return json::Object{{"name", name},    {"threads", code.threads},     {"shared", code.sharedBytes},
+                      {"grid", "items"}, {"registers", code.registers}, {"spills", code.spillBytes}};
+}
+
 static json::Value planOf(const ModulePlan &plan, const std::vector<TargetCode> &targets) {
   auto launchOf = [&](const Launch &launch) -> json::Value {
     const KernelItems &kernel = plan.kernels[launch.kernel];
-    return json::Object{
+    json::Object object{
         {"kernel", launch.kernel},
         {"items", json::Object{{"per", kernel.per}, {"block", kernel.block}, {"times", kernel.times}}},
         {"args", arrayOf(launch.arguments, argumentOf)},
     };
+    if (launch.when)
+      object["when"] = conditionOf(*launch.when);
+    if (launch.product)
+      object["product"] = productOf(*launch.product);
+    return object;
   };
   auto targetOf = [&](const TargetCode &target) -> json::Value {
     json::Array kernels;
     for (size_t i = 0; i < plan.kernels.size(); ++i)
-      kernels.push_back(json::Object{{"name", plan.kernels[i].name}, {"scratch", target.scratch[i]}});
+      kernels.push_back(kernelOf(plan.kernels[i].name, target.kernels[i], plan.machine == "cuda"));
     return json::Object{{"name", target.name},
                         {"features", arrayOf(target.features, [](const std::string &f) { return json::Value(f); })},
                         {"kernels", std::move(kernels)}};
@@ -69,7 +92,7 @@ static json::Value planOf(const ModulePlan &plan, const std::vector<TargetCode> 
                })},
       {"slots", arrayOf(plan.slots,
                         [](const SlotSize &s) -> json::Value {
-                          return json::Object{{"rows", s.rows}, {"row_bytes", s.rowBytes}};
+                          return json::Object{{"rows", s.rows}, {"row_bytes", s.rowBytes}, {"type", s.type}};
                         })},
       {"programs", arrayOf(plan.programs,
                            [&](const Program &p) -> json::Value {
@@ -87,15 +110,22 @@ static json::Value planOf(const ModulePlan &plan, const std::vector<TargetCode> 
   };
 }
 
-std::string denim::codegen::writeModule(const ModulePlan &plan, const std::vector<TargetCode> &targets,
-                                        const std::string &text) {
+std::string denim::codegen::writeModule(const std::vector<MachineCode> &machines, const std::string &text) {
   struct Section {
     std::string kind, name, bytes;
   };
   std::vector<Section> sections;
-  sections.push_back({"plan", "plan", llvm::formatv("{0}", planOf(plan, targets)).str()});
-  for (const TargetCode &target : targets)
-    sections.push_back({"code", target.name, std::string(target.sharedObject.begin(), target.sharedObject.end())});
+  for (const MachineCode &machine : machines)
+    sections.push_back(
+        {"plan", machine.plan.machine, llvm::formatv("{0}", planOf(machine.plan, machine.targets)).str()});
+  for (const MachineCode &machine : machines) {
+    for (const TargetCode &target : machine.targets) {
+      if (!target.object.empty())
+        sections.push_back({"code", target.name, std::string(target.object.begin(), target.object.end())});
+      if (!target.ptx.empty())
+        sections.push_back({"ptx", target.name, target.ptx});
+    }
+  }
   sections.push_back({"text", "model", text});
 
   std::string file(sizeof(denim_module_header_t) + sections.size() * sizeof(denim_module_section_t), '\0');

@@ -4,6 +4,7 @@
 
 #include "llvm/Support/JSON.h"
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -22,9 +23,24 @@ struct LaunchArgument {
   int64_t count = 1; ///< tensors of a stack
 };
 
+/// In which passes a launch runs: when its count of rows, or the new tokens of some sequence, lie within [least, most].
+struct LaunchCondition {
+  enum Of { Rows, Sequence } of;
+  int64_t least, most;
+};
+
+/// That a launch computes out = x * weight^T (+ residual): positions in its arguments; residual -1: none.
+struct LaunchProduct {
+  int64_t x, weight, out, residual;
+  int64_t inner, columns;
+  int64_t least; ///< rows from which a library may do it instead
+};
+
 struct Launch {
   int64_t kernel; ///< index into ModulePlan::kernels
   std::vector<LaunchArgument> arguments;
+  std::optional<LaunchCondition> when;
+  std::optional<LaunchProduct> product;
 };
 
 struct Program {
@@ -46,10 +62,12 @@ struct KernelItems {
 struct SlotSize {
   std::string rows;
   int64_t rowBytes;
+  std::string type = "f32";
 };
 
-/// Everything about a model but its code.
+/// Everything about a model on one kind of machine but its code.
 struct ModulePlan {
+  std::string machine = "cpu"; ///< "cpu" or "cuda"
   std::string name, source;
   int64_t vocabulary = 0, logits = 0;
   std::vector<int64_t> eos;
@@ -60,16 +78,30 @@ struct ModulePlan {
   std::vector<Step> steps;
 };
 
-/// Code for one machine.
+/// What a target makes of a kernel. On a CPU only scratch counts, on a CUDA device the others.
+struct KernelCode {
+  int64_t scratchBytes = 0;
+  int64_t threads = 0, sharedBytes = 0;    ///< of a block; shared memory that is asked for at the launch
+  int64_t registers = -1, spillBytes = -1; ///< of a thread; -1 when no assembler was there
+};
+
+/// Code for one target.
 struct TargetCode {
   std::string name;
   std::vector<std::string> features;
-  std::vector<int64_t> scratch; ///< bytes, in the order of ModulePlan::kernels
-  std::vector<char> sharedObject;
+  std::vector<KernelCode> kernels; ///< in the order of ModulePlan::kernels
+  std::vector<char> object;        ///< an ELF shared object or a cubin; empty: none
+  std::string ptx;                 ///< of CUDA targets
+};
+
+/// A machine's plan and code for it, the best target first.
+struct MachineCode {
+  ModulePlan plan;
+  std::vector<TargetCode> targets;
 };
 
 /// The bytes of the module file; `text` is what the module was compiled from.
-std::string writeModule(const ModulePlan &plan, const std::vector<TargetCode> &targets, const std::string &text);
+std::string writeModule(const std::vector<MachineCode> &machines, const std::string &text);
 
 } // namespace denim::codegen
 

@@ -1,5 +1,9 @@
 #include "compiler/driver/Compilation.h"
 #include "codegen/cpu/Compile.h"
+#if __has_include("codegen/nvptx/Compile.h")
+#include "codegen/nvptx/Compile.h"
+#define DENIM_HAS_NVPTX
+#endif
 #include "compiler/driver/PlanOfModule.h"
 #include "dialects/model/ir/Model.h"
 #include "dialects/tile/ir/Tile.h"
@@ -38,31 +42,93 @@ public:
       if (auto networks = module.getOps<model::NetworkOp>(); !llvm::hasSingleElement(networks))
         return makeError("expected one model.network, but got " +
                          Twine(std::distance(networks.begin(), networks.end())));
-    for (Phase phase : {Phase::Import, Phase::Mix, Phase::Plan, Phase::Tile}) {
-      if (!options.from || phase > *options.from)
-        if (llvm::Error error = runPhase(phase))
+    if (llvm::Error error = checkMachines())
+      return error;
+    for (Phase phase : {Phase::Import, Phase::Mix}) {
+      if (isToRun(phase))
+        if (llvm::Error error = runPhase(module, phase, options.pipeline, ""))
           return error;
       if (phase == Phase::Import)
         modelText = textOf(module);
       if (stopsBehind(phase))
         return textOf(module);
     }
-    return emitCode();
+    std::string text;
+    std::vector<codegen::MachineCode> machines;
+    for (const MachineTargets &machine : options.machines) {
+      // All machines start from what the phase mix left.
+      OwningOpRef<ModuleOp> own(cast<ModuleOp>(module->clone()));
+      llvm::Expected<std::optional<std::string>> stopped = runMachine(*own, machine.machine);
+      if (!stopped)
+        return stopped.takeError();
+      if (*stopped)
+        return **stopped;
+      llvm::Expected<codegen::MachineCode> code = emitCode(*own, machine, text);
+      if (!code)
+        return code.takeError();
+      machines.push_back(std::move(*code));
+    }
+    if (options.emit != Emit::Module || options.to == Phase::Kernel)
+      return text;
+    std::string bytes = codegen::writeModule(machines, modelText);
+    if (llvm::Error error = dump(Phase::Package, "denim", bytes))
+      return error;
+    return bytes;
   }
 
 private:
+  bool isToRun(Phase phase) const { return !options.from || phase > *options.from; }
+
   bool stopsBehind(Phase phase) const {
     return options.to == phase || (options.emit == Emit::Model && phase == Phase::Import) ||
            (options.emit == Emit::Attn && phase == Phase::Mix) ||
            (options.emit == Emit::Plan && phase == Phase::Plan) || (options.emit == Emit::Tile && phase == Phase::Tile);
   }
 
-  llvm::Error runPhase(Phase phase) {
-    PassManager passes(module->getContext());
-    buildPhase(passes, phase, options.pipeline);
-    if (failed(passes.run(module)))
+  /// From the phase plan on every machine has a text of its own, and there is room for one.
+  llvm::Error checkMachines() const {
+    if (options.machines.size() > 1) {
+      if (options.from >= Phase::Plan)
+        return makeError("expected one machine for what the phase " + phaseName(*options.from) +
+                         " left, but got several; choose one with --target");
+      bool isShared = stopsBehind(Phase::Import) || stopsBehind(Phase::Mix);
+      if (!isShared && (options.emit != Emit::Module || (options.to && *options.to < Phase::Package)))
+        return makeError("expected one machine for a text behind the phase mix, but got several; choose one with "
+                         "--target");
+    }
+    Machine first = options.machines.front().machine;
+    if (options.emit == Emit::Ptx && first != Machine::Cuda)
+      return makeError("expected a target nvptx for PTX, but got cpu");
+    if ((options.emit == Emit::Llvm || options.emit == Emit::Assembly) && first != Machine::Cpu)
+      return makeError("expected a target cpu for LLVM IR and assembly, but got nvptx, which has --emit=ptx");
+    return llvm::Error::success();
+  }
+
+  /// The phases plan and tile of one machine; a text if the compilation ends there.
+  llvm::Expected<std::optional<std::string>> runMachine(ModuleOp own, Machine machine) {
+    PipelineOptions pipeline = options.pipeline;
+    pipeline.machine = machine;
+    for (Phase phase : {Phase::Plan, Phase::Tile}) {
+      if (isToRun(phase))
+        if (llvm::Error error = runPhase(own, phase, pipeline, nameInFiles(machine)))
+          return error;
+      if (stopsBehind(phase))
+        return textOf(own);
+    }
+    return std::nullopt;
+  }
+
+  /// What stands in the names of dumped files when there is more than one machine.
+  std::string nameInFiles(Machine machine) const {
+    return options.machines.size() > 1 ? machineName(machine).str() + "." : "";
+  }
+
+  llvm::Error runPhase(ModuleOp own, Phase phase, const PipelineOptions &pipeline, const Twine &prefix) {
+    PassManager passes(own->getContext());
+    buildPhase(passes, phase, pipeline);
+    if (failed(passes.run(own)))
       return makeError("the phase " + phaseName(phase) + " failed");
-    return dump(phase, "mlir", textOf(module));
+    return dump(phase, prefix + "mlir", textOf(own));
   }
 
   /// `DIR/3.plan.mlir`; several files of a phase carry their target in front of the ending.
@@ -82,9 +148,9 @@ private:
   }
 
   /// The tile kernels alone: what code generation takes.
-  OwningOpRef<ModuleOp> kernelsOnly() {
-    OwningOpRef<ModuleOp> kernels(ModuleOp::create(module.getLoc()));
-    for (auto kernel : module.getOps<tile::KernelOp>())
+  OwningOpRef<ModuleOp> kernelsOnly(ModuleOp own) {
+    OwningOpRef<ModuleOp> kernels(ModuleOp::create(own.getLoc()));
+    for (auto kernel : own.getOps<tile::KernelOp>())
       kernels->getBody()->push_back(kernel->clone());
     return kernels;
   }
@@ -94,13 +160,18 @@ private:
     codegen::TargetCode code;
   };
 
-  llvm::Expected<TargetResult> compileTarget(StringRef kernelText, const codegen::ModulePlan &plan, StringRef name) {
+  llvm::Expected<TargetResult> compileTarget(StringRef kernelText, const codegen::ModulePlan &plan, Machine machine,
+                                             StringRef name) {
     DialectRegistry registry;
     registerDialects(registry);
     MLIRContext context(registry, MLIRContext::Threading::DISABLED);
     OwningOpRef<ModuleOp> kernels = parseSourceString<ModuleOp>(kernelText, &context);
     if (!kernels)
       return makeError("expected the tile programs to be read back");
+    return machine == Machine::Cpu ? compileCpuTarget(*kernels, plan, name) : compileCudaTarget(*kernels, plan, name);
+  }
+
+  llvm::Expected<TargetResult> compileCpuTarget(ModuleOp kernels, const codegen::ModulePlan &plan, StringRef name) {
     llvm::Expected<codegen::Target> target = codegen::findTarget(name);
     if (!target)
       return target.takeError();
@@ -108,7 +179,7 @@ private:
     if (options.emit == Emit::Llvm || options.emit == Emit::Assembly || !options.dumpDirectory.empty()) {
       bool assembly = options.emit == Emit::Assembly;
       auto printed =
-          codegen::printForCpu(*kernels, *target, assembly ? codegen::CpuText::assembly : codegen::CpuText::llvm);
+          codegen::printForCpu(kernels, *target, assembly ? codegen::CpuText::assembly : codegen::CpuText::llvm);
       if (!printed)
         return printed.takeError();
       if (llvm::Error error = dump(Phase::Kernel, target->name + (assembly ? ".s" : ".ll"), *printed))
@@ -117,50 +188,75 @@ private:
     }
     if (options.emit != Emit::Module)
       return result;
-    llvm::Expected<codegen::CpuCode> code = codegen::compileForCpu(*kernels, *target);
+    llvm::Expected<codegen::CpuCode> code = codegen::compileForCpu(kernels, *target);
     if (!code)
       return code.takeError();
     llvm::StringMap<int64_t> scratch;
     for (auto &[kernel, bytes] : code->kernelScratch)
       scratch[kernel] = bytes;
-    result.code = {target->name, target->requiredFlags, {}, std::move(code->sharedObject)};
+    result.code = {target->name, target->requiredFlags, {}, std::move(code->sharedObject), ""};
     for (const codegen::KernelItems &kernel : plan.kernels)
-      result.code.scratch.push_back(scratch.lookup(kernel.name));
+      result.code.kernels.push_back({scratch.lookup(kernel.name)});
     return result;
   }
 
-  llvm::Expected<std::string> emitCode() {
-    OwningOpRef<ModuleOp> kernels = kernelsOnly();
-    std::vector<codegen::TargetCode> codes;
-    FailureOr<codegen::ModulePlan> plan = planOfModule(module);
+  llvm::Expected<TargetResult> compileCudaTarget(ModuleOp kernels, const codegen::ModulePlan &plan, StringRef name) {
+#ifdef DENIM_HAS_NVPTX
+    llvm::Expected<codegen::GpuTarget> target = codegen::findGpuTarget(name);
+    if (!target)
+      return target.takeError();
+    llvm::Expected<codegen::NvptxCode> code = codegen::compileForNvptx(kernels, *target);
+    if (!code)
+      return code.takeError();
+    if (llvm::Error error = dump(Phase::Kernel, target->name + ".ptx", code->ptx))
+      return error;
+    llvm::StringMap<codegen::KernelCode> made;
+    for (const codegen::NvptxKernel &kernel : code->kernels)
+      made[kernel.name] = {0, kernel.threads, kernel.sharedBytes, kernel.registers, kernel.spillBytes};
+    TargetResult result;
+    result.text = code->ptx;
+    result.code = {target->name, {target->name}, {}, std::move(code->cubin), std::move(code->ptx)};
+    for (const codegen::KernelItems &kernel : plan.kernels) {
+      if (!made.contains(kernel.name))
+        return makeError("expected code for the kernel " + kernel.name + ", but got none");
+      result.code.kernels.push_back(made.lookup(kernel.name));
+    }
+    return result;
+#else
+    return makeError("expected code generation for nvptx, but got a build without it");
+#endif
+  }
+
+  /// Code for all targets of a machine; what is emitted as text is added to `text`.
+  llvm::Expected<codegen::MachineCode> emitCode(ModuleOp own, const MachineTargets &machine, std::string &text) {
+    OwningOpRef<ModuleOp> kernels = kernelsOnly(own);
+    FailureOr<codegen::ModulePlan> plan = planOfModule(own);
     if (failed(plan))
       return makeError("the phase package failed");
+    plan->machine = machineName(machine.machine).str();
     plan->source = options.source;
     // Targets are independent of each other: each is compiled by a thread of its own, in a context of its own, since
     // loading the dialects of the way down is not for many threads.
     std::string kernelText = textOf(*kernels);
     std::vector<std::future<llvm::Expected<TargetResult>>> results;
-    for (const std::string &name : options.targets)
-      results.push_back(std::async(std::launch::async, [&] { return compileTarget(kernelText, *plan, name); }));
-    std::string text;
+    for (const std::string &name : machine.targets)
+      results.push_back(
+          std::async(std::launch::async, [&] { return compileTarget(kernelText, *plan, machine.machine, name); }));
+    codegen::MachineCode result;
     llvm::Error failed = llvm::Error::success();
     for (auto &future : results) {
-      llvm::Expected<TargetResult> result = future.get();
-      if (!result) {
-        failed = llvm::joinErrors(std::move(failed), result.takeError());
+      llvm::Expected<TargetResult> made = future.get();
+      if (!made) {
+        failed = llvm::joinErrors(std::move(failed), made.takeError());
         continue;
       }
-      text += result->text;
-      codes.push_back(std::move(result->code));
+      text += made->text;
+      result.targets.push_back(std::move(made->code));
     }
     if (failed)
       return failed;
-    if (options.emit != Emit::Module || options.to == Phase::Kernel)
-      return text;
-    std::string bytes = codegen::writeModule(*plan, codes, modelText);
-    if (llvm::Error error = dump(Phase::Package, "denim", bytes))
-      return error;
-    return bytes;
+    result.plan = std::move(*plan);
+    return result;
   }
 
   ModuleOp module;
@@ -174,13 +270,27 @@ llvm::Expected<std::string> denim::compile(ModuleOp module, const CompileOptions
   return Compilation(module, options).run();
 }
 
-llvm::Expected<std::vector<std::string>> denim::parseTargets(StringRef text) {
+llvm::Expected<std::vector<MachineTargets>> denim::parseTargets(StringRef text) {
   SmallVector<StringRef> words;
   text.split(words, ',');
-  if (words.front() != "cpu")
-    return makeError("expected a target cpu, but got \"" + text + "\"");
-  std::vector<std::string> targets;
-  for (StringRef word : ArrayRef(words).drop_front()) {
+  std::vector<MachineTargets> machines;
+  for (StringRef word : words) {
+    if (word == "cpu" || word == "nvptx") {
+      Machine machine = word == "cpu" ? Machine::Cpu : Machine::Cuda;
+      if (llvm::any_of(machines, [&](const MachineTargets &known) { return known.machine == machine; }))
+        return makeError("expected the target " + word + " once, but got \"" + text + "\"");
+      machines.push_back({machine, {}});
+      continue;
+    }
+    if (machines.empty())
+      return makeError("expected a target cpu or nvptx, but got \"" + text + "\"");
+    MachineTargets &machine = machines.back();
+    if (machine.machine == Machine::Cuda) {
+      if (!word.starts_with("sm_"))
+        return makeError("expected a name like sm_90a behind nvptx, but got \"" + word + "\"");
+      machine.targets.push_back(word.str());
+      continue;
+    }
     StringRef name = llvm::StringSwitch<StringRef>(word)
                          .Case("native", "native")
                          .Case("avx512", "x86-64-v4")
@@ -189,9 +299,14 @@ llvm::Expected<std::vector<std::string>> denim::parseTargets(StringRef text) {
                          .Default("");
     if (name.empty())
       return makeError("expected native, avx512, avx2 or baseline behind cpu, but got \"" + word + "\"");
-    targets.push_back(name.str());
+    machine.targets.push_back(name.str());
   }
-  if (targets.empty())
-    targets = CompileOptions().targets;
-  return targets;
+  for (MachineTargets &machine : machines)
+    if (machine.targets.empty())
+      machine.targets = machine.machine == Machine::Cpu
+                            ? std::vector<std::string>{"x86-64-v4", "x86-64-v3", "x86-64-v2"}
+                            : std::vector<std::string>{"sm_90a"};
+  // The order of a module, whatever the order of the words.
+  llvm::sort(machines, [](const MachineTargets &a, const MachineTargets &b) { return a.machine < b.machine; });
+  return machines;
 }

@@ -11,10 +11,16 @@
 namespace denim {
 
 /// What is written.
-enum class Emit { Model, Attn, Plan, Tile, Llvm, Assembly, Module };
+enum class Emit { Model, Attn, Plan, Tile, Llvm, Assembly, Ptx, Module };
+
+/// A machine and the targets of codegen/target there, best first.
+struct MachineTargets {
+  Machine machine = Machine::Cpu;
+  std::vector<std::string> targets;
+};
 
 struct CompileOptions {
-  std::vector<std::string> targets{"x86-64-v4", "x86-64-v3", "x86-64-v2"}; ///< names of codegen/target, best first
+  std::vector<MachineTargets> machines; ///< each machine once, at least one; `parseTargets` makes them
   Emit emit = Emit::Module;
   std::optional<Phase> from; ///< the input is what this phase left
   std::optional<Phase> to;   ///< stop behind this phase
@@ -27,8 +33,9 @@ struct CompileOptions {
 /// context's handlers; the error then says which phase failed.
 llvm::Expected<std::string> compile(mlir::ModuleOp module, const CompileOptions &options);
 
-/// `cpu`, `cpu,native`, `cpu,avx512`, `cpu,avx2`, `cpu,baseline`: names of targets.
-llvm::Expected<std::vector<std::string>> parseTargets(llvm::StringRef text);
+/// `cpu`, `cpu,native`, `cpu,avx512,baseline`, `nvptx`, `nvptx,sm_90a`, `cpu,avx2,nvptx`: each machine, behind it the
+/// names of its targets; without names all of them.
+llvm::Expected<std::vector<MachineTargets>> parseTargets(llvm::StringRef text);
 
 } // namespace denim
 

@@ -34,7 +34,9 @@ public:
     ArrayAttr slots = *schedule.getSlots();
     for (Attribute slot : slots) {
       auto entry = cast<DictionaryAttr>(slot);
-      result.slots.push_back({entry.getAs<StringAttr>("rows").str(), entry.getAs<IntegerAttr>("row_bytes").getInt()});
+      auto type = entry.getAs<StringAttr>("type");
+      result.slots.push_back({entry.getAs<StringAttr>("rows").str(), entry.getAs<IntegerAttr>("row_bytes").getInt(),
+                              type ? type.str() : "f32"});
     }
     for (auto kernel : module.getOps<tile::KernelOp>()) {
       kernels[kernel.getSymName()] = result.kernels.size();
@@ -82,7 +84,9 @@ private:
     auto kernel = kernels.find(launch.getKernel());
     if (kernel == kernels.end())
       return launch.emitOpError() << "expected a tile.kernel named " << launch.getKernelAttr();
-    Launch made{kernel->second, {}};
+    Launch made{kernel->second, {}, {}, {}};
+    if (failed(addCondition(launch, made)) || failed(addProduct(launch, made)))
+      return failure();
     for (Value operand : launch.getOperands()) {
       auto argument = arguments.find(operand);
       if (argument != arguments.end())
@@ -99,6 +103,44 @@ private:
       return launch.emitOpError() << "expected " << tileKernel.getMemories().size() << " arguments of kernel "
                                   << launch.getKernelAttr() << ", but got " << made.arguments.size();
     program.launches.push_back(std::move(made));
+    return success();
+  }
+
+  /// A whole number of a dictionary on a launch.
+  static FailureOr<int64_t> numberOf(plan::LaunchOp launch, StringRef name, DictionaryAttr dictionary, StringRef key) {
+    if (auto number = dictionary.getAs<IntegerAttr>(key))
+      return number.getInt();
+    return launch.emitOpError() << "expected a whole number " << key << " in " << name << ", but got " << dictionary;
+  }
+
+  /// `when = {of = "rows", least = 1, most = 16}`: in which passes the launch runs (runtime/abi/Module.h).
+  LogicalResult addCondition(plan::LaunchOp launch, Launch &made) {
+    auto when = launch->getAttrOfType<DictionaryAttr>("when");
+    if (!when)
+      return success();
+    auto of = when.getAs<StringAttr>("of");
+    if (!of || (of != "rows" && of != "sequence"))
+      return launch.emitOpError() << "expected when to be of \"rows\" or \"sequence\", but got " << when;
+    FailureOr<int64_t> least = numberOf(launch, "when", when, "least"), most = numberOf(launch, "when", when, "most");
+    if (failed(least) || failed(most))
+      return failure();
+    made.when = {of == "rows" ? LaunchCondition::Rows : LaunchCondition::Sequence, *least, *most};
+    return success();
+  }
+
+  /// `product = {x = 0, weight = 1, out = 2, residual = -1, inner = 64, columns = 32, least = 128}`.
+  LogicalResult addProduct(plan::LaunchOp launch, Launch &made) {
+    auto product = launch->getAttrOfType<DictionaryAttr>("product");
+    if (!product)
+      return success();
+    SmallVector<int64_t> values;
+    for (StringRef key : {"x", "weight", "out", "residual", "inner", "columns", "least"}) {
+      FailureOr<int64_t> value = numberOf(launch, "product", product, key);
+      if (failed(value))
+        return failure();
+      values.push_back(*value);
+    }
+    made.product = {values[0], values[1], values[2], values[3], values[4], values[5], values[6]};
     return success();
   }
 

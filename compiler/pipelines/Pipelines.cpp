@@ -34,6 +34,10 @@ StringRef phaseName(Phase phase) {
   llvm_unreachable("all phases are named");
 }
 
+StringRef machineName(Machine machine) {
+  return machine == Machine::Cpu ? "cpu" : "cuda";
+}
+
 std::optional<Phase> findPhase(StringRef name) {
   for (Phase phase : allPhases)
     if (phaseName(phase) == name)

@@ -8,8 +8,14 @@
 
 namespace denim {
 
+/// What a plan is made for: kernels, fusion and types of activations may differ from the phase plan on.
+enum class Machine { Cpu, Cuda };
+/// `cpu`, `cuda`: as in a module (runtime/abi/Module.h).
+llvm::StringRef machineName(Machine machine);
+
 struct PipelineOptions {
-  int64_t chunk = 64; ///< tokens per chunk of a linear recurrence
+  int64_t chunk = 64;             ///< tokens per chunk of a linear recurrence
+  Machine machine = Machine::Cpu; ///< ignored up to the phase mix, which all machines share
 };
 
 /// The passes of one phase up to `Tile`; later phases are no passes.

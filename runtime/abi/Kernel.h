@@ -1,8 +1,8 @@
 /* What generated kernels and the runtime agree on. C, self-contained, shared by codegen/ and runtime/.
  *
- * A module holds shared objects; each exports one function per kernel with the type denim_kernel_fn. A kernel
- * does a range of work items of one launch; items of one launch are independent of each other and of the
- * thread that does them, so any partition over threads gives the same bits.
+ * A module holds code for CPUs (shared objects, one function of type denim_kernel_fn per kernel) or for CUDA devices
+ * (PTX and cubins, one entry per kernel, see the end), or both. Items of one launch are independent of each other and
+ * of who does them, so any partition over threads or blocks gives the same bits.
  *
  * Every array of activations is row-major [rows][columns] with the row count known only at run time and the
  * columns fixed when compiling. Activation buffers are allocated by the runtime with DENIM_ROW_PADDING further
@@ -25,6 +25,11 @@ extern "C" {
 #define DENIM_PAGE_TOKENS 64
 /* Alignment in bytes of activation buffers, cache slots, pages and scratch. Weights: alignment of their element. */
 #define DENIM_BUFFER_ALIGNMENT 64
+/* The same on a CUDA device, where weights have it too: whole lines for bulk copies. Pages are dense, so a page
+ * after the first has it only if its bytes are a multiple of it. */
+#define DENIM_CUDA_ALIGNMENT 256
+/* Bytes of dynamic shared memory that a kernel may ask for; what a device gives is compared when it is loaded. */
+#define DENIM_CUDA_MAX_SHARED (232448)
 
 /* One step: new tokens of any number of sequences, those of one sequence contiguous and in order. All arrays are
  * owned by the runtime and live for the launch. Generated code reads the fields by the offsets of this struct:
@@ -54,6 +59,20 @@ typedef struct denim_batch_t {
  * Does items [begin, end) of the launch. On a CPU denormal f32 numbers count as zero while it runs. */
 typedef void (*denim_kernel_fn)(const denim_batch_t *batch, void *const *args, int64_t begin, int64_t end,
                                 void *scratch);
+
+/* A kernel on a CUDA device is an entry of PTX:
+ *
+ *   .visible .entry NAME(.param .u64 batch, .param .u64 items, .param .u64 arg0, ..., .param .u64 argN)
+ *
+ *   batch   address of a denim_batch_t in device memory, whose pointers are addresses of device memory
+ *   items   work items of the launch, at least 1
+ *   args    in the order of the kernel's parameters, with the meaning above; the arrays of pointers of stacked,
+ *           state and tail arguments lie in device memory, and so does what they point to
+ *
+ * The grid is one-dimensional. What it counts is the kernel's "grid" in the plan: "items" is one block for each work
+ * item, block i does item i. (A persistent kernel would name another rule here.) Blocks have "threads" threads and
+ * "shared" bytes of dynamic shared memory. There is no scratch: what a block needs is registers and shared memory.
+ * All launches of a pass run on one stream in order. Whether denormal numbers count as zero is the kernel's choice. */
 
 #ifdef __cplusplus
 }

@@ -6,9 +6,13 @@
  *          ..  sections, each at a multiple of 64
  *
  * Sections (kind / name):
- *   plan / plan         JSON text, see below
- *   code / <target>     an ELF shared object for that target; exports the kernels named in the plan
+ *   plan / <machine>    JSON text, see below; machines are `cpu` and `cuda`, a module has one of them or both
+ *   code / <target>     the kernels named in the plan. cpu: an ELF shared object; cuda: a cubin, may be absent
+ *   ptx / <target>      of every target of `cuda`: the same kernels as PTX, which the driver can compile
  *   text / <phase>      the text the module was compiled from (`model`), for `denim-run inspect` and people
+ *
+ * A plan per machine, since machines differ in kernels, in what is fused and in the types of activations and pages. The
+ * parameters are those of one checkpoint, named alike.
  *
  * The plan, JSON (all counts are checked by the reader; unknown keys are ignored, missing ones refused):
  *   {
@@ -20,19 +24,33 @@
  *                      "shape": [3, 64, 64]} ],
  *          state, tail: shape of one sequence's slot, zero when the sequence is empty
  *          paged: shape [heads, columns] of one token; a page is [heads][page_tokens][columns]
- *     "slots":    [ {"rows": "tokens"|"outputs", "row_bytes": 768} ],      activation memory; row_bytes % 4 == 0
+ *     "slots":    [ {"rows": "tokens"|"outputs", "row_bytes": 768, "type": "f32"|"bf16"} ],   activation memory;
+ *          row_bytes is a multiple of the element's size and, for the CPU, of 4
  *     "programs": [ {"name": "linear", "launches": [ LAUNCH ... ]} ],
  *     "steps":    [ {"program": 0, "layer": 0, "parameters": [0, 5], "caches": [0, 1]} ],  executed in order
  *     "logits":   0,                      the slot that holds [output_count, vocabulary] f32 after the last step
- *     "targets":  [ {"name": "x86-64-v4", "features": ["avx512f", ...],   needed, names of /proc/cpuinfo; best first
- *                    "kernels": [ {"name": "linear_0", "scratch": 65536} ]} ]
+ *     "targets":  [ TARGET ... ]          best first; all with kernels in the same order
  *   }
- *   LAUNCH = {"kernel": 0,                      index into each target's kernels
- *             "items": {"per": "once"|"tokens"|"outputs"|"sequences", "block": 64, "times": 3},
- *                      work items = times * ceil(count / block); once: count = block = 1
- *             "args": [ ["slot", 0], ["parameter", 2], ["stack", 3, 6], ["cache", 1] ]}
- *             "parameter"/"cache" index into the step's own lists; "stack", i, n takes n consecutive parameters
- *   The parameters of a step are indices into "parameters", its caches indices into "caches".
+ *   TARGET of cpu  = {"name": "x86-64-v4", "features": ["avx512f", ...],   needed, names of /proc/cpuinfo
+ *                     "kernels": [ {"name": "linear_0", "scratch": 65536} ]}
+ *   TARGET of cuda = {"name": "sm_90a", "features": ["sm_90a"],            needed; "sm_90" would run on later ones too
+ *                     "kernels": [ {"name": "linear_0", "threads": 256, "shared": 65536, "grid": "items",
+ *                                   "registers": 128, "spills": 0} ]}
+ *          shared: bytes of dynamic shared memory. grid: may be absent, "items" then. registers (of a thread) and
+ * spills (bytes) are for people; -1 when no assembler was there LAUNCH = {"kernel": 0,                      index into
+ * each target's kernels "items": {"per": "once"|"tokens"|"outputs"|"sequences", "block": 64, "times": 3}, work items =
+ * times * ceil(count / block); once: count = block = 1 "args": [ ["slot", 0], ["parameter", 2], ["stack", 3, 6],
+ * ["cache", 1] ], "when": {"of": "rows"|"sequence", "least": 1, "most": 16},            optional "product": {"x": 0,
+ * "weight": 2, "out": 3, "residual": 1, "inner": 2048, "columns": 512, "least": 64}} optional "parameter"/"cache" index
+ * into the step's own lists; "stack", i, n takes n consecutive parameters when: the launch runs only in passes where it
+ * holds. rows: the launch's own count (of "per") is within [least, most]. sequence: some sequence of the pass has a
+ * number of new tokens within [least, most]. Variants of a kernel for few and for many tokens are two launches; a
+ * kernel under `sequence` does the sequences it is made for and passes over the others. product: the launch computes
+ * out[rows, columns] = x[rows, inner] * weight[columns, inner]^T (+ residual[rows, columns]) with sums in f32. The
+ * values of x, weight, out and residual are positions in "args": slots, and a parameter; residual -1: none. x and
+ * weight have one element type, out and residual one; rows are the count of "per". A device that has a library for it
+ * may use that instead of the kernel when rows >= least. residual and out may be one slot. The parameters of a step are
+ * indices into "parameters", its caches indices into "caches".
  */
 #ifndef DENIM_RUNTIME_ABI_MODULE_H
 #define DENIM_RUNTIME_ABI_MODULE_H
@@ -47,7 +65,8 @@ extern "C" {
 #define DENIM_MODULE_MAGIC                                                                                             \
   "\x89"                                                                                                               \
   "DENIM\r\n"
-#define DENIM_MODULE_VERSION 1
+/* 1 had a single plan for the CPU. */
+#define DENIM_MODULE_VERSION 2
 #define DENIM_MODULE_ALIGNMENT 64
 
 typedef struct denim_module_header_t {

@@ -5,7 +5,6 @@
 //
 //===----------------------------------------------------------------------===//
 
-#include "runtime/device/cpu/CpuDevice.h"
 #include "runtime/session/Session.h"
 
 #include <cstring>
@@ -123,12 +122,14 @@ denim_status_t denim_device_create(const denim_device_options_t *options, denim_
       return null("out_device");
     if (Status status = readOptions(options, read))
       return status;
-    if (!read.name || std::strcmp(read.name, "cpu") != 0)
-      return denim::invalidArgument("expected device cpu, but got '", read.name ? read.name : "NULL",
-                                    "', which this build does not have");
+    if (!read.name)
+      return null("the name of a device");
     if (read.threads < 0 || read.threads > 4096)
       return denim::invalidArgument("expected from 0 to 4096 threads, but got ", read.threads);
-    *out_device = new denim_device_t{std::make_shared<denim::CpuDevice>(read.threads)};
+    std::shared_ptr<denim::Device> device;
+    if (Status status = denim::createDevice(read.name, read.threads, device))
+      return status;
+    *out_device = new denim_device_t{std::move(device)};
     return {};
   });
 }
@@ -154,16 +155,16 @@ void denim_module_release(denim_module_t *module) {
 }
 
 const char *denim_module_name(const denim_module_t *module) {
-  return module->module->plan().name.c_str();
+  return module->module->anyPlan().name.c_str();
 }
 
 int32_t denim_module_vocabulary(const denim_module_t *module) {
-  return module->module->plan().vocabulary;
+  return module->module->anyPlan().vocabulary;
 }
 
 size_t denim_module_eos_tokens(const denim_module_t *module, const int32_t **out_tokens) {
-  *out_tokens = module->module->plan().eosTokens.data();
-  return module->module->plan().eosTokens.size();
+  *out_tokens = module->module->anyPlan().eosTokens.data();
+  return module->module->anyPlan().eosTokens.size();
 }
 
 void denim_session_options_initialize(denim_session_options_t *out_options) {
@@ -185,8 +186,11 @@ denim_status_t denim_session_create(denim_device_t *device, denim_module_t *modu
     denim::SessionOptions sessionOptions;
     sessionOptions.cacheBytes = read.cache_bytes;
     sessionOptions.maxStepTokens = read.max_step_tokens;
+    const denim::Plan *plan = nullptr;
+    if (Status status = module->module->plan(device->device->machine(), plan))
+      return status;
     denim::Weights weights;
-    if (Status status = denim::Weights::map(read.weights, module->module->plan(), *device->device, weights))
+    if (Status status = denim::Weights::map(read.weights, *plan, *device->device, weights))
       return status;
     std::unique_ptr<denim::Session> session;
     if (Status status =

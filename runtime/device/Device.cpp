@@ -8,7 +8,7 @@ namespace denim {
 
 DeviceMemory::~DeviceMemory() {
   if (base)
-    device->free(base, reserved);
+    device->free(base, reserved, committed);
 }
 
 void DeviceMemory::swap(DeviceMemory &other) noexcept {

@@ -1,10 +1,14 @@
 //===- Device.h - a machine that runs kernels ---------------------*- C++ -*-===//
 //
-// What the rest of the runtime asks of a machine: memory, copies, loading the code of a module, launching a kernel.
-// The cache and the session are written against this class only.
+// What the rest of the runtime asks of a machine: memory, copies, loading the code of a module, running a pass. The
+// cache and the session are written against this class only.
 //
-// Owner: shared; whoever holds memory or an executable of a device holds the device too. Threads: one at a time,
-// unless a function says otherwise.
+// A device does what it is asked in order: a copy, a zeroing or a pass sees what came before it. It may return before
+// the work is done. Work that fails then is remembered, and the next call that returns a Status says so; `synchronize`
+// and `read` wait, so nothing that failed is behind them.
+//
+// Owner: shared; whoever holds memory, an executable or a runner of a device holds the device too. Threads: one at a
+// time, unless a function says otherwise.
 //
 //===----------------------------------------------------------------------===//
 
@@ -12,8 +16,10 @@
 #define DENIM_RUNTIME_DEVICE_DEVICE_H
 
 #include "runtime/abi/Kernel.h"
+#include "runtime/base/Machine.h"
 #include "runtime/base/Status.h"
 
+#include <functional>
 #include <memory>
 #include <string_view>
 #include <vector>
@@ -23,7 +29,7 @@ namespace denim {
 class Device;
 
 /// A range of addresses on a device, of which the first `committed` bytes are usable memory. Owns it; the device must
-/// outlive it. The base never moves.
+/// outlive it. The base never moves. On devices with memory of their own the host must not touch it.
 class DeviceMemory {
 public:
   DeviceMemory() = default;
@@ -54,51 +60,108 @@ public:
   virtual ~Executable() = default;
 };
 
+/// The code of one target of a module, borrowed. Which of the two a machine needs: runtime/abi/Module.h.
+struct Code {
+  std::string_view target, object, ptx;
+};
+
 /// One kernel as the plan names it.
 struct KernelInfo {
   std::string name;
-  uint64_t scratchBytes; ///< private to each thread of a launch
+  uint64_t scratchBytes;         ///< CPU: private to each thread of a launch
+  uint32_t threads, sharedBytes; ///< CUDA: of each block
+};
+
+/// out[rows, columns] = x[rows, inner] * weight[columns, inner]^T (+ residual[rows, columns]), sums in f32.
+struct Product {
+  enum Type : uint8_t { F32, BF16 };
+  Type inputs, output;               ///< of x and weight; of out and residual
+  const void *x, *weight, *residual; ///< residual: null for none; may be out
+  void *out;
+  int64_t rows, inner, columns;
+};
+
+/// All items of one kernel. Borrows everything that it points to.
+struct Launch {
+  uint32_t kernel;
+  int64_t items; ///< at least 1
+  void *const *args;
+  uint32_t argCount;
+  const Product *product; ///< what the launch computes, if a library may do it instead; else null
+};
+
+/// What determines the launches of a pass: equal keys given to one runner mean equal launches.
+using PassKey = std::vector<int64_t>;
+/// Makes the launches of the pass, in order. They stay valid until the next pass is run.
+using LaunchList = std::function<const std::vector<Launch> &()>;
+
+/// Runs the passes of one session. The host writes the arrays of a pass (`denim_batch_t` first) into an arena that
+/// kernels see at an address that never changes.
+///
+///   reserve(most) once;  then for each pass: begin() -> write -> run()
+///
+/// Owner: the session; holds its executable, must not outlive the device.
+class PassRunner {
+public:
+  virtual ~PassRunner() = default;
+
+  /// Room for |bytes| in the arena; what the host wrote there is lost.
+  virtual Status reserve(size_t bytes) = 0;
+  /// Where the host writes; waits until an earlier pass does not need it any more.
+  virtual Status begin(char *&host) = 0;
+  /// Where kernels find it.
+  virtual char *address() const = 0;
+  /// Runs the pass whose arrays are the first |bytes| of the arena. |list| is called only if the runner did not keep
+  /// the launches of an earlier pass with this key. With |kernelSeconds| adds the time of each launch at the place of
+  /// its kernel, which takes longer.
+  virtual Status run(const PassKey &key, size_t bytes, const LaunchList &list, std::vector<double> *kernelSeconds) = 0;
 };
 
 class Device {
 public:
   virtual ~Device() = default;
 
-  /// "cpu".
+  virtual Machine machine() const = 0;
+  /// "cpu", "cuda:0".
   virtual std::string_view name() const = 0;
   /// Whether the machine has what a target of a module needs, by the name the plan uses.
   virtual bool hasFeature(std::string_view feature) const = 0;
 
-  /// Loads an object of code and finds its kernels. |code| is borrowed for the call.
-  virtual Status load(std::string_view code, const std::vector<KernelInfo> &kernels,
+  /// Loads code and finds its kernels. |code| is borrowed for the call.
+  virtual Status load(const Code &code, const std::vector<KernelInfo> &kernels,
                       std::shared_ptr<const Executable> &out) = 0;
-  /// Does all |items| of a kernel; what was launched before is seen by it. |batch| and |args| are borrowed for the
-  /// call.
-  virtual Status launch(const Executable &executable, size_t kernel, const denim_batch_t &batch, void *const *args,
-                        int64_t items) = 0;
+  /// A runner whose arena can grow to |mostBytes|.
+  virtual Status createRunner(std::shared_ptr<const Executable> executable, size_t mostBytes,
+                              std::unique_ptr<PassRunner> &out) = 0;
 
-  /// An address range of |bytes| aligned to DENIM_BUFFER_ALIGNMENT, nothing of it usable yet.
+  /// An address range of at least |bytes|, aligned for kernels, nothing of it usable yet.
   virtual Status reserve(size_t bytes, DeviceMemory &out) = 0;
   /// Makes the first |bytes| usable (at least); what is new is zero.
   Status commit(DeviceMemory &memory, size_t bytes);
   /// Reserves and commits.
   Status allocate(size_t bytes, DeviceMemory &out);
 
+  /// Whether kernels read memory of the host where it lies.
+  virtual bool readsHost() const = 0;
+  /// On the device.
   virtual void zero(void *to, size_t bytes) = 0;
   virtual void copy(void *to, const void *from, size_t bytes) = 0;
-  /// From the device to the host.
-  virtual void read(void *host, const void *from, size_t bytes) = 0;
-  /// Where kernels find |bytes| of host memory that stay unchanged as long as the device lives or the host keeps
-  /// them: the same place, or a copy in |storage| if the device needs one or they are not at a multiple of
-  /// |alignment|.
-  virtual Status share(const void *host, size_t bytes, size_t alignment, DeviceMemory &storage, const void *&out) = 0;
+  /// From the host, which may change |from| afterwards; and to the host.
+  virtual Status write(void *to, const void *from, size_t bytes) = 0;
+  virtual Status read(void *to, const void *from, size_t bytes) = 0;
+  /// Waits for all that was asked.
+  virtual Status synchronize() = 0;
 
 protected:
   friend class DeviceMemory;
   /// Makes bytes [from, to) of a range of |reserved| bytes usable; may move |to| up to |reserved|.
   virtual Status commitRange(char *base, size_t reserved, size_t from, size_t &to) = 0;
-  virtual void free(void *base, size_t reserved) = 0;
+  /// Ends a range of which |committed| bytes are usable.
+  virtual void free(void *base, size_t reserved, size_t committed) = 0;
 };
+
+/// The device of a name: "cpu", "cuda" (the first) or "cuda:1". |threads| counts for the CPU; 0: one for each core.
+Status createDevice(std::string_view name, int threads, std::shared_ptr<Device> &out);
 
 } // namespace denim
 

@@ -42,9 +42,9 @@ Status Module::read() {
   std::memcpy(&header, file.data(), sizeof header);
   if (std::memcmp(header.magic, DENIM_MODULE_MAGIC, sizeof header.magic) != 0)
     return damaged("expected a Denim module, but got another kind of file");
-  if (header.version == 0 || header.version > DENIM_MODULE_VERSION)
-    return error(DENIM_STATUS_INCOMPATIBLE, "module has version ", header.version, ", this runtime reads up to ",
-                 DENIM_MODULE_VERSION, "; recompile or update");
+  if (header.version != DENIM_MODULE_VERSION)
+    return error(DENIM_STATUS_INCOMPATIBLE, "expected a module of version ", DENIM_MODULE_VERSION, ", but got ",
+                 header.version, "; ", header.version < DENIM_MODULE_VERSION ? "recompile it" : "update this runtime");
   if (header.file_bytes != file.size())
     return damaged("expected ", header.file_bytes, " bytes as the header says, but got ", file.size());
   uint64_t checksum = denim_module_checksum(file.data() + sizeof header, file.size() - sizeof header);
@@ -75,15 +75,40 @@ Status Module::read() {
     allSections.push_back(std::move(section));
   }
 
-  const ModuleSection *planSection = find("plan", "plan");
-  if (!planSection)
-    return damaged("expected a section plan/plan, but got none");
-  if (Status status = readPlan(planSection->content, checkedPlan))
-    return status;
-  for (const PlanTarget &target : checkedPlan.targets)
-    if (!find("code", target.name))
-      return damaged("expected a section code/", target.name, ", but got none");
+  for (Machine machine : kMachines) {
+    const ModuleSection *text = find("plan", name(machine));
+    if (!text)
+      continue;
+    Plan plan;
+    if (Status status = readPlan(text->content, machine, plan))
+      return error(status.code(), "plan/", name(machine), ": ", status.message());
+    // The driver can compile PTX for a device that no cubin fits.
+    std::string_view kind = machine == Machine::Cpu ? "code" : "ptx";
+    for (const PlanTarget &target : plan.targets)
+      if (!find(kind, target.name))
+        return damaged("expected a section ", kind, "/", target.name, ", but got none");
+    if (!checkedPlans.empty() && (plan.name != anyPlan().name || plan.vocabulary != anyPlan().vocabulary ||
+                                  plan.eosTokens != anyPlan().eosTokens))
+      return damaged("expected plans of one model, but got '", anyPlan().name, "' with vocabulary ",
+                     anyPlan().vocabulary, " and '", plan.name, "' with vocabulary ", plan.vocabulary);
+    checkedPlans.push_back(std::move(plan));
+  }
+  if (checkedPlans.empty())
+    return damaged("expected a section plan/cpu or plan/cuda, but got none");
   return {};
+}
+
+Status Module::plan(Machine machine, const Plan *&out) const {
+  std::string have;
+  for (const Plan &plan : checkedPlans) {
+    if (plan.machine == machine) {
+      out = &plan;
+      return {};
+    }
+    have += (have.empty() ? "" : ", ") + std::string(name(plan.machine));
+  }
+  return error(DENIM_STATUS_INCOMPATIBLE, "'", source, "': expected a plan for ", name(machine), ", but got one for ",
+               have);
 }
 
 const ModuleSection *Module::find(std::string_view kind, std::string_view name) const {
@@ -94,9 +119,12 @@ const ModuleSection *Module::find(std::string_view kind, std::string_view name) 
 }
 
 Status Module::load(Device &device, size_t &outTarget, std::shared_ptr<const Executable> &outExecutable) const {
+  const Plan *found = nullptr;
+  if (Status status = plan(device.machine(), found))
+    return status;
   std::string tried;
-  for (size_t t = 0; t < checkedPlan.targets.size(); ++t) {
-    const PlanTarget &target = checkedPlan.targets[t];
+  for (size_t t = 0; t < found->targets.size(); ++t) {
+    const PlanTarget &target = found->targets[t];
     const std::string *missing = nullptr;
     for (const std::string &feature : target.features)
       if (!missing && !device.hasFeature(feature))
@@ -105,11 +133,15 @@ Status Module::load(Device &device, size_t &outTarget, std::shared_ptr<const Exe
       tried += (tried.empty() ? "" : ", ") + target.name + " (this one lacks " + *missing + ")";
       continue;
     }
+    auto content = [&](std::string_view kind) {
+      const ModuleSection *section = find(kind, target.name);
+      return section ? section->content : std::string_view();
+    };
     std::vector<KernelInfo> kernels;
     for (const PlanKernel &kernel : target.kernels)
-      kernels.push_back({kernel.name, kernel.scratchBytes});
+      kernels.push_back({kernel.name, kernel.scratchBytes, kernel.threads, kernel.sharedBytes});
     std::shared_ptr<const Executable> executable;
-    if (Status status = device.load(find("code", target.name)->content, kernels, executable))
+    if (Status status = device.load({target.name, content("code"), content("ptx")}, kernels, executable))
       return error(status.code(), "'", source, "': target ", target.name, ": ", status.message());
     outTarget = t;
     outExecutable = std::move(executable);

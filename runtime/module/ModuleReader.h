@@ -24,11 +24,16 @@ public:
   static Status open(const std::string &path, std::shared_ptr<const Module> &out);
 
   const std::string &path() const { return source; }
-  const Plan &plan() const { return checkedPlan; }
+  /// One for each machine that the module has code for, at least one; CPU first.
+  const std::vector<Plan> &plans() const { return checkedPlans; }
+  /// What all plans say alike: name, vocabulary, end tokens.
+  const Plan &anyPlan() const { return checkedPlans.front(); }
+  /// The plan for |machine|, which lives as long as the module.
+  Status plan(Machine machine, const Plan *&out) const;
   const std::vector<ModuleSection> &sections() const { return allSections; }
   const ModuleSection *find(std::string_view kind, std::string_view name) const;
 
-  /// Loads the first target whose features |device| has; |outTarget| indexes the targets of the plan.
+  /// Loads the first target whose features |device| has; |outTarget| indexes the targets of its machine's plan.
   Status load(Device &device, size_t &outTarget, std::shared_ptr<const Executable> &outExecutable) const;
 
 private:
@@ -37,7 +42,7 @@ private:
   std::string source;
   formats::MappedFile file;
   std::vector<ModuleSection> allSections;
-  Plan checkedPlan;
+  std::vector<Plan> checkedPlans;
 };
 
 } // namespace denim

@@ -8,7 +8,10 @@
 #ifndef DENIM_RUNTIME_MODULE_PLAN_H
 #define DENIM_RUNTIME_MODULE_PLAN_H
 
+#include "runtime/base/Machine.h"
+
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -34,7 +37,7 @@ struct PlanCache {
   CacheKind kind;
   PlanType type;
   std::vector<int64_t> shape;
-  size_t bytes; ///< state, tail: of one slot; paged: of one page; a multiple of DENIM_BUFFER_ALIGNMENT
+  size_t bytes; ///< state, tail: of one slot, a multiple of the machine's alignment; paged: of one page
 };
 
 /// What a number of rows or work items follows.
@@ -43,6 +46,7 @@ enum class Per : uint8_t { Once, Tokens, Outputs, Sequences };
 struct PlanSlot {
   Per rows; ///< Tokens or Outputs
   size_t rowBytes;
+  PlanType type; ///< F32 or BF16
 };
 
 struct PlanArgument {
@@ -51,11 +55,31 @@ struct PlanArgument {
   uint32_t count; ///< Stack: consecutive parameters; others 1
 };
 
+/// In which passes a launch runs: when its own count, or the new tokens of some sequence, lie within [least, most].
+struct PlanCondition {
+  enum Of : uint8_t { Rows, Sequence } of;
+  int64_t least, most;
+
+  bool operator==(const PlanCondition &other) const {
+    return of == other.of && least == other.least && most == other.most;
+  }
+};
+
+/// That a launch computes out = x * weight^T (+ residual). Indices into its arguments, whose types and sizes fit.
+struct PlanProduct {
+  uint32_t x, weight, out;
+  std::optional<uint32_t> residual;
+  int64_t inner, columns;
+  int64_t least; ///< rows from which a library may do it
+};
+
 struct PlanLaunch {
   uint32_t kernel;
   Per per;
   int64_t block, times; ///< work items = times * ceil(count / block)
   std::vector<PlanArgument> args;
+  std::optional<PlanCondition> when;
+  std::optional<PlanProduct> product;
 };
 
 struct PlanProgram {
@@ -71,7 +95,10 @@ struct PlanStep {
 
 struct PlanKernel {
   std::string name;
-  uint64_t scratchBytes;
+  uint64_t scratchBytes = 0; ///< CPU: private to each thread
+  // CUDA: of each block, and what the assembler said of each thread (-1: it was not asked).
+  uint32_t threads = 0, sharedBytes = 0;
+  int64_t registers = -1, spillBytes = -1;
 };
 
 struct PlanTarget {
@@ -81,6 +108,7 @@ struct PlanTarget {
 };
 
 struct Plan {
+  Machine machine = Machine::Cpu;
   std::string name, source, compiler;
   int32_t vocabulary = 0;
   std::vector<int32_t> eosTokens;

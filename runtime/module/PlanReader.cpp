@@ -24,6 +24,7 @@ constexpr int64_t kMaxBytes = int64_t(1) << 46;
 constexpr int64_t kMaxRowBytes = int64_t(1) << 30;
 constexpr int64_t kMaxScratchBytes = int64_t(1) << 32;
 constexpr int64_t kMaxInt32 = INT32_MAX;
+constexpr int64_t kMaxBlockThreads = 1024; // of every CUDA device
 
 /// The value under a path, with the first error kept. After an error every reading gives an empty value, so that the
 /// code below reads straight on and looks once per list.
@@ -153,9 +154,11 @@ void readCaches(PlanText &in, const json &root, Plan &plan) {
     if (cache.kind == CacheKind::Paged) {
       if (cache.shape.size() != 2)
         in.expected(path + ".shape", "[heads, columns]", cache.shape.size(), " dimensions");
-      cache.bytes *= DENIM_PAGE_TOKENS;
+      cache.bytes *= DENIM_PAGE_TOKENS; // kernels count on pages without gaps
+    } else {
+      size_t alignment = plan.machine == Machine::Cpu ? DENIM_BUFFER_ALIGNMENT : DENIM_CUDA_ALIGNMENT;
+      cache.bytes = (cache.bytes + alignment - 1) / alignment * alignment;
     }
-    cache.bytes = (cache.bytes + DENIM_BUFFER_ALIGNMENT - 1) / DENIM_BUFFER_ALIGNMENT * DENIM_BUFFER_ALIGNMENT;
     sum += cache.bytes;
     if (sum > size_t(kMaxBytes) * DENIM_PAGE_TOKENS)
       in.expected(path, "at most " + std::to_string(kMaxBytes) + " bytes of caches", "more");
@@ -167,11 +170,29 @@ void readSlots(PlanText &in, const json &root, Plan &plan) {
   in.each(root, "plan", "slots", [&](const json &value, const std::string &path) {
     PlanSlot slot;
     slot.rows = in.choice<Per>(value, path, "rows", {{"tokens", Per::Tokens}, {"outputs", Per::Outputs}});
-    slot.rowBytes = static_cast<size_t>(in.integer(value, path, "row_bytes", 4, kMaxRowBytes));
-    if (slot.rowBytes % 4 != 0)
-      in.expected(path + ".row_bytes", "a multiple of 4", slot.rowBytes);
+    slot.type = in.choice<PlanType>(value, path, "type", {{"f32", PlanType::F32}, {"bf16", PlanType::BF16}});
+    size_t unit = plan.machine == Machine::Cpu ? 4 : bytes(slot.type);
+    slot.rowBytes = static_cast<size_t>(in.integer(value, path, "row_bytes", int64_t(unit), kMaxRowBytes));
+    if (slot.rowBytes % unit != 0)
+      in.expected(path + ".row_bytes", "a multiple of " + std::to_string(unit), slot.rowBytes);
     plan.slots.push_back(slot);
   });
+}
+
+PlanKernel readKernel(PlanText &in, const json &value, const std::string &path, Machine machine) {
+  PlanKernel kernel;
+  kernel.name = in.text(value, path, "name");
+  if (machine == Machine::Cpu) {
+    kernel.scratchBytes = static_cast<uint64_t>(in.integer(value, path, "scratch", 0, kMaxScratchBytes));
+    return kernel;
+  }
+  kernel.threads = static_cast<uint32_t>(in.integer(value, path, "threads", 1, kMaxBlockThreads));
+  kernel.sharedBytes = static_cast<uint32_t>(in.integer(value, path, "shared", 0, DENIM_CUDA_MAX_SHARED));
+  kernel.registers = in.integer(value, path, "registers", -1, kMaxInt32);
+  kernel.spillBytes = in.integer(value, path, "spills", -1, kMaxInt32);
+  if (value.is_object() && value.contains("grid"))
+    in.choice<int>(value, path, "grid", {{"items", 0}});
+  return kernel;
 }
 
 void readTargets(PlanText &in, const json &root, Plan &plan) {
@@ -184,8 +205,7 @@ void readTargets(PlanText &in, const json &root, Plan &plan) {
     in.each(value, path, "features",
             [&](const json &feature, const std::string &at) { target.features.push_back(in.text(feature, at)); });
     in.each(value, path, "kernels", [&](const json &kernel, const std::string &at) {
-      target.kernels.push_back(
-          {in.text(kernel, at, "name"), static_cast<uint64_t>(in.integer(kernel, at, "scratch", 0, kMaxScratchBytes))});
+      target.kernels.push_back(readKernel(in, kernel, at, plan.machine));
     });
     if (!plan.targets.empty() && target.kernels.size() != plan.targets[0].kernels.size())
       in.expected(path + ".kernels", std::to_string(plan.targets[0].kernels.size()) + " as in the first target",
@@ -223,6 +243,58 @@ PlanArgument readArgument(PlanText &in, const json &value, const std::string &pa
   return argument;
 }
 
+PlanCondition readCondition(PlanText &in, const json &value, const std::string &path) {
+  PlanCondition when{};
+  when.of = in.choice<PlanCondition::Of>(value, path, "of",
+                                         {{"rows", PlanCondition::Rows}, {"sequence", PlanCondition::Sequence}});
+  when.least = in.integer(value, path, "least", 0, INT64_MAX);
+  when.most = in.integer(value, path, "most", when.least, INT64_MAX);
+  return when;
+}
+
+/// Everything but the weight's type and shape, which each step brings along.
+PlanProduct readProduct(PlanText &in, const json &value, const std::string &path, const Plan &plan,
+                        const PlanLaunch &launch) {
+  PlanProduct product{};
+  int64_t last = static_cast<int64_t>(launch.args.size()) - 1;
+  auto argument = [&](const char *key, PlanArgument::Kind kind) {
+    auto index = static_cast<uint32_t>(in.integer(value, path, key, 0, last));
+    if (!in.status && launch.args[index].kind != kind)
+      in.expected(path + "." + key, kind == PlanArgument::Slot ? "a slot" : "a parameter", "another argument");
+    return index;
+  };
+  product.x = argument("x", PlanArgument::Slot);
+  product.weight = argument("weight", PlanArgument::Parameter);
+  product.out = argument("out", PlanArgument::Slot);
+  if (in.integer(value, path, "residual", -1, last) >= 0)
+    product.residual = argument("residual", PlanArgument::Slot);
+  product.inner = in.integer(value, path, "inner", 1, kMaxRowBytes);
+  product.columns = in.integer(value, path, "columns", 1, kMaxRowBytes);
+  product.least = in.integer(value, path, "least", 1, kMaxInt32);
+  if (in.status)
+    return product;
+  if (launch.per != Per::Tokens && launch.per != Per::Outputs)
+    in.expected(path, "items per tokens or outputs", "others");
+  auto rows = [&](const char *key, uint32_t index, int64_t columns) {
+    const PlanSlot &slot = plan.slots[launch.args[index].index];
+    size_t want = static_cast<size_t>(columns) * bytes(slot.type);
+    if (slot.rowBytes != want || slot.rows != launch.per)
+      in.expected(path + "." + key,
+                  "a slot with a row of " + std::to_string(want) + " bytes for each of the items' rows", slot.rowBytes,
+                  " bytes for each ", slot.rows == Per::Outputs ? "output" : "token");
+  };
+  rows("x", product.x, product.inner);
+  rows("out", product.out, product.columns);
+  if (!product.residual)
+    return product;
+  rows("residual", *product.residual, product.columns);
+  PlanType out = plan.slots[launch.args[product.out].index].type;
+  PlanType residual = plan.slots[launch.args[*product.residual].index].type;
+  if (out != residual)
+    in.expected(path + ".residual", std::string(name(out)) + " like the result", name(residual));
+  return product;
+}
+
 void readPrograms(PlanText &in, const json &root, Plan &plan) {
   int64_t kernels = plan.targets.empty() ? 0 : static_cast<int64_t>(plan.targets[0].kernels.size());
   in.each(root, "plan", "programs", [&](const json &value, const std::string &path) {
@@ -241,6 +313,10 @@ void readPrograms(PlanText &in, const json &root, Plan &plan) {
       in.each(entry, at, "args", [&](const json &arg, const std::string &argPath) {
         launch.args.push_back(readArgument(in, arg, argPath, plan));
       });
+      if (entry.is_object() && entry.contains("when"))
+        launch.when = readCondition(in, entry["when"], at + ".when");
+      if (entry.is_object() && entry.contains("product"))
+        launch.product = readProduct(in, entry["product"], at + ".product", plan, launch);
       program.launches.push_back(std::move(launch));
     });
     plan.programs.push_back(std::move(program));
@@ -269,6 +345,17 @@ std::string describe(const PlanParameter &p) {
   for (size_t i = 0; i < p.shape.size(); ++i)
     text += (i ? ", " : "") + std::to_string(p.shape[i]);
   return text + "]";
+}
+
+void checkWeight(PlanText &in, const Plan &plan, const PlanLaunch &launch, const PlanStep &step,
+                 const std::string &path) {
+  const PlanProduct &product = *launch.product;
+  uint32_t index = launch.args[product.weight].index;
+  const PlanParameter &weight = plan.parameters[step.parameters[index]];
+  PlanParameter want{"", plan.slots[launch.args[product.x].index].type, {product.columns, product.inner}, 0};
+  if (weight.type != want.type || weight.shape != want.shape)
+    in.expected(path + ".parameters[" + std::to_string(index) + "]", describe(want) + " for a product",
+                describe(weight), " ('", weight.name, "')");
 }
 
 /// A kernel is compiled for fixed types and shapes: what the steps that share a program hand to one argument must
@@ -307,6 +394,9 @@ void checkUses(PlanText &in, const Plan &plan) {
         }
       }
     }
+    for (const PlanLaunch &launch : plan.programs[step.program].launches)
+      if (launch.product && !in.status)
+        checkWeight(in, plan, launch, step, path);
     if (!model)
       model = &step;
   }
@@ -314,13 +404,14 @@ void checkUses(PlanText &in, const Plan &plan) {
 
 } // namespace
 
-Status readPlan(std::string_view text, Plan &out) {
+Status readPlan(std::string_view text, Machine machine, Plan &out) {
   json root = json::parse(text.begin(), text.end(), nullptr, /*allow_exceptions=*/false);
   if (!root.is_object())
     return error(DENIM_STATUS_DATA_LOSS, "plan: expected a JSON object, but got ",
                  root.is_discarded() ? "text that is no JSON" : root.type_name());
   PlanText in;
   Plan plan;
+  plan.machine = machine;
   const std::string path = "plan";
   plan.name = in.text(root, path, "name");
   plan.source = in.text(root, path, "source");
@@ -347,10 +438,11 @@ Status readPlan(std::string_view text, Plan &out) {
     return std::move(in.status);
 
   const PlanSlot &logits = plan.slots[plan.logits];
-  if (logits.rows != Per::Outputs || logits.rowBytes != size_t(plan.vocabulary) * 4)
+  if (logits.rows != Per::Outputs || logits.type != PlanType::F32 || logits.rowBytes != size_t(plan.vocabulary) * 4)
     in.expected("plan.slots[" + std::to_string(plan.logits) + "]",
-                "logits with a row of " + std::to_string(plan.vocabulary * int64_t(4)) + " bytes for each output",
-                logits.rowBytes, " bytes for each ", logits.rows == Per::Outputs ? "output" : "token");
+                "f32 logits with a row of " + std::to_string(plan.vocabulary * int64_t(4)) + " bytes for each output",
+                name(logits.type), ", ", logits.rowBytes, " bytes for each ",
+                logits.rows == Per::Outputs ? "output" : "token");
   checkUses(in, plan);
   if (in.status)
     return std::move(in.status);

@@ -8,9 +8,10 @@
 
 namespace denim {
 
-/// Reads |text| into |out|, or says in one line which value was wrong: `plan.steps[3].parameters[1]: expected a whole
-/// number from 0 to 7, but got 8`. A text that is taken is consistent in itself; |out| is changed only then.
-Status readPlan(std::string_view text, Plan &out);
+/// Reads |text|, the plan for |machine|, into |out|, or says in one line which value was wrong:
+/// `plan.steps[3].parameters[1]: expected a whole number from 0 to 7, but got 8`. A text that is taken is consistent in
+/// itself; |out| is changed only then.
+Status readPlan(std::string_view text, Machine machine, Plan &out);
 
 } // namespace denim
 

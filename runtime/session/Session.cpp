@@ -3,7 +3,6 @@
 #include "runtime/session/Session.h"
 
 #include <algorithm>
-#include <chrono>
 #include <unordered_set>
 
 namespace denim {
@@ -19,7 +18,10 @@ Status Session::create(std::shared_ptr<Device> device, std::shared_ptr<const Mod
   session->module = std::move(module);
   session->weights = std::move(weights);
   session->options = options;
-  if (Status status = session->module->load(*session->device, session->targetIndex, session->executable))
+  if (Status status = session->module->plan(session->device->machine(), session->machinePlan))
+    return status;
+  std::shared_ptr<const Executable> executable;
+  if (Status status = session->module->load(*session->device, session->targetIndex, executable))
     return status;
   if (Status status = HybridCache::create(*session->device, session->plan(), options.cacheBytes, session->cache))
     return status;
@@ -32,21 +34,38 @@ Status Session::create(std::shared_ptr<Device> device, std::shared_ptr<const Mod
   }
   if (Status status = session->bind())
     return status;
+  if (Status status = session->device->createRunner(std::move(executable), session->mostArenaBytes(), session->runner))
+    return error(status.code(), "arrays of a pass: ", status.message());
   out = std::move(session);
   return {};
 }
 
-/// Addresses of arguments never change, so every launch has its array of them from the start.
+/// Every sequence of a pass has a token, and no sequence has more pages than the cache.
+size_t Session::mostArenaBytes() const {
+  constexpr size_t kMostBytes = size_t(1) << 38; // of addresses; more pages than that are refused when they come
+  int64_t most = options.maxStepTokens;
+  size_t pageBytes = plan().pageBytes();
+  size_t pages = pageBytes ? std::min<size_t>(options.cacheBytes / pageBytes, INT32_MAX) : 0;
+  size_t tables = std::min(pages * static_cast<size_t>(most), kMostBytes / sizeof(int32_t));
+  return PassLayout::of({most, most, most}, slotCaches.size(), tables).bytes;
+}
+
+/// Addresses of most arguments never change, so every launch has its array of them from the start.
 Status Session::bind() {
   const Plan &p = plan();
-  cacheSlots.resize(p.caches.size());
-  for (size_t c = 0; c < p.caches.size(); ++c)
+  std::vector<uint32_t> slotIndex(p.caches.size()); // in slotCaches
+  for (size_t c = 0; c < p.caches.size(); ++c) {
+    slotIndex[c] = static_cast<uint32_t>(slotCaches.size());
     if (p.caches[c].kind != CacheKind::Paged)
-      cacheSlots[c].resize(options.maxStepTokens); // a sequence of a pass has at least one token
+      slotCaches.push_back(static_cast<uint32_t>(c));
+  }
+  std::vector<const void *> stacked;                 // all stacks, one after the other
+  std::vector<std::pair<void **, size_t>> stackArgs; // the argument, and where its stack begins
   for (const PlanStep &step : p.steps) {
     for (const PlanLaunch &planned : p.programs[step.program].launches) {
-      Launch launch{planned.kernel, planned.per, planned.block, planned.times, {}};
-      for (const PlanArgument &arg : planned.args) {
+      BoundLaunch launch{&planned, std::vector<void *>(planned.args.size()), {}, {}, 0};
+      for (size_t a = 0; a < planned.args.size(); ++a) {
+        const PlanArgument &arg = planned.args[a];
         const void *address = nullptr;
         switch (arg.kind) {
         case PlanArgument::Slot:
@@ -55,26 +74,56 @@ Status Session::bind() {
         case PlanArgument::Parameter:
           address = weights.data(step.parameters[arg.index]);
           break;
-        case PlanArgument::Stack: {
-          std::vector<const void *> stack;
+        case PlanArgument::Stack:
+          stackArgs.push_back({&launch.args[a], stacked.size()}); // moves of the vector keep its elements
           for (uint32_t i = 0; i < arg.count; ++i)
-            stack.push_back(weights.data(step.parameters[arg.index + i]));
-          stacks.push_back(std::move(stack));
-          address = stacks.back().data(); // moves of the outer vector keep it
+            stacked.push_back(weights.data(step.parameters[arg.index + i]));
           break;
-        }
         case PlanArgument::Cache: {
           uint32_t c = step.caches[arg.index];
-          address = p.caches[c].kind == CacheKind::Paged ? cache->pageBase(c) : cacheSlots[c].data();
+          if (p.caches[c].kind == CacheKind::Paged)
+            address = cache->pageBase(c);
+          else
+            launch.slotArgs.push_back({static_cast<uint32_t>(a), slotIndex[c]});
           break;
         }
         }
-        launch.args.push_back(const_cast<void *>(address));
+        launch.args[a] = const_cast<void *>(address);
       }
-      launches.push_back(std::move(launch));
+      if (planned.product)
+        bindProduct(launch);
+      if (planned.when && planned.when->of == PlanCondition::Sequence) {
+        auto it = std::find(sequenceConditions.begin(), sequenceConditions.end(), *planned.when);
+        launch.condition = static_cast<uint32_t>(it - sequenceConditions.begin());
+        if (it == sequenceConditions.end())
+          sequenceConditions.push_back(*planned.when);
+      }
+      bound.push_back(std::move(launch));
     }
   }
-  return {};
+  if (stacked.empty())
+    return {};
+  if (Status status = device->allocate(stacked.size() * sizeof(void *), stacks))
+    return status;
+  for (auto [arg, begin] : stackArgs)
+    *arg = stacks.data() + begin * sizeof(void *);
+  return device->write(stacks.data(), stacked.data(), stacked.size() * sizeof(void *));
+}
+
+void Session::bindProduct(BoundLaunch &launch) const {
+  const PlanProduct &planned = *launch.planned->product;
+  auto typeOf = [&](uint32_t arg) {
+    return plan().slots[launch.planned->args[arg].index].type == PlanType::BF16 ? Product::BF16 : Product::F32;
+  };
+  Product &product = launch.product;
+  product.inputs = typeOf(planned.x);
+  product.output = typeOf(planned.out);
+  product.x = launch.args[planned.x];
+  product.weight = launch.args[planned.weight];
+  product.residual = planned.residual ? launch.args[*planned.residual] : nullptr;
+  product.out = launch.args[planned.out];
+  product.inner = planned.inner;
+  product.columns = planned.columns;
 }
 
 Status Session::length(SequenceId id, int64_t &out) const {
@@ -125,83 +174,93 @@ Status Session::check(const StepEntry *entries, size_t entryCount, int64_t rows)
   return {};
 }
 
-void Session::Batch::clear() {
-  for (std::vector<int32_t> *array : {&tokens, &positions, &past, &outputs, &pages})
-    array->clear();
-  rowBegin.assign(1, 0);
-  pageBegin.assign(1, 0);
-  sequences.clear();
-}
-
 /// Makes the passes of a step free of allocation: memory that runs out must not stop a step halfway.
-void Session::prepareBatch(const std::vector<HybridCache::Growth> &growths) {
+Status Session::prepareBatch(const std::vector<HybridCache::Growth> &growths) {
   size_t pages = 0;
-  for (const HybridCache::Growth &growth : growths)
-    pages += cache->find(growth.sequence)->pages.size();
-  size_t tokens = static_cast<size_t>(options.maxStepTokens);
-  for (std::vector<int32_t> *array : {&batch.tokens, &batch.positions, &batch.past, &batch.outputs})
-    array->reserve(tokens);
-  batch.rowBegin.reserve(tokens + 1);
-  batch.pageBegin.reserve(tokens + 1);
-  batch.pages.reserve(pages);
-  batch.sequences.reserve(tokens);
+  int64_t tokens = 0;
+  for (const HybridCache::Growth &growth : growths) {
+    pages += growth.tokens ? cache->find(growth.sequence)->pages.size() : 0;
+    tokens += growth.tokens;
+  }
+  tokens = std::min<int64_t>(tokens, options.maxStepTokens);
+  batch.reserve(static_cast<size_t>(tokens), pages);
   batch.clear();
-}
-
-denim_batch_t Session::Batch::view() const {
-  denim_batch_t batch;
-  batch.token_count = static_cast<int64_t>(tokens.size());
-  batch.sequence_count = static_cast<int64_t>(sequences.size());
-  batch.output_count = static_cast<int64_t>(outputs.size());
-  batch.tokens = tokens.data();
-  batch.positions = positions.data();
-  batch.row_begin = rowBegin.data();
-  batch.past = past.data();
-  batch.outputs = outputs.data();
-  batch.pages = pages.data();
-  batch.page_begin = pageBegin.data();
-  return batch;
+  return runner->reserve(PassLayout::of({tokens, tokens, tokens}, slotCaches.size(), pages).bytes);
 }
 
 /// Tokens [begin, begin + count) of an entry to the batch of the coming pass.
 void Session::add(const StepEntry &entry, int64_t begin, int64_t count) {
   const HybridCache::Sequence &sequence = *cache->find(entry.sequence);
-  size_t index = batch.sequences.size();
-  for (size_t c = 0; c < cacheSlots.size(); ++c)
-    if (!cacheSlots[c].empty())
-      cacheSlots[c][index] = cache->slot(c, sequence);
-  batch.sequences.push_back(entry.sequence);
-  batch.past.push_back(static_cast<int32_t>(sequence.length));
-  for (int64_t t = begin; t < begin + count; ++t) {
-    if (entry.logits == Logits::All || (entry.logits == Logits::Last && t == entry.count - 1))
-      batch.outputs.push_back(static_cast<int32_t>(batch.tokens.size()));
-    batch.positions.push_back(static_cast<int32_t>(sequence.length + t - begin));
-    batch.tokens.push_back(entry.tokens[t]);
+  batch.begin(entry.sequence, sequence);
+  for (int64_t t = begin; t < begin + count; ++t)
+    batch.addToken(entry.tokens[t], static_cast<int32_t>(sequence.length + t - begin),
+                   entry.logits == Logits::All || (entry.logits == Logits::Last && t == entry.count - 1));
+  batch.end();
+}
+
+/// The counts, then one bit for each condition on the lengths of sequences.
+PassKey Session::keyOf(const PassCounts &counts) const {
+  PassKey key{counts.tokens, counts.sequences, counts.outputs};
+  for (size_t c = 0; c < sequenceConditions.size(); ++c) {
+    if (c % 63 == 0)
+      key.push_back(0);
+    for (size_t s = 0; s < batch.ids().size(); ++s) {
+      int64_t count = batch.newTokens(s);
+      if (count >= sequenceConditions[c].least && count <= sequenceConditions[c].most) {
+        key.back() |= int64_t(1) << c % 63;
+        break;
+      }
+    }
   }
-  batch.rowBegin.push_back(static_cast<int32_t>(batch.tokens.size()));
-  batch.pages.insert(batch.pages.end(), sequence.pages.begin(), sequence.pages.end());
-  batch.pageBegin.push_back(static_cast<int32_t>(batch.pages.size()));
+  return key;
+}
+
+const std::vector<Launch> &Session::launchesOf(const PassKey &key, const PassCounts &counts, const PassLayout &layout) {
+  if (key == listedKey)
+    return listed;
+  listedKey.clear();
+  listed.clear();
+  listedProducts.resize(bound.size()); // stays where it is from here on
+  for (BoundLaunch &launch : bound) {
+    const PlanLaunch &planned = *launch.planned;
+    int64_t count = counts.of(planned.per);
+    int64_t items = planned.times * ((count + planned.block - 1) / planned.block);
+    if (items == 0)
+      continue;
+    if (const auto &when = planned.when) {
+      bool holds = when->of == PlanCondition::Rows ? count >= when->least && count <= when->most
+                                                   : key[3 + launch.condition / 63] >> launch.condition % 63 & 1;
+      if (!holds)
+        continue;
+    }
+    for (auto [arg, slotCache] : launch.slotArgs)
+      launch.args[arg] = runner->address() + layout.slots + layout.slotStride * slotCache;
+    const Product *product = nullptr;
+    if (planned.product && count >= planned.product->least) {
+      Product &filled = listedProducts[static_cast<size_t>(&launch - bound.data())];
+      filled = launch.product;
+      filled.rows = count;
+      product = &filled;
+    }
+    listed.push_back({planned.kernel, items, launch.args.data(), static_cast<uint32_t>(launch.args.size()), product});
+  }
+  listedKey = key;
+  return listed;
 }
 
 Status Session::runPass() {
-  denim_batch_t view = batch.view();
-  for (const Launch &launch : launches) {
-    int64_t count = launch.per == Per::Tokens      ? view.token_count
-                    : launch.per == Per::Outputs   ? view.output_count
-                    : launch.per == Per::Sequences ? view.sequence_count
-                                                   : 1;
-    int64_t items = launch.times * ((count + launch.block - 1) / launch.block);
-    if (items == 0)
-      continue;
-    auto start = kernelSeconds ? std::chrono::steady_clock::now() : std::chrono::steady_clock::time_point();
-    if (Status status = device->launch(*executable, launch.kernel, view, launch.args.data(), items))
-      return status;
-    if (kernelSeconds)
-      (*kernelSeconds)[launch.kernel] +=
-          std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
-  }
-  for (size_t s = 0; s < batch.sequences.size(); ++s)
-    cache->advance(batch.sequences[s], batch.rowBegin[s + 1] - batch.rowBegin[s]);
+  PassCounts counts = batch.counts();
+  PassLayout layout = PassLayout::of(counts, slotCaches.size(), batch.pageCount());
+  char *host = nullptr;
+  if (Status status = runner->begin(host))
+    return status;
+  batch.pack(layout, *cache, slotCaches, host, runner->address());
+  PassKey key = keyOf(counts);
+  LaunchList list = [&]() -> const std::vector<Launch> & { return launchesOf(key, counts, layout); };
+  if (Status status = runner->run(key, layout.bytes, list, kernelSeconds))
+    return status;
+  for (size_t s = 0; s < batch.ids().size(); ++s)
+    cache->advance(batch.ids()[s], batch.newTokens(s));
   return {};
 }
 
@@ -214,20 +273,22 @@ Status Session::step(const StepEntry *entries, size_t entryCount, float *logits,
   if (Status status = cache->reserve(growths))
     return status;
 
-  prepareBatch(growths);
+  if (Status status = prepareBatch(growths))
+    return status;
   auto run = [&]() -> Status {
     if (Status status = runPass())
       return status;
-    size_t values = batch.outputs.size() * static_cast<size_t>(plan().vocabulary);
+    size_t values = static_cast<size_t>(batch.counts().outputs) * static_cast<size_t>(plan().vocabulary);
     if (values)
-      device->read(logits, slots[plan().logits].data(), values * sizeof(float));
+      if (Status status = device->read(logits, slots[plan().logits].data(), values * sizeof(float)))
+        return status;
     logits += values;
     batch.clear();
     return {};
   };
   for (size_t e = 0; e < entryCount; ++e) {
     for (int64_t begin = 0; begin < entries[e].count;) {
-      int64_t room = options.maxStepTokens - static_cast<int64_t>(batch.tokens.size());
+      int64_t room = options.maxStepTokens - batch.counts().tokens;
       int64_t count = std::min(room, entries[e].count - begin);
       add(entries[e], begin, count);
       begin += count;
@@ -236,9 +297,10 @@ Status Session::step(const StepEntry *entries, size_t entryCount, float *logits,
           return status;
     }
   }
-  if (!batch.tokens.empty())
-    return run();
-  return {};
+  if (!batch.empty())
+    if (Status status = run())
+      return status;
+  return device->synchronize();
 }
 
 } // namespace denim

@@ -10,6 +10,10 @@
 // continues from its cache. Pages for the whole step are reserved before the first pass, so a step that does not fit
 // is refused with every sequence as it was.
 //
+// All that kernels read of a pass is written into one arena (PassBatch.h); the launches of a pass follow from its
+// counts and from which conditions of launches on lengths hold, so a device may keep and repeat them (Device.h,
+// PassRunner).
+//
 // Owner: whoever created it; it holds the module and the device. Threads: one call at a time; the device's own
 // threads work inside.
 //
@@ -20,6 +24,7 @@
 
 #include "runtime/cache/HybridCache.h"
 #include "runtime/module/ModuleReader.h"
+#include "runtime/session/PassBatch.h"
 #include "runtime/session/Weights.h"
 
 namespace denim {
@@ -54,55 +59,59 @@ public:
   /// holds, states stay as they are. For measuring steps at a length that would take long to reach.
   Status extend(SequenceId id, int64_t tokens);
 
-  /// Runs |entries|, each sequence at most once. |logits| takes [rows, vocabulary], the rows in the order of the
-  /// entries and their tokens; |rows| must be what the entries ask for. On failure nothing has changed.
+  /// Runs |entries|, each sequence at most once, and waits for the result. |logits| takes [rows, vocabulary], the rows
+  /// in the order of the entries and their tokens; |rows| must be what the entries ask for. When it is refused nothing
+  /// has changed; when the device fails, the sequences of the step are not usable any more.
   Status step(const StepEntry *entries, size_t entryCount, float *logits, int64_t rows);
 
   /// From now on adds the seconds of every launch to |seconds|[kernel] (of the target's kernels); null to stop. It is
-  /// borrowed. On the CPU a launch is over when it returns.
+  /// borrowed. Steps take a little longer meanwhile.
   void profile(std::vector<double> *seconds) { kernelSeconds = seconds; }
 
-  const Plan &plan() const { return module->plan(); }
+  const Plan &plan() const { return *machinePlan; }
   /// The target that was chosen for this machine.
   const PlanTarget &target() const { return plan().targets[targetIndex]; }
   const HybridCache &hybridCache() const { return *cache; }
   int32_t maxStepTokens() const { return options.maxStepTokens; }
 
 private:
-  struct Launch {
-    uint32_t kernel;
-    Per per;
-    int64_t block, times;
+  /// A launch of one step of the plan with all of its arguments but those that depend on the pass.
+  struct BoundLaunch {
+    const PlanLaunch *planned;
     std::vector<void *> args;
-  };
-  /// One pass: the arrays that denim_batch_t points to.
-  struct Batch {
-    std::vector<int32_t> tokens, positions, rowBegin, past, outputs, pages, pageBegin;
-    std::vector<SequenceId> sequences;
-
-    void clear();
-    denim_batch_t view() const;
+    std::vector<std::pair<uint32_t, uint32_t>> slotArgs; ///< argument, and which state or tail cache (in slotCaches)
+    Product product;                                     ///< if planned->product; all but the rows
+    uint32_t condition = 0;                              ///< of sequenceConditions, if it is one
   };
 
   Session() = default;
+  size_t mostArenaBytes() const;
   Status bind();
+  void bindProduct(BoundLaunch &launch) const;
   Status check(const StepEntry *entries, size_t entryCount, int64_t rows) const;
-  void prepareBatch(const std::vector<HybridCache::Growth> &growths);
+  Status prepareBatch(const std::vector<HybridCache::Growth> &growths);
   void add(const StepEntry &entry, int64_t begin, int64_t count);
+  PassKey keyOf(const PassCounts &counts) const;
+  const std::vector<Launch> &launchesOf(const PassKey &key, const PassCounts &counts, const PassLayout &layout);
   Status runPass();
 
   std::shared_ptr<Device> device; // first, so that it goes last
   std::shared_ptr<const Module> module;
-  std::shared_ptr<const Executable> executable;
+  const Plan *machinePlan = nullptr; // in the module
   size_t targetIndex = 0;
   SessionOptions options;
   Weights weights;
   std::unique_ptr<HybridCache> cache;
   std::vector<DeviceMemory> slots;
-  std::vector<std::vector<void *>> cacheSlots;   // state and tail caches: each sequence's slot of this pass
-  std::vector<std::vector<const void *>> stacks; // arrays of pointers for arguments of kind Stack
-  std::vector<Launch> launches;                  // of all steps, in order
-  Batch batch;
+  DeviceMemory stacks;                           // arrays of pointers for arguments of kind Stack
+  std::vector<uint32_t> slotCaches;              // states and tails, indices of the plan
+  std::vector<BoundLaunch> bound;                // of all steps, in order
+  std::vector<PlanCondition> sequenceConditions; // each once
+  std::unique_ptr<PassRunner> runner;
+  PassBatch batch;
+  PassKey listedKey; // what `listed` and `listedProducts` were made for
+  std::vector<Launch> listed;
+  std::vector<Product> listedProducts;
   std::vector<double> *kernelSeconds = nullptr;
 };
 

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cstring>
+#include <numeric>
 
 namespace denim {
 
@@ -53,11 +54,37 @@ void fillRandom(void *data, PlanType type, size_t first, size_t elements, uint64
 
 } // namespace
 
+/// Gives the parameters |indices| places in one block, for a device hands out memory in large steps, and calls
+/// fill(index, address) for each.
+template <typename Fill>
+Status Weights::fillBlock(const Plan &plan, const std::vector<size_t> &indices, Device &device, const Fill &fill) {
+  auto aligned = [](size_t bytes) {
+    return (bytes + DENIM_CUDA_ALIGNMENT - 1) / DENIM_CUDA_ALIGNMENT * DENIM_CUDA_ALIGNMENT;
+  };
+  size_t total = 0;
+  for (size_t index : indices)
+    total += aligned(plan.parameters[index].bytes);
+  if (total == 0)
+    return {};
+  if (Status status = device.allocate(total, block))
+    return error(status.code(), "weights of ", total, " bytes: ", status.message());
+  char *to = block.data();
+  for (size_t index : indices) {
+    if (Status status = fill(index, to))
+      return error(status.code(), "weights of '", plan.parameters[index].name, "': ", status.message());
+    pointers[index] = to;
+    to += aligned(plan.parameters[index].bytes);
+  }
+  return {};
+}
+
 Status Weights::map(const std::string &path, const Plan &plan, Device &device, Weights &out) {
   Weights weights;
   if (formats::Error fault = formats::Safetensors::open(path, weights.files))
     return error(DENIM_STATUS_DATA_LOSS, fault.message());
-  for (const PlanParameter &parameter : plan.parameters) {
+  std::vector<size_t> copied;
+  for (size_t p = 0; p < plan.parameters.size(); ++p) {
+    const PlanParameter &parameter = plan.parameters[p];
     const formats::Tensor *tensor = weights.files.find(parameter.name);
     formats::ElementType type = storedType(parameter.type);
     std::string want = std::string(formats::name(type)) + formats::shapeText(parameter.shape);
@@ -67,34 +94,39 @@ Status Weights::map(const std::string &path, const Plan &plan, Device &device, W
     if (tensor->type != type || tensor->shape != parameter.shape)
       return error(DENIM_STATUS_INCOMPATIBLE, "'", path, "': expected tensor '", parameter.name, "' ", want,
                    ", but got ", formats::name(tensor->type), formats::shapeText(tensor->shape));
-    DeviceMemory copy;
-    const void *data = nullptr;
-    if (Status status = device.share(tensor->data, tensor->bytes, formats::bytes(type), copy, data))
-      return status;
-    if (copy.data())
-      weights.storage.push_back(std::move(copy));
-    weights.pointers.push_back(data);
+    if (!device.readsHost() || reinterpret_cast<uintptr_t>(tensor->data) % formats::bytes(type) != 0)
+      copied.push_back(p);
+    weights.pointers.push_back(tensor->data);
   }
+  auto fill = [&](size_t index, char *to) {
+    return device.write(to, weights.pointers[index], plan.parameters[index].bytes);
+  };
+  if (Status status = weights.fillBlock(plan, copied, device, fill))
+    return status;
+  if (!device.readsHost())
+    weights.files = formats::Safetensors();
   out = std::move(weights);
   return {};
 }
 
 Status Weights::random(const Plan &plan, uint64_t seed, Device &device, Weights &out) {
   Weights weights;
+  weights.pointers.resize(plan.parameters.size());
+  std::vector<size_t> all(plan.parameters.size());
+  std::iota(all.begin(), all.end(), size_t(0));
   std::vector<char> host(1 << 20); // by pieces: a tensor may be half of the memory
-  for (size_t p = 0; p < plan.parameters.size(); ++p) {
-    const PlanParameter &parameter = plan.parameters[p];
-    DeviceMemory memory;
-    if (Status status = device.allocate(parameter.bytes, memory))
-      return error(status.code(), "random weights of '", parameter.name, "': ", status.message());
+  auto fill = [&](size_t index, char *to) -> Status {
+    const PlanParameter &parameter = plan.parameters[index];
     for (size_t begin = 0; begin < parameter.bytes; begin += host.size()) {
       size_t piece = std::min(host.size(), parameter.bytes - begin), element = bytes(parameter.type);
-      fillRandom(host.data(), parameter.type, begin / element, piece / element, mix(seed) + (p << 40));
-      device.copy(memory.data() + begin, host.data(), piece);
+      fillRandom(host.data(), parameter.type, begin / element, piece / element, mix(seed) + (index << 40));
+      if (Status status = device.write(to + begin, host.data(), piece))
+        return status;
     }
-    weights.pointers.push_back(memory.data());
-    weights.storage.push_back(std::move(memory));
-  }
+    return {};
+  };
+  if (Status status = weights.fillBlock(plan, all, device, fill))
+    return status;
   out = std::move(weights);
   return {};
 }

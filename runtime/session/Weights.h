@@ -1,7 +1,8 @@
 //===- Weights.h - the parameters of a plan, found ----------------*- C++ -*-===//
 //
-// Owner: moved into the session. Holds the mapped files (or the generated values), and copies only of tensors that
-// lie in their file less aligned than their elements. Threads: immutable once made.
+// Owner: moved into the session. Kernels that read the host's memory read tensors in the mapped file, and copies only
+// of those that lie there less aligned than their elements. For other devices all tensors are copied, into one block.
+// Threads: immutable once made.
 //
 //===----------------------------------------------------------------------===//
 
@@ -25,8 +26,12 @@ public:
   const void *data(size_t index) const { return pointers[index]; }
 
 private:
+  /// Fills parameter |index|, which is at |to| on the device.
+  template <typename Fill>
+  Status fillBlock(const Plan &plan, const std::vector<size_t> &indices, Device &device, const Fill &fill);
+
   formats::Safetensors files;
-  std::vector<DeviceMemory> storage;
+  DeviceMemory block;
   std::vector<const void *> pointers;
 };
 

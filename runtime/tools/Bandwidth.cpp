@@ -1,6 +1,7 @@
 //===- Bandwidth.cpp - how fast this machine reads memory -----------------===//
 
 #include "runtime/tools/Bandwidth.h"
+#include "runtime/device/cpu/CpuDevice.h"
 
 #include <algorithm>
 #include <chrono>
@@ -50,6 +51,36 @@ double measureReadBandwidth(ThreadPool &pool) {
     best = std::max(best, static_cast<double>(kBytes) / seconds.count());
   }
   return best;
+}
+
+Status measureMemory(Device &device, MemoryRate &out) {
+  if (device.machine() == Machine::Cpu) {
+    auto &cpu = static_cast<CpuDevice &>(device);
+    out.threads = cpu.threads();
+    out.rate = measureReadBandwidth(cpu.threadPool());
+    ThreadPool single(1);
+    out.coreRate = out.threads == 1 ? out.rate : measureReadBandwidth(single);
+    return {};
+  }
+  DeviceMemory from, to;
+  if (Status status = device.allocate(kBytes, from))
+    return status;
+  if (Status status = device.allocate(kBytes, to))
+    return status;
+  constexpr int kCopies = 10; // waiting once for several keeps its time out
+  for (int pass = 0; pass < kPasses; ++pass) {
+    if (Status status = device.synchronize())
+      return status;
+    auto start = std::chrono::steady_clock::now();
+    for (int n = 0; n < kCopies; ++n)
+      device.copy(to.data(), from.data(), kBytes);
+    if (Status status = device.synchronize())
+      return status;
+    std::chrono::duration<double> seconds = std::chrono::steady_clock::now() - start;
+    out.rate = std::max(out.rate, 2.0 * kCopies * static_cast<double>(kBytes) / seconds.count());
+  }
+  out.coreRate = out.rate;
+  return {};
 }
 
 } // namespace denim

@@ -122,14 +122,18 @@ Status runBench(int count, char **words) {
   double sequenceBytes = 2.0 * static_cast<double>(plan.slotBytes()) +
                          static_cast<double>(plan.pageBytes()) / DENIM_PAGE_TOKENS * meanLength;
   double stepBytes = static_cast<double>(plan.parameterBytes()) + sequenceBytes * static_cast<double>(batch);
-  double bandwidth = measureReadBandwidth(model.device->threadPool());
-  ThreadPool single(1);
-  double coreBandwidth = model.device->threads() == 1 ? bandwidth : measureReadBandwidth(single);
+  MemoryRate memory;
+  if (Status status = measureMemory(*model.device, memory))
+    return status;
+  double bandwidth = memory.rate;
   double achieved = median > 0 ? stepBytes / median : 0;
   double prefillRate = prefill ? static_cast<double>(prefill * batch) / prefillSeconds : 0;
 
-  std::printf("%s on %s, %d threads, batch %lld\n", plan.name.c_str(), session.target().name.c_str(),
-              model.device->threads(), static_cast<long long>(batch));
+  std::string where = std::string(model.device->name());
+  if (memory.threads)
+    where = std::to_string(memory.threads) + " threads";
+  std::printf("%s on %s, %s, batch %lld\n", plan.name.c_str(), session.target().name.c_str(), where.c_str(),
+              static_cast<long long>(batch));
   if (prefill)
     std::printf("prefill %lld tokens: %.3f ms, %.1f tokens/s\n", static_cast<long long>(prefill), prefillSeconds * 1e3,
                 prefillRate);
@@ -137,7 +141,7 @@ Status runBench(int count, char **words) {
     std::printf("decode %lld steps: %.3f ms (median %.3f), %.1f tokens/s\n", static_cast<long long>(decode), mean * 1e3,
                 median * 1e3, static_cast<double>(batch) / mean);
     std::printf("  %.0f bytes a step, %.0f of them weights; %.2f GB/s of %.2f (one core: %.2f), %.1f %%\n", stepBytes,
-                static_cast<double>(plan.parameterBytes()), achieved / 1e9, bandwidth / 1e9, coreBandwidth / 1e9,
+                static_cast<double>(plan.parameterBytes()), achieved / 1e9, bandwidth / 1e9, memory.coreRate / 1e9,
                 100 * achieved / bandwidth);
   }
   if (profile != "none")
@@ -147,7 +151,8 @@ Status runBench(int count, char **words) {
   nlohmann::ordered_json json = {{"module", plan.name},
                                  {"target", session.target().name},
                                  {"device", "cpu"},
-                                 {"threads", model.device->threads()},
+                                 {"device", std::string(model.device->name())},
+                                 {"threads", memory.threads},
                                  {"batch", batch},
                                  {"prefill_tokens", prefill},
                                  {"prefill_ms", prefillSeconds * 1e3},
@@ -162,7 +167,7 @@ Status runBench(int count, char **words) {
                                  {"decode_bytes_per_token", stepBytes / static_cast<double>(batch)},
                                  {"decode_gb_per_s", achieved / 1e9},
                                  {"read_bandwidth_gb_per_s", bandwidth / 1e9},
-                                 {"read_bandwidth_one_core_gb_per_s", coreBandwidth / 1e9},
+                                 {"read_bandwidth_one_core_gb_per_s", memory.coreRate / 1e9},
                                  {"share_of_bandwidth", achieved / bandwidth}};
   std::string path = arguments.text("--json", "");
   std::FILE *file = std::fopen(path.c_str(), "w");

@@ -3,7 +3,6 @@
 #ifndef DENIM_RUNTIME_TOOLS_COMMANDS_H
 #define DENIM_RUNTIME_TOOLS_COMMANDS_H
 
-#include "runtime/device/cpu/CpuDevice.h"
 #include "runtime/session/Session.h"
 #include "runtime/tools/Arguments.h"
 
@@ -19,7 +18,7 @@ Status runInspect(int count, char **words);
 /// What every command that runs a model begins with.
 struct Model {
   std::string weightsPath;
-  std::shared_ptr<CpuDevice> device;
+  std::shared_ptr<Device> device;
   std::unique_ptr<Session> session;
 };
 /// The options that `openModel` reads.

@@ -26,17 +26,17 @@ Status openModel(const Arguments &arguments, Model &out) {
     return status;
   if (Status status = arguments.required("--weights", out.weightsPath))
     return status;
-  std::string device = arguments.text("--device", "cpu");
-  if (device != "cpu")
-    return invalidArgument("--device: expected cpu, but got '", device, "', which this build does not have");
-
   std::shared_ptr<const Module> module;
   if (Status status = Module::open(arguments.file(), module))
     return status;
-  out.device = std::make_shared<CpuDevice>(static_cast<int>(threads));
+  if (Status status = createDevice(arguments.text("--device", "cpu"), static_cast<int>(threads), out.device))
+    return error(status.code(), "--device: ", status.message());
+  const Plan *plan = nullptr;
+  if (Status status = module->plan(out.device->machine(), plan))
+    return status;
   Weights weights;
-  if (Status status = out.weightsPath == "random" ? Weights::random(module->plan(), 1, *out.device, weights)
-                                                  : Weights::map(out.weightsPath, module->plan(), *out.device, weights))
+  if (Status status = out.weightsPath == "random" ? Weights::random(*plan, 1, *out.device, weights)
+                                                  : Weights::map(out.weightsPath, *plan, *out.device, weights))
     return status;
   SessionOptions options;
   options.cacheBytes = static_cast<size_t>(mib) << 20;
@@ -76,7 +76,7 @@ const char *const kUsage = R"(usage: denim-run COMMAND MODULE.denim [options]
             [--profile none|prefill|decode]    time by kernel
   inspect   [--text PHASE]                parameters, caches, kernels, targets; or what it was compiled from
 
-all that run: [--device cpu] [--threads N] [--max-step-tokens N] [--cache-mib N]
+all that run: [--device cpu|cuda|cuda:N] [--threads N] [--max-step-tokens N] [--cache-mib N]
 )";
 
 denim::Status dispatch(int argc, char **argv) {

@@ -29,28 +29,64 @@ const char *perText(Per per) {
   return "?";
 }
 
-} // namespace
-
-Status runInspect(int count, char **words) {
-  Arguments arguments;
-  if (Status status = Arguments::parse(count, words, {"--text"}, arguments))
-    return status;
-  std::shared_ptr<const Module> module;
-  if (Status status = Module::open(arguments.file(), module))
-    return status;
-  if (arguments.has("--text")) {
-    std::string phase = arguments.text("--text", "");
-    const ModuleSection *text = module->find("text", phase);
-    if (!text)
-      return error(DENIM_STATUS_NOT_FOUND, "'", arguments.file(), "': expected a section text/", phase,
-                   ", but got none");
-    std::fwrite(text->content.data(), 1, text->content.size(), stdout);
-    return {};
+void printPrograms(const Plan &plan) {
+  const std::vector<PlanKernel> &kernels = plan.targets[0].kernels;
+  std::printf("\nprograms:\n");
+  for (size_t p = 0; p < plan.programs.size(); ++p) {
+    size_t uses = 0;
+    for (const PlanStep &step : plan.steps)
+      uses += step.program == p;
+    std::printf("  %s, run %zu times in a step\n", plan.programs[p].name.c_str(), uses);
+    for (const PlanLaunch &launch : plan.programs[p].launches) {
+      std::printf("    %-40s %lld x %s", kernels[launch.kernel].name.c_str(), static_cast<long long>(launch.times),
+                  perText(launch.per));
+      if (launch.block != 1)
+        std::printf(" / %lld", static_cast<long long>(launch.block));
+      std::printf(", %zu arguments", launch.args.size());
+      if (launch.when)
+        std::printf(", when %s in [%lld, %lld]", launch.when->of == PlanCondition::Rows ? "rows" : "a sequence",
+                    static_cast<long long>(launch.when->least), static_cast<long long>(launch.when->most));
+      if (launch.product)
+        std::printf(", a product %lld x %lld from %lld rows", static_cast<long long>(launch.product->columns),
+                    static_cast<long long>(launch.product->inner), static_cast<long long>(launch.product->least));
+      std::printf("\n");
+    }
   }
-  const Plan &plan = module->plan();
-  std::printf("%s: vocabulary %d, from %s, by %s\n", plan.name.c_str(), plan.vocabulary, plan.source.c_str(),
-              plan.compiler.c_str());
+}
 
+void printTargets(const Module &module, const Plan &plan) {
+  std::shared_ptr<Device> device;
+  Status absent = createDevice(name(plan.machine), 1, device);
+  std::printf("\ntargets of %s:\n", std::string(name(plan.machine)).c_str());
+  if (absent)
+    std::printf("  no such device here: %s\n", absent.message().c_str());
+  for (const PlanTarget &target : plan.targets) {
+    std::string missing;
+    for (const std::string &feature : target.features)
+      if (device && !device->hasFeature(feature))
+        missing += " " + feature;
+    const ModuleSection *code = module.find("code", target.name), *ptx = module.find("ptx", target.name);
+    std::printf("  %-20s %zu kernels, %zu bytes of code", target.name.c_str(), target.kernels.size(),
+                code ? code->content.size() : 0);
+    if (ptx)
+      std::printf(", %zu bytes of PTX", ptx->content.size());
+    std::printf("%s%s\n",
+                !device           ? ""
+                : missing.empty() ? ", runs here"
+                                  : ", not here: this machine lacks",
+                missing.c_str());
+    if (plan.machine != Machine::Cuda)
+      continue;
+    // What the assembler did not say is -1.
+    for (const PlanKernel &kernel : target.kernels)
+      std::printf("    %-40s %4u threads, %6u bytes shared, %3lld registers, %lld bytes spilled\n", kernel.name.c_str(),
+                  kernel.threads, kernel.sharedBytes, static_cast<long long>(kernel.registers),
+                  static_cast<long long>(kernel.spillBytes));
+  }
+}
+
+void printPlan(const Module &module, const Plan &plan) {
+  std::printf("\nmachine %s\n", std::string(name(plan.machine)).c_str());
   std::printf("\nparameters: %zu, %zu bytes\n", plan.parameters.size(), plan.parameterBytes());
   for (const PlanParameter &p : plan.parameters)
     std::printf("  %-60s %s%s\n", p.name.c_str(), std::string(name(p.type)).c_str(), shapeText(p.shape).c_str());
@@ -70,37 +106,38 @@ Status runInspect(int count, char **words) {
   std::printf("\nactivations: %zu slots, %zu bytes per token, %zu bytes per output\n", plan.slots.size(), tokenBytes,
               outputBytes);
 
-  const std::vector<PlanKernel> &kernels = plan.targets[0].kernels;
-  std::printf("\nprograms:\n");
-  for (size_t p = 0; p < plan.programs.size(); ++p) {
-    size_t uses = 0;
-    for (const PlanStep &step : plan.steps)
-      uses += step.program == p;
-    std::printf("  %s, run %zu times in a step\n", plan.programs[p].name.c_str(), uses);
-    for (const PlanLaunch &launch : plan.programs[p].launches) {
-      std::printf("    %-40s %lld x %s", kernels[launch.kernel].name.c_str(), static_cast<long long>(launch.times),
-                  perText(launch.per));
-      if (launch.block != 1)
-        std::printf(" / %lld", static_cast<long long>(launch.block));
-      std::printf(", %zu arguments\n", launch.args.size());
-    }
-  }
+  printPrograms(plan);
+  printTargets(module, plan);
+}
 
-  CpuDevice device(1);
+} // namespace
+
+Status runInspect(int count, char **words) {
+  Arguments arguments;
+  if (Status status = Arguments::parse(count, words, {"--text"}, arguments))
+    return status;
+  std::shared_ptr<const Module> module;
+  if (Status status = Module::open(arguments.file(), module))
+    return status;
+  if (arguments.has("--text")) {
+    std::string phase = arguments.text("--text", "");
+    const ModuleSection *text = module->find("text", phase);
+    if (!text)
+      return error(DENIM_STATUS_NOT_FOUND, "'", arguments.file(), "': expected a section text/", phase,
+                   ", but got none");
+    std::fwrite(text->content.data(), 1, text->content.size(), stdout);
+    return {};
+  }
+  const Plan &any = module->anyPlan();
+  std::printf("%s: vocabulary %d, from %s, by %s\n", any.name.c_str(), any.vocabulary, any.source.c_str(),
+              any.compiler.c_str());
   std::printf("\ntexts:");
   for (const ModuleSection &section : module->sections())
     if (section.kind == "text")
       std::printf(" %s (%zu bytes)", section.name.c_str(), section.content.size());
-  std::printf("\n\ntargets:\n");
-  for (const PlanTarget &target : plan.targets) {
-    std::string missing;
-    for (const std::string &feature : target.features)
-      if (!device.hasFeature(feature))
-        missing += " " + feature;
-    std::printf("  %-20s %zu kernels, %zu bytes of code, %s%s\n", target.name.c_str(), target.kernels.size(),
-                module->find("code", target.name)->content.size(),
-                missing.empty() ? "runs here" : "not here: this machine lacks", missing.c_str());
-  }
+  std::printf("\n");
+  for (const Plan &plan : module->plans())
+    printPlan(*module, plan);
   return {};
 }
 

@@ -14,8 +14,9 @@ namespace cl = llvm::cl;
 static cl::OptionCategory category("denim-compile options");
 static cl::opt<std::string> input(cl::Positional, cl::desc("<model.mlir>"), cl::init("-"), cl::cat(category));
 static cl::opt<std::string> output("o", cl::desc("file to write"), cl::init("-"), cl::cat(category));
-static cl::opt<std::string> target("target", cl::desc("cpu[,native|avx512|avx2|baseline]..."), cl::init("cpu"),
-                                   cl::cat(category));
+static cl::opt<std::string> target("target",
+                                   cl::desc("cpu[,native|avx512|avx2|baseline]...,nvptx[,sm_90a]... or one of them"),
+                                   cl::init("cpu"), cl::cat(category));
 static cl::opt<Emit> emitKind("emit", cl::desc("what to write"), cl::init(Emit::Module), cl::cat(category),
                               cl::values(clEnumValN(Emit::Model, "model", "the network, as the compiler reads it"),
                                          clEnumValN(Emit::Attn, "attn", "with caches and chosen forms"),
@@ -23,6 +24,7 @@ static cl::opt<Emit> emitKind("emit", cl::desc("what to write"), cl::init(Emit::
                                          clEnumValN(Emit::Tile, "tile", "tile programs"),
                                          clEnumValN(Emit::Llvm, "llvm", "optimised LLVM IR"),
                                          clEnumValN(Emit::Assembly, "asm", "assembly"),
+                                         clEnumValN(Emit::Ptx, "ptx", "PTX of nvptx targets"),
                                          clEnumValN(Emit::Module, "module", "one module file")));
 static cl::opt<std::string> compileTo("compile-to", cl::desc("stop behind this phase and write what it left"),
                                       cl::value_desc("import|mix|plan|tile|kernel|package"), cl::cat(category));
@@ -63,6 +65,7 @@ static std::optional<Phase> phaseOf(Emit emit) {
     return Phase::Tile;
   case Emit::Llvm:
   case Emit::Assembly:
+  case Emit::Ptx:
   case Emit::Module:
     return std::nullopt;
   }
@@ -92,10 +95,11 @@ int main(int argc, char **argv) {
   if (auto emitted = phaseOf(emitKind); *from && emitted && *emitted < **from)
     return fail("expected --emit to name what the phase " + compileFrom + " or one behind it leaves, but got \"" +
                 emitKind.getParser().getOption(static_cast<unsigned>(emitKind.getValue())) + "\"");
-  options.targets = *targets;
+  options.machines = *targets;
   options.to = *to;
   options.from = *from;
-  options.emit = *to == Phase::Kernel && emitKind == Emit::Module ? Emit::Llvm : emitKind;
+  bool isCuda = options.machines.front().machine == Machine::Cuda;
+  options.emit = *to == Phase::Kernel && emitKind == Emit::Module ? (isCuda ? Emit::Ptx : Emit::Llvm) : emitKind;
   options.dumpDirectory = dumpPhases;
   options.source = input;
   options.pipeline.chunk = chunk;

@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <chrono>
 #include <cstring>
 #include <fstream>
 #include <sched.h>
@@ -43,6 +44,37 @@ private:
 #endif
 };
 
+/// Kernels read the arena where the host wrote it, and a launch is over when it returns.
+class CpuPassRunner final : public PassRunner {
+public:
+  CpuPassRunner(CpuDevice &device, std::shared_ptr<const Executable> executable, DeviceMemory arena)
+      : device(device), executable(std::move(executable)), arena(std::move(arena)) {}
+
+  Status reserve(size_t bytes) override { return device.commit(arena, bytes); }
+  Status begin(char *&host) override {
+    host = arena.data();
+    return {};
+  }
+  char *address() const override { return arena.data(); }
+
+  Status run(const PassKey &, size_t, const LaunchList &list, std::vector<double> *kernelSeconds) override {
+    const auto &batch = *reinterpret_cast<const denim_batch_t *>(arena.data());
+    using Clock = std::chrono::steady_clock;
+    for (const Launch &launch : list()) {
+      auto start = kernelSeconds ? Clock::now() : Clock::time_point();
+      device.launch(*executable, batch, launch);
+      if (kernelSeconds)
+        (*kernelSeconds)[launch.kernel] += std::chrono::duration<double>(Clock::now() - start).count();
+    }
+    return {};
+  }
+
+private:
+  CpuDevice &device;
+  std::shared_ptr<const Executable> executable;
+  DeviceMemory arena;
+};
+
 int usableCores() {
   cpu_set_t set;
   if (sched_getaffinity(0, sizeof set, &set) == 0)
@@ -69,10 +101,10 @@ std::set<std::string, std::less<>> hostCpuFeatures() {
 CpuDevice::CpuDevice(int threads, std::set<std::string, std::less<>> features)
     : features(std::move(features)), pool(threads > 0 ? threads : usableCores()) {}
 
-Status CpuDevice::load(std::string_view code, const std::vector<KernelInfo> &kernels,
+Status CpuDevice::load(const Code &code, const std::vector<KernelInfo> &kernels,
                        std::shared_ptr<const Executable> &out) {
   auto executable = std::make_shared<CpuExecutable>();
-  if (Status status = executable->object.load(code))
+  if (Status status = executable->object.load(code.object))
     return status;
   for (const KernelInfo &kernel : kernels) {
     void *function = executable->object.find(kernel.name);
@@ -89,14 +121,21 @@ Status CpuDevice::load(std::string_view code, const std::vector<KernelInfo> &ker
   return {};
 }
 
-Status CpuDevice::launch(const Executable &executable, size_t kernel, const denim_batch_t &batch, void *const *args,
-                         int64_t items) {
+void CpuDevice::launch(const Executable &executable, const denim_batch_t &batch, const Launch &launch) {
   auto &loaded = static_cast<const CpuExecutable &>(executable);
-  denim_kernel_fn function = loaded.kernels[kernel];
-  pool.run(items, [&](int thread, int64_t begin, int64_t end) {
+  denim_kernel_fn function = loaded.kernels[launch.kernel];
+  pool.run(launch.items, [&](int thread, int64_t begin, int64_t end) {
     [[maybe_unused]] FlushDenormals flush;
-    function(&batch, args, begin, end, loaded.scratch.data() + loaded.scratchBytes * thread);
+    function(&batch, launch.args, begin, end, loaded.scratch.data() + loaded.scratchBytes * thread);
   });
+}
+
+Status CpuDevice::createRunner(std::shared_ptr<const Executable> executable, size_t mostBytes,
+                               std::unique_ptr<PassRunner> &out) {
+  DeviceMemory arena;
+  if (Status status = reserve(mostBytes, arena))
+    return status;
+  out = std::make_unique<CpuPassRunner>(*this, std::move(executable), std::move(arena));
   return {};
 }
 
@@ -122,7 +161,7 @@ Status CpuDevice::commitRange(char *base, size_t reserved, size_t from, size_t &
   return {};
 }
 
-void CpuDevice::free(void *base, size_t reserved) {
+void CpuDevice::free(void *base, size_t reserved, size_t) {
   munmap(base, reserved);
 }
 
@@ -134,19 +173,13 @@ void CpuDevice::copy(void *to, const void *from, size_t bytes) {
   std::memcpy(to, from, bytes);
 }
 
-void CpuDevice::read(void *host, const void *from, size_t bytes) {
-  std::memcpy(host, from, bytes);
+Status CpuDevice::write(void *to, const void *from, size_t bytes) {
+  std::memcpy(to, from, bytes);
+  return {};
 }
 
-Status CpuDevice::share(const void *host, size_t bytes, size_t alignment, DeviceMemory &storage, const void *&out) {
-  if (reinterpret_cast<uintptr_t>(host) % alignment == 0) {
-    out = host;
-    return {};
-  }
-  if (Status status = allocate(bytes, storage))
-    return status;
-  std::memcpy(storage.data(), host, bytes);
-  out = storage.data();
+Status CpuDevice::read(void *to, const void *from, size_t bytes) {
+  std::memcpy(to, from, bytes);
   return {};
 }
 

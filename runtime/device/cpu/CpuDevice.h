@@ -29,21 +29,27 @@ public:
   /// For work on the host that wants the same threads.
   ThreadPool &threadPool() { return pool; }
 
+  Machine machine() const override { return Machine::Cpu; }
   std::string_view name() const override { return "cpu"; }
   bool hasFeature(std::string_view feature) const override { return features.count(feature) > 0; }
-  Status load(std::string_view code, const std::vector<KernelInfo> &kernels,
+  Status load(const Code &code, const std::vector<KernelInfo> &kernels,
               std::shared_ptr<const Executable> &out) override;
-  Status launch(const Executable &executable, size_t kernel, const denim_batch_t &batch, void *const *args,
-                int64_t items) override;
+  Status createRunner(std::shared_ptr<const Executable> executable, size_t mostBytes,
+                      std::unique_ptr<PassRunner> &out) override;
   Status reserve(size_t bytes, DeviceMemory &out) override;
+  bool readsHost() const override { return true; }
   void zero(void *to, size_t bytes) override;
   void copy(void *to, const void *from, size_t bytes) override;
-  void read(void *host, const void *from, size_t bytes) override;
-  Status share(const void *host, size_t bytes, size_t alignment, DeviceMemory &storage, const void *&out) override;
+  Status write(void *to, const void *from, size_t bytes) override;
+  Status read(void *to, const void *from, size_t bytes) override;
+  Status synchronize() override { return {}; }
+
+  /// Does all |items| of a kernel.
+  virtual void launch(const Executable &executable, const denim_batch_t &batch, const Launch &launch);
 
 protected:
   Status commitRange(char *base, size_t reserved, size_t from, size_t &to) override;
-  void free(void *base, size_t reserved) override;
+  void free(void *base, size_t reserved, size_t committed) override;
 
 private:
   std::set<std::string, std::less<>> features;

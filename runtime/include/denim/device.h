@@ -16,14 +16,15 @@ typedef struct denim_device_t denim_device_t;
 
 typedef struct denim_device_options_t {
   size_t struct_size; /* set by _initialize */
-  const char *name;   /* "cpu" */
-  int32_t threads;    /* of the calling thread and its helpers; 0: one for each core that the process may use */
+  const char *name;   /* "cpu"; "cuda", the first NVIDIA GPU; "cuda:1" and so on, further ones */
+  int32_t threads;    /* of the CPU, the calling one included; 0: one for each core that the process may use */
 } denim_device_options_t;
 
 /* Sets |out_options| to the defaults: this processor, all cores. */
 void denim_device_options_initialize(denim_device_options_t *out_options);
 
-/* |options| is borrowed for the call; NULL means the defaults. */
+/* |options| is borrowed for the call; NULL means the defaults. A GPU needs nothing but its driver to be installed; that
+ * it is missing is DENIM_STATUS_NOT_FOUND. */
 DENIM_MUST_USE denim_status_t denim_device_create(const denim_device_options_t *options, denim_device_t **out_device);
 /* NULL is allowed. */
 void denim_device_release(denim_device_t *device);

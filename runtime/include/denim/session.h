@@ -17,7 +17,7 @@ typedef struct denim_session_t denim_session_t;
 
 typedef struct denim_session_options_t {
   size_t struct_size;      /* set by _initialize */
-  const char *weights;     /* checkpoint directory or safetensors file; mapped, and must stay as it is */
+  const char *weights;     /* checkpoint directory or safetensors file; a CPU maps it, and it must stay as it is */
   size_t cache_bytes;      /* budget of states, tails and pages over all sequences */
   int32_t max_step_tokens; /* tokens that run at once; longer steps are cut into passes */
 } denim_session_options_t;

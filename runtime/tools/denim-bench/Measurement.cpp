@@ -61,7 +61,10 @@ Status measureCase(Bench &bench, const Case &which, Row &out) {
   std::shared_ptr<const Module> module;
   if (Status status = Module::open(path, module))
     return status;
-  const Plan &plan = module->plan();
+  const Plan *found = nullptr;
+  if (Status status = module->plan(bench.device->machine(), found))
+    return status;
+  const Plan &plan = *found;
   Weights weights;
   if (Status status = Weights::random(plan, 1, *bench.device, weights))
     return status;

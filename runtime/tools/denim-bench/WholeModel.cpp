@@ -75,7 +75,10 @@ Status measureModel(Bench &bench, const std::string &file, const std::string &we
   std::shared_ptr<const Module> module;
   if (Status status = Module::open(path, module))
     return status;
-  const Plan &plan = module->plan();
+  const Plan *found = nullptr;
+  if (Status status = module->plan(bench.device->machine(), found))
+    return status;
+  const Plan &plan = *found;
   bool random = weightsPath == "random";
   Weights weights;
   if (Status status = random ? Weights::random(plan, 1, *bench.device, weights)

@@ -71,7 +71,8 @@ inline const char *const kTestPlan = R"({
   "caches": [{"name": "state", "kind": "state", "type": "f32", "shape": [16]},
              {"name": "tail", "kind": "tail", "type": "f32", "shape": [1, 16]},
              {"name": "keys", "kind": "paged", "type": "f32", "shape": [2, 8]}],
-  "slots": [{"rows": "tokens", "row_bytes": 64}, {"rows": "outputs", "row_bytes": 128}],
+  "slots": [{"rows": "tokens", "row_bytes": 64, "type": "f32"},
+            {"rows": "outputs", "row_bytes": 128, "type": "f32"}],
   "programs": [
     {"name": "embed", "launches": [
       {"kernel": 0, "items": {"per": "tokens", "block": 8, "times": 1}, "args": [["slot", 0], ["parameter", 0]]}]},
@@ -110,11 +111,41 @@ inline std::string with(std::string text, const std::string &what, const std::st
 
 /// The test model as a module, with |plan| for its plan.
 inline std::string testModule(const std::string &plan = kTestPlan) {
-  return moduleOf({{"plan", "plan", plan},
+  return moduleOf({{"plan", "cpu", plan},
                    {"code", "future", "not yet"},
                    {"code", "baseline", readFile(DENIM_TEST_KERNELS)},
                    {"text", "model", "the model of TestKernels.c\n"}});
 }
+
+/// The same plan for a CUDA device.
+inline std::string cudaTestPlan(const std::string &plan = kTestPlan) {
+  std::string targets = R"("targets": [{"name": "sm_90a", "features": ["sm_90a"], "kernels": [)";
+  const char *separator = "";
+  for (const char *kernel : {"test_embed", "test_mix", "test_append", "test_attend", "test_head"}) {
+    targets += separator + std::string(R"({"name": ")") + kernel +
+               R"(", "threads": 128, "shared": 65536, "grid": "items", "registers": 40, "spills": 0})";
+    separator = ", ";
+  }
+  return plan.substr(0, plan.find("\"targets\"")) + targets + "]}]}";
+}
+
+#ifdef DENIM_CUDA_TEST_KERNELS
+/// PTX for the fake driver (test/runtime/device/cuda/FakeCuda.cpp).
+inline std::string fakePtx() {
+  return "// object " DENIM_CUDA_TEST_KERNELS "\n";
+}
+
+/// The test model for both machines, with |plan| changed for both.
+inline std::string testModuleOfTwo(const std::string &plan = kTestPlan) {
+  return moduleOf({{"plan", "cpu", plan},
+                   {"plan", "cuda", cudaTestPlan(plan)},
+                   {"code", "future", "not yet"},
+                   {"code", "baseline", readFile(DENIM_TEST_KERNELS)},
+                   {"code", "sm_90a", readFile(DENIM_CUDA_TEST_KERNELS)},
+                   {"ptx", "sm_90a", fakePtx()},
+                   {"text", "model", "the model of TestKernels.c\n"}});
+}
+#endif
 
 } // namespace denim::test
 

@@ -1,6 +1,6 @@
 //===- WriteTestModel.cpp - the test model as files -----------------------===//
 //
-// write-test-model MODULE WEIGHTS: for tests that run programs.
+// write-test-model MODULE WEIGHTS [both]: for tests that run programs; with code for the fake CUDA driver too.
 //
 //===----------------------------------------------------------------------===//
 
@@ -11,9 +11,9 @@
 
 int main(int argc, char **argv) {
   using namespace denim;
-  if (argc != 3)
+  if (argc != 3 && argc != 4)
     return 1;
-  std::ofstream(argv[1], std::ios::binary) << test::testModule();
+  std::ofstream(argv[1], std::ios::binary) << (argc == 4 ? test::testModuleOfTwo() : test::testModule());
   std::vector<uint16_t> table;
   std::vector<float> head, experts;
   for (int i = 0; i < test::kTestVocabulary * test::kTestColumns; ++i) {

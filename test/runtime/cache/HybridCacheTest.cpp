@@ -21,7 +21,7 @@ enum { State, Tail, Keys };
 
 class HybridCacheTest : public ::testing::Test {
 protected:
-  HybridCacheTest() { EXPECT_FALSE(readPlan(test::kTestPlan, plan)); }
+  HybridCacheTest() { EXPECT_FALSE(readPlan(test::kTestPlan, Machine::Cpu, plan)); }
   void create(size_t budget) {
     Status status = HybridCache::create(device, plan, budget, cache);
     ASSERT_FALSE(status) << status.message();

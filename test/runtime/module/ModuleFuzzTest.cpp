@@ -27,14 +27,18 @@ class NoKernels final : public CpuDevice {
 public:
   NoKernels() : CpuDevice(1) {}
   bool hasFeature(std::string_view) const override { return true; }
-  Status load(std::string_view, const std::vector<KernelInfo> &, std::shared_ptr<const Executable> &out) override {
+  Status load(const Code &, const std::vector<KernelInfo> &, std::shared_ptr<const Executable> &out) override {
     out = std::make_shared<Executable>();
     return {};
   }
-  Status launch(const Executable &, size_t, const denim_batch_t &batch, void *const *, int64_t items) override {
-    EXPECT_GT(items, 0);
+  void launch(const Executable &, const denim_batch_t &batch, const Launch &launch) override {
+    EXPECT_GT(launch.items, 0);
     EXPECT_EQ(batch.row_begin[batch.sequence_count], batch.token_count);
-    return {};
+    // What a library would touch lies within the slots.
+    if (const Product *product = launch.product) {
+      EXPECT_LE(product->rows, 16);
+      EXPECT_NE(product->out, nullptr);
+    }
   }
 };
 
@@ -45,7 +49,7 @@ bool tryModule(const std::string &bytes, const TemporaryDirectory &directory, co
     EXPECT_NE(status.message(), "");
     return false;
   }
-  const Plan &plan = module->plan();
+  const Plan &plan = module->anyPlan();
   if (plan.parameterBytes() > (1 << 20) || plan.vocabulary > (1 << 16))
     return true; // right, but more than a test wants to fill
   Weights weights;
@@ -82,7 +86,7 @@ template <typename Make> void fuzz(unsigned seed, const Make &make, int leastTak
 }
 
 std::string smallModule(const std::string &plan) {
-  return moduleOf({{"plan", "plan", plan}, {"code", "future", "-"}, {"code", "baseline", "-"}});
+  return moduleOf({{"plan", "cpu", plan}, {"code", "future", "-"}, {"code", "baseline", "-"}});
 }
 
 TEST(ModuleFuzz, PlansWithOtherValues) {

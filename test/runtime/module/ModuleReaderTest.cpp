@@ -36,7 +36,7 @@ TEST(ModuleReader, ReadsAModule) {
   std::shared_ptr<const Module> module;
   Status status = Module::open(directory.write("m.denim", testModule()), module);
   ASSERT_FALSE(status) << status.message();
-  const Plan &plan = module->plan();
+  const Plan &plan = module->anyPlan();
   EXPECT_EQ(plan.name, "test");
   EXPECT_EQ(plan.vocabulary, 32);
   EXPECT_EQ(plan.eosTokens, std::vector<int32_t>{31});
@@ -65,7 +65,7 @@ TEST(ModuleReader, RefusesOtherFiles) {
 TEST(ModuleReader, RefusesLaterVersions) {
   uint32_t version = 3;
   EXPECT_EQ(refusal(withField(testModule(), 8, &version, 4), DENIM_STATUS_INCOMPATIBLE),
-            "module has version 3, this runtime reads up to 1; recompile or update");
+            "expected a module of version 2, but got 3; update this runtime");
 }
 
 TEST(ModuleReader, RefusesOtherSizesAndChecksums) {
@@ -87,25 +87,26 @@ TEST(ModuleReader, RefusesBadSections) {
             std::string::npos);
   const size_t table = sizeof(denim_module_header_t);
   for (uint64_t offset : {uint64_t(0), uint64_t(65), ~uint64_t(63), uint64_t(64)})
-    EXPECT_NE(refusal(repaired(withField(module, table + 48, &offset, 8))).find("section 0 (plan/plan): expected"),
+    EXPECT_NE(refusal(repaired(withField(module, table + 48, &offset, 8))).find("section 0 (plan/cpu): expected"),
               std::string::npos);
   uint64_t bytes = ~uint64_t(0);
-  EXPECT_NE(refusal(repaired(withField(module, table + 56, &bytes, 8))).find("section 0 (plan/plan): expected"),
+  EXPECT_NE(refusal(repaired(withField(module, table + 56, &bytes, 8))).find("section 0 (plan/cpu): expected"),
             std::string::npos);
   EXPECT_EQ(refusal(repaired(withField(module, table, "pl\0n", 4))),
             "section 0: expected printable names, but got others");
-  EXPECT_EQ(refusal(repaired(withField(module, table, "plum", 4))), "expected a section plan/plan, but got none");
-  EXPECT_EQ(refusal(moduleOf({{"plan", "plan", kTestPlan}, {"code", "future", ""}})),
+  EXPECT_EQ(refusal(repaired(withField(module, table, "plum", 4))),
+            "expected a section plan/cpu or plan/cuda, but got none");
+  EXPECT_EQ(refusal(moduleOf({{"plan", "cpu", kTestPlan}, {"code", "future", ""}})),
             "expected a section code/baseline, but got none");
-  EXPECT_EQ(refusal(moduleOf({{"plan", "plan", kTestPlan}, {"plan", "plan", kTestPlan}})),
-            "section 1: expected each section once, but got plan/plan again");
+  EXPECT_EQ(refusal(moduleOf({{"plan", "cpu", kTestPlan}, {"plan", "cpu", kTestPlan}})),
+            "section 1: expected each section once, but got plan/cpu again");
 }
 
 TEST(ModuleReader, TakesTheFirstTargetThatTheMachineCan) {
   TemporaryDirectory directory;
   std::shared_ptr<const Module> module;
   std::string fast = with(kTestPlan, "no_such_feature", "fast");
-  ASSERT_FALSE(Module::open(directory.write("m.denim", moduleOf({{"plan", "plan", fast},
+  ASSERT_FALSE(Module::open(directory.write("m.denim", moduleOf({{"plan", "cpu", fast},
                                                                  {"code", "future", readFile(DENIM_TEST_KERNELS)},
                                                                  {"code", "baseline", readFile(DENIM_TEST_KERNELS)}})),
                             module));
@@ -122,8 +123,8 @@ TEST(ModuleReader, TakesTheFirstTargetThatTheMachineCan) {
 std::string loadRefusal(const std::string &plan, const std::string &code, denim_status_code_t expected) {
   TemporaryDirectory directory;
   std::shared_ptr<const Module> module;
-  std::string path = directory.write(
-      "m.denim", moduleOf({{"plan", "plan", plan}, {"code", "future", ""}, {"code", "baseline", code}}));
+  std::string path =
+      directory.write("m.denim", moduleOf({{"plan", "cpu", plan}, {"code", "future", ""}, {"code", "baseline", code}}));
   Status status = Module::open(path, module);
   EXPECT_FALSE(status) << status.message();
   size_t target;

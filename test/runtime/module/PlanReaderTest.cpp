@@ -12,7 +12,7 @@ namespace {
 
 std::string refusal(const std::string &text) {
   Plan plan;
-  Status status = readPlan(text, plan);
+  Status status = readPlan(text, Machine::Cpu, plan);
   EXPECT_EQ(plan.name, status ? "" : "test"); // untouched when refused
   return status.message();
 }
@@ -83,7 +83,8 @@ TEST(PlanReader, RefusesOtherCachesAndSlots) {
       {"\"rows\": \"tokens\"", "\"rows\": \"once\"",
        "plan.slots[0].rows: expected one of tokens, outputs, but got 'once'"},
       {"\"row_bytes\": 128", "\"row_bytes\": 64",
-       "plan.slots[1]: expected logits with a row of 128 bytes for each output, but got 64 bytes for each output"},
+       "plan.slots[1]: expected f32 logits with a row of 128 bytes for each output, but got f32, 64 bytes for each "
+       "output"},
   });
 }
 

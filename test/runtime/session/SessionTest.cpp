@@ -52,7 +52,7 @@ protected:
       return status;
     EXPECT_FALSE(formats::writeSafetensors(directory.file("w.safetensors"), tensors()));
     Weights weights;
-    if (Status status = Weights::map(directory.file("w.safetensors"), module->plan(), *device, weights))
+    if (Status status = Weights::map(directory.file("w.safetensors"), module->anyPlan(), *device, weights))
       return status;
     return Session::create(device, module, std::move(weights), options, out);
   }
@@ -348,7 +348,7 @@ TEST_F(SessionTest, RefusesOtherWeights) {
   auto refusal = [&](const std::vector<formats::Tensor> &tensors) {
     EXPECT_FALSE(formats::writeSafetensors(path, tensors));
     Weights weights;
-    return Weights::map(path, module->plan(), device, weights).message();
+    return Weights::map(path, module->anyPlan(), device, weights).message();
   };
   std::vector<formats::Tensor> all = tensors();
   EXPECT_EQ(refusal(all), "");
@@ -376,7 +376,7 @@ TEST_F(SessionTest, UnalignedWeightsAreCopied) {
   std::shared_ptr<const Module> module;
   ASSERT_OK(Module::open(directory.write("m.denim", testModule()), module));
   Weights weights;
-  ASSERT_OK(Weights::map(path, module->plan(), *device, weights));
+  ASSERT_OK(Weights::map(path, module->anyPlan(), *device, weights));
   EXPECT_EQ(reinterpret_cast<uintptr_t>(weights.data(3)) % 4, 0u);
   EXPECT_EQ(std::memcmp(weights.data(3), head.data(), head.size() * 4), 0);
 }
@@ -386,9 +386,9 @@ TEST_F(SessionTest, RandomWeightsAreRepeatable) {
   ASSERT_OK(Module::open(directory.write("m.denim", testModule()), module));
   CpuDevice device(1);
   Weights a, b, c;
-  ASSERT_OK(Weights::random(module->plan(), 1, device, a));
-  ASSERT_OK(Weights::random(module->plan(), 1, device, b));
-  ASSERT_OK(Weights::random(module->plan(), 2, device, c));
+  ASSERT_OK(Weights::random(module->anyPlan(), 1, device, a));
+  ASSERT_OK(Weights::random(module->anyPlan(), 1, device, b));
+  ASSERT_OK(Weights::random(module->anyPlan(), 2, device, c));
   EXPECT_EQ(std::memcmp(a.data(0), b.data(0), 1024), 0);
   EXPECT_NE(std::memcmp(a.data(0), c.data(0), 1024), 0);
   for (int i = 0; i < 512; ++i)

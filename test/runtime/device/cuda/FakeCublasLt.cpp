@@ -1,0 +1,148 @@
+//===- FakeCublasLt.cpp - a libcublasLt.so.13 on host memory --------------===//
+//
+// Products of what CublasLt.h declares, on the stream of the fake driver. It reads matrices as the library does,
+// columns first, so that a wrong order or leading dimension shows. It knows no algorithm for an inner size of 3.
+//
+//===----------------------------------------------------------------------===//
+
+#include "runtime/device/cuda/CublasLt.h"
+#include "test/runtime/device/cuda/FakeCuda.h"
+
+#include <cstring>
+
+using namespace denim::cublas;
+
+namespace denim::cublas {
+struct HandleObject {};
+struct OperationObject {
+  int transposeA = kOpN, transposeB = kOpN;
+};
+struct LayoutObject {
+  int type;
+  uint64_t rows, columns;
+  int64_t leading;
+};
+struct PreferenceObject {
+  size_t workspace = 0;
+};
+} // namespace denim::cublas
+
+namespace {
+
+float at(const void *data, const LayoutObject &layout, uint64_t row, uint64_t column) {
+  uint64_t index = row + column * static_cast<uint64_t>(layout.leading);
+  if (layout.type == kTypeF32)
+    return static_cast<const float *>(data)[index];
+  uint32_t bits = static_cast<uint32_t>(static_cast<const uint16_t *>(data)[index]) << 16;
+  float value;
+  std::memcpy(&value, &bits, 4);
+  return value;
+}
+
+void set(void *data, const LayoutObject &layout, uint64_t row, uint64_t column, float value) {
+  uint64_t index = row + column * static_cast<uint64_t>(layout.leading);
+  if (layout.type == kTypeF32) {
+    static_cast<float *>(data)[index] = value;
+    return;
+  }
+  uint32_t bits;
+  std::memcpy(&bits, &value, 4);
+  bits += 0x7fff + (bits >> 16 & 1); // to nearest, ties to even
+  static_cast<uint16_t *>(data)[index] = static_cast<uint16_t>(bits >> 16);
+}
+
+struct Work {
+  OperationObject operation;
+  float alpha, beta;
+  const void *a, *b, *c;
+  LayoutObject layoutA, layoutB, layoutC, layoutD;
+  void *d;
+};
+
+void run(void *data) {
+  const Work &w = *static_cast<Work *>(data);
+  for (uint64_t column = 0; column < w.layoutD.columns; ++column)
+    for (uint64_t row = 0; row < w.layoutD.rows; ++row) {
+      float sum = 0;
+      uint64_t inner = w.operation.transposeA == kOpT ? w.layoutA.rows : w.layoutA.columns;
+      for (uint64_t k = 0; k < inner; ++k)
+        sum += (w.operation.transposeA == kOpT ? at(w.a, w.layoutA, k, row) : at(w.a, w.layoutA, row, k)) *
+               (w.operation.transposeB == kOpT ? at(w.b, w.layoutB, column, k) : at(w.b, w.layoutB, k, column));
+      float before = w.beta == 0 ? 0 : w.beta * at(w.c, w.layoutC, row, column);
+      set(w.d, w.layoutD, row, column, w.alpha * sum + before);
+    }
+}
+
+} // namespace
+
+extern "C" {
+
+Status cublasLtCreate(Handle *out) {
+  *out = new HandleObject;
+  return 0;
+}
+Status cublasLtDestroy(Handle handle) {
+  delete handle;
+  return 0;
+}
+const char *cublasLtGetStatusName(Status) {
+  return "CUBLAS_STATUS_OF_THE_FAKE";
+}
+Status cublasLtMatmulDescCreate(Operation *out, int compute, int scale) {
+  if (compute != kCompute32F || scale != kTypeF32)
+    return 7;
+  *out = new OperationObject;
+  return 0;
+}
+Status cublasLtMatmulDescDestroy(Operation operation) {
+  delete operation;
+  return 0;
+}
+Status cublasLtMatmulDescSetAttribute(Operation operation, int attribute, const void *value, size_t bytes) {
+  if (bytes != sizeof(int) || (attribute != kTransA && attribute != kTransB))
+    return 7;
+  std::memcpy(attribute == kTransA ? &operation->transposeA : &operation->transposeB, value, bytes);
+  return 0;
+}
+Status cublasLtMatrixLayoutCreate(Layout *out, int type, uint64_t rows, uint64_t columns, int64_t leading) {
+  *out = new LayoutObject{type, rows, columns, leading};
+  return 0;
+}
+Status cublasLtMatrixLayoutDestroy(Layout layout) {
+  delete layout;
+  return 0;
+}
+Status cublasLtMatmulPreferenceCreate(Preference *out) {
+  *out = new PreferenceObject;
+  return 0;
+}
+Status cublasLtMatmulPreferenceDestroy(Preference preference) {
+  delete preference;
+  return 0;
+}
+Status cublasLtMatmulPreferenceSetAttribute(Preference preference, int attribute, const void *value, size_t bytes) {
+  if (attribute != kMostWorkspace || bytes != sizeof(size_t))
+    return 7;
+  std::memcpy(&preference->workspace, value, bytes);
+  return 0;
+}
+Status cublasLtMatmulAlgoGetHeuristic(Handle, Operation operation, Layout a, Layout, Layout, Layout, Preference, int,
+                                      HeuristicResult *out, int *count) {
+  uint64_t inner = operation->transposeA == kOpT ? a->rows : a->columns;
+  *count = inner == 3 ? 0 : 1;
+  *out = {};
+  out->algorithm.data[0] = 17;
+  return 0;
+}
+Status cublasLtMatmul(Handle, Operation operation, const void *alpha, const void *a, Layout layoutA, const void *b,
+                      Layout layoutB, const void *beta, const void *c, Layout layoutC, void *d, Layout layoutD,
+                      const Algorithm *algorithm, void *, size_t, denim::cuda::Stream stream) {
+  if (algorithm->data[0] != 17)
+    return 7;
+  auto *work = new Work{*operation, 0, 0, a, b, c, *layoutA, *layoutB, *layoutC, *layoutD, d};
+  std::memcpy(&work->alpha, alpha, sizeof(float));
+  std::memcpy(&work->beta, beta, sizeof(float));
+  return fake_cuda_enqueue(stream, run, work, [](void *data) { delete static_cast<Work *>(data); }) ? 13 : 0;
+}
+
+} // extern "C"
