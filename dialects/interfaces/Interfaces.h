@@ -54,19 +54,21 @@ struct NormalForm {
   Decay decayKind = Decay::None;
   mlir::Value decay; ///< log decay, at most 0
   llvm::SmallVector<double, 0> constantDecay;
-  Factor p, q; ///< the low-rank part of the transition; absent for a diagonal transition
+  Factor p, q; ///< the low-rank part of the transition, its strength all in p; absent for a diagonal transition
   Factor k;
   mlir::Value value;
   mlir::Value query;
   double readScale = 1;
   bool readAfter = true;
   int64_t keyHeads = 1, valueHeads = 1, keyDim = 1, valueDim = 1;
+  /// The term of the op that has no place above; what stands above is not the whole op unless this is empty.
+  std::string outside;
 
   /// The delta family: P = -K and Q reads the decayed state along K's vector. Then all sums over earlier tokens share
   /// one factor, and the chunked form is that of spec/attention.md section 3.3.
   bool isDelta() const {
-    return p && p.factor == -k.factor && p.sameDirection(k) && q.vector == k.vector && q.scales.empty() &&
-           q.factor == 1 && (q.decayed || decayKind == Decay::None);
+    return p && p.factor == -k.factor && p.sameDirection(k) && q.vector == k.vector &&
+           (q.decayed || decayKind == Decay::None);
   }
 };
 

@@ -24,7 +24,9 @@ tile::KernelOp RecurrenceWriter::write() {
   });
 
   auto chunk = op->getAttrOfType<IntegerAttr>("chunk");
-  if (!chunk) {
+  if (!form.outside.empty()) {
+    e.loop(begin, end, 1, [&](Value row) { writeRegionToken(row); });
+  } else if (!chunk) {
     e.loop(begin, end, 1, [&](Value row) { writeToken(row); });
   } else {
     int64_t length = chunk.getInt();
@@ -72,8 +74,26 @@ SmallVector<Value> RecurrenceWriter::vectors() const {
   return all;
 }
 
-bool RecurrenceWriter::isShared(Value value) const {
-  return cast<RankedTensorType>(value.getType()).getDimSize(1) == form.keyHeads;
+bool RecurrenceWriter::isShared(Value value) {
+  value = operandOf(value);
+  if (heads == 1)
+    return true;
+  if (Operation *step = stepOf(value))
+    return llvm::all_of(step->getOperands(), [&](Value operand) { return isShared(operand); });
+  auto type = cast<RankedTensorType>(value.getType());
+  return type.isDynamicDim(0) && type.getDimSize(1) == form.keyHeads;
+}
+
+Value RecurrenceWriter::operandOf(Value value) {
+  auto argument = dyn_cast<BlockArgument>(value);
+  return argument && argument.getOwner()->getParentOp() == op.getOperation()
+             ? cast<attn::RecurrenceOp>(op.getOperation()).getInput(argument)
+             : value;
+}
+
+Operation *RecurrenceWriter::stepOf(Value value) {
+  Operation *def = value.getDefiningOp();
+  return def && def->getParentOp() == op.getOperation() ? def : nullptr;
 }
 
 RecurrenceWriter::Shared RecurrenceWriter::sharedVectors(const Rows &rows) {
@@ -90,16 +110,32 @@ Value RecurrenceWriter::vectorOf(Value vector, const Shared &shared, const Rows 
 }
 
 Value RecurrenceWriter::tileOf(Value value, const Rows &rows, Value head) {
+  value = operandOf(value);
+  if (Operation *step = stepOf(value)) {
+    SmallVector<Value> tiles;
+    for (Value operand : step->getOperands())
+      tiles.push_back(tileOf(operand, rows, head));
+    return e.failed() ? Value() : emitStep(step, tiles, rows.count);
+  }
   auto type = cast<RankedTensorType>(value.getType());
-  if (!type.isDynamicDim(0)) // [H]: the same for all tokens
-    return e.emitVector(value, {0, head, form.valueHeads, 1});
-  int64_t count = type.getDimSize(1), width = type.getRank() == 3 ? type.getDimSize(2) : 1;
+  bool tokens = type.isDynamicDim(0);
+  int64_t count = type.getDimSize(tokens ? 1 : 0), width = type.getRank() == 3 ? type.getDimSize(2) : 1;
+  // A value head uses head `head * count / valueHeads` of a value with `count` heads.
+  if (!head && heads == 1)
+    head = keyHead;
   Value own = head;
-  if (!head || (count == form.keyHeads && heads > 1))
+  if (count == form.keyHeads && heads > 1)
     own = keyHead;
   else if (count != form.valueHeads)
     own = arith::DivUIOp::create(e.b, e.loc, head, e.index(form.valueHeads / count));
-  return e.emit(value, rows, {0, width == 1 ? own : e.mul(own, width), count * width, width});
+  Window window{0, width == 1 ? own : e.mul(own, width), count * width, width};
+  if (tokens)
+    return e.emit(value, rows, window);
+  // [H]: the same for all tokens.
+  Value one = e.emit(value, Rows{e.index(0), 1, {}, {}}, window);
+  return one && rows.count > 1
+             ? e.map(e.tileType(rows.count, 1), one, [&](OpBuilder &, ValueRange in) -> Value { return in[0]; })
+             : one;
 }
 
 Value RecurrenceWriter::zeroBehindEnd(Value tile, const Rows &rows) {
@@ -121,7 +157,7 @@ Value RecurrenceWriter::strength(const Factor &factor, const Rows &rows, Value h
   if (scales.empty())
     return zeroBehindEnd(e.splat(factor.factor, rows.count, 1), rows);
   Value product = scales[0];
-  if (scales.size() > 1 || factor.factor != 1 || cast<tile::TileType>(product.getType()).getRows() != rows.count)
+  if (scales.size() > 1 || factor.factor != 1)
     product = e.map(e.tileType(rows.count, 1), scales, [&](OpBuilder &b, ValueRange in) -> Value {
       Value all = in[0];
       for (Value scale : in.drop_front())
@@ -134,22 +170,24 @@ Value RecurrenceWriter::strength(const Factor &factor, const Rows &rows, Value h
   return zeroBehindEnd(product, rows);
 }
 
+Value RecurrenceWriter::constantOfHead(ArrayRef<double> numbers, Value head) {
+  // Chosen by comparing: some tens of scalar steps for each head of a chunk, beside its products.
+  Value chosen = e.real(numbers[0]);
+  for (size_t i = 1; i < numbers.size(); ++i)
+    if (numbers[i] != numbers[i - 1])
+      chosen = arith::SelectOp::create(e.b, e.loc, e.less(head, e.index(i)), chosen, e.real(numbers[i]));
+  return tile::SplatOp::create(e.b, e.loc, e.tileType(1, 1), chosen);
+}
+
 Value RecurrenceWriter::logDecay(const Rows &rows, Value head) {
   if (form.decayKind == NormalForm::Decay::None)
     return {};
   Value g;
-  if (form.decayKind == NormalForm::Decay::Constant) {
-    // A number of the text for each head, chosen where it is used: 16 comparisons cost less than a load.
-    Value chosen = e.real(form.constantDecay[0]);
-    for (auto [i, number] : llvm::enumerate(form.constantDecay))
-      if (i > 0 && number != form.constantDecay[i - 1])
-        chosen = arith::SelectOp::create(e.b, e.loc, e.less(head, e.index(i)), chosen, e.real(number));
-    g = tile::SplatOp::create(e.b, e.loc, e.tileType(rows.count, 1), chosen);
-  } else {
+  if (form.decayKind == NormalForm::Decay::Constant)
+    g = e.map(e.tileType(rows.count, 1), constantOfHead(form.constantDecay, head),
+              [&](OpBuilder &, ValueRange in) -> Value { return in[0]; });
+  else
     g = tileOf(form.decay, rows, head);
-    if (g && cast<tile::TileType>(g.getType()).getRows() != rows.count)
-      g = e.map(e.tileType(rows.count, 1), g, [&](OpBuilder &, ValueRange in) -> Value { return in[0]; });
-  }
   return g ? zeroBehindEnd(g, rows) : Value();
 }
 

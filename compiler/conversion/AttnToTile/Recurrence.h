@@ -31,6 +31,9 @@ private:
   /// What the region says, op by op: for a recurrence outside the normal form.
   void writeRegionToken(Value row);
 
+  /// One op of the region on tiles of `rows` tokens (a state stands for one).
+  Value emitStep(mlir::Operation *step, mlir::ValueRange tiles, int64_t rows);
+
   /// `body(head)` for each value head of the item.
   void forEachHead(llvm::function_ref<void(Value)> body);
   /// The vectors of the normal form, each once.
@@ -40,11 +43,17 @@ private:
   /// A value of the form for value head `head`; null after an error.
   Value tileOf(Value value, const Rows &rows, Value head);
   Value vectorOf(Value vector, const Shared &shared, const Rows &rows, Value head);
-  bool isShared(Value value) const;
+  bool isShared(Value value);
+  /// The operand behind an argument of the op's region; other values as they are.
+  Value operandOf(Value value);
+  /// The op that computes a value inside the region, or null.
+  mlir::Operation *stepOf(Value value);
   /// factor * product(scales) of a factor, one number per row; zero behind the last token.
   Value strength(const Factor &factor, const Rows &rows, Value head);
   /// The log decay, zero behind the last token; null without decay.
   Value logDecay(const Rows &rows, Value head);
+  /// The number of the text for a head, [1, 1].
+  Value constantOfHead(llvm::ArrayRef<double> numbers, Value head);
   Value zeroBehindEnd(Value tile, const Rows &rows);
   Value stateOf(Value head);
   void storeState(Value tile, Value head);

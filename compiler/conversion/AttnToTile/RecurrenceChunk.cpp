@@ -56,12 +56,8 @@ void RecurrenceWriter::writeChunk(Value row, int64_t length) {
     Value solver = form.p ? vectorOf(solveVector, shared, rows, head) : Value();
     Value along = freeRank ? vectorOf(form.p.vector, shared, rows, head) : Value();
     Value gain = freeRank ? strength(form.p, rows, head) : Value();
-    Value pull = freeRank && (!form.q.scales.empty() || form.q.factor != 1) ? strength(form.q, rows, head) : Value();
     if (e.failed())
       return;
-    if (pull)
-      gain = e.map(e.tileType(length, 1), {gain, pull},
-                   [&](OpBuilder &b, ValueRange in) -> Value { return times(b, e.loc, in[0], in[1]); });
     Value s = stateOf(head);
     ChunkDecay decay(e, g, perChannel(), length);
     auto panel = e.tileType(decay.blockRows(), form.valueDim);

@@ -39,7 +39,6 @@ void RecurrenceWriter::writeToken(Value row) {
     Value g = logDecay(rows, head), beta = strength(form.k, rows, head);
     Value v = tileOf(form.value, rows, head);
     Value gain = freeRank ? strength(form.p, rows, head) : Value();
-    Value pull = freeRank ? strength(form.q, rows, head) : Value();
     if (e.failed())
       return;
     Value a = g ? e.map(e.tileType(1, perChannel() ? form.keyDim : 1), g,
@@ -71,10 +70,9 @@ void RecurrenceWriter::writeToken(Value row) {
                           return times(b, e.loc, in[1], in[0]);
                         })});
     if (freeRank)
-      writes.push_back({form.p.vector, e.map(line, {read(form.q.vector, form.q.decayed), gain, pull},
-                                             [&](OpBuilder &b, ValueRange in) -> Value {
-                                               return times(b, e.loc, times(b, e.loc, in[1], in[2]), in[0]);
-                                             })});
+      writes.push_back(
+          {form.p.vector, e.map(line, {read(form.q.vector, form.q.decayed), gain},
+                                [&](OpBuilder &b, ValueRange in) -> Value { return times(b, e.loc, in[1], in[0]); })});
 
     SmallVector<Value> stateInputs{s}, outputInputs{read(form.query, form.readAfter)};
     if (a)
@@ -99,5 +97,64 @@ void RecurrenceWriter::writeToken(Value row) {
       return times(b, e.loc, arith::ConstantOp::create(b, e.loc, b.getF32FloatAttr(form.readScale)), sum);
     });
     storeOutput(out, rows, head);
+  });
+}
+
+//===--------------------------------------------------------------------------------------------------------------===//
+// A region as it is written
+//===--------------------------------------------------------------------------------------------------------------===//
+
+Value RecurrenceWriter::emitStep(Operation *step, ValueRange tiles, int64_t rows) {
+  auto type = cast<RankedTensorType>(step->getResult(0).getType());
+  auto result = type.getRank() == 2 ? e.tileType(type.getDimSize(0), type.getDimSize(1))
+                                    : e.tileType(rows, type.getRank() == 1 ? type.getDimSize(0) : 1);
+  if (auto decay = dyn_cast<attn::DecayOp>(step)) {
+    Value g = tiles[1];
+    if (cast<tile::TileType>(g.getType()).getColumns() > 1)
+      g = e.turned(g);
+    return e.map(result, {tiles[0], g}, [&](OpBuilder &b, ValueRange in) -> Value {
+      return times(b, e.loc, math::ExpOp::create(b, e.loc, in[1]), in[0]);
+    });
+  }
+  if (isa<attn::ReadOp>(step))
+    return e.mma(tiles[1], tiles[0]);
+  if (isa<attn::WriteOp>(step))
+    return e.map(result, {tiles[0], e.turned(tiles[1]), tiles[2]}, [&](OpBuilder &b, ValueRange in) -> Value {
+      return plus(b, e.loc, in[0], times(b, e.loc, in[1], in[2]));
+    });
+  return e.map(result, tiles, [&](OpBuilder &b, ValueRange in) -> Value {
+    if (isa<attn::AddOp>(step))
+      return plus(b, e.loc, in[0], in[1]);
+    if (isa<attn::SubOp>(step))
+      return arith::SubFOp::create(b, e.loc, in[0], in[1]);
+    if (isa<attn::MulOp>(step))
+      return times(b, e.loc, in[0], in[1]);
+    double factor = cast<attn::ScaleOp>(step).getFactor().convertToDouble();
+    return times(b, e.loc, in[0], arith::ConstantOp::create(b, e.loc, b.getF32FloatAttr(factor)));
+  });
+}
+
+void RecurrenceWriter::writeRegionToken(Value row) {
+  Rows rows{row, 1, begin, end};
+  auto recurrence = cast<attn::RecurrenceOp>(op.getOperation());
+  Block *block = recurrence.getBlock();
+  forEachHead([&](Value head) {
+    llvm::DenseMap<Value, Value> tiles;
+    tiles[block->getArgument(0)] = stateOf(head);
+    for (BlockArgument argument : block->getArguments().drop_front())
+      tiles[argument] = tileOf(argument, rows, head);
+    if (e.failed())
+      return;
+    for (Operation &step : block->without_terminator()) {
+      SmallVector<Value> operands;
+      for (Value operand : step.getOperands())
+        operands.push_back(tiles.lookup(operand));
+      if (auto decay = dyn_cast<attn::DecayOp>(step); decay && decay.getRates())
+        operands.push_back(constantOfHead(*decay.getRates(), head));
+      tiles[step.getResult(0)] = emitStep(&step, operands, 1);
+    }
+    auto yield = cast<attn::YieldOp>(block->getTerminator());
+    storeState(tiles.lookup(yield.getState()), head);
+    storeOutput(tiles.lookup(yield.getOutput()), rows, head);
   });
 }

@@ -1,4 +1,5 @@
 #include "dialects/attn/ir/Attn.h"
+#include "dialects/attn/ir/RecurrenceSyntax.h"
 #include "dialects/interfaces/NumberSyntax.h"
 #include "dialects/interfaces/ValueSyntax.h"
 #include <cmath>

@@ -2,6 +2,7 @@
 #define DIALECTS_ATTN_IR_ATTNOPS_TD
 include "dialects/attn/ir/AttnDialect.td"
 include "dialects/interfaces/Interfaces.td"
+include "mlir/IR/OpAsmInterface.td"
 include "mlir/Interfaces/InferTypeOpInterface.td"
 include "mlir/Interfaces/SideEffectInterfaces.td"
 
@@ -261,4 +262,6 @@ def Attn_SoftmaxOp : Attn_Inferred<"softmax", [AttrSizedOperandSegments,
     attr-dict
   }];
 }
+
+include "dialects/attn/ir/RecurrenceOps.td"
 #endif

@@ -31,6 +31,10 @@ struct ChooseChunkPass : impl::ChooseChunkPassBase<ChooseChunkPass> {
     getOperation()->walk([&](RecurrenceOpInterface op) {
       auto options = remark::RemarkOpts::name("choose-chunk").category("attn");
       NormalForm form = op.getNormalForm();
+      if (!form.outside.empty()) {
+        remark::missed(op.getLoc(), options) << remark::reason("{0} keeps it token by token", form.outside);
+        return;
+      }
       if (!op->hasAttr("chunk"))
         op->setAttr("chunk", IntegerAttr::get(IntegerType::get(&getContext(), 64), chunkFor(form, length)));
       remark::passed(op.getLoc(), options)

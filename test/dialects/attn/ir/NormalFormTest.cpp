@@ -45,6 +45,7 @@ TEST_F(NormalFormTest, DeltaNet) {
   EXPECT_EQ(form.p.factor, -1);
   EXPECT_EQ(form.q.vector, op.getKey());
   EXPECT_TRUE(form.q.scales.empty());
+  EXPECT_TRUE(form.outside.empty());
   EXPECT_FALSE(form.q.decayed);
   EXPECT_EQ(form.k.vector, op.getKey());
   EXPECT_EQ(form.k.scales, form.p.scales);
