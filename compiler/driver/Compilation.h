@@ -26,6 +26,8 @@ struct CompileOptions {
   std::optional<Phase> to;   ///< stop behind this phase
   std::string dumpDirectory; ///< one numbered file per phase; empty: none
   std::string source;        ///< what the module is compiled from, for people
+  /// Products on a GPU with errors near those of f32, at a third of the speed, and activations in f32.
+  bool exact = false;
   PipelineOptions pipeline;
 };
 
