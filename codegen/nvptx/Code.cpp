@@ -114,8 +114,11 @@ Value Code::blockNumber() {
   return NVVM::BlockIdXOp::create(builder, loc, i32());
 }
 
-void Code::barrier() {
-  assembly("bar.sync 0;", "~{memory}", {}, {}, true);
+void Code::barrier(int64_t number, int64_t threads) {
+  assembly("bar.sync " + std::to_string(number) + ", " + std::to_string(threads) + ";", "~{memory}", {}, {}, true);
+}
+void Code::warpBarrier() {
+  assembly("bar.warp.sync -1;", "~{memory}", {}, {}, true);
 }
 void Code::fenceForProducts() {
   if (target.warpgroupProduct)
@@ -226,6 +229,10 @@ Value Code::sharedPointer(Value offset) {
   return LLVM::GEPOp::create(builder, loc, pointer, builder.getI8Type(), base, ArrayRef<LLVM::GEPArg>{offset});
 }
 
+Value Code::addressOf(Value offset) {
+  return LLVM::PtrToIntOp::create(builder, loc, i32(), sharedPointer(offset));
+}
+
 SmallVector<Value, 4> Code::loadShared(Value offset, int count) {
   SmallVector<Type> types(count, i32());
   std::string out;
@@ -233,7 +240,7 @@ SmallVector<Value, 4> Code::loadShared(Value offset, int count) {
     out += "=r,";
   auto words = assembly("ld.shared" + vectorSuffix(count) + ".b32 " + names(0, count) + ", [$" + std::to_string(count) +
                             "];",
-                        out + "r,~{memory}", {LLVM::PtrToIntOp::create(builder, loc, i32(), sharedPointer(offset))},
+                        out + "r,~{memory}", {addressOf(offset)},
                         types, true);
   return SmallVector<Value, 4>(words.begin(), words.end());
 }
@@ -244,7 +251,7 @@ void Code::storeShared(ArrayRef<Value> words, Value offset, Value predicate) {
   SmallVector<Value> operands(words);
   for (int i = 0; i < count; ++i)
     in += "r,";
-  operands.push_back(LLVM::PtrToIntOp::create(builder, loc, i32(), sharedPointer(offset)));
+  operands.push_back(addressOf(offset));
   std::string access =
       "st.shared" + vectorSuffix(count) + ".b32 [$" + std::to_string(count) + "], " + names(0, count) + ";";
   if (!predicate) {
@@ -264,9 +271,40 @@ SmallVector<Value, 4> Code::loadMatrices(Value offset, int count, bool transpose
   auto words = assembly("ldmatrix.sync.aligned.m8n8.x" + std::to_string(count) + (transposed ? ".trans" : "") +
                             ".shared.b16 {" + names(0, count).substr(count == 1 ? 0 : 1) + (count == 1 ? "}" : "") +
                             ", [$" + std::to_string(count) + "];",
-                        out + "r,~{memory}", {LLVM::PtrToIntOp::create(builder, loc, i32(), sharedPointer(offset))},
+                        out + "r,~{memory}", {addressOf(offset)},
                         types, true);
   return SmallVector<Value, 4>(words.begin(), words.end());
+}
+
+static constexpr const char *kAddress = "r,~{memory}";
+
+void Code::initBarrier(Value offset, int64_t arrivals) {
+  assembly("mbarrier.init.shared::cta.b64 [$0], " + std::to_string(arrivals) + ";", kAddress, {addressOf(offset)}, {},
+           true);
+}
+void Code::fenceBarrierInit() {
+  assembly("fence.mbarrier_init.release.cluster;", "~{memory}", {}, {}, true);
+}
+void Code::arrive(Value barrier, Value predicate) {
+  assembly("{ .reg .pred p; setp.ne.b32 p, $1, 0; @p mbarrier.arrive.shared::cta.b64 _, [$0]; }", "r,r,~{memory}",
+           {addressOf(barrier), bitsOf(predicate)}, {}, true);
+}
+void Code::expectBytes(Value barrier, int64_t bytes) {
+  assembly("mbarrier.arrive.expect_tx.shared::cta.b64 _, [$0], " + std::to_string(bytes) + ";", kAddress,
+           {addressOf(barrier)}, {}, true);
+}
+void Code::waitBarrier(Value barrier, Value parity) {
+  assembly("{ .reg .pred p; WAIT_${:uid}: mbarrier.try_wait.parity.shared::cta.b64 p, [$0], $1; @!p bra WAIT_${:uid}; }",
+           "r,r,~{memory}", {addressOf(barrier), parity}, {}, true);
+}
+void Code::copyBulk(Value sharedOffset, Value pointer, int64_t bytes, Value barrier) {
+  assembly("cp.async.bulk.shared::cluster.global.mbarrier::complete_tx::bytes [$0], [$1], " + std::to_string(bytes) +
+               ", [$2];",
+           "r,l,r,~{memory}", {addressOf(sharedOffset), pointer, addressOf(barrier)}, {}, true);
+}
+void Code::setRegisters(int64_t count, bool increase) {
+  assembly(std::string("setmaxnreg.") + (increase ? "inc" : "dec") + ".sync.aligned.u32 " + std::to_string(count) + ";",
+           "", {}, {}, true);
 }
 
 //===--------------------------------------------------------------------------------------------------------------===//
@@ -376,7 +414,7 @@ Value Code::descriptor(Value offset, Major major, int64_t panelBytes) {
   // to panel of 64 columns and means nothing where rows run along the contraction.
   uint64_t leading = major == Major::outer ? uint64_t(panelBytes) >> 4 : 1;
   uint64_t fixed = (uint64_t(1) << 62) | (uint64_t(1024 >> 4) << 32) | (leading << 16);
-  Value address = LLVM::PtrToIntOp::create(builder, loc, i32(), sharedPointer(offset));
+  Value address = addressOf(offset);
   Value field = divide(modulo(address, 1 << 18), 16);
   Value wide = arith::ExtUIOp::create(builder, loc, i64(), field);
   return arith::OrIOp::create(builder, loc, wide, constant(int64_t(fixed)));

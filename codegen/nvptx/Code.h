@@ -56,7 +56,9 @@ public:
   // ---- the thread
   mlir::Value threadNumber();
   mlir::Value blockNumber();
-  void barrier();
+  /// All `threads` threads that come here; `number` names the barrier.
+  void barrier(int64_t number, int64_t threads);
+  void warpBarrier();
   /// What this thread wrote to shared memory is seen by products and bulk copies behind the next barrier.
   void fenceForProducts();
 
@@ -74,6 +76,16 @@ public:
   void storeShared(llvm::ArrayRef<mlir::Value> words, mlir::Value offset, mlir::Value predicate = {});
   /// Four 8x8 matrices of 16-bit elements, a row from the address of each lane.
   llvm::SmallVector<mlir::Value, 4> loadMatrices(mlir::Value offset, int count, bool transposed);
+
+  // ---- barriers in shared memory that count arrivals and bytes (mbarrier), and copies that complete on them
+  void initBarrier(mlir::Value offset, int64_t arrivals);
+  void fenceBarrierInit();
+  void arrive(mlir::Value barrier, mlir::Value predicate);
+  void expectBytes(mlir::Value barrier, int64_t bytes); ///< arrives as well
+  void waitBarrier(mlir::Value barrier, mlir::Value parity);
+  void copyBulk(mlir::Value sharedOffset, mlir::Value pointer, int64_t bytes, mlir::Value barrier);
+  /// Gives registers to the warpgroup, or takes some away.
+  void setRegisters(int64_t count, bool increase);
 
   // ---- between warps' lanes
   mlir::Value shuffleXor(mlir::Value value, int64_t mask);
@@ -133,6 +145,7 @@ private:
   llvm::SmallVector<mlir::Value> assembly(llvm::StringRef text, llvm::StringRef constraints, mlir::ValueRange operands,
                                           llvm::ArrayRef<mlir::Type> results, bool sideEffects);
   mlir::Value sharedPointer(mlir::Value offset);
+  mlir::Value addressOf(mlir::Value offset); ///< of shared memory, as the i32 that instructions take
 };
 
 } // namespace denim::codegen::nvptx

@@ -65,8 +65,9 @@ struct Fragment {
 /// contracted over them; columns to whole panels.
 struct SharedTile {
   int64_t offset = 0;      ///< bytes, multiple of 1024
+  mlir::Value slot;        ///< i32 bytes on top of the offset: the slot of a ring (Staging.cpp); null elsewhere
   int64_t rows = 0, columns = 0;
-  int64_t terms = 1;       ///< 2: a second tile behind the first holds what rounding to bf16 left over
+  int64_t terms = 1;       ///< the tile of term n + 1 stands behind that of term n and holds what rounding left over
 
   int64_t paddedRows() const { return llvm::alignTo(rows, 16); }
   int64_t panels() const { return llvm::divideCeil(columns, 64); }

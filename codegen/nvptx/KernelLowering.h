@@ -10,13 +10,15 @@
 #include "codegen/nvptx/Fragment.h"
 #include "codegen/nvptx/SharedMemory.h"
 #include "mlir/Dialect/SCF/IR/SCF.h"
+#include "llvm/ADT/MapVector.h"
+#include "llvm/ADT/SetVector.h"
 
 namespace denim::codegen::nvptx {
 
 /// How exactly products take their operands.
 enum class Precision : uint8_t {
   bf16,  ///< rounded to bf16
-  exact, ///< as a sum of two bf16, three products for one: errors near those of f32
+  exact, ///< as a sum of three bf16, six products for one: errors near those of f32
 };
 
 class KernelLowering {
@@ -27,20 +29,25 @@ public:
 
   /// Writes the work of item `blockNumber`. On failure an error stands at the op that has no lowering.
   mlir::LogicalResult lower();
-  int64_t threads() const { return warps * 32; }
+  /// Threads of a block: those that compute, and a warpgroup that copies ahead when there is something to copy.
+  int64_t threads() const { return workers() + (staged.empty() ? 0 : 128); }
   int64_t sharedBytes() const { return shared.size(); }
 
 private:
+  int64_t workers() const { return warps * 32; }
+
   // ---- control (LowerControl.cpp)
   mlir::LogicalResult lowerBlock(mlir::Block &block);
   mlir::LogicalResult lowerOp(mlir::Operation &op);
   mlir::LogicalResult lower(mlir::scf::ForOp op);
   mlir::LogicalResult lower(mlir::scf::IfOp op);
-  /// Registers of values that leave a block, tiles in the way their type is dealt.
-  llvm::SmallVector<mlir::Value> flatten(mlir::ValueRange values);
-  llvm::SmallVector<mlir::Type> flatTypes(mlir::TypeRange types);
-  /// The other way: binds kernel values to registers; returns how many were taken.
-  void unflatten(mlir::ValueRange values, mlir::ValueRange registers);
+  /// What control flow carries of a value: registers of tiles, packed for those that only products read; scalars; and
+  /// behind all values of an op that holds staged loads, the place in their ring.
+  llvm::SmallVector<mlir::Value> flatten(mlir::Operation *op, mlir::ValueRange values);
+  llvm::SmallVector<mlir::Type> flatTypes(mlir::Operation *op);
+  /// The other way: binds kernel values to registers.
+  void unflatten(mlir::Operation *op, mlir::ValueRange values, mlir::ValueRange registers);
+  bool isCarriedPacked(mlir::Operation *op, unsigned index);
 
   // ---- what the kernel knows of the step (LowerStep.cpp)
   void lower(tile::CountOp op);
@@ -57,12 +64,26 @@ private:
   void lower(tile::LoadOp op);
   void lower(tile::GatherOp op);
   void lower(tile::StoreOp op);
+  /// How the elements of a memory stand. An image is a page as products read it from shared memory (SharedTile).
+  struct View {
+    mlir::Value pointer;
+    int64_t columns;
+    mlir::Type stored;
+    int64_t imageRows; ///< rows of the page that is one; 0: row-major
+  };
+  View viewOf(mlir::Value memory);
+  /// Where element (row, column) is; row i64 or i32, column i32.
+  mlir::Value elementAddress(const View &view, mlir::Value row, mlir::Value column);
+  static bool isImage(tile::PagesType type);
   Fragment loadFragment(tile::LoadOp op);
   bool canCopyToShared(tile::LoadOp op);
   void copyToShared(tile::LoadOp op, const SharedTile &to);
-  using RowAddress = llvm::function_ref<std::pair<mlir::Value, mlir::Value>(mlir::Value row)>;
-  /// Rows by address (and predicate) of their first element; columns from there on.
-  Fragment loadRows(const Distribution &shape, mlir::Type stored, bool pairsAligned, RowAddress address);
+  /// The row of memory (i64) of a row of the tile (i32), and a predicate.
+  using RowOfMemory = llvm::function_ref<std::pair<mlir::Value, mlir::Value>(mlir::Value row)>;
+  Fragment loadRows(const Distribution &shape, const View &view, mlir::Value column, bool pairsAligned,
+                    RowOfMemory rowOfMemory);
+  /// Null when every row may be used.
+  mlir::Value within(mlir::Value row, mlir::Value lo, mlir::Value hi);
   /// What `value` is known to be a multiple of.
   int64_t divisorOf(mlir::Value value);
 
@@ -85,6 +106,7 @@ private:
   struct Operand {
     const SharedTile *shared = nullptr;
     const Fragment *fragment = nullptr;
+    llvm::ArrayRef<mlir::Value> packed; ///< instead of a fragment: its words
     bool transposed = false;
     int64_t terms = 1;
   };
@@ -99,13 +121,33 @@ private:
   void multiply(const Shape &shape, const Operand &lhs, const Operand &rhs, Fragment &acc, bool accumulate);
   void multiplyByWarps(const Shape &shape, const Operand &lhs, const Operand &rhs, Fragment &acc);
   void multiplyByGroups(const Shape &shape, const Operand &lhs, const Operand &rhs, Fragment &acc, bool accumulate);
-  void readsOperand(const Operand &operand);
+  bool isResident(const Operand &operand) { return operand.shared && !operand.shared->slot; }
+  llvm::SmallVector<mlir::Value, 4> wordsOf(const Operand &lhs, const Distribution &shape, int64_t slab, int64_t group,
+                                            int64_t term);
   Fragment outerProduct(tile::MmaOp op);
   Fragment vectorProduct(tile::MmaOp op);
   /// Words of the left operand for 16 columns from `group` on; term 1 is what rounding left over.
   llvm::SmallVector<mlir::Value, 4> operandWords(const Fragment &lhs, int64_t slab, int64_t group, int64_t term);
   mlir::Value packTerm(mlir::Value low, mlir::Value high, int64_t term);
   mlir::LogicalResult lower(tile::SolveOp op);
+
+  // ---- products in flight (Groups.cpp)
+  /// Remembers that the registers of `tile` are being written by the group that was issued last.
+  void startGroup(mlir::Value tile);
+  /// Waits for all groups up to number `group`.
+  void finishGroups(int64_t group);
+  void finishAllGroups() { finishGroups(groupsIssued); }
+
+  // ---- copies ahead of their use (Staging.cpp)
+  void findStaged();
+  bool holdsStaged(mlir::Operation *op);
+  void makeRing();
+  void advanceRing();
+  mlir::Value ringSlot() { return code.mul(ringIndex, ring.slotBytes); }
+  void issueStaged(tile::LoadOp op);
+  void awaitStaged(tile::LoadOp op);
+  void releaseStaged(mlir::Value tile);
+
   /// Writes the inverse of I + strictly lower part of the spilled matrix of `size` rows at `lower` to `inverse`.
   void invertUnitLower(int64_t lower, int64_t inverse, int64_t size);
 
@@ -114,7 +156,12 @@ private:
   Distribution distributionOf(tile::TileType type) {
     return {type.getRows(), type.getColumns(), chooseGrid(type.getRows(), type.getColumns(), warps)};
   }
-  const Fragment &fragmentOf(mlir::Value tile) { return fragments.find(tile)->second; }
+  /// The registers of a tile; waits for the product that makes it.
+  const Fragment &fragmentOf(mlir::Value tile) {
+    if (int64_t group = groupOf.lookup(tile))
+      finishGroups(group);
+    return fragments.find(tile)->second;
+  }
   Fragment fragmentOf(mlir::Value tile, const WarpGrid &grid) { return convert(fragmentOf(tile), grid); }
   Fragment convert(const Fragment &from, const WarpGrid &grid);
   /// The fragment of the same elements with rows and columns exchanged or shifted: through shared memory.
@@ -165,6 +212,19 @@ private:
   llvm::DenseSet<mlir::Value> wantedShared;   ///< tiles some product reads from shared memory
   llvm::DenseSet<mlir::Value> onlyShared;     ///< of these, loads nothing else reads
   llvm::DenseMap<mlir::Operation *, llvm::SmallVector<mlir::Value>> dyingAt;
+  llvm::DenseMap<mlir::Value, llvm::SmallVector<mlir::Value>> packedWords; ///< of tiles that are carried packed
+
+  int64_t groupsIssued = 0, groupsFinished = 0;
+  llvm::MapVector<mlir::Value, int64_t> groupOf; ///< tiles whose products are in flight
+  llvm::SmallVector<std::pair<mlir::Value, int64_t>> leaving; ///< barriers of ring slots that a group still reads
+
+  struct Ring {
+    int64_t slots = 0, slotBytes = 0, offset = 0, barriers = 0;
+  } ring;
+  llvm::SetVector<mlir::Value> staged; ///< loads that a warpgroup of its own copies ahead
+  llvm::DenseMap<mlir::Value, mlir::Value> emptyBarrierOf;
+  bool copying = false;                ///< this walk is that warpgroup's
+  mlir::Value ringIndex, ringPhase;    ///< i32: the slot and the parity of the next staged load
 };
 
 } // namespace denim::codegen::nvptx

@@ -6,9 +6,14 @@ using namespace mlir;
 using namespace denim;
 using namespace denim::codegen::nvptx;
 
+/// Registers of a thread in kernels with a copying warpgroup: it needs few, and gives the rest to those that compute.
+/// One computing warpgroup has what it wants anyway; with two, 24 * 128 + 240 * 256 fit the 65536 of a multiprocessor.
+static constexpr int64_t kCopyingRegisters = 24, kComputingRegisters = 240;
+
 KernelLowering::KernelLowering(tile::KernelOp kernel, Code &code, Precision precision, Value batch,
                                ArrayRef<Value> arguments)
-    : kernel(kernel), code(code), precision(precision), warps(chooseWarps(kernel)), shared(code), batch(batch) {
+    : kernel(kernel), code(code), precision(precision), warps(chooseWarps(kernel)),
+      shared(code, workers(), [this](int64_t group) { finishGroups(group); }), batch(batch) {
   for (auto [memory, argument] : llvm::zip_equal(kernel.getMemories(), arguments))
     pointers[memory] = argument;
   thread = code.threadNumber();
@@ -21,19 +26,58 @@ KernelLowering::KernelLowering(tile::KernelOp kernel, Code &code, Precision prec
 
 LogicalResult KernelLowering::lower() {
   findSharedOperands();
-  scalars.map(kernel.getItem(), code.toIndex(code.blockNumber()));
-  return lowerBlock(*kernel.getBlock());
+  findStaged();
+  Value item = code.toIndex(code.blockNumber());
+  LogicalResult result = success();
+  auto walk = [&] {
+    scalars.map(kernel.getItem(), item);
+    if (!staged.empty())
+      ringIndex = ringPhase = code.constant32(0);
+    if (succeeded(result))
+      result = lowerBlock(*kernel.getBlock());
+    if (!copying)
+      finishAllGroups();
+    return SmallVector<Value>();
+  };
+  if (staged.empty()) {
+    walk();
+    return result;
+  }
+  makeRing();
+  bool divides = workers() == 256;
+  IRMapping before = scalars;
+  auto memories = pointers;
+  code.branch(
+      code.lessThan(warp, code.constant32(warps)), {},
+      [&] {
+        if (divides)
+          code.setRegisters(kComputingRegisters, true);
+        return walk();
+      },
+      [&] {
+        if (divides)
+          code.setRegisters(kCopyingRegisters, false);
+        scalars = before;
+        pointers = memories;
+        copying = true;
+        code.branch(code.equal(thread, code.constant32(workers())), {}, walk);
+        return SmallVector<Value>();
+      });
+  return result;
 }
 
 LogicalResult KernelLowering::lowerBlock(Block &block) {
-  for (Value argument : block.getArguments())
-    if (isa<tile::TileType>(argument.getType()))
-      shareIfWanted(argument);
+  if (!copying)
+    for (Value argument : block.getArguments())
+      if (isa<tile::TileType>(argument.getType()))
+        shareIfWanted(argument);
   for (Operation &op : block) {
     if (op.hasTrait<OpTrait::IsTerminator>())
       break;
     if (failed(lowerOp(op)))
       return failure();
+    if (copying)
+      continue;
     for (Value result : op.getResults())
       if (isa<tile::TileType>(result.getType()))
         shareIfWanted(result);
@@ -44,11 +88,26 @@ LogicalResult KernelLowering::lowerBlock(Block &block) {
 
 LogicalResult KernelLowering::lowerOp(Operation &op) {
   code.loc = op.getLoc();
+  if (copying) {
+    // Control flow, scalars and memories that are known ahead, staged loads; nothing else.
+    if (auto load = dyn_cast<tile::LoadOp>(op)) {
+      if (staged.contains(load.getResult()))
+        issueStaged(load);
+      return success();
+    }
+    bool tiles = llvm::any_of(op.getResultTypes(), llvm::IsaPred<tile::TileType>) || isa<tile::StoreOp, tile::ExtractOp>(op);
+    bool control = isa<scf::ForOp, scf::IfOp>(op);
+    bool known = llvm::all_of(op.getOperands(), [&](Value v) {
+      return scalars.contains(v) || pointers.contains(v) || (control && isa<tile::TileType>(v.getType()));
+    });
+    if (control ? !holdsStaged(&op) : tiles || !known)
+      return success();
+  }
   return TypeSwitch<Operation *, LogicalResult>(&op)
       .Case<scf::ForOp, scf::IfOp, tile::ExtractOp, tile::SolveOp>([&](auto o) { return lower(o); })
       .Case<tile::CountOp, tile::SequenceOp, tile::RowsOp, tile::SlotOp, tile::PageOp, tile::StackedOp, tile::LoadOp,
-            tile::GatherOp, tile::StoreOp, tile::SplatOp, tile::WindowOp, tile::MapOp, tile::ReduceOp,
-            tile::CumsumOp, tile::MmaOp>([&](auto o) {
+            tile::GatherOp, tile::StoreOp, tile::SplatOp, tile::WindowOp, tile::MapOp, tile::ReduceOp, tile::CumsumOp,
+            tile::MmaOp>([&](auto o) {
         lower(o);
         return success();
       })
@@ -63,89 +122,149 @@ LogicalResult KernelLowering::lowerOp(Operation &op) {
       });
 }
 
-SmallVector<Value> KernelLowering::flatten(ValueRange values) {
+/// A tile that nothing but products reads, as a left operand in registers, is carried as the words they take.
+bool KernelLowering::isCarriedPacked(Operation *op, unsigned index) {
+  auto loop = dyn_cast<scf::ForOp>(op);
+  if (!loop || precision == Precision::exact || !isa<tile::TileType>(op->getResult(index).getType()))
+    return false;
+  auto onlyLeft = [&](Value value) {
+    return llvm::all_of(value.getUses(), [&](OpOperand &use) {
+      auto mma = dyn_cast<tile::MmaOp>(use.getOwner());
+      return mma && use.getOperandNumber() == 0 && mma.getLhs() != mma.getRhs() && lhsInRegisters(mma) &&
+             (formOf(mma) == Form::group || formOf(mma) == Form::warp);
+    });
+  };
+  Value argument = loop.getRegionIterArg(index), result = loop.getResult(index);
+  return !argument.use_empty() && onlyLeft(argument) && onlyLeft(result);
+}
+
+SmallVector<Value> KernelLowering::flatten(Operation *op, ValueRange values) {
   SmallVector<Value> flat;
-  for (Value value : values) {
-    if (auto type = dyn_cast<tile::TileType>(value.getType()))
+  for (auto [index, value] : llvm::enumerate(values)) {
+    auto type = dyn_cast<tile::TileType>(value.getType());
+    if (!type) {
+      flat.push_back(scalars.contains(value) ? scalarOf(value) : code.ofType(code.constant32(0), value.getType()));
+      continue;
+    }
+    if (copying)
+      continue;
+    if (!isCarriedPacked(op, index)) {
       llvm::append_range(flat, fragmentOf(value, distributionOf(type).grid).values);
-    else
-      flat.push_back(scalarOf(value));
+    } else if (auto it = packedWords.find(value); it != packedWords.end()) {
+      llvm::append_range(flat, it->second);
+    } else {
+      Fragment fragment = fragmentOf(value, distributionOf(type).grid);
+      for (int64_t slab = 0; slab < fragment.shape.slabs(); ++slab)
+        for (int64_t group = 0; group < fragment.shape.groups(); group += 2)
+          llvm::append_range(flat, operandWords(fragment, slab, group, 0));
+    }
   }
+  if (holdsStaged(op))
+    flat.append({ringIndex, ringPhase});
   return flat;
 }
 
-SmallVector<Type> KernelLowering::flatTypes(TypeRange types) {
+SmallVector<Type> KernelLowering::flatTypes(Operation *op) {
   SmallVector<Type> flat;
-  for (Type type : types) {
-    if (auto tile = dyn_cast<tile::TileType>(type))
-      flat.append(distributionOf(tile).registers(), tile.getElementType());
-    else
-      flat.push_back(type);
+  for (Value result : op->getResults()) {
+    auto type = dyn_cast<tile::TileType>(result.getType());
+    if (!type)
+      flat.push_back(result.getType());
+    else if (!copying)
+      flat.append(distributionOf(type).registers(), type.getElementType());
   }
+  if (holdsStaged(op))
+    flat.append(2, code.i32());
   return flat;
 }
 
-void KernelLowering::unflatten(ValueRange values, ValueRange registers) {
+void KernelLowering::unflatten(Operation *op, ValueRange values, ValueRange registers) {
   size_t next = 0;
-  for (Value value : values) {
+  for (auto [index, value] : llvm::enumerate(values)) {
     auto type = dyn_cast<tile::TileType>(value.getType());
     if (!type) {
       scalars.map(value, registers[next++]);
       continue;
     }
+    if (copying)
+      continue;
     Distribution shape = distributionOf(type);
-    ValueRange own = registers.slice(next, shape.registers());
-    bind(value, {shape, type.getElementType(), SmallVector<Value>(own.begin(), own.end())});
-    next += shape.registers();
+    bool packed = isCarriedPacked(op, index);
+    size_t count = packed ? shape.slabs() * llvm::divideCeil(shape.groups(), 2) * 4 : shape.registers();
+    ValueRange own = registers.slice(next, count);
+    if (packed)
+      packedWords[value] = SmallVector<Value>(own.begin(), own.end());
+    else
+      bind(value, {shape, type.getElementType(), SmallVector<Value>(own.begin(), own.end())});
+    next += count;
   }
+  if (holdsStaged(op))
+    ringIndex = registers[next], ringPhase = registers[next + 1];
 }
 
 LogicalResult KernelLowering::lower(scf::ForOp op) {
   Block &body = *op.getBody();
-  SmallVector<Value> initial = flatten(op.getInitArgs());
-  shared.settle();
+  SmallVector<Value> initial = flatten(op, op.getInitArgs());
+  auto settle = [&] {
+    if (copying)
+      return;
+    finishAllGroups();
+    shared.settle();
+  };
+  settle();
   LogicalResult result = success();
   auto results = code.loop(scalarOf(op.getLowerBound()), scalarOf(op.getUpperBound()), scalarOf(op.getStep()), initial,
                            [&](Value counter, ValueRange carried) {
                              scalars.map(op.getInductionVar(), counter);
-                             unflatten(op.getRegionIterArgs(), carried);
+                             unflatten(op, op.getRegionIterArgs(), carried);
                              result = lowerBlock(body);
                              if (failed(result))
                                return SmallVector<Value>(carried);
-                             auto next = flatten(body.getTerminator()->getOperands());
-                             releaseDead(*body.getTerminator());
-                             shared.settle();
+                             auto next = flatten(op, body.getTerminator()->getOperands());
+                             if (!copying)
+                               releaseDead(*body.getTerminator());
+                             settle();
                              return next;
                            });
-  unflatten(op.getResults(), results);
+  unflatten(op, op.getResults(), results);
   return result;
 }
 
 LogicalResult KernelLowering::lower(scf::IfOp op) {
-  shared.settle();
+  auto settle = [&] {
+    if (copying)
+      return;
+    finishAllGroups();
+    shared.settle();
+  };
+  settle();
   LogicalResult result = success();
-  auto fill = [&](Block &block) {
+  Value index = ringIndex, phase = ringPhase;
+  auto fill = [&](Block *block) {
+    ringIndex = index, ringPhase = phase;
     SmallVector<Value> values;
-    if (succeeded(result))
-      result = lowerBlock(block);
-    if (succeeded(result)) {
-      values = flatten(block.getTerminator()->getOperands());
-      releaseDead(*block.getTerminator());
-      shared.settle();
-    } else {
-      for (Type type : flatTypes(op.getResultTypes()))
+    if (succeeded(result) && block)
+      result = lowerBlock(*block);
+    if (failed(result)) {
+      for (Type type : flatTypes(op))
         values.push_back(code.ofType(code.constant32(0), type));
+      return values;
     }
+    values = flatten(op, block ? ValueRange(block->getTerminator()->getOperands()) : ValueRange());
+    if (block && !copying)
+      releaseDead(*block->getTerminator());
+    settle();
     return values;
   };
-  SmallVector<Type> types = flatTypes(op.getResultTypes());
+  SmallVector<Type> types = flatTypes(op);
+  Block *otherwise = op.getElseRegion().empty() ? nullptr : &op.getElseRegion().front();
   SmallVector<Value> results;
-  if (op.getElseRegion().empty())
-    results = code.branch(scalarOf(op.getCondition()), types, [&] { return fill(op.getThenRegion().front()); });
+  if (!otherwise && types.empty())
+    results = code.branch(scalarOf(op.getCondition()), types, [&] { return fill(&op.getThenRegion().front()); });
   else
     results = code.branch(
-        scalarOf(op.getCondition()), types, [&] { return fill(op.getThenRegion().front()); },
-        [&] { return fill(op.getElseRegion().front()); });
-  unflatten(op.getResults(), results);
+        scalarOf(op.getCondition()), types, [&] { return fill(&op.getThenRegion().front()); },
+        [&] { return fill(otherwise); });
+  unflatten(op, op.getResults(), results);
   return result;
 }

@@ -27,7 +27,7 @@ LogicalResult KernelLowering::lower(tile::ExtractOp op) {
         code.loadWords(code.advance(rowList(rows.getList()), entry, code.i32()), 1, present)[0];
   } else {
     Distribution one{1, 1, {warps, 1}};
-    const Fragment &from = fragmentOf(op.getSource());
+    const Fragment from = fragmentOf(op.getSource());
     bool single = from.shape.rows == 1 && from.shape.columns == 1;
     element = (single ? from : exchange(from, one, false, op.getRow(), op.getColumn())).values.front();
   }

@@ -31,7 +31,44 @@ int64_t KernelLowering::divisorOf(Value value) {
   return 1;
 }
 
-Fragment KernelLowering::loadRows(const Distribution &shape, Type stored, bool pairs, RowAddress address) {
+bool KernelLowering::isImage(tile::PagesType type) {
+  return type.getElementType().isBF16() && type.getColumns() % 64 == 0 && type.getTokens() % 16 == 0;
+}
+
+KernelLowering::View KernelLowering::viewOf(Value memory) {
+  auto type = cast<tile::MemoryType>(memory.getType());
+  auto page = memory.getDefiningOp<tile::PageOp>();
+  return {pointers.lookup(memory), type.getColumns(), type.getElementType(),
+          page && isImage(cast<tile::PagesType>(page.getPages().getType()))
+              ? cast<tile::PagesType>(page.getPages().getType()).getTokens()
+              : 0};
+}
+
+Value KernelLowering::elementAddress(const View &view, Value row, Value column) {
+  if (!view.imageRows) {
+    Value line = code.advance(view.pointer, code.mul(code.toI64(row), view.columns), view.stored);
+    return code.advance(line, column, view.stored);
+  }
+  // Panels of 64 columns, pieces of 8 columns exchanged by xor with the row (SharedTile).
+  Value row32 = code.toI32(row), column32 = code.toI32(column);
+  Value piece = code.exclusiveOr(code.modulo(code.divide(column32, 8), 8), code.modulo(row32, 8));
+  Value offset = code.add(code.mul(row32, 64), code.add(code.mul(piece, 8), code.modulo(column32, 8)));
+  if (view.columns > 64)
+    offset = code.add(offset, code.mul(code.divide(column32, 64), 64 * view.imageRows));
+  return code.advance(view.pointer, offset, view.stored);
+}
+
+Value KernelLowering::within(Value row, Value lo, Value hi) {
+  if (!lo)
+    return {};
+  Value above =
+      arith::CmpIOp::create(code.builder, code.loc, arith::CmpIPredicate::sge, row, i64Of(lo));
+  return code.both(above, code.lessThan(row, i64Of(hi)));
+}
+
+Fragment KernelLowering::loadRows(const Distribution &shape, const View &view, Value first, bool pairs,
+                                  RowOfMemory rowOfMemory) {
+  Type stored = view.stored;
   bool real = isa<FloatType>(stored), half16 = Code::bytesOf(stored) == 2;
   Fragment to{shape, real ? code.f32() : stored, SmallVector<Value>(shape.registers())};
   pairs &= !shape.oneColumn() && shape.columns % 2 == 0;
@@ -40,11 +77,11 @@ Fragment KernelLowering::loadRows(const Distribution &shape, Type stored, bool p
   };
   for (int64_t slab = 0; slab < shape.slabs(); ++slab)
     for (int64_t h = 0; h < shape.halves(); ++h) {
-      auto [base, rowPredicate] = address(rowOf(shape, slab, h));
+      auto [row, rowPredicate] = rowOfMemory(rowOf(shape, slab, h));
       for (int64_t group = 0; group < shape.groups(); ++group) {
-        Value column = columnOf(shape, group, 0);
         if (pairs) {
-          Value at = code.advance(base, column, stored);
+          Value column = columnOf(shape, group, 0);
+          Value at = elementAddress(view, row, code.add(first, code.toI64(column)));
           Value predicate = code.both(rowPredicate, columnInside(shape, column));
           auto words = code.loadWords(at, half16 ? 1 : 2, predicate);
           for (int64_t e = 0; e < 2; ++e)
@@ -53,8 +90,9 @@ Fragment KernelLowering::loadRows(const Distribution &shape, Type stored, bool p
           continue;
         }
         for (int64_t e = 0; e < shape.pairs(); ++e) {
-          Value own = columnOf(shape, group, e), at = code.advance(base, own, stored);
-          Value predicate = code.both(rowPredicate, columnInside(shape, own));
+          Value column = columnOf(shape, group, e);
+          Value at = elementAddress(view, row, code.add(first, code.toI64(column)));
+          Value predicate = code.both(rowPredicate, columnInside(shape, column));
           to.values[shape.at(slab, group, h, e)] = half16
                                                        ? widen(code.loadHalfWord(at, predicate), false)
                                                        : code.ofType(code.loadWords(at, 1, predicate)[0], to.element);
@@ -65,37 +103,30 @@ Fragment KernelLowering::loadRows(const Distribution &shape, Type stored, bool p
 }
 
 Fragment KernelLowering::loadFragment(tile::LoadOp op) {
-  auto memory = cast<tile::MemoryType>(op.getMemory().getType());
+  View view = viewOf(op.getMemory());
   Distribution shape = distributionOf(op.getResult());
-  Value pointer = pointers.lookup(op.getMemory()), row = i64Of(op.getRow()), column = i64Of(op.getColumn());
-  Type stored = memory.getElementType();
-  auto within = [&](Value r) -> Value { // r: i64 row of memory
-    if (!op.getLo())
-      return {};
-    return code.both(arith::CmpIOp::create(code.builder, code.loc, arith::CmpIPredicate::sge, r, i64Of(op.getLo())),
-                     code.lessThan(r, i64Of(op.getHi())));
-  };
-  Value base = code.advance(pointer, code.add(code.mul(row, memory.getColumns()), column), stored);
+  Value row = i64Of(op.getRow()), first = i64Of(op.getColumn());
   if (!op.getTransposed())
-    return loadRows(shape, stored, memory.getColumns() % 2 == 0 && divisorOf(op.getColumn()) % 2 == 0,
+    return loadRows(shape, view, first, view.columns % 2 == 0 && divisorOf(op.getColumn()) % 2 == 0,
                     [&](Value r) -> std::pair<Value, Value> {
-                      return {code.advance(base, code.mul(r, memory.getColumns()), stored),
-                              code.both(within(code.add(row, code.toI64(r))), rowInside(shape, r))};
+                      Value at = code.add(row, code.toI64(r));
+                      return {at, code.both(within(at, op.getLo(), op.getHi()), rowInside(shape, r))};
                     });
   // Element (i, j) stands at row j, column i of memory.
-  Fragment to{shape, isa<FloatType>(stored) ? code.f32() : stored, {}};
+  Fragment to{shape, isa<FloatType>(view.stored) ? code.f32() : view.stored, {}};
   for (int64_t slab = 0; slab < shape.slabs(); ++slab)
     for (int64_t group = 0; group < shape.groups(); ++group)
       for (int64_t half = 0; half < shape.halves(); ++half)
         for (int64_t e = 0; e < shape.pairs(); ++e) {
           Value i = rowOf(shape, slab, half), j = columnOf(shape, group, e);
-          Value at = code.advance(base, code.add(code.mul(j, memory.getColumns()), i), stored);
-          Value predicate = code.both(within(code.add(row, code.toI64(j))),
+          Value down = code.add(row, code.toI64(j));
+          Value at = elementAddress(view, down, code.add(first, code.toI64(i)));
+          Value predicate = code.both(within(down, op.getLo(), op.getHi()),
                                       code.both(rowInside(shape, i), columnInside(shape, j)));
           Value value;
-          if (Code::bytesOf(stored) == 2) {
+          if (Code::bytesOf(view.stored) == 2) {
             Value word = code.loadHalfWord(at, predicate);
-            value = stored.isBF16() ? code.unpackBrain(word, false) : code.unpackHalf(word, false);
+            value = view.stored.isBF16() ? code.unpackBrain(word, false) : code.unpackHalf(word, false);
           } else {
             value = code.ofType(code.loadWords(at, 1, predicate)[0], to.element);
           }
@@ -105,35 +136,32 @@ Fragment KernelLowering::loadFragment(tile::LoadOp op) {
 }
 
 void KernelLowering::lower(tile::LoadOp op) {
-  if (!onlyShared.contains(op.getResult()))
+  if (staged.contains(op.getResult()))
+    awaitStaged(op);
+  else if (!onlyShared.contains(op.getResult()))
     bind(op.getResult(), loadFragment(op));
 }
 
 void KernelLowering::lower(tile::GatherOp op) {
-  auto memory = cast<tile::MemoryType>(op.getMemory().getType());
+  View view = viewOf(op.getMemory());
   Distribution shape = distributionOf(op.getResult());
   Fragment rows = fragmentOf(op.getRows(), shape.grid);
-  Value base = code.advance(pointers.lookup(op.getMemory()), i64Of(op.getColumn()), memory.getElementType());
   int64_t next = 0; // rows are asked for in the order they are held
-  bind(op.getResult(),
-       loadRows(shape, memory.getElementType(), memory.getColumns() % 2 == 0 && divisorOf(op.getColumn()) % 2 == 0,
-                [&](Value r) -> std::pair<Value, Value> {
-                  Value number = code.toI64(rows.values[next++]);
-                  return {code.advance(base, code.mul(number, memory.getColumns()), memory.getElementType()),
-                          rowInside(shape, r)};
-                }));
+  bind(op.getResult(), loadRows(shape, view, i64Of(op.getColumn()),
+                                view.columns % 2 == 0 && divisorOf(op.getColumn()) % 2 == 0,
+                                [&](Value r) -> std::pair<Value, Value> {
+                                  return {code.toI64(rows.values[next++]), rowInside(shape, r)};
+                                }));
 }
 
 void KernelLowering::lower(tile::StoreOp op) {
-  auto memory = cast<tile::MemoryType>(op.getMemory().getType());
-  const Fragment &from = fragmentOf(op.getValue());
+  View view = viewOf(op.getMemory());
+  const Fragment from = fragmentOf(op.getValue());
   const Distribution &shape = from.shape;
-  Type stored = memory.getElementType();
-  Value row = i64Of(op.getRow());
-  Value base = code.advance(pointers.lookup(op.getMemory()),
-                            code.add(code.mul(row, memory.getColumns()), i64Of(op.getColumn())), stored);
+  Type stored = view.stored;
+  Value row = i64Of(op.getRow()), first = i64Of(op.getColumn());
   bool half16 = Code::bytesOf(stored) == 2;
-  bool pairs = !shape.oneColumn() && shape.columns % 2 == 0 && memory.getColumns() % 2 == 0 &&
+  bool pairs = !shape.oneColumn() && shape.columns % 2 == 0 && view.columns % 2 == 0 &&
                divisorOf(op.getColumn()) % 2 == 0;
   Value writer = isWriter(shape);
   auto pack = [&](Value low, Value high) {
@@ -141,15 +169,8 @@ void KernelLowering::lower(tile::StoreOp op) {
   };
   for (int64_t slab = 0; slab < shape.slabs(); ++slab)
     for (int64_t half = 0; half < shape.halves(); ++half) {
-      Value r = rowOf(shape, slab, half);
-      Value predicate = code.both(writer, rowInside(shape, r));
-      if (op.getLo()) {
-        Value at = code.add(row, code.toI64(r));
-        predicate = code.both(predicate, arith::CmpIOp::create(code.builder, code.loc, arith::CmpIPredicate::sge, at,
-                                                               i64Of(op.getLo())));
-        predicate = code.both(predicate, code.lessThan(at, i64Of(op.getHi())));
-      }
-      Value line = code.advance(base, code.mul(r, memory.getColumns()), stored);
+      Value r = rowOf(shape, slab, half), at = code.add(row, code.toI64(r));
+      Value predicate = code.both(code.both(writer, rowInside(shape, r)), within(at, op.getLo(), op.getHi()));
       for (int64_t group = 0; group < shape.groups(); ++group) {
         if (pairs) {
           Value column = columnOf(shape, group, 0);
@@ -159,18 +180,18 @@ void KernelLowering::lower(tile::StoreOp op) {
             words = {pack(low, high)};
           else
             words = {code.bitsOf(low), code.bitsOf(high)};
-          code.storeWords(words, code.advance(line, column, stored),
+          code.storeWords(words, elementAddress(view, at, code.add(first, code.toI64(column))),
                           code.both(predicate, columnInside(shape, column)));
           continue;
         }
         for (int64_t e = 0; e < shape.pairs(); ++e) {
           Value column = columnOf(shape, group, e), value = from.at(slab, group, half, e);
-          Value at = code.advance(line, column, stored);
+          Value to = elementAddress(view, at, code.add(first, code.toI64(column)));
           Value own = code.both(predicate, columnInside(shape, column));
           if (half16)
-            code.storeHalfWord(pack(value, value), at, own);
+            code.storeHalfWord(pack(value, value), to, own);
           else
-            code.storeWords({code.bitsOf(value)}, at, own);
+            code.storeWords({code.bitsOf(value)}, to, own);
         }
       }
     }

@@ -13,20 +13,29 @@ void KernelLowering::lower(tile::MmaOp op) {
     return bind(op.getResult(), vectorProduct(op));
   Distribution shape = distributionOf(op.getResult());
   Fragment acc{shape, code.f32(), {}}, left;
-  if (op.getAcc())
-    acc = fragmentOf(op.getAcc(), shape.grid);
+  if (Value before = op.getAcc()) {
+    // Products that add to the same registers follow each other without a wait.
+    bool continues = form == Form::group && groupOf.lookup(before) && before.hasOneUse();
+    if (continues)
+      groupOf.erase(before);
+    acc = continues ? fragments.find(before)->second : fragmentOf(before, shape.grid);
+  }
   Operand lhs, rhs;
   lhs.transposed = op.getTransposeLhs(), lhs.terms = termsOf(op.getLhs());
   rhs.transposed = op.getTransposeRhs(), rhs.terms = termsOf(op.getRhs());
-  if (lhsInRegisters(op)) {
+  if (!lhsInRegisters(op)) {
+    lhs.shared = &sharedOf(op.getLhs());
+  } else if (auto it = packedWords.find(op.getLhs()); it != packedWords.end()) {
+    lhs.packed = it->second;
+  } else {
     left = fragmentOf(op.getLhs());
     lhs.fragment = &left;
-  } else {
-    lhs.shared = &sharedOf(op.getLhs());
   }
   rhs.shared = &sharedOf(op.getRhs());
   multiply({op.getM(), op.getN(), op.getK()}, lhs, rhs, acc, bool(op.getAcc()));
   bind(op.getResult(), std::move(acc));
+  if (form == Form::group)
+    startGroup(op.getResult());
 }
 
 /// A column times a row.

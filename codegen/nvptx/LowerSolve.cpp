@@ -16,7 +16,7 @@ static constexpr int64_t kBlock = 16;
 
 LogicalResult KernelLowering::lower(tile::SolveOp op) {
   int64_t size = typeOf(op.getLower()).getRows();
-  if (size % kBlock != 0 || size > threads() || !llvm::isPowerOf2_64(size))
+  if (size % kBlock != 0 || size > workers() || !llvm::isPowerOf2_64(size))
     return op.emitError() << "expected a triangle of 16, 32, 64 or 128 rows on a GPU, but got " << size;
   int64_t pitch = size + 1, bytes = size * pitch * 4;
   int64_t lower = shared.allocate(bytes), inverse = shared.allocate(bytes);
@@ -26,7 +26,7 @@ LogicalResult KernelLowering::lower(tile::SolveOp op) {
 
   // The inverse as a left operand.
   Shape shape{size, typeOf(op.getRhs()).getColumns(), size};
-  int64_t terms = precision == Precision::exact ? 2 : 1;
+  int64_t terms = precision == Precision::exact ? 3 : 1;
   Distribution square{size, size, chooseGrid(size, size, warps)};
   Fragment inverted{square, code.f32(), {}};
   shared.reads(inverse, bytes);
@@ -58,6 +58,8 @@ LogicalResult KernelLowering::lower(tile::SolveOp op) {
   shared.release(left.offset);
   shared.release(right.offset);
   bind(op.getResult(), std::move(result));
+  if (formOf(shape, false) == Form::group)
+    startGroup(op.getResult());
   return success();
 }
 
@@ -85,10 +87,10 @@ void KernelLowering::invertUnitLower(int64_t lower, int64_t inverse, int64_t siz
     code.storeShared({code.bitsOf(x[i])}, code.add(top, i * pitch * 4));
   // What is above the diagonal blocks is zero, and read by the product.
   int64_t above = size * size;
-  for (int64_t n = 0; n < above; n += threads()) {
+  for (int64_t n = 0; n < above; n += workers()) {
     Value entry = code.add(thread, n), row = code.divide(entry, size), at = code.modulo(entry, size);
     Value isAbove = code.lessThan(code.divide(row, kBlock), code.divide(at, kBlock));
-    if (n + threads() > above)
+    if (n + workers() > above)
       isAbove = code.both(isAbove, code.lessThan(entry, code.constant32(above)));
     code.storeShared({code.constant32(0)}, place(inverse, row, at), isAbove);
   }
@@ -101,7 +103,7 @@ void KernelLowering::invertUnitLower(int64_t lower, int64_t inverse, int64_t siz
       if (second)
         shared.reads(inverse, bytes);
       shared.writes(second ? inverse : temporary, second ? bytes : bytes / 2);
-      for (int64_t n = 0; n < entries; n += threads()) {
+      for (int64_t n = 0; n < entries; n += workers()) {
         Value entry = code.add(thread, n);
         Value pair = code.divide(entry, block * block), inPair = code.modulo(entry, block * block);
         Value i = code.divide(inPair, block), j = code.modulo(inPair, block);
@@ -119,7 +121,7 @@ void KernelLowering::invertUnitLower(int64_t lower, int64_t inverse, int64_t siz
           }
           sum = code.fma(a, b, sum);
         }
-        Value exists = n + threads() > entries ? code.lessThan(entry, code.constant32(entries)) : Value();
+        Value exists = n + workers() > entries ? code.lessThan(entry, code.constant32(entries)) : Value();
         if (!second)
           code.storeShared({code.bitsOf(sum)}, code.add(y, code.mul(inPair, 4)), exists);
         else

@@ -1,7 +1,8 @@
 // Products by matrix units: of single warps (mma.sync) and of warpgroups (wgmma).
 //
-// Operands are bf16. In exact mode an operand x is the sum of two, x = hi + lo + error with |error| <= 2^-17 |x|, and the
-// product is hi*hi + lo*hi + hi*lo, all accumulated in f32.
+// Operands are bf16. In exact mode an operand is the sum of three, each what rounding the ones before left over (24 bits
+// of mantissa together), and the product is the sum of the six products of terms i and j with i + j <= 2, all accumulated
+// in f32.
 #include "codegen/nvptx/KernelLowering.h"
 
 using namespace mlir;
@@ -30,9 +31,10 @@ KernelLowering::Form KernelLowering::formOf(tile::MmaOp op) {
 bool KernelLowering::lhsInRegisters(tile::MmaOp op) {
   if (op.getTransposeLhs())
     return false;
-  // A load that only products read is nearer in shared memory.
+  // A load that only products read is nearer in shared memory, unless a loop uses it again and again.
   if (auto load = op.getLhs().getDefiningOp<tile::LoadOp>())
-    return false;
+    if (getenv("DENIM_SS") || load->getBlock() == op->getBlock() || precision == Precision::exact || formOf(op) != Form::group)
+      return false;
   Distribution lhs = distributionOf(op.getLhs()), result = distributionOf(op.getResult());
   return lhs.grid.across == 1 && lhs.grid == result.grid && !lhs.padsColumns() && lhs.columns % 16 == 0;
 }
@@ -47,26 +49,35 @@ SmallVector<Value, 4> KernelLowering::operandWords(const Fragment &lhs, int64_t 
   return words;
 }
 
-void KernelLowering::readsOperand(const Operand &operand) {
-  if (operand.shared)
-    shared.reads(operand.shared->offset, operand.shared->bytes());
-}
-
 /// Pairs of terms (left, right) that a product is the sum of.
 static SmallVector<std::pair<int64_t, int64_t>> termPairs(int64_t lhs, int64_t rhs) {
-  SmallVector<std::pair<int64_t, int64_t>> pairs{{0, 0}};
-  if (lhs > 1)
-    pairs.push_back({1, 0});
-  if (rhs > 1)
-    pairs.push_back({0, 1});
+  SmallVector<std::pair<int64_t, int64_t>> pairs;
+  for (int64_t i = 0; i < lhs; ++i)
+    for (int64_t j = 0; j < rhs && i + j <= 2; ++j)
+      pairs.push_back({i, j});
   return pairs;
+}
+
+SmallVector<Value, 4> KernelLowering::wordsOf(const Operand &lhs, const Distribution &shape, int64_t slab,
+                                              int64_t group, int64_t term) {
+  if (lhs.packed.empty())
+    return operandWords(*lhs.fragment, slab, group, term);
+  ArrayRef<Value> words = lhs.packed.slice((slab * llvm::divideCeil(shape.groups(), 2) + group / 2) * 4, 4);
+  return SmallVector<Value, 4>(words.begin(), words.end());
 }
 
 void KernelLowering::multiply(const Shape &shape, const Operand &lhs, const Operand &rhs, Fragment &acc,
                               bool accumulate) {
-  readsOperand(lhs);
-  readsOperand(rhs);
-  if (formOf(shape, rhs.transposed) == Form::group)
+  bool group = formOf(shape, rhs.transposed) == Form::group;
+  for (const Operand *operand : {&lhs, &rhs}) {
+    if (!isResident(*operand))
+      continue;
+    if (group)
+      shared.readsInGroup(operand->shared->offset, operand->shared->bytes(), groupsIssued + 1);
+    else
+      shared.reads(operand->shared->offset, operand->shared->bytes());
+  }
+  if (group)
     return multiplyByGroups(shape, lhs, rhs, acc, accumulate);
   if (!accumulate)
     acc.values.assign(acc.shape.registers(), code.number(0));
@@ -111,8 +122,8 @@ void KernelLowering::multiplyByWarps(const Shape &shape, const Operand &lhs, con
     for (int64_t slab = 0; slab < result.slabs(); ++slab) {
       SmallVector<SmallVector<Value, 4>> a;
       for (int64_t term = 0; term < lhs.terms; ++term) {
-        if (lhs.fragment) {
-          a.push_back(operandWords(*lhs.fragment, slab, k / 8, term));
+        if (!lhs.shared) {
+          a.push_back(wordsOf(lhs, {shape.m, shape.k, result.grid}, slab, k / 8, term));
           continue;
         }
         Value m = rowStart(slab), row, piece;
@@ -156,14 +167,18 @@ void KernelLowering::multiplyByGroups(const Shape &shape, const Operand &lhs, co
     Value panel = code.mul(code.divide(start, 64), tile.panelBytes());
     return code.add(panel, code.mul(code.modulo(start, 64), 2));
   };
+  auto baseOf = [&](const SharedTile &tile, Value offset) {
+    offset = code.add(offset, tile.offset);
+    return tile.slot ? code.add(offset, tile.slot) : offset;
+  };
   Value column = code.mul(warpAcross(result.grid), result.columnsOfWarp());
-  Value b = code.descriptor(code.add(outerOffset(*rhs.shared, bMajor, column), rhs.shared->offset), bMajor,
+  Value b = code.descriptor(baseOf(*rhs.shared, outerOffset(*rhs.shared, bMajor, column)), bMajor,
                             rhs.shared->panelBytes());
   for (int64_t slab = 0; slab < result.slabs(); ++slab) {
     Value a;
-    if (!lhs.fragment) {
+    if (lhs.shared) {
       Value row = code.add(code.mul(code.divide(warpDown(result.grid), 4), 64), slab * 16 * result.grid.down);
-      a = code.descriptor(code.add(outerOffset(*lhs.shared, aMajor, row), lhs.shared->offset), aMajor,
+      a = code.descriptor(baseOf(*lhs.shared, outerOffset(*lhs.shared, aMajor, row)), aMajor,
                           lhs.shared->panelBytes());
     }
     SmallVector<Code::GroupStep> steps;
@@ -171,8 +186,8 @@ void KernelLowering::multiplyByGroups(const Shape &shape, const Operand &lhs, co
       for (int64_t k = 0; k < shape.k; k += 16) {
         Code::GroupStep step;
         step.b = stepOffset(*rhs.shared, bMajor, k, right);
-        if (lhs.fragment)
-          step.aRegisters = operandWords(*lhs.fragment, slab, k / 8, left);
+        if (!lhs.shared)
+          step.aRegisters = wordsOf(lhs, {shape.m, shape.k, result.grid}, slab, k / 8, left);
         else
           step.a = stepOffset(*lhs.shared, aMajor, k, left);
         steps.push_back(std::move(step));
@@ -180,5 +195,4 @@ void KernelLowering::multiplyByGroups(const Shape &shape, const Operand &lhs, co
     auto part = MutableArrayRef(acc.values).slice(slab * perSlab, perSlab);
     llvm::copy(code.multiplyGroup(part, accumulate, a, aMajor, b, bMajor, steps), part.begin());
   }
-  acc.values = code.waitGroups(acc.values, 0);
 }

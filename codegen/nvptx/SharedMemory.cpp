@@ -28,7 +28,7 @@ bool SharedMemory::overlap(llvm::ArrayRef<Range> ranges, int64_t begin, int64_t 
 void SharedMemory::barrier() {
   if (operandsWritten)
     code.fenceForProducts();
-  code.barrier();
+  code.barrier(1, threads);
   read.clear();
   written.clear();
   operandsWritten = false;
@@ -40,7 +40,22 @@ void SharedMemory::reads(int64_t offset, int64_t bytes) {
   read.push_back({offset, offset + bytes});
 }
 
+void SharedMemory::readsInGroup(int64_t offset, int64_t bytes, int64_t group) {
+  reads(offset, bytes);
+  flying.push_back({offset, offset + bytes, group});
+}
+
+void SharedMemory::groupsDone(int64_t upTo) {
+  llvm::erase_if(flying, [&](const Range &range) { return range.group <= upTo; });
+}
+
 void SharedMemory::writes(int64_t offset, int64_t bytes, bool operand) {
+  int64_t group = 0;
+  for (const Range &range : flying)
+    if (overlap(range, offset, offset + bytes))
+      group = std::max(group, range.group);
+  if (group)
+    finish(group);
   if (overlap(written, offset, offset + bytes) || overlap(read, offset, offset + bytes))
     barrier();
   written.push_back({offset, offset + bytes});

@@ -8,12 +8,15 @@
 #define CODEGEN_NVPTX_SHAREDMEMORY_H
 
 #include "codegen/nvptx/Code.h"
+#include <functional>
 
 namespace denim::codegen::nvptx {
 
 class SharedMemory {
 public:
-  explicit SharedMemory(Code &code) : code(code) {}
+  /// `threads` meet at a barrier. `finish` waits for products up to a group.
+  SharedMemory(Code &code, int64_t threads, std::function<void(int64_t)> finish)
+      : code(code), threads(threads), finish(std::move(finish)) {}
 
   /// Bytes that are held until released; the offset is a multiple of `alignment`, at most 1024.
   int64_t allocate(int64_t bytes, int64_t alignment = 128);
@@ -23,6 +26,9 @@ public:
   /// read by products.
   void reads(int64_t offset, int64_t bytes);
   void writes(int64_t offset, int64_t bytes, bool operand = false);
+  /// The bytes are read by products of a group that goes on behind the code: who writes them next waits for it first.
+  void readsInGroup(int64_t offset, int64_t bytes, int64_t group);
+  void groupsDone(int64_t upTo);
   /// A barrier if anything is outstanding.
   void settle();
 
@@ -30,13 +36,15 @@ public:
 
 private:
   struct Range {
-    int64_t begin, end;
+    int64_t begin, end, group = 0;
   };
   void barrier();
   static bool overlap(llvm::ArrayRef<Range> ranges, int64_t begin, int64_t end);
 
   Code &code;
-  llvm::SmallVector<Range> held, read, written;
+  int64_t threads;
+  std::function<void(int64_t)> finish;
+  llvm::SmallVector<Range> held, read, written, flying;
   bool operandsWritten = false;
   int64_t highest = 0;
 };

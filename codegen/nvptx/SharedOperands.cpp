@@ -50,7 +50,10 @@ void KernelLowering::releaseDead(Operation &op) {
     return;
   for (Value value : it->second) {
     auto tile = sharedTiles.find(value);
-    shared.release(tile->second.offset);
+    if (staged.contains(value))
+      releaseStaged(value);
+    else
+      shared.release(tile->second.offset);
     sharedTiles.erase(tile);
   }
 }
@@ -59,17 +62,17 @@ void KernelLowering::releaseDead(Operation &op) {
 int64_t KernelLowering::termsOf(Value tile) {
   auto load = tile.getDefiningOp<tile::LoadOp>();
   bool brain = load && cast<tile::MemoryType>(load.getMemory().getType()).getElementType().isBF16();
-  return precision == Precision::exact && !brain ? 2 : 1;
+  return precision == Precision::exact && !brain ? 3 : 1;
 }
 
 SharedTile KernelLowering::allocateShared(int64_t rows, int64_t columns, int64_t terms) {
-  SharedTile tile{0, rows, columns, terms};
+  SharedTile tile{0, {}, rows, columns, terms};
   tile.offset = shared.allocate(tile.bytes(), 1024);
   return tile;
 }
 
 void KernelLowering::shareIfWanted(Value value) {
-  if (!wantedShared.contains(value))
+  if (!wantedShared.contains(value) || staged.contains(value))
     return;
   SharedTile tile = allocateShared(typeOf(value).getRows(), typeOf(value).getColumns(), termsOf(value));
   if (onlyShared.contains(value))
@@ -84,16 +87,18 @@ Value KernelLowering::pieceOffset(const SharedTile &tile, Value row, Value piece
   Value offset = code.add(code.mul(row, 128), code.mul(swizzled, 16));
   if (tile.panels() > 1)
     offset = code.add(offset, code.mul(code.divide(piece, 8), tile.panelBytes()));
+  if (tile.slot)
+    offset = code.add(offset, tile.slot);
   return code.add(offset, tile.offset + term * tile.termBytes());
 }
 
 Value KernelLowering::packTerm(Value low, Value high, int64_t term) {
-  Value rounded = code.packBrain(low, high);
-  if (term == 0)
-    return rounded;
-  // Where rounding gave an infinity, nothing is left over: inf - inf would be no number.
-  return code.packBrain(code.subf(low, code.unpackBrain(rounded, false)),
-                        code.subf(high, code.unpackBrain(rounded, true)));
+  for (; term > 0; --term) {
+    Value rounded = code.packBrain(low, high);
+    low = code.subf(low, code.unpackBrain(rounded, false));
+    high = code.subf(high, code.unpackBrain(rounded, true));
+  }
+  return code.packBrain(low, high);
 }
 
 void KernelLowering::writeShared(const Fragment &from, const SharedTile &to) {
@@ -102,7 +107,7 @@ void KernelLowering::writeShared(const Fragment &from, const SharedTile &to) {
   int64_t contracted = llvm::alignTo(shape.columns, 16), covered = shape.grid.across * shape.columnsOfWarp();
   if (shape.oneRow() || shape.oneColumn() || covered < contracted) {
     // The fragment has no element for some of the padding: make all of it zero first.
-    int64_t words = to.bytes() / 4, step = threads() * 4;
+    int64_t words = to.bytes() / 4, step = workers() * 4;
     for (int64_t at = 0; at < words; at += step) {
       Value own = code.add(code.mul(thread, 4), at);
       Value zero = code.constant32(0);
@@ -148,11 +153,9 @@ bool KernelLowering::canCopyToShared(tile::LoadOp op) {
 }
 
 void KernelLowering::copyToShared(tile::LoadOp op, const SharedTile &to) {
-  auto memory = cast<tile::MemoryType>(op.getMemory().getType());
-  Type stored = memory.getElementType();
-  Value row = i64Of(op.getRow());
-  Value base = code.advance(pointers.lookup(op.getMemory()),
-                            code.add(code.mul(row, memory.getColumns()), i64Of(op.getColumn())), stored);
+  View view = viewOf(op.getMemory());
+  Type stored = view.stored;
+  Value row = i64Of(op.getRow()), firstColumn = i64Of(op.getColumn());
   int64_t pieces = llvm::alignTo(to.columns, 16) / 8, total = to.paddedRows() * pieces;
   shared.writes(to.offset, to.bytes(), /*operand=*/true);
   // All loads first: they are under way together.
@@ -161,7 +164,7 @@ void KernelLowering::copyToShared(tile::LoadOp op, const SharedTile &to) {
     SmallVector<Value, 8> words;
   };
   SmallVector<Piece> mine;
-  for (int64_t first = 0; first < total; first += threads()) {
+  for (int64_t first = 0; first < total; first += workers()) {
     Value number = code.add(thread, first), row32, piece;
     if (llvm::isPowerOf2_64(pieces)) {
       row32 = code.divide(number, pieces), piece = code.modulo(number, pieces);
@@ -170,19 +173,15 @@ void KernelLowering::copyToShared(tile::LoadOp op, const SharedTile &to) {
       row32 = arith::DivUIOp::create(code.builder, code.loc, number, count);
       piece = arith::RemUIOp::create(code.builder, code.loc, number, count);
     }
-    Value exists = first + threads() <= total ? Value() : code.lessThan(number, code.constant32(total));
+    Value exists = first + workers() <= total ? Value() : code.lessThan(number, code.constant32(total));
     Value predicate = exists;
     if (to.rows != to.paddedRows())
       predicate = code.both(predicate, code.lessThan(row32, code.constant32(to.rows)));
     if (pieces * 8 != to.columns)
       predicate = code.both(predicate, code.lessThan(piece, code.constant32(to.columns / 8)));
-    if (op.getLo()) {
-      Value at = code.add(row, code.toI64(row32));
-      predicate = code.both(predicate, arith::CmpIOp::create(code.builder, code.loc, arith::CmpIPredicate::sge, at,
-                                                             i64Of(op.getLo())));
-      predicate = code.both(predicate, code.lessThan(at, i64Of(op.getHi())));
-    }
-    Value from = code.advance(base, code.add(code.mul(row32, memory.getColumns()), code.mul(piece, 8)), stored);
+    Value at = code.add(row, code.toI64(row32));
+    predicate = code.both(predicate, within(at, op.getLo(), op.getHi()));
+    Value from = elementAddress(view, at, code.add(firstColumn, code.toI64(code.mul(piece, 8))));
     Piece loaded{row32, piece, exists, {}};
     llvm::append_range(loaded.words, code.loadWords(from, 4, predicate));
     if (stored.isF32())

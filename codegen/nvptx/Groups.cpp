@@ -1,0 +1,39 @@
+// Products of warpgroups go on while the code behind them runs. Whoever asks for their result waits; until then softmax
+// of one block overlaps the product of the next when the program has them in that order.
+#include "codegen/nvptx/KernelLowering.h"
+
+using namespace mlir;
+using namespace denim;
+using namespace denim::codegen::nvptx;
+
+void KernelLowering::startGroup(Value tile) {
+  ++groupsIssued;
+  groupOf[tile] = groupsIssued;
+}
+
+void KernelLowering::finishGroups(int64_t group) {
+  if (group <= groupsFinished)
+    return;
+  // The registers pass through the wait: no use of them can move above it.
+  SmallVector<Value> values;
+  for (auto &[tile, own] : groupOf)
+    if (own <= group)
+      llvm::append_range(values, fragments[tile].values);
+  SmallVector<Value> done = code.waitGroups(values, groupsIssued - group);
+  ArrayRef<Value> rest = done;
+  for (auto &[tile, own] : groupOf)
+    if (own <= group) {
+      auto &registers = fragments[tile].values;
+      llvm::copy(rest.take_front(registers.size()), registers.begin());
+      rest = rest.drop_front(registers.size());
+    }
+  groupOf.remove_if([&](auto &entry) { return entry.second <= group; });
+  groupsFinished = group;
+  shared.groupsDone(group);
+  for (auto &[barrier, own] : leaving)
+    if (own <= group) {
+      code.warpBarrier();
+      code.arrive(barrier, code.equal(lane, code.constant32(0)));
+    }
+  llvm::erase_if(leaving, [&](auto &entry) { return entry.second <= group; });
+}

@@ -1,0 +1,152 @@
+// Loads that a warpgroup of its own does ahead of the others.
+//
+// Whole pages that only products read are copied to shared memory as they stand (a page is stored as its image there),
+// by one thread, through a ring of slots:
+//
+//   copying warpgroup                          computing warps
+//   wait until slot n is empty
+//   bulk copy, completes on full[n]  ------->  wait for full[n]
+//                                              products read slot n
+//   (next round) wait for empty[n]   <-------  every warp arrives at empty[n] behind the last of them
+//
+// Both walk the same kernel. The copying one keeps control flow, scalars and staged loads and drops all else, so both
+// come to the same loads in the same order, and the place in the ring is all they need to agree on: slot index and the
+// parity of its round, carried by every loop and branch that holds a staged load.
+#include "codegen/nvptx/KernelLowering.h"
+#include "mlir/Dialect/Arith/IR/Arith.h"
+
+using namespace mlir;
+using namespace denim;
+using namespace denim::codegen::nvptx;
+
+/// Slots worth having: more only help against jitter.
+static constexpr int64_t kMostSlots = 8;
+/// Shared memory for all else is not known before the walk; this much of it is left free.
+static constexpr int64_t kLeastFree = 16 * 1024;
+
+/// Whether the scalar can be computed without reading a tile.
+static bool isKnownAhead(Value value, llvm::DenseMap<Value, bool> &known) {
+  auto it = known.find(value);
+  if (it != known.end())
+    return it->second;
+  known[value] = true; // a loop's own argument, while it is looked at
+  bool result = true;
+  if (auto argument = dyn_cast<BlockArgument>(value)) {
+    if (auto loop = dyn_cast<scf::ForOp>(argument.getOwner()->getParentOp())) {
+      for (Value bound : {loop.getLowerBound(), loop.getUpperBound(), loop.getStep()})
+        result &= isKnownAhead(bound, known);
+      if (argument != loop.getInductionVar()) {
+        unsigned index = argument.getArgNumber() - 1;
+        result &= isKnownAhead(loop.getInitArgs()[index], known) &&
+                  isKnownAhead(loop.getBody()->getTerminator()->getOperand(index), known);
+      }
+    }
+  } else {
+    Operation *op = value.getDefiningOp();
+    result = !isa<tile::ExtractOp>(op) && op->getNumRegions() == 0;
+    for (Value operand : op->getOperands())
+      result &= isKnownAhead(operand, known);
+  }
+  return known[value] = result;
+}
+
+void KernelLowering::findStaged() {
+  if (!code.target.bulkCopy || precision == Precision::exact)
+    return;
+  llvm::DenseMap<Value, bool> known;
+  int64_t resident = 0;
+  kernel.walk([&](tile::LoadOp op) {
+    if (!wantedShared.contains(op.getResult()))
+      return;
+    auto type = typeOf(op.getResult());
+    auto page = op.getMemory().getDefiningOp<tile::PageOp>();
+    auto isZero = [](Value v) {
+      auto constant = v.getDefiningOp<arith::ConstantIndexOp>();
+      return constant && constant.value() == 0;
+    };
+    bool ahead = onlyShared.contains(op.getResult()) && page && op->getParentOfType<scf::ForOp>() && !op.getLo() &&
+                 isImage(cast<tile::PagesType>(page.getPages().getType())) && isZero(op.getRow()) &&
+                 isZero(op.getColumn()) && type.getRows() == cast<tile::PagesType>(page.getPages().getType()).getTokens() &&
+                 type.getColumns() == cast<tile::MemoryType>(op.getMemory().getType()).getColumns();
+    for (Value operand : page ? page->getOperands().drop_front() : ValueRange())
+      ahead &= isKnownAhead(operand, known);
+    for (Operation *parent = op->getParentOp(); parent != kernel; parent = parent->getParentOp()) {
+      if (auto branch = dyn_cast<scf::IfOp>(parent))
+        ahead &= isKnownAhead(branch.getCondition(), known);
+      if (auto loop = dyn_cast<scf::ForOp>(parent))
+        ahead &= isKnownAhead(loop.getLowerBound(), known) && isKnownAhead(loop.getUpperBound(), known);
+    }
+    if (ahead) {
+      staged.insert(op.getResult());
+      ring.slotBytes = std::max(ring.slotBytes, SharedTile{0, {}, type.getRows(), type.getColumns(), 1}.bytes());
+    }
+  });
+  for (Value value : wantedShared)
+    if (!staged.contains(value))
+      resident += SharedTile{0, {}, typeOf(value).getRows(), typeOf(value).getColumns(), termsOf(value)}.bytes();
+  if (staged.empty())
+    return;
+  ring.slots = std::min(kMostSlots, (code.target.sharedBytes - kLeastFree - resident) / ring.slotBytes);
+  if (ring.slots < 2)
+    staged.clear();
+}
+
+bool KernelLowering::holdsStaged(Operation *op) {
+  if (staged.empty())
+    return false;
+  return op->walk([&](tile::LoadOp load) {
+             return staged.contains(load.getResult()) ? WalkResult::interrupt() : WalkResult::advance();
+           })
+      .wasInterrupted();
+}
+
+/// Slots and barriers; every thread of the block comes here.
+void KernelLowering::makeRing() {
+  ring.offset = shared.allocate(ring.slots * ring.slotBytes, 1024);
+  ring.barriers = shared.allocate(ring.slots * 16, 16);
+  code.branch(code.equal(thread, code.constant32(0)), {}, [&] {
+    for (int64_t slot = 0; slot < ring.slots; ++slot) {
+      code.initBarrier(code.constant32(ring.barriers + slot * 16), 1);
+      code.initBarrier(code.constant32(ring.barriers + slot * 16 + 8), warps);
+    }
+    code.fenceBarrierInit();
+    return SmallVector<Value>();
+  });
+  code.barrier(0, threads());
+}
+
+void KernelLowering::advanceRing() {
+  Value next = code.add(ringIndex, 1), wraps = code.equal(next, code.constant32(ring.slots));
+  ringIndex = code.select(wraps, code.constant32(0), next);
+  ringPhase = code.select(wraps, code.exclusiveOr(ringPhase, code.constant32(1)), ringPhase);
+}
+
+void KernelLowering::issueStaged(tile::LoadOp op) {
+  auto type = typeOf(op.getResult());
+  int64_t bytes = SharedTile{0, {}, type.getRows(), type.getColumns(), 1}.bytes();
+  Value full = code.add(code.mul(ringIndex, 16), ring.barriers);
+  // The first round finds the slots empty: the parity before the first is that of a round done.
+  code.waitBarrier(code.add(full, 8), code.exclusiveOr(ringPhase, code.constant32(1)));
+  code.expectBytes(full, bytes);
+  code.copyBulk(code.add(ringSlot(), ring.offset), pointers.lookup(op.getMemory()), bytes, full);
+  advanceRing();
+}
+
+void KernelLowering::awaitStaged(tile::LoadOp op) {
+  auto type = typeOf(op.getResult());
+  Value full = code.add(code.mul(ringIndex, 16), ring.barriers);
+  code.waitBarrier(full, ringPhase);
+  sharedTiles[op.getResult()] = {ring.offset, ringSlot(), type.getRows(), type.getColumns(), 1};
+  emptyBarrierOf[op.getResult()] = code.add(full, 8);
+  advanceRing();
+}
+
+void KernelLowering::releaseStaged(Value tile) {
+  Value barrier = emptyBarrierOf.lookup(tile);
+  if (groupsIssued > groupsFinished) {
+    leaving.push_back({barrier, groupsIssued});
+    return;
+  }
+  code.warpBarrier();
+  code.arrive(barrier, code.equal(lane, code.constant32(0)));
+}
