@@ -29,39 +29,45 @@ struct Cost {
   double bytes = 0;      ///< bytes of cache read and written
 };
 
-/// A vector of the recurrence: `sign * scale[t, h] * vector[t, h, :]`, times the decay of the token if `decayed`.
+/// A vector of the recurrence: `factor * product(scales[t, h]) * vector[t, h, :]`, times the decay of the token if
+/// `decayed`.
 struct Factor {
   mlir::Value vector;
-  mlir::Value scale; ///< [T, H] or null
-  double sign = 1;
+  llvm::SmallVector<mlir::Value, 1> scales; ///< each [T, H], or [H] where it is the same for all tokens
+  double factor = 1;
   bool decayed = false;
   explicit operator bool() const { return static_cast<bool>(vector); }
-  /// The same vector and scale, whatever the sign and decay.
-  bool sameDirection(const Factor &other) const { return vector == other.vector && scale == other.scale; }
+  /// The same vector and scales, whatever the constant and the decay.
+  bool sameDirection(const Factor &other) const { return vector == other.vector && scales == other.scales; }
 };
 
 /// S_t = (Diag(exp(decay_t)) + P_t Q_t^T) S_{t-1} + K_t V_t^T,   o_t = S_t^T (readScale * q_t)
 /// for every value head h; key-side operands have `keyHeads` heads, head h uses key head h * keyHeads / valueHeads.
+/// Values are operands of the op, or values that its region computes from operands of one token alone.
 struct NormalForm {
   enum class Decay {
-    None,    ///< 1
-    Scalar,  ///< [T, H]: one number per token and head
-    Channel, ///< [T, H, dk]: one number per channel
+    None,     ///< 1
+    Constant, ///< `constantDecay`: one number per head
+    Scalar,   ///< [T, H], or [H]: one number per token and head
+    Channel,  ///< [T, H, dk]: one number per channel
   };
   Decay decayKind = Decay::None;
   mlir::Value decay; ///< log decay, at most 0
-  Factor p, q;       ///< the low-rank part of the transition; absent for a diagonal transition
+  llvm::SmallVector<double, 0> constantDecay;
+  Factor p, q; ///< the low-rank part of the transition, its strength all in p; absent for a diagonal transition
   Factor k;
   mlir::Value value;
   mlir::Value query;
   double readScale = 1;
   bool readAfter = true;
   int64_t keyHeads = 1, valueHeads = 1, keyDim = 1, valueDim = 1;
+  /// The term of the op that has no place above; what stands above is not the whole op unless this is empty.
+  std::string outside;
 
   /// The delta family: P = -K and Q reads the decayed state along K's vector. Then all sums over earlier tokens share
   /// one factor, and the chunked form is that of spec/attention.md section 3.3.
   bool isDelta() const {
-    return p && p.sign == -k.sign && p.sameDirection(k) && q.vector == k.vector && !q.scale && q.sign == 1 &&
+    return p && p.factor == -k.factor && p.sameDirection(k) && q.vector == k.vector &&
            (q.decayed || decayKind == Decay::None);
   }
 };

@@ -421,11 +421,34 @@ Value Emitter::emitLogDecay(attn::LogDecayOp op, const Rows &rows, const Window 
   Value x = emit(op.getInput(), rows, window);
   if (!x)
     return {};
-  SmallVector<Value> inputs{x, emitVector(op.getLogRate(), window), emitVector(op.getBias(), window)};
+  // A decay per channel has one rate for all channels of a head.
+  auto input = cast<RankedTensorType>(op.getInput().getType());
+  Window heads = window;
+  if (input.getRank() == 3) {
+    int64_t width = input.getDimSize(2);
+    if (width % window.columns)
+      return fail(op, "expected a tile within one head of " + Twine(width) + " channels, but got " +
+                          Twine(window.columns));
+    heads = {0, arith::DivUIOp::create(b, loc, firstChannel(b, loc, window), index(width)), input.getDimSize(1), 1};
+  }
+  Value bias = memories.lookup(op.getBias());
+  bool flat = cast<RankedTensorType>(op.getBias().getType()).getRank() == 1;
+  Value biasTile;
+  if (flat) {
+    biasTile = emitVector(op.getBias(), window);
+  } else {
+    Value column = arith::RemUIOp::create(b, loc, firstChannel(b, loc, window), index(input.getDimSize(2)));
+    biasTile = load(bias, {heads.offset, 1, {}, {}}, column, window.columns);
+  }
+  SmallVector<Value> inputs{x, emitVector(op.getLogRate(), heads), biasTile};
   return map(tileType(rows.count, window.columns), inputs, [&](OpBuilder &b, ValueRange in) -> Value {
-    Value soft = softplus(b, loc, arith::AddFOp::create(b, loc, in[0], in[2]));
-    Value rate = arith::NegFOp::create(b, loc, math::ExpOp::create(b, loc, in[1]));
-    return arith::MulFOp::create(b, loc, rate, soft);
+    Value shifted = arith::AddFOp::create(b, loc, in[0], in[2]);
+    Value rate = math::ExpOp::create(b, loc, in[1]);
+    if (auto bound = op.getLowerBound()) {
+      Value least = arith::ConstantOp::create(b, loc, b.getF32FloatAttr(bound->convertToDouble()));
+      return arith::MulFOp::create(b, loc, least, sigmoid(b, loc, arith::MulFOp::create(b, loc, rate, shifted)));
+    }
+    return arith::MulFOp::create(b, loc, arith::NegFOp::create(b, loc, rate), softplus(b, loc, shifted));
   });
 }
 

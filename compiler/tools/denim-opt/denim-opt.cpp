@@ -1,5 +1,6 @@
 // Reads a module, runs the passes named on the command line, prints the result. For people and for lit.
 #include "codegen/cpu/Compile.h"
+#include "codegen/nvptx/Compile.h"
 #include "compiler/pipelines/Pipelines.h"
 #include "mlir/Tools/mlir-opt/MlirOptMain.h"
 #include "mlir/Transforms/Passes.h"
@@ -9,6 +10,7 @@ int main(int argc, char **argv) {
   denim::registerDialects(registry);
   denim::registerPasses();
   denim::codegen::registerCpuPasses();
+  denim::codegen::registerNvptxPasses();
   mlir::registerTransformsPasses();
   return mlir::asMainReturnCode(mlir::MlirOptMain(argc, argv, "denim optimizer driver\n", registry));
 }

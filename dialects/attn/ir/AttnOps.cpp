@@ -1,4 +1,5 @@
 #include "dialects/attn/ir/Attn.h"
+#include "dialects/attn/ir/RecurrenceSyntax.h"
 #include "dialects/interfaces/NumberSyntax.h"
 #include "dialects/interfaces/ValueSyntax.h"
 #include <cmath>
@@ -168,12 +169,17 @@ MutableOperandRange ShortConvOp::getCachesMutable() {
 
 LogicalResult LogDecayOp::inferReturnTypes(MLIRContext *, MaybeLoc loc, Adaptor adaptor, Types &results) {
   auto input = tensorOf(adaptor.getInput());
-  if (input.getRank() != 2)
-    return emitOptionalError(loc, "expected an input of shape [T, H], but got ", input);
-  for (Value vector : {adaptor.getLogRate(), adaptor.getBias()})
-    if (tensorOf(vector).getShape() != input.getShape().drop_front())
-      return emitOptionalError(loc, "expected a rate and a bias of ", input.getDimSize(1), " heads, but got ",
-                               vector.getType());
+  if (input.getRank() != 2 && input.getRank() != 3)
+    return emitOptionalError(loc, "expected an input of shape [T, H] or [T, H, D], but got ", input);
+  if (tensorOf(adaptor.getLogRate()).getShape() != input.getShape().slice(1, 1))
+    return emitOptionalError(loc, "expected a rate of ", input.getDimSize(1), " heads, but got ",
+                             adaptor.getLogRate().getType());
+  auto bias = tensorOf(adaptor.getBias());
+  int64_t channels = input.getDimSize(1) * (input.getRank() == 3 ? input.getDimSize(2) : 1);
+  if (bias.getShape() != input.getShape().drop_front() && bias.getShape() != ArrayRef<int64_t>(channels))
+    return emitOptionalError(loc, "expected a bias for each of ", channels, " channels, but got ", bias);
+  if (adaptor.getLowerBound() && !(adaptor.getLowerBound()->convertToDouble() < 0))
+    return emitOptionalError(loc, "expected a lower bound below 0, but got ", adaptor.getLowerBoundAttr());
   results.push_back(input);
   return success();
 }
@@ -191,8 +197,11 @@ LogicalResult DeltaRuleOp::inferReturnTypes(MLIRContext *, MaybeLoc loc, Adaptor
   auto gate = activation(query, value.getDimSize(1));
   if (failed(expectType(loc, adaptor.getBeta(), gate, "beta")))
     return failure();
-  if (adaptor.getDecay() && failed(expectType(loc, adaptor.getDecay(), gate, "a decay")))
-    return failure();
+  if (Value decay = adaptor.getDecay()) {
+    auto channels = activation(query, {value.getDimSize(1), query.getDimSize(2)});
+    if (failed(expectType(loc, decay, tensorOf(decay).getRank() == 3 ? channels : gate, "a decay")))
+      return failure();
+  }
   results.push_back(value);
   return success();
 }
@@ -215,11 +224,12 @@ MutableOperandRange DeltaRuleOp::getCachesMutable() {
 NormalForm DeltaRuleOp::getNormalForm() {
   auto query = tensorOf(getQuery()), value = tensorOf(getValue());
   NormalForm form;
-  form.decayKind = getDecay() ? NormalForm::Decay::Scalar : NormalForm::Decay::None;
+  if (getDecay())
+    form.decayKind = tensorOf(getDecay()).getRank() == 3 ? NormalForm::Decay::Channel : NormalForm::Decay::Scalar;
   form.decay = getDecay();
-  form.p = {getKey(), getBeta(), -1, false};
+  form.p = {getKey(), {getBeta()}, -1, false};
   form.q = {getKey(), {}, 1, static_cast<bool>(getDecay())};
-  form.k = {getKey(), getBeta(), 1, false};
+  form.k = {getKey(), {getBeta()}, 1, false};
   form.value = getValue();
   form.query = getQuery();
   form.keyHeads = query.getDimSize(1);

@@ -2,6 +2,7 @@
 #define DIALECTS_ATTN_IR_ATTNOPS_TD
 include "dialects/attn/ir/AttnDialect.td"
 include "dialects/interfaces/Interfaces.td"
+include "mlir/IR/OpAsmInterface.td"
 include "mlir/Interfaces/InferTypeOpInterface.td"
 include "mlir/Interfaces/SideEffectInterfaces.td"
 
@@ -161,13 +162,17 @@ def Attn_LogDecayOp : Attn_Inferred<"log_decay"> {
   let summary = "log decay of a gated delta rule";
   let description = [{
     `result = -exp(log_rate) * softplus(input + bias)`, at most 0: the logarithm of how much of its state a head keeps
-    at a token. Input `[T, H]`; log_rate (`A_log`) and bias (`dt_bias`) `[H]`. (`spec/attention.md` 2.7)
+    at a token. With `at_least b` it is `b * sigmoid(exp(log_rate) * (input + bias))`, between b and 0.
+
+    Input `[T, H]` (Gated DeltaNet) or `[T, H, dk]`, a decay per channel (KDA); log_rate (`A_log`) `[H]`; bias
+    (`dt_bias`) as many numbers as a token has. (`spec/attention.md` 2.7, 2.8)
   }];
-  let arguments = (ins AnyRankedTensor:$input, AnyRankedTensor:$log_rate, AnyRankedTensor:$bias);
+  let arguments = (ins AnyRankedTensor:$input, AnyRankedTensor:$log_rate, AnyRankedTensor:$bias,
+                       OptionalAttr<F64Attr>:$lower_bound);
   let results = (outs AnyRankedTensor:$result);
   let assemblyFormat = [{
     custom<Value>($input, type($input)) `rate` custom<Value>($log_rate, type($log_rate)) `bias`
-    custom<Value>($bias, type($bias)) attr-dict
+    custom<Value>($bias, type($bias)) (`at_least` custom<Number>($lower_bound)^)? attr-dict
   }];
 }
 
@@ -183,13 +188,14 @@ def Attn_DeltaRuleOp : Attn_Inferred<"delta_rule", [AttrSizedOperandSegments,
     o[t] = S[t]^T q[t] * scale
     ```
 
-    Without `decay` a is 1 (DeltaNet); with `decay` `[T, Hv]` this is Gated DeltaNet. Keys are expected to have at
-    most unit length (`model.l2_norm`). The scale is `dk^-1/2` unless given. (`spec/attention.md` 2.6, 2.7)
+    Without `decay` a is 1 (DeltaNet); with `decay` `[T, Hv]` this is Gated DeltaNet, with `[T, Hv, dk]` and
+    `Diag(a[t])` in place of a[t] it is KDA. Keys are expected to have at most unit length (`model.l2_norm`). The scale
+    is `dk^-1/2` unless given. (`spec/attention.md` 2.6 to 2.8)
 
     * (C1) query and key `[T, Hk, dk]`
     * (C2) value `[T, Hv, dv]`, Hv a multiple of Hk
     * (C3) beta `[T, Hv]`
-    * (C4) decay `[T, Hv]`
+    * (C4) decay `[T, Hv]` or `[T, Hv, dk]`
 
     ```mlir
     model.block @delta(%x: tensor<?x512xf32>) {
@@ -256,4 +262,6 @@ def Attn_SoftmaxOp : Attn_Inferred<"softmax", [AttrSizedOperandSegments,
     attr-dict
   }];
 }
+
+include "dialects/attn/ir/RecurrenceOps.td"
 #endif

@@ -9,15 +9,15 @@ namespace denim::attn {
 
 namespace {
 
-/// The term that keeps a recurrence from the chunked forms this compiler derives, or nothing.
-StringRef obstacle(const NormalForm &form) {
-  if (form.decayKind == NormalForm::Decay::Channel)
-    return "a decay per channel";
-  if (form.p && !form.isDelta())
-    return "a low-rank transition that is not of the delta family";
-  if (!form.readAfter)
-    return "a read before the write";
-  return {};
+/// Blocks of rows that a chunk is cut into under a decay per channel (`spec/attention.md` 3.4): a chunk is a whole
+/// number of them, or a power of two below.
+constexpr int64_t decayBlock = 16;
+
+/// The longest chunk up to `length` that suits the form.
+int64_t chunkFor(const NormalForm &form, int64_t length) {
+  if (form.decayKind != NormalForm::Decay::Channel)
+    return length;
+  return length < decayBlock ? int64_t(llvm::bit_floor(uint64_t(length))) : length / decayBlock * decayBlock;
 }
 
 struct ChooseChunkPass : impl::ChooseChunkPassBase<ChooseChunkPass> {
@@ -30,13 +30,15 @@ struct ChooseChunkPass : impl::ChooseChunkPassBase<ChooseChunkPass> {
     }
     getOperation()->walk([&](RecurrenceOpInterface op) {
       auto options = remark::RemarkOpts::name("choose-chunk").category("attn");
-      if (StringRef term = obstacle(op.getNormalForm()); !term.empty()) {
-        remark::missed(op.getLoc(), options) << remark::reason("{0} keeps it token by token", term);
+      NormalForm form = op.getNormalForm();
+      if (!form.outside.empty()) {
+        remark::missed(op.getLoc(), options) << remark::reason("{0} keeps it token by token", form.outside);
         return;
       }
       if (!op->hasAttr("chunk"))
-        op->setAttr("chunk", IntegerAttr::get(IntegerType::get(&getContext(), 64), length));
-      remark::passed(op.getLoc(), options) << remark::add("chunks of {0} tokens", int64_t(length));
+        op->setAttr("chunk", IntegerAttr::get(IntegerType::get(&getContext(), 64), chunkFor(form, length)));
+      remark::passed(op.getLoc(), options)
+          << remark::add("chunks of {0} tokens", op->getAttrOfType<IntegerAttr>("chunk").getInt());
     });
   }
 };

@@ -48,4 +48,23 @@ def HoistBroadcastsPass : Pass<"tile-hoist-broadcasts"> {
   }];
   let dependentDialects = ["::denim::tile::TileDialect"];
 }
+
+def SinkWindowsPass : Pass<"tile-sink-windows"> {
+  let summary = "load or compute a window where only windows are used";
+  let description = [{
+    A `tile.window` of a load, a splat or a map becomes a load, a splat or a map of the window alone; a map goes when all its
+    users are windows. For machines on which a tile lives in registers of many threads, where a shifted window would have
+    to be exchanged between them while its load can just begin elsewhere. Elements that several windows share are
+    loaded and computed once per window.
+
+    ```mlir
+    %t = tile.load %m[%r, %c] : !tile.memory<64xf32> -> !tile.tile<67x64xf32>
+    %w = tile.window %t[3, 0] : !tile.tile<67x64xf32> -> !tile.tile<64x64xf32>
+    ==>
+    %r3 = arith.addi %r, %c3 : index
+    %w = tile.load %m[%r3, %c] : !tile.memory<64xf32> -> !tile.tile<64x64xf32>
+    ```
+  }];
+  let dependentDialects = ["::denim::tile::TileDialect", "::mlir::arith::ArithDialect"];
+}
 #endif

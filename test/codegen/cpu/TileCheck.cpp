@@ -1,5 +1,6 @@
 #include "test/codegen/cpu/TileCheck.h"
 #include "codegen/cpu/Compile.h"
+#include "codegen/nvptx/Compile.h"
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/Math/IR/Math.h"
 #include "mlir/Dialect/SCF/IR/SCF.h"
@@ -7,6 +8,7 @@
 #include "mlir/IR/MLIRContext.h"
 #include "mlir/Parser/Parser.h"
 #include "test/codegen/cpu/TileInterpreter.h"
+#include "test/codegen/nvptx/CaseFile.h"
 #include <cmath>
 #include <cstring>
 #include <dlfcn.h>
@@ -117,6 +119,45 @@ void compare(const Case &c, const std::string &target, Memory &want, Memory &got
   }
 }
 
+/// With DENIM_WRITE_GPU_CASES=FILE, appends the case, compiled for a GPU in both precisions, for run-gpu-cases.
+void writeGpuCase(const Case &c, ModuleOp module, Memory &want) {
+  const char *path = getenv("DENIM_WRITE_GPU_CASES");
+  if (!path)
+    return;
+  codegen::GpuTarget target = llvm::cantFail(codegen::findGpuTarget("sm_90a"));
+  OwningOpRef<ModuleOp> alone(ModuleOp::create(module.getLoc()));
+  alone->getBody()->push_back(module.lookupSymbol(c.name)->clone());
+  Memory before(c);
+  for (bool exact : {true, false}) {
+    codegen::NvptxOptions options;
+    options.exact = exact;
+    auto code = codegen::compileForNvptx(*alone, target, options);
+    if (!code) {
+      fprintf(stderr, "no code for a GPU: %s: %s\n", c.name.c_str(), llvm::toString(code.takeError()).c_str());
+      continue;
+    }
+    for (const std::string &warning : code->warnings)
+      fprintf(stderr, "%s: %s\n", c.name.c_str(), warning.c_str());
+    GpuCase out;
+    out.name = c.name, out.mode = exact ? "exact" : "bf16";
+    // Exact products have errors near 2^-17 of their terms, bf16 ones near 2^-9, and both add up.
+    out.tolerance = exact ? std::max(c.tolerance, 5e-5) : std::max(c.tolerance, 2e-2);
+    out.code = code->cubin.empty() ? code->ptx : std::string(code->cubin.begin(), code->cubin.end());
+    out.threads = code->kernels[0].threads, out.sharedBytes = code->kernels[0].sharedBytes, out.items = c.items;
+    const Step &s = c.step;
+    out.tokens = s.tokens, out.positions = s.positions, out.rowBegin = s.rowBegin, out.past = s.past;
+    out.outputs = s.outputs, out.pages = s.pages, out.pageBegin = s.pageBegin;
+    for (auto [i, b] : llvm::enumerate(c.buffers))
+      out.buffers.push_back({b.element, b.tables,
+                             {before.data[i]->data, before.data[i]->data + before.data[i]->bytes},
+                             {want.data[i]->data, want.data[i]->data + want.data[i]->bytes}});
+    std::FILE *file = fopen(path, "ab");
+    ASSERT_TRUE(file) << path;
+    EXPECT_TRUE(CaseFile(file, true).transfer(out));
+    fclose(file);
+  }
+}
+
 } // namespace
 
 void denim::test::check(const std::vector<Case> &cases) {
@@ -133,6 +174,7 @@ void denim::test::check(const std::vector<Case> &cases) {
     ASSERT_TRUE(kernel) << c.name;
     wanted.push_back(std::make_unique<Memory>(c));
     interpret(kernel, batchOf(c.step), wanted.back()->args.data(), 0, c.items);
+    writeGpuCase(c, *module, *wanted.back());
   }
   for (llvm::StringRef name : codegen::targetNames()) {
     codegen::Target target = llvm::cantFail(codegen::findTarget(name));

@@ -41,14 +41,15 @@ TEST_F(NormalFormTest, DeltaNet) {
   EXPECT_FALSE(form.decay);
   // S_t = (I - (b k) k^T) S_{t-1} + (b k) v^T
   EXPECT_EQ(form.p.vector, op.getKey());
-  EXPECT_EQ(form.p.scale, op.getBeta());
-  EXPECT_EQ(form.p.sign, -1);
+  EXPECT_EQ(form.p.scales, (llvm::SmallVector<mlir::Value, 1>{op.getBeta()}));
+  EXPECT_EQ(form.p.factor, -1);
   EXPECT_EQ(form.q.vector, op.getKey());
-  EXPECT_FALSE(form.q.scale);
+  EXPECT_TRUE(form.q.scales.empty());
+  EXPECT_TRUE(form.outside.empty());
   EXPECT_FALSE(form.q.decayed);
   EXPECT_EQ(form.k.vector, op.getKey());
-  EXPECT_EQ(form.k.scale, op.getBeta());
-  EXPECT_EQ(form.k.sign, 1);
+  EXPECT_EQ(form.k.scales, form.p.scales);
+  EXPECT_EQ(form.k.factor, 1);
   EXPECT_EQ(form.value, op.getValue());
   EXPECT_EQ(form.query, op.getQuery());
   EXPECT_TRUE(form.readAfter);
@@ -88,10 +89,10 @@ TEST_F(NormalFormTest, NotOfTheDeltaFamily) {
   remembersUndecayed.q.decayed = false;
   EXPECT_FALSE(remembersUndecayed.isDelta());
   NormalForm otherStrength = gated;
-  otherStrength.p.scale = {};
+  otherStrength.p.scales.clear();
   EXPECT_FALSE(otherStrength.isDelta());
   NormalForm adds = gated;
-  adds.p.sign = 1;
+  adds.p.factor = 1;
   EXPECT_FALSE(adds.isDelta());
 }
 

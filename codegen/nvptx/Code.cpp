@@ -1,0 +1,474 @@
+#include "codegen/nvptx/Code.h"
+#include "mlir/Dialect/Arith/IR/Arith.h"
+#include "mlir/Dialect/LLVMIR/LLVMDialect.h"
+#include "mlir/Dialect/LLVMIR/NVVMDialect.h"
+#include "mlir/Dialect/SCF/IR/SCF.h"
+#include "llvm/ADT/StringExtras.h"
+#include "llvm/Support/raw_ostream.h"
+
+using namespace mlir;
+using namespace denim::codegen::nvptx;
+
+//===--------------------------------------------------------------------------------------------------------------===//
+// Types and integers
+//===--------------------------------------------------------------------------------------------------------------===//
+
+Type Code::globalPointer() {
+  return LLVM::LLVMPointerType::get(builder.getContext(), 1);
+}
+
+int64_t Code::bytesOf(Type element) {
+  return (element.getIntOrFloatBitWidth() + 7) / 8;
+}
+
+Value Code::integer(Type type, int64_t value) {
+  return arith::ConstantOp::create(builder, loc, builder.getIntegerAttr(type, value));
+}
+Value Code::constant(int64_t value) {
+  return integer(i64(), value);
+}
+Value Code::constant32(int64_t value) {
+  return integer(i32(), value);
+}
+
+std::optional<int64_t> Code::constantOf(Value value) {
+  auto constant = value.getDefiningOp<arith::ConstantOp>();
+  auto attribute = constant ? dyn_cast<IntegerAttr>(constant.getValue()) : IntegerAttr();
+  return attribute ? std::optional(attribute.getInt()) : std::nullopt;
+}
+
+Value Code::add(Value a, Value b) {
+  auto x = constantOf(a), y = constantOf(b);
+  if (x && y)
+    return integer(a.getType(), *x + *y);
+  if (x && *x == 0)
+    return b;
+  if (y && *y == 0)
+    return a;
+  return arith::AddIOp::create(builder, loc, a, b);
+}
+Value Code::add(Value a, int64_t b) {
+  return b == 0 ? a : add(a, integer(a.getType(), b));
+}
+Value Code::sub(Value a, Value b) {
+  auto x = constantOf(a), y = constantOf(b);
+  return x && y ? integer(a.getType(), *x - *y) : Value(arith::SubIOp::create(builder, loc, a, b));
+}
+Value Code::mul(Value a, Value b) {
+  auto x = constantOf(a), y = constantOf(b);
+  return x && y ? integer(a.getType(), *x * *y) : Value(arith::MulIOp::create(builder, loc, a, b));
+}
+Value Code::mul(Value a, int64_t b) {
+  return b == 1 ? a : mul(a, integer(a.getType(), b));
+}
+Value Code::divide(Value a, int64_t powerOfTwo) {
+  if (powerOfTwo == 1)
+    return a;
+  return arith::ShRUIOp::create(builder, loc, a, integer(a.getType(), llvm::Log2_64(powerOfTwo)));
+}
+Value Code::modulo(Value a, int64_t powerOfTwo) {
+  return arith::AndIOp::create(builder, loc, a, integer(a.getType(), powerOfTwo - 1));
+}
+Value Code::exclusiveOr(Value a, Value b) {
+  return arith::XOrIOp::create(builder, loc, a, b);
+}
+Value Code::lessThan(Value a, Value b) {
+  return arith::CmpIOp::create(builder, loc, arith::CmpIPredicate::slt, a, b);
+}
+Value Code::equal(Value a, Value b) {
+  return arith::CmpIOp::create(builder, loc, arith::CmpIPredicate::eq, a, b);
+}
+Value Code::both(Value a, Value b) {
+  if (!a || !b)
+    return a ? a : b;
+  return arith::AndIOp::create(builder, loc, a, b);
+}
+Value Code::toI64(Value value) {
+  if (value.getType() == i64())
+    return value;
+  if (value.getType().isIndex())
+    return arith::IndexCastOp::create(builder, loc, i64(), value);
+  return arith::ExtSIOp::create(builder, loc, i64(), value);
+}
+Value Code::toI32(Value value) {
+  if (value.getType() == i32())
+    return value;
+  if (value.getType().isIndex())
+    return arith::IndexCastOp::create(builder, loc, i32(), value);
+  return arith::TruncIOp::create(builder, loc, i32(), value);
+}
+Value Code::toIndex(Value value) {
+  if (value.getType().isIndex())
+    return value;
+  return arith::IndexCastOp::create(builder, loc, builder.getIndexType(), value);
+}
+
+//===--------------------------------------------------------------------------------------------------------------===//
+// The thread
+//===--------------------------------------------------------------------------------------------------------------===//
+
+Value Code::threadNumber() {
+  return NVVM::ThreadIdXOp::create(builder, loc, i32());
+}
+Value Code::blockNumber() {
+  return NVVM::BlockIdXOp::create(builder, loc, i32());
+}
+
+void Code::barrier() {
+  assembly("bar.sync 0;", "~{memory}", {}, {}, true);
+}
+void Code::fenceForProducts() {
+  if (target.warpgroupProduct)
+    assembly("fence.proxy.async.shared::cta;", "~{memory}", {}, {}, true);
+}
+
+SmallVector<Value> Code::assembly(StringRef text, StringRef constraints, ValueRange operands, ArrayRef<Type> results,
+                                  bool sideEffects) {
+  Type type = LLVM::LLVMVoidType::get(builder.getContext());
+  if (results.size() == 1)
+    type = results.front();
+  else if (results.size() > 1)
+    type = LLVM::LLVMStructType::getLiteral(builder.getContext(), results);
+  auto op = LLVM::InlineAsmOp::create(builder, loc, results.empty() ? TypeRange() : TypeRange(type), operands, text,
+                                      constraints, sideEffects, /*is_align_stack=*/false,
+                                      LLVM::TailCallKind::None, LLVM::AsmDialectAttr{}, /*operand_attrs=*/ArrayAttr());
+  if (results.empty())
+    return {};
+  if (results.size() == 1)
+    return {op.getRes()};
+  SmallVector<Value> values;
+  for (size_t i = 0; i < results.size(); ++i)
+    values.push_back(LLVM::ExtractValueOp::create(builder, loc, op.getRes(), int64_t(i)));
+  return values;
+}
+
+//===--------------------------------------------------------------------------------------------------------------===//
+// Memory
+//===--------------------------------------------------------------------------------------------------------------===//
+
+Value Code::advance(Value pointer, Value elements, Type element) {
+  Value bytes = mul(toI64(elements), bytesOf(element));
+  return LLVM::GEPOp::create(builder, loc, pointer.getType(), builder.getI8Type(), pointer,
+                             ArrayRef<LLVM::GEPArg>{bytes});
+}
+
+Value Code::load(Type type, Value pointer) {
+  return LLVM::LoadOp::create(builder, loc, type, pointer, unsigned(bytesOf(isa<IntegerType>(type) ? type : i64())));
+}
+
+static std::string vectorSuffix(int count) {
+  return count == 1 ? "" : ".v" + std::to_string(count);
+}
+
+/// "{$0, $1}", or "$0".
+static std::string names(int first, int count) {
+  std::string text = count == 1 ? "" : "{";
+  for (int i = 0; i < count; ++i)
+    text += (i ? ", $" : "$") + std::to_string(first + i);
+  return text + (count == 1 ? "" : "}");
+}
+
+SmallVector<Value, 4> Code::loadWords(Value pointer, int count, Value predicate) {
+  SmallVector<Type> types(count, i32());
+  std::string out;
+  for (int i = 0; i < count; ++i)
+    out += "=&r,";
+  SmallVector<Value> words;
+  std::string access = "ld.global" + vectorSuffix(count) + ".b32 " + names(0, count) + ", [$" + std::to_string(count);
+  if (!predicate) {
+    words = assembly(access + "];", out + "l", {pointer}, types, true);
+  } else {
+    std::string text = "{ .reg .pred p; setp.ne.b32 p, $" + std::to_string(count + 1) + ", 0; ";
+    for (int i = 0; i < count; ++i)
+      text += "mov.b32 $" + std::to_string(i) + ", 0; ";
+    words = assembly(text + "@p " + access + "]; }", out + "l,r", {pointer, bitsOf(predicate)}, types, true);
+  }
+  return SmallVector<Value, 4>(words.begin(), words.end());
+}
+
+void Code::storeWords(ArrayRef<Value> words, Value pointer, Value predicate) {
+  int count = words.size();
+  std::string in;
+  SmallVector<Value> operands(words);
+  for (int i = 0; i < count; ++i)
+    in += "r,";
+  operands.push_back(pointer);
+  std::string access =
+      "st.global" + vectorSuffix(count) + ".b32 [$" + std::to_string(count) + "], " + names(0, count) + ";";
+  if (!predicate) {
+    assembly(access, in + "l,~{memory}", operands, {}, true);
+    return;
+  }
+  operands.push_back(bitsOf(predicate));
+  assembly("{ .reg .pred p; setp.ne.b32 p, $" + std::to_string(count + 1) + ", 0; @p " + access + " }",
+           in + "l,r,~{memory}", operands, {}, true);
+}
+
+Value Code::loadHalfWord(Value pointer, Value predicate) {
+  if (!predicate)
+    predicate = integer(i1(), 1);
+  return assembly("{ .reg .pred p; .reg .b16 h; setp.ne.b32 p, $2, 0; mov.b16 h, 0; @p ld.global.b16 h, [$1]; "
+                  "cvt.u32.u16 $0, h; }",
+                  "=r,l,r", {pointer, bitsOf(predicate)}, {i32()}, true)
+      .front();
+}
+
+void Code::storeHalfWord(Value word, Value pointer, Value predicate) {
+  if (!predicate)
+    predicate = integer(i1(), 1);
+  assembly("{ .reg .pred p; .reg .b16 h; setp.ne.b32 p, $2, 0; cvt.u16.u32 h, $0; @p st.global.b16 [$1], h; }",
+           "r,l,r,~{memory}", {word, pointer, bitsOf(predicate)}, {}, true);
+}
+
+Value Code::sharedPointer(Value offset) {
+  Type pointer = LLVM::LLVMPointerType::get(builder.getContext(), 3);
+  Value base = LLVM::AddressOfOp::create(builder, loc, pointer, "denim_shared");
+  return LLVM::GEPOp::create(builder, loc, pointer, builder.getI8Type(), base, ArrayRef<LLVM::GEPArg>{offset});
+}
+
+SmallVector<Value, 4> Code::loadShared(Value offset, int count) {
+  SmallVector<Type> types(count, i32());
+  std::string out;
+  for (int i = 0; i < count; ++i)
+    out += "=r,";
+  auto words = assembly("ld.shared" + vectorSuffix(count) + ".b32 " + names(0, count) + ", [$" + std::to_string(count) +
+                            "];",
+                        out + "r,~{memory}", {LLVM::PtrToIntOp::create(builder, loc, i32(), sharedPointer(offset))},
+                        types, true);
+  return SmallVector<Value, 4>(words.begin(), words.end());
+}
+
+void Code::storeShared(ArrayRef<Value> words, Value offset, Value predicate) {
+  int count = words.size();
+  std::string in;
+  SmallVector<Value> operands(words);
+  for (int i = 0; i < count; ++i)
+    in += "r,";
+  operands.push_back(LLVM::PtrToIntOp::create(builder, loc, i32(), sharedPointer(offset)));
+  std::string access =
+      "st.shared" + vectorSuffix(count) + ".b32 [$" + std::to_string(count) + "], " + names(0, count) + ";";
+  if (!predicate) {
+    assembly(access, in + "r,~{memory}", operands, {}, true);
+    return;
+  }
+  operands.push_back(bitsOf(predicate));
+  assembly("{ .reg .pred p; setp.ne.b32 p, $" + std::to_string(count + 1) + ", 0; @p " + access + " }",
+           in + "r,r,~{memory}", operands, {}, true);
+}
+
+SmallVector<Value, 4> Code::loadMatrices(Value offset, int count, bool transposed) {
+  SmallVector<Type> types(count, i32());
+  std::string out;
+  for (int i = 0; i < count; ++i)
+    out += "=r,";
+  auto words = assembly("ldmatrix.sync.aligned.m8n8.x" + std::to_string(count) + (transposed ? ".trans" : "") +
+                            ".shared.b16 {" + names(0, count).substr(count == 1 ? 0 : 1) + (count == 1 ? "}" : "") +
+                            ", [$" + std::to_string(count) + "];",
+                        out + "r,~{memory}", {LLVM::PtrToIntOp::create(builder, loc, i32(), sharedPointer(offset))},
+                        types, true);
+  return SmallVector<Value, 4>(words.begin(), words.end());
+}
+
+//===--------------------------------------------------------------------------------------------------------------===//
+// Lanes
+//===--------------------------------------------------------------------------------------------------------------===//
+
+Value Code::shuffleXor(Value value, int64_t mask) {
+  Value all = constant32(-1);
+  return NVVM::ShflOp::create(builder, loc, value.getType(), all, value, constant32(mask), constant32(31),
+                              NVVM::ShflKind::bfly, UnitAttr());
+}
+Value Code::shuffleUp(Value value, int64_t distance) {
+  return NVVM::ShflOp::create(builder, loc, value.getType(), constant32(-1), value, constant32(distance),
+                              constant32(0), NVVM::ShflKind::up, UnitAttr());
+}
+Value Code::shuffleIndex(Value value, int64_t lane) {
+  return NVVM::ShflOp::create(builder, loc, value.getType(), constant32(-1), value, constant32(lane), constant32(31),
+                              NVVM::ShflKind::idx, UnitAttr());
+}
+
+//===--------------------------------------------------------------------------------------------------------------===//
+// Numbers
+//===--------------------------------------------------------------------------------------------------------------===//
+
+Value Code::number(double value) {
+  return arith::ConstantOp::create(builder, loc, builder.getF32FloatAttr(value));
+}
+Value Code::addf(Value a, Value b) {
+  return arith::AddFOp::create(builder, loc, a, b);
+}
+Value Code::subf(Value a, Value b) {
+  return arith::SubFOp::create(builder, loc, a, b);
+}
+Value Code::mulf(Value a, Value b) {
+  return arith::MulFOp::create(builder, loc, a, b);
+}
+Value Code::maxf(Value a, Value b) {
+  return arith::MaximumFOp::create(builder, loc, a, b);
+}
+Value Code::minf(Value a, Value b) {
+  return arith::MinimumFOp::create(builder, loc, a, b);
+}
+Value Code::maxi(Value a, Value b) {
+  return arith::MaxSIOp::create(builder, loc, a, b);
+}
+Value Code::mini(Value a, Value b) {
+  return arith::MinSIOp::create(builder, loc, a, b);
+}
+Value Code::fma(Value a, Value b, Value c) {
+  return LLVM::FMAOp::create(builder, loc, a, b, c);
+}
+Value Code::select(Value condition, Value a, Value b) {
+  return arith::SelectOp::create(builder, loc, condition, a, b);
+}
+Value Code::bitsOf(Value value) {
+  if (value.getType() == f32())
+    return LLVM::BitcastOp::create(builder, loc, i32(), value);
+  if (value.getType() == i1())
+    return arith::ExtUIOp::create(builder, loc, i32(), value);
+  return value;
+}
+Value Code::realOf(Value bits) {
+  return LLVM::BitcastOp::create(builder, loc, f32(), bits);
+}
+Value Code::ofType(Value bits, Type element) {
+  if (element == f32())
+    return realOf(bits);
+  if (element == i1())
+    return arith::CmpIOp::create(builder, loc, arith::CmpIPredicate::ne, bits, constant32(0));
+  return bits;
+}
+Value Code::packBrain(Value low, Value high) {
+  return assembly("cvt.rn.bf16x2.f32 $0, $1, $2;", "=r,f,f", {high, low}, {i32()}, false).front();
+}
+Value Code::packHalf(Value low, Value high) {
+  return assembly("cvt.rn.f16x2.f32 $0, $1, $2;", "=r,f,f", {high, low}, {i32()}, false).front();
+}
+Value Code::unpackBrain(Value word, bool high) {
+  Value bits = high ? Value(arith::AndIOp::create(builder, loc, word, constant32(0xffff0000)))
+                    : Value(arith::ShLIOp::create(builder, loc, word, constant32(16)));
+  return realOf(bits);
+}
+Value Code::unpackHalf(Value word, bool high) {
+  return assembly(high ? "{ .reg .b16 l, h; mov.b32 {l, h}, $1; cvt.f32.f16 $0, h; }"
+                       : "{ .reg .b16 l, h; mov.b32 {l, h}, $1; cvt.f32.f16 $0, l; }",
+                  "=f,r", {word}, {f32()}, false)
+      .front();
+}
+
+//===--------------------------------------------------------------------------------------------------------------===//
+// Products
+//===--------------------------------------------------------------------------------------------------------------===//
+
+SmallVector<Value, 4> Code::multiply(ArrayRef<Value> acc, ArrayRef<Value> a, ArrayRef<Value> b) {
+  SmallVector<Value> operands(a);
+  llvm::append_range(operands, b);
+  llvm::append_range(operands, acc);
+  auto words = assembly("mma.sync.aligned.m16n8k16.row.col.f32.bf16.bf16.f32 {$0,$1,$2,$3}, {$4,$5,$6,$7}, {$8,$9}, "
+                        "{$0,$1,$2,$3};",
+                        "=f,=f,=f,=f,r,r,r,r,r,r,0,1,2,3", operands, SmallVector<Type>(4, f32()), false);
+  return SmallVector<Value, 4>(words.begin(), words.end());
+}
+
+Value Code::descriptor(Value offset, Major major, int64_t panelBytes) {
+  // Hopper's matrix descriptor (PTX ISA, "matrix-descriptor"): address, leading and stride offsets in units of 16
+  // bytes, swizzle of 128 bytes. Eight rows of 128 bytes are 1024 bytes: the stride. The leading offset is from panel
+  // to panel of 64 columns and means nothing where rows run along the contraction.
+  uint64_t leading = major == Major::outer ? uint64_t(panelBytes) >> 4 : 1;
+  uint64_t fixed = (uint64_t(1) << 62) | (uint64_t(1024 >> 4) << 32) | (leading << 16);
+  Value address = LLVM::PtrToIntOp::create(builder, loc, i32(), sharedPointer(offset));
+  Value field = divide(modulo(address, 1 << 18), 16);
+  Value wide = arith::ExtUIOp::create(builder, loc, i64(), field);
+  return arith::OrIOp::create(builder, loc, wide, constant(int64_t(fixed)));
+}
+
+SmallVector<Value> Code::multiplyGroup(ArrayRef<Value> acc, bool accumulate, Value a, Major aMajor, Value b,
+                                       Major bMajor, ArrayRef<GroupStep> steps) {
+  int registers = acc.size();
+  std::string list, text, constraints;
+  llvm::raw_string_ostream out(text);
+  for (int i = 0; i < registers; ++i) {
+    list += (i ? ",$" : "$") + std::to_string(i);
+    constraints += "=f,";
+  }
+  for (int i = 0; i < registers; ++i)
+    constraints += std::to_string(i) + ",";
+  SmallVector<Value> operands(acc);
+  bool inRegisters = !steps.front().aRegisters.empty();
+  int next = 2 * registers, aIndex = next;
+  if (!inRegisters) {
+    operands.push_back(a);
+    constraints += "l,";
+    ++next;
+  }
+  int bIndex = next++;
+  operands.push_back(b);
+  constraints += "l";
+  out << "{ .reg .b64 da, db; wgmma.fence.sync.aligned; ";
+  for (const GroupStep &step : steps) {
+    out << "add.s64 db, $" << bIndex << ", " << step.b << "; ";
+    if (!inRegisters)
+      out << "add.s64 da, $" << aIndex << ", " << step.a << "; ";
+    out << "wgmma.mma_async.sync.aligned.m64n" << registers * 2 << "k16.f32.bf16.bf16 {" << list << "}, ";
+    if (inRegisters) {
+      out << "{$" << next << ",$" << next + 1 << ",$" << next + 2 << ",$" << next + 3 << "}, db, ";
+      next += 4;
+      llvm::append_range(operands, step.aRegisters);
+      constraints += ",r,r,r,r";
+    } else {
+      out << "da, db, ";
+    }
+    out << (accumulate ? 1 : 0) << ", 1, 1, ";
+    accumulate = true;
+    if (!inRegisters)
+      out << (aMajor == Major::outer ? 1 : 0) << ", ";
+    out << (bMajor == Major::outer ? 1 : 0) << "; ";
+  }
+  out << "wgmma.commit_group.sync.aligned; }";
+  constraints += ",~{memory}";
+  return assembly(text, constraints, operands, SmallVector<Type>(registers, f32()), true);
+}
+
+SmallVector<Value> Code::waitGroups(ArrayRef<Value> values, int64_t inFlight) {
+  std::string constraints;
+  for (size_t i = 0; i < values.size(); ++i)
+    constraints += "=f,";
+  for (size_t i = 0; i < values.size(); ++i)
+    constraints += std::to_string(i) + ",";
+  return assembly("wgmma.wait_group.sync.aligned " + std::to_string(inFlight) + ";", constraints + "~{memory}",
+                  SmallVector<Value>(values), SmallVector<Type>(values.size(), f32()), true);
+}
+
+//===--------------------------------------------------------------------------------------------------------------===//
+// Control
+//===--------------------------------------------------------------------------------------------------------------===//
+
+SmallVector<Value> Code::loop(Value low, Value high, Value step, ValueRange carried, LoopBody body) {
+  auto op = scf::ForOp::create(builder, loc, low, high, step, carried);
+  OpBuilder::InsertionGuard guard(builder);
+  Block *block = op.getBody();
+  builder.setInsertionPointToEnd(block);
+  if (!block->empty() && block->back().hasTrait<OpTrait::IsTerminator>())
+    block->back().erase();
+  SmallVector<Value> next = body(op.getInductionVar(), op.getRegionIterArgs());
+  scf::YieldOp::create(builder, loc, next);
+  return SmallVector<Value>(op.getResults());
+}
+
+SmallVector<Value> Code::branch(Value condition, ArrayRef<Type> types, llvm::function_ref<SmallVector<Value>()> then,
+                                llvm::function_ref<SmallVector<Value>()> otherwise) {
+  auto op = scf::IfOp::create(builder, loc, types, condition, /*addThenBlock=*/true, /*addElseBlock=*/bool(otherwise));
+  auto fill = [&](Region &region, llvm::function_ref<SmallVector<Value>()> body) {
+    OpBuilder::InsertionGuard guard(builder);
+    Block &block = region.front();
+    if (!block.empty() && block.back().hasTrait<OpTrait::IsTerminator>())
+      block.back().erase();
+    builder.setInsertionPointToEnd(&block);
+    SmallVector<Value> values = body();
+    scf::YieldOp::create(builder, loc, values);
+  };
+  fill(op.getThenRegion(), then);
+  if (otherwise)
+    fill(op.getElseRegion(), otherwise);
+  return SmallVector<Value>(op.getResults());
+}

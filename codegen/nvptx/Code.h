@@ -1,0 +1,140 @@
+// The words the lowering writes in: what one thread does.
+//
+// All of the lowering goes through this class, so that the heavy dialect headers are read by Code.cpp alone. Numbers of
+// the thread and offsets inside a tile are i32, addresses and rows of memory i64. A "global" pointer is of address
+// space 1, shared memory is named by its offset in bytes, i32.
+#ifndef CODEGEN_NVPTX_CODE_H
+#define CODEGEN_NVPTX_CODE_H
+
+#include "codegen/target/GpuTarget.h"
+#include "mlir/IR/Builders.h"
+#include "mlir/IR/BuiltinTypes.h"
+#include "mlir/IR/IRMapping.h"
+#include <optional>
+
+namespace denim::codegen::nvptx {
+
+/// Which way the rows of a shared operand run in a product (CUTLASS says K-major and MN-major).
+enum class Major : uint8_t { contraction, outer };
+
+class Code {
+public:
+  Code(mlir::OpBuilder &builder, mlir::Location loc, const GpuTarget &target)
+      : builder(builder), loc(loc), target(target) {}
+
+  mlir::OpBuilder &builder;
+  mlir::Location loc;
+  const GpuTarget &target;
+
+  // ---- types
+  mlir::Type f32() { return builder.getF32Type(); }
+  mlir::Type i64() { return builder.getI64Type(); }
+  mlir::Type i32() { return builder.getI32Type(); }
+  mlir::Type i1() { return builder.getI1Type(); }
+  mlir::Type globalPointer();
+  static int64_t bytesOf(mlir::Type element);
+
+  // ---- integers (i32 or i64, both sides alike), folded where both sides are known
+  mlir::Value constant(int64_t value);   ///< i64
+  mlir::Value constant32(int64_t value); ///< i32
+  static std::optional<int64_t> constantOf(mlir::Value value);
+  mlir::Value add(mlir::Value a, mlir::Value b);
+  mlir::Value add(mlir::Value a, int64_t b);
+  mlir::Value sub(mlir::Value a, mlir::Value b);
+  mlir::Value mul(mlir::Value a, mlir::Value b);
+  mlir::Value mul(mlir::Value a, int64_t b);
+  mlir::Value divide(mlir::Value a, int64_t powerOfTwo); ///< of no negative number
+  mlir::Value modulo(mlir::Value a, int64_t powerOfTwo);
+  mlir::Value exclusiveOr(mlir::Value a, mlir::Value b);
+  mlir::Value lessThan(mlir::Value a, mlir::Value b); ///< signed
+  mlir::Value equal(mlir::Value a, mlir::Value b);
+  mlir::Value both(mlir::Value a, mlir::Value b); ///< of i1; a null side counts as true
+  mlir::Value toI64(mlir::Value value);           ///< from index or i32
+  mlir::Value toI32(mlir::Value value);           ///< from index or i64
+  mlir::Value toIndex(mlir::Value value);
+
+  // ---- the thread
+  mlir::Value threadNumber();
+  mlir::Value blockNumber();
+  void barrier();
+  /// What this thread wrote to shared memory is seen by products and bulk copies behind the next barrier.
+  void fenceForProducts();
+
+  // ---- global memory. A predicate may be null: always.
+  mlir::Value advance(mlir::Value pointer, mlir::Value elements, mlir::Type element);
+  mlir::Value load(mlir::Type type, mlir::Value pointer);
+  /// `count` (1, 2, 4) words of 32 bits as i32; zero where the predicate is false. `constant`: nothing writes there.
+  llvm::SmallVector<mlir::Value, 4> loadWords(mlir::Value pointer, int count, mlir::Value predicate);
+  void storeWords(llvm::ArrayRef<mlir::Value> words, mlir::Value pointer, mlir::Value predicate);
+  mlir::Value loadHalfWord(mlir::Value pointer, mlir::Value predicate); ///< 16 bits, in the low half of an i32
+  void storeHalfWord(mlir::Value word, mlir::Value pointer, mlir::Value predicate);
+
+  // ---- shared memory
+  llvm::SmallVector<mlir::Value, 4> loadShared(mlir::Value offset, int count); ///< words, as i32
+  void storeShared(llvm::ArrayRef<mlir::Value> words, mlir::Value offset, mlir::Value predicate = {});
+  /// Four 8x8 matrices of 16-bit elements, a row from the address of each lane.
+  llvm::SmallVector<mlir::Value, 4> loadMatrices(mlir::Value offset, int count, bool transposed);
+
+  // ---- between warps' lanes
+  mlir::Value shuffleXor(mlir::Value value, int64_t mask);
+  mlir::Value shuffleUp(mlir::Value value, int64_t distance);
+  mlir::Value shuffleIndex(mlir::Value value, int64_t lane);
+
+  // ---- f32, and what memory holds
+  mlir::Value number(double value);
+  mlir::Value addf(mlir::Value a, mlir::Value b);
+  mlir::Value subf(mlir::Value a, mlir::Value b);
+  mlir::Value mulf(mlir::Value a, mlir::Value b);
+  mlir::Value maxf(mlir::Value a, mlir::Value b);
+  mlir::Value minf(mlir::Value a, mlir::Value b);
+  mlir::Value maxi(mlir::Value a, mlir::Value b);
+  mlir::Value mini(mlir::Value a, mlir::Value b);
+  mlir::Value fma(mlir::Value a, mlir::Value b, mlir::Value c);
+  mlir::Value select(mlir::Value condition, mlir::Value a, mlir::Value b);
+  mlir::Value bitsOf(mlir::Value real);  ///< f32 to i32; an i32 stays, an i1 becomes 0 or 1
+  mlir::Value realOf(mlir::Value bits);  ///< i32 to f32
+  mlir::Value ofType(mlir::Value bits, mlir::Type element); ///< i32 to f32, i32 or i1
+  mlir::Value packBrain(mlir::Value low, mlir::Value high); ///< two f32 to a word of two bf16, nearest even
+  mlir::Value packHalf(mlir::Value low, mlir::Value high);
+  mlir::Value unpackBrain(mlir::Value word, bool high);
+  mlir::Value unpackHalf(mlir::Value word, bool high);
+
+  // ---- products
+  /// One warp: a 16x8 piece of f32 plus 16x16 times 16x8 of bf16.
+  llvm::SmallVector<mlir::Value, 4> multiply(llvm::ArrayRef<mlir::Value> acc, llvm::ArrayRef<mlir::Value> a,
+                                             llvm::ArrayRef<mlir::Value> b);
+  /// One step of a warpgroup's product over 16 of the contraction: where the operands stand.
+  struct GroupStep {
+    int64_t a = 0, b = 0;              ///< added to the descriptors (units of 16 bytes)
+    llvm::SmallVector<mlir::Value, 4> aRegisters; ///< instead of a descriptor of A
+  };
+  /// acc += sum of steps, for 64 rows of a warpgroup and acc.size() / 4 * 8 columns; begins and commits a group that
+  /// is in flight behind the call. Descriptors name where step 0 of all begins.
+  llvm::SmallVector<mlir::Value> multiplyGroup(llvm::ArrayRef<mlir::Value> acc, bool accumulate, mlir::Value a,
+                                               Major aMajor, mlir::Value b, Major bMajor,
+                                               llvm::ArrayRef<GroupStep> steps);
+  /// Waits until at most `inFlight` groups are; the values pass through, so that no use moves above the wait.
+  llvm::SmallVector<mlir::Value> waitGroups(llvm::ArrayRef<mlir::Value> values, int64_t inFlight);
+  /// Descriptor of an operand in shared memory with rows of 128 bytes, swizzled by 128. `panelBytes`: from one panel of
+  /// 64 columns to the next.
+  mlir::Value descriptor(mlir::Value offset, Major major, int64_t panelBytes);
+
+  // ---- control
+  using LoopBody = llvm::function_ref<llvm::SmallVector<mlir::Value>(mlir::Value, mlir::ValueRange)>;
+  llvm::SmallVector<mlir::Value> loop(mlir::Value low, mlir::Value high, mlir::Value step, mlir::ValueRange carried,
+                                      LoopBody body);
+  /// Runs `then` where the condition holds, `otherwise` elsewhere; what they give has the types.
+  llvm::SmallVector<mlir::Value> branch(mlir::Value condition, llvm::ArrayRef<mlir::Type> types,
+                                        llvm::function_ref<llvm::SmallVector<mlir::Value>()> then,
+                                        llvm::function_ref<llvm::SmallVector<mlir::Value>()> otherwise = {});
+
+private:
+  mlir::Value integer(mlir::Type type, int64_t value);
+  llvm::SmallVector<mlir::Value> assembly(llvm::StringRef text, llvm::StringRef constraints, mlir::ValueRange operands,
+                                          llvm::ArrayRef<mlir::Type> results, bool sideEffects);
+  mlir::Value sharedPointer(mlir::Value offset);
+};
+
+} // namespace denim::codegen::nvptx
+
+#endif // CODEGEN_NVPTX_CODE_H

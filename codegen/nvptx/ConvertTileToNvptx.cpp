@@ -1,0 +1,119 @@
+// convert-tile-to-nvptx: one entry per kernel.
+#include "codegen/nvptx/Compile.h"
+#include "codegen/nvptx/KernelLowering.h"
+#include "mlir/Dialect/Arith/IR/Arith.h"
+#include "mlir/Dialect/LLVMIR/LLVMDialect.h"
+#include "mlir/Dialect/LLVMIR/NVVMDialect.h"
+#include "mlir/Dialect/Math/IR/Math.h"
+#include "mlir/Dialect/SCF/IR/SCF.h"
+#include "mlir/Pass/Pass.h"
+
+using namespace mlir;
+using namespace denim;
+using namespace denim::codegen;
+
+namespace {
+
+struct ConvertTileToNvptxPass : PassWrapper<ConvertTileToNvptxPass, OperationPass<ModuleOp>> {
+  MLIR_DEFINE_EXPLICIT_INTERNAL_INLINE_TYPE_ID(ConvertTileToNvptxPass)
+  ConvertTileToNvptxPass() = default;
+  ConvertTileToNvptxPass(const GpuTarget &target, bool isExact) : chosen(target) { exact = isExact; }
+  ConvertTileToNvptxPass(const ConvertTileToNvptxPass &other) : PassWrapper(other), chosen(other.chosen) {}
+
+  StringRef getArgument() const override { return "convert-tile-to-nvptx"; }
+  StringRef getDescription() const override { return "turn tile kernels into what one thread of a GPU does"; }
+  void getDependentDialects(DialectRegistry &registry) const override {
+    registry
+        .insert<arith::ArithDialect, LLVM::LLVMDialect, math::MathDialect, NVVM::NVVMDialect, scf::SCFDialect>();
+  }
+
+  void runOnOperation() override {
+    if (!chosen) {
+      llvm::Expected<GpuTarget> found = findGpuTarget(name);
+      if (!found) {
+        getOperation()->emitError() << llvm::toString(found.takeError());
+        return signalPassFailure();
+      }
+      chosen = *found;
+    }
+    auto kernels = llvm::to_vector(getOperation().getOps<tile::KernelOp>());
+    if (kernels.empty())
+      return;
+    OpBuilder builder(&getContext());
+    builder.setInsertionPointToStart(getOperation().getBody());
+    // All dynamic shared memory of a block; how much a kernel has is said at its launch.
+    auto bytes = LLVM::LLVMArrayType::get(builder.getI8Type(), 0);
+    LLVM::GlobalOp::create(builder, getOperation().getLoc(), bytes, /*isConstant=*/false, LLVM::Linkage::External,
+                           "denim_shared", Attribute(), /*alignment=*/1024, /*addrSpace=*/3);
+    for (tile::KernelOp kernel : kernels)
+      if (failed(convert(kernel)))
+        return signalPassFailure();
+  }
+
+  LogicalResult convert(tile::KernelOp kernel) {
+    OpBuilder builder(kernel);
+    Location loc = kernel.getLoc();
+    Type pointer = LLVM::LLVMPointerType::get(builder.getContext(), 1);
+    SmallVector<Type> parameters{pointer, builder.getI64Type()};
+    parameters.append(kernel.getMemories().size(), pointer);
+    auto type = LLVM::LLVMFunctionType::get(LLVM::LLVMVoidType::get(builder.getContext()), parameters);
+    auto function = LLVM::LLVMFuncOp::create(builder, loc, kernel.getSymName(), type);
+    function->setAttr(NVVM::NVVMDialect::getKernelFuncAttrName(), builder.getUnitAttr());
+    Block *entry = function.addEntryBlock(builder);
+    builder.setInsertionPointToStart(entry);
+    nvptx::Code code(builder, loc, *chosen);
+    SmallVector<Value> arguments(entry->getArguments().drop_front(2));
+    nvptx::KernelLowering lowering(kernel, code, exact ? nvptx::Precision::exact : nvptx::Precision::bf16,
+                                   entry->getArgument(0), arguments);
+    if (failed(lowering.lower()))
+      return failure();
+    builder.setInsertionPointToEnd(entry);
+    LLVM::ReturnOp::create(builder, loc, ValueRange());
+    if (lowering.sharedBytes() > chosen->sharedBytes)
+      return kernel.emitError() << "expected a block to need at most " << chosen->sharedBytes
+                                << " bytes of shared memory, but it needs " << lowering.sharedBytes();
+    function->setAttr("nvvm.maxntid", builder.getDenseI32ArrayAttr({int32_t(lowering.threads())}));
+    function->setAttr("tile.threads", builder.getI64IntegerAttr(lowering.threads()));
+    function->setAttr("tile.shared_bytes", builder.getI64IntegerAttr(lowering.sharedBytes()));
+    lowerMath(function);
+    kernel.erase();
+    return success();
+  }
+
+  /// The functions the hardware has, each within two units in the last place: ex2, division.
+  void lowerMath(LLVM::LLVMFuncOp function) {
+    function.walk([](Operation *op) {
+      OpBuilder b(op);
+      Location loc = op->getLoc();
+      auto call = [&](StringRef name, ValueRange operands) {
+        return LLVM::CallIntrinsicOp::create(b, loc, b.getF32Type(), b.getStringAttr(name), operands).getResult(0);
+      };
+      auto replace = [&](Value value) {
+        op->getResult(0).replaceAllUsesWith(value);
+        op->erase();
+      };
+      if (auto exp = dyn_cast<math::ExpOp>(op)) {
+        Value log2e = arith::ConstantOp::create(b, loc, b.getF32FloatAttr(1.44269504088896341f));
+        Value x = arith::MulFOp::create(b, loc, exp.getOperand(), log2e);
+        replace(call("llvm.nvvm.ex2.approx", x));
+      } else if (auto exp2 = dyn_cast<math::Exp2Op>(op)) {
+        replace(call("llvm.nvvm.ex2.approx", exp2.getOperand()));
+      } else if (auto div = dyn_cast<arith::DivFOp>(op)) {
+        replace(call("llvm.nvvm.div.full", {div.getLhs(), div.getRhs()}));
+      }
+    });
+  }
+
+  std::optional<GpuTarget> chosen;
+  Option<std::string> name{*this, "target", llvm::cl::desc("sm_90a or sm_80"), llvm::cl::init("sm_90a")};
+  Option<bool> exact{*this, "exact", llvm::cl::desc("products with errors near those of f32"), llvm::cl::init(false)};
+};
+
+} // namespace
+
+std::unique_ptr<Pass> denim::codegen::createConvertTileToNvptxPass(const GpuTarget &target, bool exact) {
+  return std::make_unique<ConvertTileToNvptxPass>(target, exact);
+}
+std::unique_ptr<Pass> denim::codegen::createConvertTileToNvptxPass() {
+  return std::make_unique<ConvertTileToNvptxPass>();
+}

@@ -1,0 +1,172 @@
+// One kernel on its way down: walks the kernel in order and writes what a thread does for each op.
+//
+// Each Lower<...>.cpp holds the ops it is named for. What they share is here: the fragments of tiles, their copies in
+// shared memory, and the scalars that stand for the kernel's scalars. A block does one work item. Scalars are the same
+// in all its threads, so branches and loops are never divergent, and barriers may stand anywhere in them.
+#ifndef CODEGEN_NVPTX_KERNELLOWERING_H
+#define CODEGEN_NVPTX_KERNELLOWERING_H
+
+#include "codegen/nvptx/Code.h"
+#include "codegen/nvptx/Fragment.h"
+#include "codegen/nvptx/SharedMemory.h"
+#include "mlir/Dialect/SCF/IR/SCF.h"
+
+namespace denim::codegen::nvptx {
+
+/// How exactly products take their operands.
+enum class Precision : uint8_t {
+  bf16,  ///< rounded to bf16
+  exact, ///< as a sum of two bf16, three products for one: errors near those of f32
+};
+
+class KernelLowering {
+public:
+  /// `arguments`: the memory arguments of the kernel as global pointers, in order.
+  KernelLowering(tile::KernelOp kernel, Code &code, Precision precision, mlir::Value batch,
+                 llvm::ArrayRef<mlir::Value> arguments);
+
+  /// Writes the work of item `blockNumber`. On failure an error stands at the op that has no lowering.
+  mlir::LogicalResult lower();
+  int64_t threads() const { return warps * 32; }
+  int64_t sharedBytes() const { return shared.size(); }
+
+private:
+  // ---- control (LowerControl.cpp)
+  mlir::LogicalResult lowerBlock(mlir::Block &block);
+  mlir::LogicalResult lowerOp(mlir::Operation &op);
+  mlir::LogicalResult lower(mlir::scf::ForOp op);
+  mlir::LogicalResult lower(mlir::scf::IfOp op);
+  /// Registers of values that leave a block, tiles in the way their type is dealt.
+  llvm::SmallVector<mlir::Value> flatten(mlir::ValueRange values);
+  llvm::SmallVector<mlir::Type> flatTypes(mlir::TypeRange types);
+  /// The other way: binds kernel values to registers; returns how many were taken.
+  void unflatten(mlir::ValueRange values, mlir::ValueRange registers);
+
+  // ---- what the kernel knows of the step (LowerStep.cpp)
+  void lower(tile::CountOp op);
+  void lower(tile::SequenceOp op);
+  void lower(tile::RowsOp op);
+  void lower(tile::SlotOp op);
+  void lower(tile::PageOp op);
+  void lower(tile::StackedOp op);
+  mlir::Value batchField(size_t offset, mlir::Type type);
+  mlir::Value listEntry(mlir::Value list, mlir::Value index);
+  mlir::Value rowList(tile::RowList list);
+
+  // ---- memory (LowerMemory.cpp)
+  void lower(tile::LoadOp op);
+  void lower(tile::GatherOp op);
+  void lower(tile::StoreOp op);
+  Fragment loadFragment(tile::LoadOp op);
+  bool canCopyToShared(tile::LoadOp op);
+  void copyToShared(tile::LoadOp op, const SharedTile &to);
+  using RowAddress = llvm::function_ref<std::pair<mlir::Value, mlir::Value>(mlir::Value row)>;
+  /// Rows by address (and predicate) of their first element; columns from there on.
+  Fragment loadRows(const Distribution &shape, mlir::Type stored, bool pairsAligned, RowAddress address);
+  /// What `value` is known to be a multiple of.
+  int64_t divisorOf(mlir::Value value);
+
+  // ---- elements (LowerMap.cpp)
+  void lower(tile::SplatOp op);
+  void lower(tile::WindowOp op);
+  mlir::LogicalResult lower(tile::ExtractOp op);
+  void lower(tile::MapOp op);
+
+  // ---- along a dimension (LowerReduce.cpp)
+  void lower(tile::ReduceOp op);
+  void lower(tile::CumsumOp op);
+  Fragment reduce(const Fragment &from, tile::Combiner combiner, bool overColumns);
+  mlir::Value combine(tile::Combiner combiner, mlir::Value a, mlir::Value b);
+
+  // ---- products (Product.cpp, LowerMma.cpp, LowerSolve.cpp)
+  /// How a product is done: as products of two numbers, of a matrix and a vector, by single warps, by warpgroups.
+  enum class Form : uint8_t { outer, vector, warp, group };
+  /// An operand of a product by matrix units: in shared memory, or (on the left) in registers.
+  struct Operand {
+    const SharedTile *shared = nullptr;
+    const Fragment *fragment = nullptr;
+    bool transposed = false;
+    int64_t terms = 1;
+  };
+  struct Shape {
+    int64_t m, n, k;
+  };
+  Form formOf(const Shape &shape, bool transposeRhs);
+  Form formOf(tile::MmaOp op);
+  bool lhsInRegisters(tile::MmaOp op);
+  void lower(tile::MmaOp op);
+  /// acc += lhs * rhs; `accumulate` false: acc holds nothing yet.
+  void multiply(const Shape &shape, const Operand &lhs, const Operand &rhs, Fragment &acc, bool accumulate);
+  void multiplyByWarps(const Shape &shape, const Operand &lhs, const Operand &rhs, Fragment &acc);
+  void multiplyByGroups(const Shape &shape, const Operand &lhs, const Operand &rhs, Fragment &acc, bool accumulate);
+  void readsOperand(const Operand &operand);
+  Fragment outerProduct(tile::MmaOp op);
+  Fragment vectorProduct(tile::MmaOp op);
+  /// Words of the left operand for 16 columns from `group` on; term 1 is what rounding left over.
+  llvm::SmallVector<mlir::Value, 4> operandWords(const Fragment &lhs, int64_t slab, int64_t group, int64_t term);
+  mlir::Value packTerm(mlir::Value low, mlir::Value high, int64_t term);
+  mlir::LogicalResult lower(tile::SolveOp op);
+  /// Writes the inverse of I + strictly lower part of the spilled matrix of `size` rows at `lower` to `inverse`.
+  void invertUnitLower(int64_t lower, int64_t inverse, int64_t size);
+
+  // ---- fragments (Exchange.cpp)
+  Distribution distributionOf(mlir::Value tile) { return distributionOf(typeOf(tile)); }
+  Distribution distributionOf(tile::TileType type) {
+    return {type.getRows(), type.getColumns(), chooseGrid(type.getRows(), type.getColumns(), warps)};
+  }
+  const Fragment &fragmentOf(mlir::Value tile) { return fragments.find(tile)->second; }
+  Fragment fragmentOf(mlir::Value tile, const WarpGrid &grid) { return convert(fragmentOf(tile), grid); }
+  Fragment convert(const Fragment &from, const WarpGrid &grid);
+  /// The fragment of the same elements with rows and columns exchanged or shifted: through shared memory.
+  Fragment exchange(const Fragment &from, const Distribution &to, bool transposed, int64_t row, int64_t column);
+  /// Writes all elements as 32-bit words, row-major with `pitch` words, to shared memory; each by one thread.
+  void spill(const Fragment &from, mlir::Value offset, int64_t pitch);
+  Fragment splat(mlir::Value value, const Distribution &shape);
+  void bind(mlir::Value tile, Fragment fragment) { fragments[tile] = std::move(fragment); }
+
+  // ---- where a thread's elements are; each asked for at most once per function
+  mlir::Value rowOf(const Distribution &shape, int64_t slab, int64_t half);       ///< i32
+  mlir::Value columnOf(const Distribution &shape, int64_t group, int64_t element); ///< i32
+  mlir::Value warpDown(const WarpGrid &grid);
+  mlir::Value warpAcross(const WarpGrid &grid);
+  /// Null when all rows (columns) are of the tile.
+  mlir::Value rowInside(const Distribution &shape, mlir::Value row);
+  mlir::Value columnInside(const Distribution &shape, mlir::Value column);
+  /// Whether this thread is the one of several with the same elements that writes them; null when all are.
+  mlir::Value isWriter(const Distribution &shape);
+
+  // ---- shared operands (SharedOperands.cpp)
+  /// Finds all tiles that products read from shared memory.
+  void findSharedOperands();
+  /// Copies the tile to shared memory if a product wants it there.
+  void shareIfWanted(mlir::Value tile);
+  SharedTile allocateShared(int64_t rows, int64_t columns, int64_t terms);
+  void writeShared(const Fragment &from, const SharedTile &to);
+  int64_t termsOf(mlir::Value tile);
+  const SharedTile &sharedOf(mlir::Value tile) { return sharedTiles.find(tile)->second; }
+  /// Byte offset of 16-byte piece `piece` (8 columns) of row `row`, swizzled.
+  mlir::Value pieceOffset(const SharedTile &tile, mlir::Value row, mlir::Value piece, int64_t term);
+  void releaseDead(mlir::Operation &op);
+
+  tile::TileType typeOf(mlir::Value tile) { return llvm::cast<tile::TileType>(tile.getType()); }
+  mlir::Value scalarOf(mlir::Value value) { return scalars.lookup(value); }
+  mlir::Value i64Of(mlir::Value index) { return code.toI64(scalars.lookup(index)); }
+
+  tile::KernelOp kernel;
+  Code &code;
+  Precision precision;
+  int64_t warps;
+  SharedMemory shared;
+  mlir::Value batch, thread, lane, warp, laneRow, laneColumn;
+  mlir::IRMapping scalars;
+  llvm::DenseMap<mlir::Value, mlir::Value> pointers;
+  llvm::DenseMap<mlir::Value, Fragment> fragments;
+  llvm::DenseMap<mlir::Value, SharedTile> sharedTiles;
+  llvm::DenseSet<mlir::Value> wantedShared;   ///< tiles some product reads from shared memory
+  llvm::DenseSet<mlir::Value> onlyShared;     ///< of these, loads nothing else reads
+  llvm::DenseMap<mlir::Operation *, llvm::SmallVector<mlir::Value>> dyingAt;
+};
+
+} // namespace denim::codegen::nvptx
+
+#endif // CODEGEN_NVPTX_KERNELLOWERING_H

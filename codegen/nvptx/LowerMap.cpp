@@ -1,0 +1,73 @@
+// Elementwise ops. The region of a map is cloned once per register; what depends on nothing but scalars from outside is
+// cloned once.
+#include "codegen/nvptx/KernelLowering.h"
+
+using namespace mlir;
+using namespace denim;
+using namespace denim::codegen::nvptx;
+
+void KernelLowering::lower(tile::SplatOp op) {
+  bind(op.getResult(), splat(scalarOf(op.getValue()), distributionOf(op.getResult())));
+}
+
+void KernelLowering::lower(tile::WindowOp op) {
+  Fragment from = fragmentOf(op.getSource());
+  Distribution to = distributionOf(op.getResult());
+  bool whole = to.rows == from.shape.rows && to.columns == from.shape.columns;
+  bind(op.getResult(), whole ? from : exchange(from, to, false, op.getRow(), op.getColumn()));
+}
+
+LogicalResult KernelLowering::lower(tile::ExtractOp op) {
+  Value element;
+  if (auto rows = op.getSource().getDefiningOp<tile::RowsOp>()) {
+    // The list itself is nearer than the thread that holds the entry.
+    Value entry = code.add(i64Of(rows.getRow()), op.getRow());
+    Value present = code.lessThan(entry, i64Of(rows.getCount()));
+    element =
+        code.loadWords(code.advance(rowList(rows.getList()), entry, code.i32()), 1, present)[0];
+  } else {
+    Distribution one{1, 1, {warps, 1}};
+    const Fragment &from = fragmentOf(op.getSource());
+    bool single = from.shape.rows == 1 && from.shape.columns == 1;
+    element = (single ? from : exchange(from, one, false, op.getRow(), op.getColumn())).values.front();
+  }
+  Type type = op.getResult().getType();
+  scalars.map(op.getResult(), type.isIndex() ? code.toIndex(element) : element);
+  return success();
+}
+
+void KernelLowering::lower(tile::MapOp op) {
+  Block &body = op.getBody().front();
+  Distribution shape = distributionOf(op.getResult());
+  SmallVector<Fragment> inputs;
+  for (Value input : op.getInputs())
+    inputs.push_back(fragmentOf(input, shape.grid));
+
+  IRMapping outer = scalars;
+  llvm::DenseSet<Value> uniform;
+  auto isUniform = [&](Value v) { return v.getParentBlock() != &body || uniform.contains(v); };
+  for (Operation &inner : body.without_terminator())
+    if (!isa<tile::IndexOp>(inner) && llvm::all_of(inner.getOperands(), isUniform)) {
+      code.builder.clone(inner, outer);
+      uniform.insert(inner.result_begin(), inner.result_end());
+    }
+
+  Fragment result{shape, typeOf(op.getResult()).getElementType(), {}};
+  for (int64_t slab = 0; slab < shape.slabs(); ++slab)
+    for (int64_t group = 0; group < shape.groups(); ++group)
+      for (int64_t half = 0; half < shape.halves(); ++half)
+        for (int64_t e = 0; e < shape.pairs(); ++e) {
+          IRMapping element = outer;
+          for (auto [argument, input] : llvm::zip_equal(body.getArguments(), inputs))
+            element.map(argument, input.at(slab, group, half, e));
+          for (Operation &inner : body.without_terminator()) {
+            if (auto index = dyn_cast<tile::IndexOp>(inner))
+              element.map(index.getResult(),
+                          index.getDimension() == 0 ? rowOf(shape, slab, half) : columnOf(shape, group, e));
+            else if (inner.getNumResults() == 0 || !uniform.contains(inner.getResult(0)))
+              code.builder.clone(inner, element);
+          }
+          result.values.push_back(element.lookup(body.getTerminator()->getOperand(0)));
+        }
+  bind(op.getResult(), std::move(result));
+}

@@ -1,0 +1,79 @@
+// tile.mma: chooses the form of a product and brings the operands to it.
+#include "codegen/nvptx/KernelLowering.h"
+
+using namespace mlir;
+using namespace denim;
+using namespace denim::codegen::nvptx;
+
+void KernelLowering::lower(tile::MmaOp op) {
+  Form form = formOf(op);
+  if (form == Form::outer)
+    return bind(op.getResult(), outerProduct(op));
+  if (form == Form::vector)
+    return bind(op.getResult(), vectorProduct(op));
+  Distribution shape = distributionOf(op.getResult());
+  Fragment acc{shape, code.f32(), {}}, left;
+  if (op.getAcc())
+    acc = fragmentOf(op.getAcc(), shape.grid);
+  Operand lhs, rhs;
+  lhs.transposed = op.getTransposeLhs(), lhs.terms = termsOf(op.getLhs());
+  rhs.transposed = op.getTransposeRhs(), rhs.terms = termsOf(op.getRhs());
+  if (lhsInRegisters(op)) {
+    left = fragmentOf(op.getLhs());
+    lhs.fragment = &left;
+  } else {
+    lhs.shared = &sharedOf(op.getLhs());
+  }
+  rhs.shared = &sharedOf(op.getRhs());
+  multiply({op.getM(), op.getN(), op.getK()}, lhs, rhs, acc, bool(op.getAcc()));
+  bind(op.getResult(), std::move(acc));
+}
+
+/// A column times a row.
+Fragment KernelLowering::outerProduct(tile::MmaOp op) {
+  Distribution shape = distributionOf(op.getResult());
+  Fragment left = fragmentOf(op.getLhs()), right = fragmentOf(op.getRhs());
+  Distribution column{shape.rows, 1, shape.grid}, row{1, shape.columns, shape.grid};
+  left = op.getTransposeLhs() && shape.rows > 1 ? exchange(left, column, true, 0, 0) : convert(left, shape.grid);
+  right = op.getTransposeRhs() && shape.columns > 1 ? exchange(right, row, true, 0, 0) : convert(right, shape.grid);
+  Fragment acc;
+  if (op.getAcc())
+    acc = fragmentOf(op.getAcc(), shape.grid);
+  Fragment result{shape, code.f32(), {}};
+  for (int64_t slab = 0; slab < shape.slabs(); ++slab)
+    for (int64_t group = 0; group < shape.groups(); ++group)
+      for (int64_t half = 0; half < shape.halves(); ++half)
+        for (int64_t e = 0; e < shape.pairs(); ++e) {
+          Value a = left.at(slab, 0, half, 0), b = right.at(0, group, 0, e);
+          result.values.push_back(op.getAcc() ? code.fma(a, b, acc.at(slab, group, half, e)) : code.mulf(a, b));
+        }
+  return result;
+}
+
+/// A matrix times a vector, in f32: the vector meets the matrix where its threads hold it.
+Fragment KernelLowering::vectorProduct(tile::MmaOp op) {
+  bool matrixRight = op.getM() == 1; // else the right side has one column
+  Fragment matrix = fragmentOf(matrixRight ? op.getRhs() : op.getLhs());
+  Fragment vector = fragmentOf(matrixRight ? op.getLhs() : op.getRhs());
+  bool overColumns = matrixRight ? op.getTransposeRhs() : !op.getTransposeLhs();
+  const Distribution &shape = matrix.shape;
+  Distribution wanted = overColumns ? Distribution{1, shape.columns, shape.grid} : Distribution{shape.rows, 1, shape.grid};
+  bool turned = vector.shape.oneRow() != wanted.oneRow();
+  vector = turned ? exchange(vector, wanted, true, 0, 0) : convert(vector, shape.grid);
+  Fragment products{shape, code.f32(), {}};
+  for (int64_t slab = 0; slab < shape.slabs(); ++slab)
+    for (int64_t group = 0; group < shape.groups(); ++group)
+      for (int64_t half = 0; half < shape.halves(); ++half)
+        for (int64_t e = 0; e < shape.pairs(); ++e)
+          products.values.push_back(code.mulf(matrix.at(slab, group, half, e), vector.at(slab, group, half, e)));
+  Fragment sum = reduce(products, tile::Combiner::add, overColumns);
+  Distribution to = distributionOf(op.getResult());
+  bool flipped = sum.shape.rows != to.rows;
+  sum = flipped ? exchange(sum, to, true, 0, 0) : convert(sum, to.grid);
+  if (op.getAcc()) {
+    Fragment acc = fragmentOf(op.getAcc(), to.grid);
+    for (auto [value, add] : llvm::zip_equal(sum.values, acc.values))
+      value = code.addf(value, add);
+  }
+  return sum;
+}

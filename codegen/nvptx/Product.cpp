@@ -1,0 +1,184 @@
+// Products by matrix units: of single warps (mma.sync) and of warpgroups (wgmma).
+//
+// Operands are bf16. In exact mode an operand x is the sum of two, x = hi + lo + error with |error| <= 2^-17 |x|, and the
+// product is hi*hi + lo*hi + hi*lo, all accumulated in f32.
+#include "codegen/nvptx/KernelLowering.h"
+
+using namespace mlir;
+using namespace denim;
+using namespace denim::codegen::nvptx;
+
+KernelLowering::Form KernelLowering::formOf(const Shape &shape, bool transposeRhs) {
+  if (shape.k == 1)
+    return Form::outer;
+  if (shape.m == 1 || shape.n == 1)
+    return Form::vector;
+  Distribution result{shape.m, shape.n, chooseGrid(shape.m, shape.n, warps)};
+  int64_t columns = result.columnsOfWarp();
+  bool group = code.target.warpgroupProduct && shape.m % 64 == 0 && !result.padsRows() && !result.padsColumns() &&
+               result.grid.down >= 4 && shape.k % 16 == 0 && columns <= 256;
+  // Columns of a warpgroup must be whole panels, or all in one.
+  if (!transposeRhs && result.grid.across > 1)
+    group &= columns % 64 == 0 || 64 % columns == 0;
+  return group ? Form::group : Form::warp;
+}
+
+KernelLowering::Form KernelLowering::formOf(tile::MmaOp op) {
+  return formOf({op.getM(), op.getN(), op.getK()}, op.getTransposeRhs());
+}
+
+bool KernelLowering::lhsInRegisters(tile::MmaOp op) {
+  if (op.getTransposeLhs())
+    return false;
+  // A load that only products read is nearer in shared memory.
+  if (auto load = op.getLhs().getDefiningOp<tile::LoadOp>())
+    return false;
+  Distribution lhs = distributionOf(op.getLhs()), result = distributionOf(op.getResult());
+  return lhs.grid.across == 1 && lhs.grid == result.grid && !lhs.padsColumns() && lhs.columns % 16 == 0;
+}
+
+SmallVector<Value, 4> KernelLowering::operandWords(const Fragment &lhs, int64_t slab, int64_t group, int64_t term) {
+  SmallVector<Value, 4> words;
+  for (int64_t g = group; g < group + 2; ++g)
+    for (int64_t half = 0; half < 2; ++half)
+      words.push_back(g < lhs.shape.groups()
+                          ? packTerm(lhs.at(slab, g, half, 0), lhs.at(slab, g, half, 1), term)
+                          : code.constant32(0));
+  return words;
+}
+
+void KernelLowering::readsOperand(const Operand &operand) {
+  if (operand.shared)
+    shared.reads(operand.shared->offset, operand.shared->bytes());
+}
+
+/// Pairs of terms (left, right) that a product is the sum of.
+static SmallVector<std::pair<int64_t, int64_t>> termPairs(int64_t lhs, int64_t rhs) {
+  SmallVector<std::pair<int64_t, int64_t>> pairs{{0, 0}};
+  if (lhs > 1)
+    pairs.push_back({1, 0});
+  if (rhs > 1)
+    pairs.push_back({0, 1});
+  return pairs;
+}
+
+void KernelLowering::multiply(const Shape &shape, const Operand &lhs, const Operand &rhs, Fragment &acc,
+                              bool accumulate) {
+  readsOperand(lhs);
+  readsOperand(rhs);
+  if (formOf(shape, rhs.transposed) == Form::group)
+    return multiplyByGroups(shape, lhs, rhs, acc, accumulate);
+  if (!accumulate)
+    acc.values.assign(acc.shape.registers(), code.number(0));
+  multiplyByWarps(shape, lhs, rhs, acc);
+}
+
+void KernelLowering::multiplyByWarps(const Shape &shape, const Operand &lhs, const Operand &rhs, Fragment &acc) {
+  const Distribution &result = acc.shape;
+  Value inMatrix = code.modulo(lane, 8), second = code.modulo(code.divide(lane, 8), 2), fourth = code.divide(lane, 16);
+  auto clamp = [&](Value start, bool pads, int64_t most) {
+    return pads ? code.mini(start, code.constant32(std::max<int64_t>(most, 0))) : start;
+  };
+  // First rows of the warp's slabs and first columns of its groups; behind the operands' ends read something that is.
+  auto rowStart = [&](int64_t slab) {
+    Value start = code.add(code.mul(warpDown(result.grid), 16), slab * 16 * result.grid.down);
+    return clamp(start, result.padsRows(), llvm::alignTo(shape.m, 16) - 16);
+  };
+  auto columnStart = [&](int64_t group, int64_t width) {
+    Value start = code.add(code.mul(warpAcross(result.grid), result.columnsOfWarp()), group * 8);
+    return clamp(start, result.padsColumns(), llvm::alignTo(shape.n, 16) - width);
+  };
+  auto times8 = [&](Value v) { return code.mul(v, 8); };
+  for (int64_t k = 0; k < llvm::alignTo(shape.k, 16); k += 16) {
+    // B: fragments of two groups at a time, for each term.
+    SmallVector<SmallVector<Value>> b(rhs.terms);
+    for (int64_t term = 0; term < rhs.terms; ++term)
+      for (int64_t group = 0; group < result.groups(); group += 2) {
+        bool two = group + 1 < result.groups();
+        Value n = columnStart(group, two ? 16 : 8), row, piece;
+        if (rhs.transposed) {
+          row = code.add(code.add(n, inMatrix), two ? times8(fourth) : code.constant32(0));
+          piece = code.add(second, k / 8);
+        } else {
+          row = code.add(code.add(inMatrix, times8(second)), k);
+          piece = code.divide(n, 8);
+          if (two)
+            piece = code.add(piece, fourth);
+        }
+        llvm::append_range(b[term],
+                           code.loadMatrices(pieceOffset(*rhs.shared, row, piece, term), two ? 4 : 2, !rhs.transposed));
+      }
+    for (int64_t slab = 0; slab < result.slabs(); ++slab) {
+      SmallVector<SmallVector<Value, 4>> a;
+      for (int64_t term = 0; term < lhs.terms; ++term) {
+        if (lhs.fragment) {
+          a.push_back(operandWords(*lhs.fragment, slab, k / 8, term));
+          continue;
+        }
+        Value m = rowStart(slab), row, piece;
+        if (lhs.transposed) {
+          row = code.add(code.add(inMatrix, times8(fourth)), k);
+          piece = code.add(code.divide(m, 8), second);
+        } else {
+          row = code.add(code.add(m, inMatrix), times8(second));
+          piece = code.add(fourth, k / 8);
+        }
+        a.push_back(code.loadMatrices(pieceOffset(*lhs.shared, row, piece, term), 4, lhs.transposed));
+      }
+      for (auto [left, right] : termPairs(lhs.terms, rhs.terms))
+        for (int64_t group = 0; group < result.groups(); ++group) {
+          int64_t at = result.at(slab, group, 0, 0);
+          auto sums = code.multiply(ArrayRef(acc.values).slice(at, 4), a[left], ArrayRef(b[right]).slice(group * 2, 2));
+          llvm::copy(sums, acc.values.begin() + at);
+        }
+    }
+  }
+}
+
+void KernelLowering::multiplyByGroups(const Shape &shape, const Operand &lhs, const Operand &rhs, Fragment &acc,
+                                      bool accumulate) {
+  const Distribution &result = acc.shape;
+  int64_t perSlab = result.groups() * 4;
+  if (!accumulate)
+    acc.values.assign(result.registers(), code.number(0));
+  Major aMajor = lhs.transposed ? Major::outer : Major::contraction;
+  Major bMajor = rhs.transposed ? Major::contraction : Major::outer;
+  // Units of 16 bytes from the begin of an operand to step k of a term.
+  auto stepOffset = [&](const SharedTile &tile, Major major, int64_t k, int64_t term) {
+    int64_t bytes = term * tile.termBytes() +
+                    (major == Major::contraction ? k / 64 * tile.panelBytes() + k % 64 * 2 : k * 128);
+    return bytes / 16;
+  };
+  // Bytes from the begin of an operand to its outer index `start` (of a warp: the same for the whole warpgroup).
+  auto outerOffset = [&](const SharedTile &tile, Major major, Value start) {
+    if (major == Major::contraction)
+      return code.mul(start, 128);
+    Value panel = code.mul(code.divide(start, 64), tile.panelBytes());
+    return code.add(panel, code.mul(code.modulo(start, 64), 2));
+  };
+  Value column = code.mul(warpAcross(result.grid), result.columnsOfWarp());
+  Value b = code.descriptor(code.add(outerOffset(*rhs.shared, bMajor, column), rhs.shared->offset), bMajor,
+                            rhs.shared->panelBytes());
+  for (int64_t slab = 0; slab < result.slabs(); ++slab) {
+    Value a;
+    if (!lhs.fragment) {
+      Value row = code.add(code.mul(code.divide(warpDown(result.grid), 4), 64), slab * 16 * result.grid.down);
+      a = code.descriptor(code.add(outerOffset(*lhs.shared, aMajor, row), lhs.shared->offset), aMajor,
+                          lhs.shared->panelBytes());
+    }
+    SmallVector<Code::GroupStep> steps;
+    for (auto [left, right] : termPairs(lhs.terms, rhs.terms))
+      for (int64_t k = 0; k < shape.k; k += 16) {
+        Code::GroupStep step;
+        step.b = stepOffset(*rhs.shared, bMajor, k, right);
+        if (lhs.fragment)
+          step.aRegisters = operandWords(*lhs.fragment, slab, k / 8, left);
+        else
+          step.a = stepOffset(*lhs.shared, aMajor, k, left);
+        steps.push_back(std::move(step));
+      }
+    auto part = MutableArrayRef(acc.values).slice(slab * perSlab, perSlab);
+    llvm::copy(code.multiplyGroup(part, accumulate, a, aMajor, b, bMajor, steps), part.begin());
+  }
+  acc.values = code.waitGroups(acc.values, 0);
+}

@@ -1,0 +1,202 @@
+// Operands of products in shared memory: which tiles need to be there, and how they get there.
+#include "codegen/nvptx/KernelLowering.h"
+#include "mlir/Dialect/Arith/IR/Arith.h"
+
+using namespace mlir;
+using namespace denim;
+using namespace denim::codegen::nvptx;
+
+void KernelLowering::findSharedOperands() {
+  llvm::DenseMap<Value, int64_t> sharedUses;
+  kernel.walk([&](tile::MmaOp op) {
+    Form form = formOf(op);
+    if (form != Form::warp && form != Form::group)
+      return;
+    if (!lhsInRegisters(op))
+      ++sharedUses[op.getLhs()];
+    ++sharedUses[op.getRhs()];
+  });
+  for (auto &[value, uses] : sharedUses) {
+    wantedShared.insert(value);
+    auto load = value.getDefiningOp<tile::LoadOp>();
+    int64_t all = std::distance(value.use_begin(), value.use_end());
+    if (load && all == uses && canCopyToShared(load))
+      onlyShared.insert(value);
+    // Dead behind the last op of its own block that uses it, at any depth.
+    Block *block = value.getParentBlock();
+    Operation *last = nullptr;
+    for (Operation *user : value.getUsers()) {
+      Operation *own = block->findAncestorOpInBlock(*user);
+      if (!last || last->isBeforeInBlock(own))
+        last = own;
+    }
+    dyingAt[last].push_back(value);
+  }
+  for (auto &[op, values] : dyingAt) // the order of uses is not that of addresses: fix one
+    llvm::sort(values, [&](Value a, Value b) {
+      auto key = [](Value v) {
+        return std::pair(v.getDefiningOp() ? 1 : 0, isa<BlockArgument>(v) ? cast<BlockArgument>(v).getArgNumber()
+                                                                          : cast<OpResult>(v).getResultNumber());
+      };
+      if (a.getDefiningOp() && b.getDefiningOp() && a.getDefiningOp() != b.getDefiningOp())
+        return a.getDefiningOp()->isBeforeInBlock(b.getDefiningOp());
+      return key(a) < key(b);
+    });
+}
+
+void KernelLowering::releaseDead(Operation &op) {
+  auto it = dyingAt.find(&op);
+  if (it == dyingAt.end())
+    return;
+  for (Value value : it->second) {
+    auto tile = sharedTiles.find(value);
+    shared.release(tile->second.offset);
+    sharedTiles.erase(tile);
+  }
+}
+
+/// bf16 memory holds nothing that rounding to bf16 would leave over.
+int64_t KernelLowering::termsOf(Value tile) {
+  auto load = tile.getDefiningOp<tile::LoadOp>();
+  bool brain = load && cast<tile::MemoryType>(load.getMemory().getType()).getElementType().isBF16();
+  return precision == Precision::exact && !brain ? 2 : 1;
+}
+
+SharedTile KernelLowering::allocateShared(int64_t rows, int64_t columns, int64_t terms) {
+  SharedTile tile{0, rows, columns, terms};
+  tile.offset = shared.allocate(tile.bytes(), 1024);
+  return tile;
+}
+
+void KernelLowering::shareIfWanted(Value value) {
+  if (!wantedShared.contains(value))
+    return;
+  SharedTile tile = allocateShared(typeOf(value).getRows(), typeOf(value).getColumns(), termsOf(value));
+  if (onlyShared.contains(value))
+    copyToShared(value.getDefiningOp<tile::LoadOp>(), tile);
+  else
+    writeShared(fragmentOf(value), tile);
+  sharedTiles[value] = tile;
+}
+
+Value KernelLowering::pieceOffset(const SharedTile &tile, Value row, Value piece, int64_t term) {
+  Value swizzled = code.exclusiveOr(code.modulo(piece, 8), code.modulo(row, 8));
+  Value offset = code.add(code.mul(row, 128), code.mul(swizzled, 16));
+  if (tile.panels() > 1)
+    offset = code.add(offset, code.mul(code.divide(piece, 8), tile.panelBytes()));
+  return code.add(offset, tile.offset + term * tile.termBytes());
+}
+
+Value KernelLowering::packTerm(Value low, Value high, int64_t term) {
+  Value rounded = code.packBrain(low, high);
+  if (term == 0)
+    return rounded;
+  // Where rounding gave an infinity, nothing is left over: inf - inf would be no number.
+  return code.packBrain(code.subf(low, code.unpackBrain(rounded, false)),
+                        code.subf(high, code.unpackBrain(rounded, true)));
+}
+
+void KernelLowering::writeShared(const Fragment &from, const SharedTile &to) {
+  const Distribution &shape = from.shape;
+  shared.writes(to.offset, to.bytes(), /*operand=*/true);
+  int64_t contracted = llvm::alignTo(shape.columns, 16), covered = shape.grid.across * shape.columnsOfWarp();
+  if (shape.oneRow() || shape.oneColumn() || covered < contracted) {
+    // The fragment has no element for some of the padding: make all of it zero first.
+    int64_t words = to.bytes() / 4, step = threads() * 4;
+    for (int64_t at = 0; at < words; at += step) {
+      Value own = code.add(code.mul(thread, 4), at);
+      Value zero = code.constant32(0);
+      code.storeShared({zero, zero, zero, zero}, code.add(code.mul(own, 4), to.offset),
+                       at + step <= words ? Value() : code.lessThan(own, code.constant32(words)));
+    }
+    shared.writes(to.offset, to.bytes(), /*operand=*/true);
+  }
+  Value writer = isWriter(shape);
+  bool single = shape.oneColumn();
+  for (int64_t slab = 0; slab < shape.slabs(); ++slab)
+    for (int64_t half = 0; half < shape.halves(); ++half) {
+      Value row = rowOf(shape, slab, half);
+      Value inside = rowInside(shape, row), stored = writer;
+      if (!shape.oneRow() && shape.slabs() * shape.grid.down * 16 > to.paddedRows())
+        stored = code.both(stored, code.lessThan(row, code.constant32(to.paddedRows())));
+      for (int64_t group = 0; group < shape.groups(); ++group) {
+        Value column = columnOf(shape, group, 0);
+        Value pair[2];
+        for (int64_t e = 0; e < 2; ++e) {
+          Value value = single && e == 1 ? code.number(0) : from.at(slab, group, half, e);
+          Value present = code.both(inside, columnInside(shape, columnOf(shape, group, e)));
+          pair[e] = present ? code.select(present, value, code.number(0)) : value;
+        }
+        Value predicate = stored;
+        if (covered > to.panels() * 64)
+          predicate = code.both(predicate, code.lessThan(column, code.constant32(to.panels() * 64)));
+        for (int64_t term = 0; term < to.terms; ++term) {
+          Value at = code.add(pieceOffset(to, row, code.divide(column, 8), term),
+                              code.mul(code.modulo(column, 8), 2));
+          code.storeShared({packTerm(pair[0], pair[1], term)}, at, predicate);
+        }
+      }
+    }
+}
+
+bool KernelLowering::canCopyToShared(tile::LoadOp op) {
+  auto memory = cast<tile::MemoryType>(op.getMemory().getType());
+  auto type = typeOf(op.getResult());
+  Type stored = memory.getElementType();
+  return !op.getTransposed() && (stored.isBF16() || stored.isF32()) && type.getColumns() % 8 == 0 &&
+         memory.getColumns() % 8 == 0 && divisorOf(op.getColumn()) % 8 == 0;
+}
+
+void KernelLowering::copyToShared(tile::LoadOp op, const SharedTile &to) {
+  auto memory = cast<tile::MemoryType>(op.getMemory().getType());
+  Type stored = memory.getElementType();
+  Value row = i64Of(op.getRow());
+  Value base = code.advance(pointers.lookup(op.getMemory()),
+                            code.add(code.mul(row, memory.getColumns()), i64Of(op.getColumn())), stored);
+  int64_t pieces = llvm::alignTo(to.columns, 16) / 8, total = to.paddedRows() * pieces;
+  shared.writes(to.offset, to.bytes(), /*operand=*/true);
+  // All loads first: they are under way together.
+  struct Piece {
+    Value row, piece, exists;
+    SmallVector<Value, 8> words;
+  };
+  SmallVector<Piece> mine;
+  for (int64_t first = 0; first < total; first += threads()) {
+    Value number = code.add(thread, first), row32, piece;
+    if (llvm::isPowerOf2_64(pieces)) {
+      row32 = code.divide(number, pieces), piece = code.modulo(number, pieces);
+    } else {
+      Value count = code.constant32(pieces);
+      row32 = arith::DivUIOp::create(code.builder, code.loc, number, count);
+      piece = arith::RemUIOp::create(code.builder, code.loc, number, count);
+    }
+    Value exists = first + threads() <= total ? Value() : code.lessThan(number, code.constant32(total));
+    Value predicate = exists;
+    if (to.rows != to.paddedRows())
+      predicate = code.both(predicate, code.lessThan(row32, code.constant32(to.rows)));
+    if (pieces * 8 != to.columns)
+      predicate = code.both(predicate, code.lessThan(piece, code.constant32(to.columns / 8)));
+    if (op.getLo()) {
+      Value at = code.add(row, code.toI64(row32));
+      predicate = code.both(predicate, arith::CmpIOp::create(code.builder, code.loc, arith::CmpIPredicate::sge, at,
+                                                             i64Of(op.getLo())));
+      predicate = code.both(predicate, code.lessThan(at, i64Of(op.getHi())));
+    }
+    Value from = code.advance(base, code.add(code.mul(row32, memory.getColumns()), code.mul(piece, 8)), stored);
+    Piece loaded{row32, piece, exists, {}};
+    llvm::append_range(loaded.words, code.loadWords(from, 4, predicate));
+    if (stored.isF32())
+      llvm::append_range(loaded.words, code.loadWords(code.advance(from, code.constant(4), stored), 4, predicate));
+    mine.push_back(std::move(loaded));
+  }
+  for (const Piece &piece : mine)
+    for (int64_t term = 0; term < to.terms; ++term) {
+      SmallVector<Value> words(piece.words.begin(), piece.words.end());
+      if (stored.isF32()) {
+        words.clear();
+        for (int64_t i = 0; i < 8; i += 2)
+          words.push_back(packTerm(code.realOf(piece.words[i]), code.realOf(piece.words[i + 1]), term));
+      }
+      code.storeShared(words, pieceOffset(to, piece.row, piece.piece, term), piece.exists);
+    }
+}

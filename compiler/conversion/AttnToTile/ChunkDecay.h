@@ -1,0 +1,83 @@
+// Decay inside one chunk of one head, and the sums of decayed products that both forms of a chunk are made of.
+//
+// Let G_i be the sum of log decays from the start of the chunk up to token i. A token i sees what token j <= i wrote
+// through
+//
+//     x_i . Diag(exp(G_i - G_j)) y_j                                                         (one pair)
+//
+// One decay per head leaves the product: (x_i . y_j) exp(G_i - G_j), one matrix product and one table of exponentials.
+//
+// A decay per channel does not, and exp(G_i) exp(-G_j) overflows as soon as a channel forgets quickly. So the chunk is
+// cut into blocks of 16 rows, and each pair is split at a row r with j <= r < i:
+//
+//     exp(G_i - G_j) = exp(G_i - G_r) exp(G_r - G_j),       both exponents at most 0
+//
+//   * i and j in different blocks: r is the last row before the block of i. Then (x o exp(G - G_r)) (y o exp(G_r -
+//   G))^T
+//     is one product of a block of rows with all rows before it.
+//   * i and j in one block: halve the block; r is the last row of the first half. The halves are halved in turn, so
+//     after log2(16) = 4 products, each over the whole block, every pair below the diagonal has been met once, at the
+//     halving that separates i from j: the one of half length 8, 4, 2 or 1 that is the highest bit of i xor j.
+//
+//       half length   1: (1,0) (3,2) ...    r = j            8 + 4 + 2 + 1 = 15 rows of references
+//                     2: ((2,3), (0,1)) ...  r = 1, 5, ...
+//                     4: ((4..7), (0..3)) ...
+//                     8: ((8..15), (0..7))   r = 7
+//
+// Factors lie between 0 and 1, so operands may be rounded to bf16 for a matrix unit, and what underflows has decayed.
+// An exponential per element and halving, 4 * 16 rows, is half of what the pairs themselves would need. Any row between
+// j and i gives the same product, so a rounded reference does no harm as long as both sides use the same one.
+#ifndef COMPILER_CONVERSION_ATTNTOTILE_CHUNKDECAY_H
+#define COMPILER_CONVERSION_ATTNTOTILE_CHUNKDECAY_H
+
+#include "compiler/conversion/AttnToTile/Emitter.h"
+
+namespace denim {
+
+class ChunkDecay {
+public:
+  /// What a reader sees of the decay of its own token: it reads behind it, or before it.
+  enum class Reader { behind, before };
+
+  /// `g`: log decays of `length` tokens, [length, 1], or [length, dk] when `perChannel`; null for no decay.
+  ChunkDecay(Emitter &e, mlir::Value g, bool perChannel, int64_t length);
+
+  /// Rows are handled in `blocks()` blocks of `blockRows()`; one block unless the decay is per channel.
+  int64_t blocks() const { return length / rows; }
+  int64_t blockRows() const { return rows; }
+  /// Block `block` of a tile with a row per token.
+  mlir::Value part(mlir::Value tile, int64_t block);
+
+  /// [rows, dv]: what rows x of `block` read of the state at the start of the chunk, times `scale`.
+  mlir::Value ofState(mlir::Value x, mlir::Value state, int64_t block, Reader reader, double scale);
+  /// [rows, block * rows]: x of `block` with y of all rows before the block, times `scale`.
+  mlir::Value withEarlier(mlir::Value x, mlir::Value y, int64_t block, Reader reader, double scale);
+  /// [rows, rows]: x with y inside `block`, times `scale`: pairs j < i, and j = i when `diagonal`; 0 elsewhere. `xy` is
+  /// x y^T below the diagonal if it is known already; used without a decay per channel only.
+  mlir::Value withinBlock(mlir::Value x, mlir::Value y, int64_t block, Reader reader, bool diagonal, double scale,
+                          mlir::Value xy);
+  /// The state at the end of the chunk, as far as it comes from the start: Diag(exp(G_C)) state.
+  mlir::Value kept(mlir::Value state);
+  /// `acc` + (exp(G_C - G) o y)^T w over the rows of `block`.
+  mlir::Value addToState(mlir::Value y, mlir::Value w, int64_t block, mlir::Value acc);
+
+private:
+  mlir::Value exponents(int64_t block, Reader reader);
+  mlir::Value table(Reader reader);
+  mlir::Value halving(int64_t block, int64_t half, Reader reader);
+  mlir::Value toBlock(mlir::Value x, int64_t block, Reader reader, double scale);
+  mlir::Value toReference(mlir::Value y, int64_t block);
+
+  Emitter &e;
+  mlir::Value g, sum;
+  mlir::Value before; ///< sum - g
+  mlir::Value last;
+  bool perChannel;
+  int64_t length, rows;
+  mlir::Value tables[2];
+  llvm::DenseMap<std::pair<int64_t, int64_t>, mlir::Value> halvings[2];
+};
+
+} // namespace denim
+
+#endif // COMPILER_CONVERSION_ATTNTOTILE_CHUNKDECAY_H

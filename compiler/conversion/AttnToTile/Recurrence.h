@@ -1,0 +1,74 @@
+// Writes the kernel of a linear recurrence from the normal form of its op.
+//
+// An item is one key head of one sequence, with all value heads that use it: they share what depends on keys and
+// queries alone. A sequence with many new tokens runs in chunks, one with few token by token; the state stays in its
+// slot and is updated there.
+//
+//   Recurrence.cpp         the frame: items, the state, the choice between the forms, operands of one head
+//   RecurrenceChunk.cpp    a chunk of tokens
+//   RecurrenceToken.cpp    one token, in the normal form or as its region says
+//   ChunkDecay.h           decayed products inside a chunk
+#ifndef COMPILER_CONVERSION_ATTNTOTILE_RECURRENCE_H
+#define COMPILER_CONVERSION_ATTNTOTILE_RECURRENCE_H
+
+#include "compiler/conversion/AttnToTile/ChunkDecay.h"
+
+namespace denim {
+
+class RecurrenceWriter {
+public:
+  RecurrenceWriter(plan::KernelOp kernel, RecurrenceOpInterface op);
+  tile::KernelOp write();
+  llvm::ArrayRef<unsigned> extraOperands() const { return e.extraOperands(); }
+
+private:
+  using Value = mlir::Value;
+  /// Tiles of vectors that all value heads of the item share.
+  using Shared = llvm::SmallDenseMap<Value, Value, 4>;
+
+  void writeChunk(Value row, int64_t length);
+  void writeToken(Value row);
+  /// What the region says, op by op: for a recurrence outside the normal form.
+  void writeRegionToken(Value row);
+
+  /// One op of the region on tiles of `rows` tokens (a state stands for one).
+  Value emitStep(mlir::Operation *step, mlir::ValueRange tiles, int64_t rows);
+
+  /// `body(head)` for each value head of the item.
+  void forEachHead(llvm::function_ref<void(Value)> body);
+  /// The vectors of the normal form, each once.
+  llvm::SmallVector<Value> vectors() const;
+  /// Tiles of those vectors that do not depend on the value head.
+  Shared sharedVectors(const Rows &rows);
+  /// A value of the form for value head `head`; null after an error.
+  Value tileOf(Value value, const Rows &rows, Value head);
+  Value vectorOf(Value vector, const Shared &shared, const Rows &rows, Value head);
+  bool isShared(Value value);
+  /// The operand behind an argument of the op's region; other values as they are.
+  Value operandOf(Value value);
+  /// The op that computes a value inside the region, or null.
+  mlir::Operation *stepOf(Value value);
+  /// factor * product(scales) of a factor, one number per row; zero behind the last token.
+  Value strength(const Factor &factor, const Rows &rows, Value head);
+  /// The log decay, zero behind the last token; null without decay.
+  Value logDecay(const Rows &rows, Value head);
+  /// The number of the text for a head, [1, 1].
+  Value constantOfHead(llvm::ArrayRef<double> numbers, Value head);
+  Value zeroBehindEnd(Value tile, const Rows &rows);
+  Value stateOf(Value head);
+  void storeState(Value tile, Value head);
+  void storeOutput(Value tile, const Rows &rows, Value head);
+
+  bool perChannel() const { return form.decayKind == NormalForm::Decay::Channel; }
+  Window valueWindow(Value head);
+
+  NormalForm form;
+  RecurrenceOpInterface op;
+  int64_t heads; ///< value heads per key head
+  Emitter e;
+  Value result, keyHead, begin, end, state, output;
+};
+
+} // namespace denim
+
+#endif // COMPILER_CONVERSION_ATTNTOTILE_RECURRENCE_H

@@ -1,0 +1,143 @@
+// A chunk of C tokens, state S at its start (spec/attention.md 3.1 to 3.4). With w_i for what token i adds along its
+// key, S_i = Diag(exp(g_i)) S_(i-1) + k_i w_i^T:
+//
+//   diagonal       W = beta V
+//   delta family   W = beta (V - R),      R_i = what k_i reads of the decayed state before its own write
+//   free rank 1    a second write along P: U = p R, R_i = what Q_i reads
+//
+// R is linear in W (and U), so it is a unit lower triangular system: (I + beta L) W = beta (V - K S...). It is solved
+// for the right-hand side itself and not by way of an inverse: it costs the same and keeps f32 throughout. With a decay
+// per channel the chunk is handled in blocks of rows (ChunkDecay.h), one after the other: what earlier blocks wrote is
+// on the right-hand side by then.
+#include "compiler/conversion/AttnToTile/Recurrence.h"
+
+using namespace mlir;
+using namespace denim;
+
+namespace {
+/// Rows of what a chunk writes along one vector, block by block.
+struct Write {
+  Value along; ///< [C, dk]
+  SmallVector<Value> rows;
+};
+} // namespace
+
+static Value times(OpBuilder &b, Location loc, Value x, Value y) {
+  return arith::MulFOp::create(b, loc, x, y);
+}
+
+void RecurrenceWriter::writeChunk(Value row, int64_t length) {
+  using Reader = ChunkDecay::Reader;
+  Rows rows{row, length, begin, end};
+  Shared shared = sharedVectors(rows);
+  if (e.failed())
+    return;
+  bool delta = form.isDelta(), freeRank = form.p && !delta;
+  Value solveVector = delta ? form.k.vector : form.q.vector;
+  // One decay per head leaves products of vectors alone: heads that share the vectors share them.
+  llvm::SmallDenseMap<std::pair<Value, Value>, Value, 4> products;
+  auto product = [&](Value reader, Value source, const Shared &from) {
+    if (reader && from.count(reader) && from.count(source) && !perChannel()) {
+      Value &xy = products[{reader, source}];
+      if (!xy)
+        xy = e.mma(from.lookup(reader), from.lookup(source), {false, true, {}, tile::Triangle::result});
+    }
+  };
+  for (Value reader : {form.p ? solveVector : Value(), form.query}) {
+    product(reader, form.k.vector, shared);
+    if (freeRank)
+      product(reader, form.p.vector, shared);
+  }
+
+  forEachHead([&](Value head) {
+    Value g = logDecay(rows, head), beta = strength(form.k, rows, head);
+    Value v = tileOf(form.value, rows, head);
+    Value k = vectorOf(form.k.vector, shared, rows, head), q = vectorOf(form.query, shared, rows, head);
+    Value solver = form.p ? vectorOf(solveVector, shared, rows, head) : Value();
+    Value along = freeRank ? vectorOf(form.p.vector, shared, rows, head) : Value();
+    Value gain = freeRank ? strength(form.p, rows, head) : Value();
+    if (e.failed())
+      return;
+    Value s = stateOf(head);
+    ChunkDecay decay(e, g, perChannel(), length);
+    auto panel = e.tileType(decay.blockRows(), form.valueDim);
+    auto square = e.tileType(decay.blockRows(), decay.blockRows());
+    Reader solving = delta || form.q.decayed ? Reader::behind : Reader::before;
+    Reader reading = form.readAfter ? Reader::behind : Reader::before;
+
+    SmallVector<Write, 2> writes;
+    if (freeRank)
+      writes.push_back({along, {}});
+    writes.push_back({k, {}});
+    Write &input = writes.back();
+
+    /// What x reads of the state and of the blocks before this one.
+    auto readEarlier = [&](Value x, int64_t block, Reader reader, double scale) {
+      Value sum = decay.ofState(x, s, block, reader, scale);
+      for (Write &write : writes) {
+        if (block == 0)
+          break;
+        Value weights = decay.withEarlier(x, write.along, block, reader, scale);
+        for (int64_t earlier = 0; earlier < block; ++earlier)
+          sum = e.mma(e.window(weights, 0, earlier * decay.blockRows(), decay.blockRows(), decay.blockRows()),
+                      write.rows[earlier], {false, false, sum, tile::Triangle::none});
+      }
+      return sum;
+    };
+    auto within = [&](Value xVector, Value x, Value yVector, Value y, int64_t block, Reader reader, bool diagonal,
+                      double scale) {
+      return decay.withinBlock(x, y, block, reader, diagonal, scale, products.lookup({xVector, yVector}));
+    };
+    auto scaled = [&](tile::TileType type, Value strength, Value tile, double factor) {
+      return e.map(type, {strength, tile}, [&](OpBuilder &b, ValueRange in) -> Value {
+        Value product = times(b, e.loc, in[0], in[1]);
+        return factor == 1 ? product : arith::NegFOp::create(b, e.loc, product).getResult();
+      });
+    };
+
+    SmallVector<Value> outputs;
+    for (int64_t block = 0; block < decay.blocks(); ++block) {
+      Value ownBeta = decay.part(beta, block), ownV = decay.part(v, block);
+      if (delta) {
+        Value lower =
+            scaled(square, ownBeta, within(solveVector, solver, form.k.vector, k, block, solving, false, 1), 1);
+        Value rhs = e.map(panel, {ownV, readEarlier(solver, block, solving, 1), ownBeta},
+                          [&](OpBuilder &b, ValueRange in) -> Value {
+                            return times(b, e.loc, in[2], arith::SubFOp::create(b, e.loc, in[0], in[1]));
+                          });
+        input.rows.push_back(tile::SolveOp::create(e.b, e.loc, rhs.getType(), lower, rhs));
+      } else {
+        input.rows.push_back(scaled(panel, ownBeta, ownV, 1));
+      }
+      if (freeRank) {
+        // U = gain (R0 + L_QK W + L_QP U): the part of R that U itself makes goes to the left.
+        Value ownGain = decay.part(gain, block);
+        Value known = e.mma(within(solveVector, solver, form.k.vector, k, block, solving, false, 1), input.rows.back(),
+                            {false, false, readEarlier(solver, block, solving, 1), tile::Triangle::lhs});
+        Value lower =
+            scaled(square, ownGain, within(solveVector, solver, form.p.vector, along, block, solving, false, 1), -1);
+        Value rhs = scaled(panel, ownGain, known, 1);
+        writes.front().rows.push_back(tile::SolveOp::create(e.b, e.loc, rhs.getType(), lower, rhs));
+      }
+      Value out = readEarlier(q, block, reading, form.readScale);
+      for (Write &write : writes) {
+        Value vector = &write == &input ? form.k.vector : form.p.vector;
+        out = e.mma(within(form.query, q, vector, write.along, block, reading, form.readAfter, form.readScale),
+                    write.rows[block], {false, false, out, tile::Triangle::lhs});
+      }
+      outputs.push_back(out);
+    }
+    for (auto [block, out] : llvm::enumerate(outputs)) {
+      Rows own = rows;
+      if (block > 0)
+        own.row = e.add(row, e.index(int64_t(block) * decay.blockRows()));
+      own.count = decay.blockRows();
+      storeOutput(out, own, head);
+    }
+    Value next = decay.kept(s);
+    for (int64_t block = 0; block < decay.blocks(); ++block)
+      for (Write &write : writes)
+        next = decay.addToState(write.along, write.rows[block], block, next);
+    storeState(next, head);
+  });
+}
