@@ -1,9 +1,6 @@
 #include "compiler/driver/Compilation.h"
 #include "codegen/cpu/Compile.h"
-#if __has_include("codegen/nvptx/Compile.h")
 #include "codegen/nvptx/Compile.h"
-#define DENIM_HAS_NVPTX
-#endif
 #include "compiler/driver/PlanOfModule.h"
 #include "dialects/model/ir/Model.h"
 #include "dialects/tile/ir/Tile.h"
@@ -201,13 +198,14 @@ private:
   }
 
   llvm::Expected<TargetResult> compileCudaTarget(ModuleOp kernels, const codegen::ModulePlan &plan, StringRef name) {
-#ifdef DENIM_HAS_NVPTX
     llvm::Expected<codegen::GpuTarget> target = codegen::findGpuTarget(name);
     if (!target)
       return target.takeError();
     llvm::Expected<codegen::NvptxCode> code = codegen::compileForNvptx(kernels, *target);
     if (!code)
       return code.takeError();
+    for (const std::string &warning : code->warnings)
+      emitWarning(UnknownLoc::get(kernels.getContext())) << warning;
     if (llvm::Error error = dump(Phase::Kernel, target->name + ".ptx", code->ptx))
       return error;
     llvm::StringMap<codegen::KernelCode> made;
@@ -222,9 +220,6 @@ private:
       result.code.kernels.push_back(made.lookup(kernel.name));
     }
     return result;
-#else
-    return makeError("expected code generation for nvptx, but got a build without it");
-#endif
   }
 
   /// Code for all targets of a machine; what is emitted as text is added to `text`.
