@@ -201,7 +201,9 @@ private:
     llvm::Expected<codegen::GpuTarget> target = codegen::findGpuTarget(name);
     if (!target)
       return target.takeError();
-    llvm::Expected<codegen::NvptxCode> code = codegen::compileForNvptx(kernels, *target);
+    codegen::NvptxOptions nvptx;
+    nvptx.exact = options.exactProducts;
+    llvm::Expected<codegen::NvptxCode> code = codegen::compileForNvptx(kernels, *target, nvptx);
     if (!code)
       return code.takeError();
     for (const std::string &warning : code->warnings)

@@ -34,6 +34,9 @@ static cl::opt<std::string> dumpPhases("dump-phases-to", cl::desc("folder for on
                                        cl::value_desc("DIR"), cl::cat(category));
 static cl::opt<int64_t> chunk("chunk", cl::desc("tokens per chunk of a linear recurrence"), cl::init(64),
                               cl::cat(category));
+static cl::opt<bool> exactProducts("exact-products",
+                                   cl::desc("nvptx: products with errors near those of f32, at a third of the speed"),
+                                   cl::cat(category));
 
 static int fail(const llvm::Twine &message) {
   llvm::errs() << "denim-compile: " << message << '\n';
@@ -103,6 +106,7 @@ int main(int argc, char **argv) {
   options.dumpDirectory = dumpPhases;
   options.source = input;
   options.pipeline.chunk = chunk;
+  options.exactProducts = exactProducts;
 
   std::string message;
   std::unique_ptr<llvm::MemoryBuffer> buffer = mlir::openInputFile(input, &message);
