@@ -65,9 +65,11 @@ CudaPassRunner::Known &CudaPassRunner::remember(const PassKey &key, bool &outIsN
     return known.front();
   }
   if (known.size() >= kMostKeys) {
-    // A graph that runs may be destroyed: the driver keeps what it needs of it.
-    if (known.back().graph)
+    if (known.back().graph) {
+      // It may still run. An error stays with the stream, so whoever waits next hears of it.
+      device.driver().streamSynchronize(device.stream());
       device.driver().graphExecDestroy(known.back().graph);
+    }
     byKey.erase(known.back().key);
     known.pop_back();
   }
