@@ -176,12 +176,15 @@ TEST(PlanReader, RefusesOtherProducts) {
             path + ".weight: expected a parameter, but got another argument");
   EXPECT_EQ(changed("\"residual\": -1", "\"residual\": 0"),
             path +
-                ".residual: expected a slot with a row of 128 bytes for each of the items' rows, but got 64 bytes for "
+                ".residual: expected a slot with at least 128 bytes for each of the items' rows, but got 64 bytes for "
                 "each output");
   EXPECT_EQ(changed("\"residual\": -1", "\"residual\": 1"), "");
   EXPECT_EQ(changed("\"inner\": 16", "\"inner\": 32"),
-            path + ".x: expected a slot with a row of 128 bytes for each of the items' rows, but got 64 bytes for each "
+            path + ".x: expected a slot with at least 128 bytes for each of the items' rows, but got 64 bytes for each "
                    "output");
+  // A slot may hold wider values too; the weight says what the product is.
+  EXPECT_EQ(changed("\"inner\": 16", "\"inner\": 8"),
+            "plan.steps[3].parameters[0]: expected f32[32, 8] for a product, but got f32[32, 16] ('head')");
   EXPECT_EQ(changed("\"columns\": 32", "\"columns\": 0"),
             path + ".columns: expected a whole number from 1 to 1073741824, but got 0");
   EXPECT_EQ(changed("\"least\": 8", "\"least\": 0"),
