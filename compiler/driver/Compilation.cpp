@@ -202,7 +202,7 @@ private:
     if (!target)
       return target.takeError();
     codegen::NvptxOptions nvptx;
-    nvptx.exact = options.exactProducts;
+    nvptx.exact = options.exact;
     llvm::Expected<codegen::NvptxCode> code = codegen::compileForNvptx(kernels, *target, nvptx);
     if (!code)
       return code.takeError();

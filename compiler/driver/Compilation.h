@@ -22,11 +22,12 @@ struct MachineTargets {
 struct CompileOptions {
   std::vector<MachineTargets> machines; ///< each machine once, at least one; `parseTargets` makes them
   Emit emit = Emit::Module;
-  std::optional<Phase> from;  ///< the input is what this phase left
-  std::optional<Phase> to;    ///< stop behind this phase
-  std::string dumpDirectory;  ///< one numbered file per phase; empty: none
-  std::string source;         ///< what the module is compiled from, for people
-  bool exactProducts = false; ///< nvptx: products with errors near those of f32, at a third of the speed
+  std::optional<Phase> from; ///< the input is what this phase left
+  std::optional<Phase> to;   ///< stop behind this phase
+  std::string dumpDirectory; ///< one numbered file per phase; empty: none
+  std::string source;        ///< what the module is compiled from, for people
+  /// Products on a GPU with errors near those of f32, at a third of the speed, and activations in f32.
+  bool exact = false;
   PipelineOptions pipeline;
 };
 

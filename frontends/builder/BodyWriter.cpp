@@ -99,7 +99,7 @@ Value BodyWriter::shortConv(Name name, Value input, Value weight) {
   return write<attn::ShortConvOp>(named(name), input, weight, /*bias=*/Value(), /*tail=*/Value());
 }
 Value BodyWriter::logDecay(Name name, Value input, Value logRate, Value bias) {
-  return write<attn::LogDecayOp>(named(name), input, logRate, bias);
+  return write<attn::LogDecayOp>(named(name), input, logRate, bias, /*lower_bound=*/FloatAttr());
 }
 Value BodyWriter::deltaRule(Name name, Value query, Value key, Value value, Value beta, Value decay) {
   return write<attn::DeltaRuleOp>(named(name), query, key, value, beta, decay, /*state=*/Value(),

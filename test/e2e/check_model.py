@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Runs a compiled model against its golden file: logits however the prompt is fed, and greedy tokens.
 
-    check_model.py MODULE.denim GOLDEN_DIR [--threads N]
+    check_model.py MODULE.denim GOLDEN_DIR [--threads N] [--device cpu|cuda]
 
 GOLDEN_DIR holds a checkpoint with golden.safetensors and meta.json (test/goldens/README.md). Both prompts are scored
 whole, cut short, in chunks that divide nothing, and token by token; every way must agree within the tolerance of meta.json.
@@ -37,7 +37,7 @@ class Checker:
 
     def run(self, command, tokens, *words):
         self.line[:] = ["denim-run", command, self.options.module, "--weights", self.options.golden, *words]
-        self.line += ["--threads", str(self.options.threads)]
+        self.line += ["--threads", str(self.options.threads), "--device", self.options.device]
         self.line += ["--tokens" if command == "score" else "--prompt-tokens", ",".join(map(str, tokens))]
         done = subprocess.run(self.line, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
         if done.returncode:
@@ -80,6 +80,7 @@ def main():
     parser.add_argument("module")
     parser.add_argument("golden")
     parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--device", default="cpu")
     options = parser.parse_args()
     line = []
     with tempfile.TemporaryDirectory() as directory:

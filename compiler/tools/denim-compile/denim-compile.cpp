@@ -32,11 +32,10 @@ static cl::opt<std::string> compileFrom("compile-from", cl::desc("the input is w
                                         cl::value_desc("import|mix|plan|tile"), cl::cat(category));
 static cl::opt<std::string> dumpPhases("dump-phases-to", cl::desc("folder for one numbered file per phase"),
                                        cl::value_desc("DIR"), cl::cat(category));
+static cl::opt<bool> exact("exact", cl::desc("products on a GPU with errors near those of f32 (slower)"),
+                           cl::cat(category));
 static cl::opt<int64_t> chunk("chunk", cl::desc("tokens per chunk of a linear recurrence"), cl::init(64),
                               cl::cat(category));
-static cl::opt<bool> exactProducts("exact-products",
-                                   cl::desc("nvptx: products with errors near those of f32, at a third of the speed"),
-                                   cl::cat(category));
 
 static int fail(const llvm::Twine &message) {
   llvm::errs() << "denim-compile: " << message << '\n';
@@ -106,7 +105,7 @@ int main(int argc, char **argv) {
   options.dumpDirectory = dumpPhases;
   options.source = input;
   options.pipeline.chunk = chunk;
-  options.exactProducts = exactProducts;
+  options.exact = exact;
 
   std::string message;
   std::unique_ptr<llvm::MemoryBuffer> buffer = mlir::openInputFile(input, &message);
