@@ -1,3 +1,4 @@
+import ctypes
 import os
 import shutil
 
@@ -24,9 +25,21 @@ config.substitutions += [
     ("%python", "python3"),
 ]
 config.available_features.add("compiler" if config.with_compiler else "runtime-only")
-if shutil.which("nvidia-smi"):
+def cuda_devices():
+    """GPUs that the NVIDIA driver gives a process; a driver may be installed where none is."""
+    try:
+        driver = ctypes.CDLL("libcuda.so.1")
+    except OSError:
+        return 0
+    count = ctypes.c_int(0)
+    if driver.cuInit(0) != 0 or driver.cuDeviceGetCount(ctypes.byref(count)) != 0:
+        return 0
+    return count.value
+
+
+if cuda_devices():
     config.available_features.add("cuda")
-if shutil.which("ptxas"):
+if shutil.which("ptxas") or os.path.exists("/usr/local/cuda/bin/ptxas"):
     config.available_features.add("ptxas")
 for flag in ("avx2", "avx512f"):
     if flag in open("/proc/cpuinfo").read().split():

@@ -206,6 +206,8 @@ private:
     llvm::Expected<codegen::NvptxCode> code = codegen::compileForNvptx(kernels, *target, nvptx);
     if (!code)
       return code.takeError();
+    for (const std::string &warning : code->warnings)
+      emitWarning(UnknownLoc::get(kernels.getContext())) << warning;
     if (llvm::Error error = dump(Phase::Kernel, target->name + ".ptx", code->ptx))
       return error;
     llvm::StringMap<codegen::KernelCode> made;

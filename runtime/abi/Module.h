@@ -25,7 +25,8 @@
  *          state, tail: shape of one sequence's slot, zero when the sequence is empty
  *          paged: shape [heads, columns] of one token; a page is [heads][page_tokens][columns]
  *     "slots":    [ {"rows": "tokens"|"outputs", "row_bytes": 768, "type": "f32"|"bf16"} ],   activation memory;
- *          row_bytes is a multiple of the element's size and, for the CPU, of 4
+ *          row_bytes is of the widest value that the slot holds, a multiple of the element's size and, for the CPU, of 4;
+ *          rows of a narrower value follow each other without gaps. type is that of all its values
  *     "programs": [ {"name": "linear", "launches": [ LAUNCH ... ]} ],
  *     "steps":    [ {"program": 0, "layer": 0, "parameters": [0, 5], "caches": [0, 1]} ],  executed in order
  *     "logits":   0,                      the slot that holds [output_count, vocabulary] f32 after the last step

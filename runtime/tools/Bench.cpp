@@ -82,16 +82,20 @@ Status runBench(int count, char **words) {
     return {};
   };
 
-  // Once to bring weights and code into memory, then the one that counts.
+  // Some to bring weights and code into memory, then the one that counts. A GPU chooses algorithms for a shape when it
+  // first sees it, and records a graph when it sees it again.
+  bool isCpu = model.device->machine() == Machine::Cpu;
+  const int rounds = isCpu ? 2 : 4;
   double prefillSeconds = 0;
   std::vector<double> kernelSeconds(session.target().kernels.size());
-  for (int round = 0; round < 2; ++round) {
+  for (int round = 0; round < rounds; ++round) {
+    bool counts = round + 1 == rounds;
     if (round)
       if (Status status = end())
         return status;
-    if (Status status = begin(round ? prefill : std::min<int64_t>(prefill, 64)))
+    if (Status status = begin(counts || !isCpu ? prefill : std::min<int64_t>(prefill, 64)))
       return status;
-    session.profile(round && profile == "prefill" ? &kernelSeconds : nullptr);
+    session.profile(counts && profile == "prefill" ? &kernelSeconds : nullptr);
     Stopwatch watch;
     if (Status status = step())
       return status;

@@ -21,7 +21,8 @@ constexpr uint32_t kPlainSharedBytes = 48 << 10; // more must be asked for
 struct CudaExecutable final : Executable {
   explicit CudaExecutable(CudaDevice &device) : device(device) {}
   ~CudaExecutable() override {
-    if (module && !device.enter())
+    device.settle();
+    if (module)
       device.driver().moduleUnload(module);
   }
 
@@ -294,9 +295,7 @@ Status CudaDevice::commitRange(char *base, size_t reserved, size_t from, size_t 
 }
 
 void CudaDevice::free(void *base, size_t reserved, size_t committed) {
-  // Kernels may still use it. After a fatal error nothing runs, and the calls fail in vain.
-  functions.ctxSetCurrent(context);
-  functions.streamSynchronize(workStream);
+  settle(); // kernels may still use it
   if (committed)
     functions.memUnmap(addressOf(base), committed);
   functions.memAddressFree(addressOf(base), reserved);

@@ -58,6 +58,11 @@ public:
   cuda::Stream stream() const { return workStream; }
   /// Makes the context the thread's; says so if the device was lost.
   Status enter();
+  /// For ending things, which goes on when the device is lost: waits for the stream and ignores what it says.
+  void settle() const {
+    functions.ctxSetCurrent(context);
+    functions.streamSynchronize(workStream);
+  }
   /// What became of a call of the driver: `cuda:0: cuMemCreate of 4096 bytes: expected success, but got ...`.
   template <typename... Parts> Status check(cuda::Result result, const Parts &...what) {
     return result ? failed(result, error(DENIM_STATUS_INTERNAL, what...).message()) : Status();

@@ -20,7 +20,7 @@ Status CudaPassRunner::create(CudaDevice &device, std::shared_ptr<const Executab
 }
 
 CudaPassRunner::~CudaPassRunner() {
-  (void)!device.synchronize(); // what fails here was not waited for by anyone
+  device.settle();
   const cuda::Driver &f = device.driver();
   for (const Known &entry : known)
     if (entry.graph)
@@ -65,9 +65,11 @@ CudaPassRunner::Known &CudaPassRunner::remember(const PassKey &key, bool &outIsN
     return known.front();
   }
   if (known.size() >= kMostKeys) {
-    // A graph that runs may be destroyed: the driver keeps what it needs of it.
-    if (known.back().graph)
+    if (known.back().graph) {
+      // It may still run. An error stays with the stream, so whoever waits next hears of it.
+      device.driver().streamSynchronize(device.stream());
       device.driver().graphExecDestroy(known.back().graph);
+    }
     byKey.erase(known.back().key);
     known.pop_back();
   }

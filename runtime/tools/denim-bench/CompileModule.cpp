@@ -1,8 +1,10 @@
 //===- CompileModule.cpp - from the text of a model to a module -----------===//
 
 #include "runtime/tools/denim-bench/CompileModule.h"
+#include "runtime/abi/Module.h"
 
 #include <cerrno>
+#include <cstdio>
 #include <cstring>
 #include <filesystem>
 #include <fstream>
@@ -27,28 +29,48 @@ Status findTool(const std::string &name, std::string &out) {
   return {};
 }
 
-Status ModuleCompiler::create(std::string target, ModuleCompiler &out) {
+Status ModuleCompiler::create(std::string target, std::string folder, ModuleCompiler &out) {
   out.target = std::move(target);
   if (Status status = findTool("denim-compile", out.compiler))
     return status;
   std::error_code fault;
+  if (!folder.empty()) {
+    fs::create_directories(folder, fault);
+    if (fault)
+      return error(DENIM_STATUS_INVALID_ARGUMENT, "cannot make the folder '", folder, "': ", fault.message());
+    out.folder = std::move(folder);
+    return {};
+  }
   std::string pattern = (fs::temp_directory_path(fault) / "denim-bench-XXXXXX").string();
   if (fault || !mkdtemp(pattern.data()))
     return error(DENIM_STATUS_RESOURCE_EXHAUSTED, "cannot make a folder '", pattern, "': ", std::strerror(errno));
   out.folder = pattern;
+  out.isTemporary = true;
   return {};
+}
+
+void ModuleCompiler::openFolder(std::string folder, ModuleCompiler &out) {
+  out.folder = std::move(folder);
 }
 
 ModuleCompiler::~ModuleCompiler() {
   std::error_code fault;
-  if (!folder.empty())
+  if (isTemporary)
     fs::remove_all(folder, fault);
 }
 
 Status ModuleCompiler::compileText(const std::string &text, std::string &outPath) {
   std::string &module = modules[text];
   if (module.empty()) {
-    std::string stem = folder + "/" + std::to_string(modules.size());
+    char name[17];
+    std::snprintf(name, sizeof name, "%016llx",
+                  static_cast<unsigned long long>(denim_module_checksum(text.data(), text.size())));
+    std::string stem = folder + "/" + name;
+    if (compiler.empty()) {
+      module = stem + ".denim";
+      outPath = module;
+      return find(module);
+    }
     std::ofstream file(stem + ".mlir");
     file << text;
     file.close();
@@ -68,11 +90,17 @@ Status ModuleCompiler::compileFile(const std::string &path, std::string &outPath
     return {};
   }
   outPath = folder + "/" + fs::path(path).stem().string() + ".denim";
-  return run(path, outPath);
+  return compiler.empty() ? find(outPath) : run(path, outPath);
+}
+
+Status ModuleCompiler::find(const std::string &path) const {
+  if (access(path.c_str(), R_OK) != 0)
+    return error(DENIM_STATUS_NOT_FOUND, "expected a module '", path, "', but got none; --write-modules makes them");
+  return {};
 }
 
 Status ModuleCompiler::run(const std::string &input, const std::string &output) {
-  std::string targetOption = "--target=cpu," + target;
+  std::string targetOption = "--target=" + target;
   const char *words[] = {compiler.c_str(), input.c_str(), targetOption.c_str(), "-o", output.c_str(), nullptr};
   pid_t child;
   if (int fault = posix_spawn(&child, compiler.c_str(), nullptr, nullptr, const_cast<char **>(words), environ))

@@ -2,7 +2,10 @@
 //
 // The runtime does not contain the compiler, so the program `denim-compile` that stands beside this one is run.
 //
-// Owner: the run of the benchmark; the folder of modules goes with it. Threads: one.
+// A machine without a compiler takes modules from a folder that another one wrote: the name of a module there is the
+// checksum of its text, so a module of another text is not found rather than timed.
+//
+// Owner: the run of the benchmark; a folder that it made goes with it. Threads: one.
 //
 //===----------------------------------------------------------------------===//
 
@@ -17,8 +20,11 @@ namespace denim::bench {
 
 class ModuleCompiler {
 public:
-  /// |target| as `denim-compile --target` takes it behind `cpu,`.
-  static Status create(std::string target, ModuleCompiler &out);
+  /// |target| as `denim-compile --target` takes it. Modules are written to |folder|; empty: one that is made and
+  /// removed.
+  static Status create(std::string target, std::string folder, ModuleCompiler &out);
+  /// Takes modules from |folder| and compiles nothing.
+  static void openFolder(std::string folder, ModuleCompiler &out);
   ModuleCompiler() = default;
   ModuleCompiler(const ModuleCompiler &) = delete;
   ~ModuleCompiler();
@@ -30,8 +36,10 @@ public:
 
 private:
   Status run(const std::string &input, const std::string &output);
+  Status find(const std::string &path) const;
 
   std::string target, compiler, folder;
+  bool isTemporary = false;                   // the folder
   std::map<std::string, std::string> modules; // path by text
 };
 

@@ -1,5 +1,6 @@
 //===- DenimBench.cpp - time operators against the limits of the machine --===//
 
+#include "runtime/device/cpu/CpuDevice.h"
 #include "runtime/tools/Commands.h"
 #include "runtime/tools/denim-bench/Measurement.h"
 
@@ -21,11 +22,13 @@ FILTER: only rows whose name contains one of these words, separated by commas.
   --list                names only
   --threads N           1 unless given
   --seconds S           of repetitions per row; 0.5 unless given
-  --target T            native unless given; as denim-compile --target=cpu,T
+  --target T            as denim-compile --target=cpu,T or --target=nvptx,T; native or sm_90a unless given
   --model FILE          also rows for a model, text (.mlir) or compiled (.denim); its rows alone without FILTER
   --weights CHECKPOINT  of that model; random unless given
   --json FILE           the rows as JSON
-  --device cpu
+  --device cpu|cuda|cuda:N
+  --write-modules DIR   compiles the modules of all rows to DIR and times nothing
+  --modules DIR         takes them from there, on a machine that has no compiler
 )";
 
 class Report {
@@ -34,8 +37,8 @@ public:
 
   void begin() {
     MachineLimits &limits = bench.limits;
-    std::printf("%s, %d threads: f32 multiply-add %.1f GFLOP/s; memory read %.2f GB/s, updated in place %.2f GB/s\n",
-                machineName().c_str(), bench.device->threads(), limits.fmaRate() / 1e9,
+    std::printf("%s: %s %.1f GFLOP/s; memory read %.2f GB/s, updated in place %.2f GB/s\n", limits.name().c_str(),
+                limits.operations().c_str(), limits.operationRate() / 1e9,
                 limits.readRate(MachineLimits::kMemory) / 1e9, limits.updateRate(MachineLimits::kMemory) / 1e9);
     std::printf("%-46s %6s %10s %10s %11s %8s %8s %-6s %7s %7s\n", "case", "reps", "median ms", "min ms", "tokens/s",
                 "GFLOP/s", "GB/s", "limit", "median", "best");
@@ -60,7 +63,7 @@ public:
                     {"tokens_per_s", row.tokens / t.median},
                     {"gflop_per_s", row.flops / t.median / 1e9},
                     {"gb_per_s", row.bytes / t.median / 1e9},
-                    {"fma_gflop_per_s", row.fma / 1e9},
+                    {"operations_gflop_per_s", row.fma / 1e9},
                     {"limit", row.limit},
                     {"limit_ms", row.limitSeconds * 1e3},
                     {"share_median", row.limitSeconds / t.median},
@@ -69,10 +72,11 @@ public:
 
   Status write(const std::string &path) const {
     MachineLimits &limits = bench.limits;
-    nlohmann::ordered_json all = {{"machine", machineName()},
-                                  {"device", "cpu"},
-                                  {"threads", bench.device->threads()},
-                                  {"fma_gflop_per_s", limits.fmaRate() / 1e9},
+    nlohmann::ordered_json all = {{"machine", limits.name()},
+                                  {"device", std::string(bench.device->name())},
+                                  {"threads", bench.threads},
+                                  {"operations", limits.operations()},
+                                  {"operations_gflop_per_s", limits.operationRate() / 1e9},
                                   {"memory_read_gb_per_s", limits.readRate(MachineLimits::kMemory) / 1e9},
                                   {"memory_update_gb_per_s", limits.updateRate(MachineLimits::kMemory) / 1e9},
                                   {"rows", json}};
@@ -109,6 +113,23 @@ bool matches(const std::string &name, const std::string &filter) {
   return false;
 }
 
+Status writeModules(const std::vector<Case> &cases, const Arguments &arguments, ModuleCompiler &compiler) {
+  std::string path;
+  int64_t refused = 0;
+  for (const Case &one : cases) {
+    if (Status status = compiler.compileText(one.model, path)) {
+      std::fprintf(stderr, "denim-bench: %s: %s\n", one.name.c_str(), status.message().c_str());
+      ++refused;
+    }
+  }
+  if (arguments.has("--model"))
+    if (Status status = compiler.compileFile(arguments.text("--model", ""), path))
+      return status;
+  if (refused)
+    return error(DENIM_STATUS_INCOMPATIBLE, refused, " of ", cases.size(), " cases gave no module");
+  return {};
+}
+
 Status run(int count, char **words) {
   // A word in front, for the parser wants a file: here the filter, which may be missing.
   bool list = false, hasFilter = false;
@@ -128,9 +149,10 @@ Status run(int count, char **words) {
   if (!hasFilter)
     rest.push_back(none.data());
   Arguments arguments;
-  if (Status status = Arguments::parse(
-          static_cast<int>(rest.size()), rest.data(),
-          {"--threads", "--seconds", "--target", "--model", "--weights", "--json", "--device"}, arguments))
+  if (Status status = Arguments::parse(static_cast<int>(rest.size()), rest.data(),
+                                       {"--threads", "--seconds", "--target", "--model", "--weights", "--json",
+                                        "--device", "--modules", "--write-modules"},
+                                       arguments))
     return status;
   std::string filter = hasFilter ? arguments.file() : "";
   std::vector<Case> cases;
@@ -155,14 +177,26 @@ Status run(int count, char **words) {
   if (!(seconds >= 0 && seconds <= 3600))
     return invalidArgument("--seconds: expected a number from 0 to 3600, but got '", arguments.text("--seconds", ""),
                            "'");
-  if (std::string device = arguments.text("--device", "cpu"); device != "cpu")
-    return invalidArgument("--device: expected cpu, but got '", device, "', which this build does not have");
+  std::string deviceName = arguments.text("--device", "cpu");
+  bool isCpu = deviceName == "cpu";
+  std::string target =
+      isCpu ? "cpu," + arguments.text("--target", "native") : "nvptx," + arguments.text("--target", "sm_90a");
   ModuleCompiler compiler;
-  if (Status status = ModuleCompiler::create(arguments.text("--target", "native"), compiler))
+  if (arguments.has("--modules"))
+    ModuleCompiler::openFolder(arguments.text("--modules", ""), compiler);
+  else if (Status status = ModuleCompiler::create(target, arguments.text("--write-modules", ""), compiler))
     return status;
-  auto device = std::make_shared<CpuDevice>(static_cast<int>(threads));
-  MachineLimits limits(device->threadPool());
-  Bench bench{device, limits, compiler, seconds};
+  if (arguments.has("--write-modules"))
+    return writeModules(cases, arguments, compiler);
+  std::shared_ptr<Device> device;
+  if (Status status = createDevice(deviceName, static_cast<int>(threads), device))
+    return error(status.code(), "--device: ", status.message());
+  std::unique_ptr<MachineLimits> limits;
+  if (device->machine() == Machine::Cpu)
+    limits = std::make_unique<CpuLimits>(static_cast<CpuDevice &>(*device).threadPool());
+  else if (Status status = CudaLimits::create(std::static_pointer_cast<CudaDevice>(device), limits))
+    return status;
+  Bench bench{device, isCpu ? static_cast<int>(threads) : 0, *limits, compiler, seconds};
   Report report(bench);
   report.begin();
   int64_t refused = 0;
@@ -176,7 +210,7 @@ Status run(int count, char **words) {
     }
     report.add(row);
   }
-  if (!modelOnly && matches("sgemm OpenBLAS oneDNN", filter))
+  if (isCpu && !modelOnly && matches("sgemm OpenBLAS oneDNN", filter))
     for (const Row &row : measureLibraries(bench))
       report.add(row);
   if (arguments.has("--model")) {

@@ -1,7 +1,6 @@
 //===- MachineLimits.cpp - how fast this machine can be at all ------------===//
 
 #include "runtime/tools/denim-bench/MachineLimits.h"
-#include "runtime/device/cpu/CpuDevice.h"
 #include "runtime/tools/Commands.h"
 
 #include <algorithm>
@@ -128,7 +127,7 @@ private:
 
 } // namespace
 
-double MachineLimits::fmaRate() const {
+double CpuLimits::operationRate() {
   Probes probes = widestProbes();
   constexpr int64_t kRounds = 1000000;
   double fma = 0;
@@ -147,7 +146,7 @@ double MachineLimits::fmaRate() const {
   return fma;
 }
 
-double MachineLimits::rate(std::map<size_t, double> &known, bool update, size_t footprint) {
+double CpuLimits::rate(std::map<size_t, double> &known, bool update, size_t footprint) {
   // Rates change slowly with size: powers of two are near enough, and are measured once each.
   constexpr size_t kLeast = 16 << 10;
   size_t bytes = kLeast;
@@ -178,7 +177,7 @@ double MachineLimits::rate(std::map<size_t, double> &known, bool update, size_t 
   return best;
 }
 
-std::string machineName() {
+std::string CpuLimits::name() const {
   std::string name = "unknown processor";
   std::ifstream file("/proc/cpuinfo");
   for (std::string line; std::getline(file, line);)
@@ -186,7 +185,7 @@ std::string machineName() {
       name = line.substr(line.find(':') + 2);
       break;
     }
-  return name + ", " + widestProbes().name;
+  return name + ", " + widestProbes().name + ", " + std::to_string(pool.threads()) + " threads";
 }
 
 } // namespace denim::bench

@@ -4,6 +4,7 @@
 #include "runtime/session/Session.h"
 
 #include <algorithm>
+#include <cstring>
 #include <numeric>
 
 namespace denim::bench {
@@ -18,7 +19,7 @@ void setLimit(MachineLimits &limits, Traffic traffic, double footprint, Row &row
   double compute = row.fma > 0 ? row.flops / row.fma : 0;
   double memory = row.bytes / (traffic == Traffic::Update ? limits.updateRate(bytes) : limits.readRate(bytes));
   row.limitSeconds = std::max(compute, memory);
-  row.limit = compute > memory ? "fma" : traffic == Traffic::Update ? "update" : "read";
+  row.limit = compute > memory ? limits.operationsWord() : traffic == Traffic::Update ? "update" : "read";
 }
 
 namespace {
@@ -39,18 +40,46 @@ std::vector<uint32_t> timedKernels(const Session &session, const std::string &pr
 }
 
 /// Finite values of the size of activations in the pages that `Session::extend` gave out unwritten.
-void fillPages(const Session &session, int64_t tokens) {
+Status fillPages(Device &device, const Session &session, int64_t tokens) {
   const Plan &plan = session.plan();
   int64_t pages = (tokens + DENIM_PAGE_TOKENS - 1) / DENIM_PAGE_TOKENS;
   for (size_t c = 0; c < plan.caches.size(); ++c) {
-    if (plan.caches[c].kind != CacheKind::Paged || plan.caches[c].type != PlanType::F32)
+    if (plan.caches[c].kind != CacheKind::Paged || plan.caches[c].type == PlanType::F16)
       continue;
-    auto *values = static_cast<float *>(session.hybridCache().pageBase(c));
-    auto count = static_cast<int64_t>(plan.caches[c].bytes / sizeof(float)) * pages;
-    for (int64_t i = 0; i < count; ++i)
-      values[i] = 0.01f * static_cast<float>((i * 2654435761u >> 16) % 17 - 8);
+    auto *base = static_cast<char *>(session.hybridCache().pageBase(c));
+    size_t element = bytes(plan.caches[c].type);
+    std::vector<char> page(plan.caches[c].bytes);
+    int64_t i = 0;
+    for (int64_t p = 0; p < pages; ++p) {
+      for (char *to = page.data(); to < page.data() + page.size(); to += element, ++i) {
+        float value = 0.01f * static_cast<float>((i * 2654435761u >> 16) % 17 - 8);
+        const char *bits = reinterpret_cast<const char *>(&value);
+        std::memcpy(to, bits + (sizeof value - element), element); // bf16: the upper half
+      }
+      if (Status status = device.write(base + page.size() * static_cast<size_t>(p), page.data(), page.size()))
+        return status;
+    }
   }
+  return {};
 }
+
+/// A copy of more bytes than a GPU's cache holds, so that a kernel finds it without what it read the time before.
+class CacheSweep {
+public:
+  Status create(Device &device) {
+    this->device = &device;
+    return device.machine() == Machine::Cpu ? Status() : device.allocate(2 * kBytes, memory);
+  }
+  void operator()() {
+    if (memory.data())
+      device->copy(memory.data(), memory.data() + kBytes, kBytes);
+  }
+
+private:
+  static constexpr size_t kBytes = size_t(128) << 20; // twice the largest there is
+  Device *device = nullptr;
+  DeviceMemory memory;
+};
 
 } // namespace
 
@@ -87,6 +116,9 @@ Status measureCase(Bench &bench, const Case &which, Row &out) {
     tokens[t] = static_cast<int32_t>(t * 7919 % static_cast<size_t>(plan.vocabulary));
   StepEntry entry{0, tokens.data(), which.tokens, Logits::None};
   bool begun = false, filled = false;
+  CacheSweep sweep;
+  if (Status status = sweep.create(*bench.device))
+    return status;
   // One step. A prompt begins a sequence; a decode step of a state continues one; a decode step of a paged cache
   // stands behind `past` tokens each time.
   bool continues = which.tokens == 1 && which.past == 0;
@@ -102,10 +134,12 @@ Status measureCase(Bench &bench, const Case &which, Row &out) {
         if (Status status = session->extend(entry.sequence, which.past))
           return status;
       if (which.past > 0 && !filled)
-        fillPages(*session, which.past);
+        if (Status status = fillPages(*bench.device, *session, which.past))
+          return status;
       filled = true;
     }
     std::fill(seconds.begin(), seconds.end(), 0.0);
+    sweep();
     if (Status status = session->step(&entry, 1, nullptr, 0))
       return status;
     one = 0;

@@ -3,7 +3,6 @@
 #ifndef DENIM_RUNTIME_TOOLS_DENIM_BENCH_MEASUREMENT_H
 #define DENIM_RUNTIME_TOOLS_DENIM_BENCH_MEASUREMENT_H
 
-#include "runtime/device/cpu/CpuDevice.h"
 #include "runtime/tools/denim-bench/Cases.h"
 #include "runtime/tools/denim-bench/CompileModule.h"
 #include "runtime/tools/denim-bench/MachineLimits.h"
@@ -26,13 +25,14 @@ struct Row {
   Times times;
   double tokens = 0, flops = 0, bytes = 0; ///< of one application
   double fma = 0;                          ///< operations per second at most, around the time of the row
-  std::string limit;                       ///< "fma", "read", "update": what would take longest; "" if there is none
-  double limitSeconds = 0;                 ///< what one application would take at that limit
+  std::string limit;       ///< "read", "update" or the word of operations: what would take longest; or ""
+  double limitSeconds = 0; ///< what one application would take at that limit
 };
 
 /// What all rows of a run share.
 struct Bench {
-  std::shared_ptr<CpuDevice> device;
+  std::shared_ptr<Device> device;
+  int threads; ///< of the CPU; 0 on a GPU
   MachineLimits &limits;
   ModuleCompiler &compiler;
   double seconds; ///< of repetitions for one row
@@ -46,9 +46,9 @@ template <typename Once> Status repeat(double budget, const Once &once, Times &o
 
 /// Repeats |once| and measures the rate of multiply-adds before and after it, of which the higher one counts.
 template <typename Once> Status timeRow(Bench &bench, double budget, const Once &once, Row &row) {
-  double before = bench.limits.fmaRate();
+  double before = bench.limits.operationRate();
   Status status = repeat(budget, once, row.times);
-  row.fma = std::max(before, bench.limits.fmaRate());
+  row.fma = std::max(before, bench.limits.operationRate());
   return status;
 }
 

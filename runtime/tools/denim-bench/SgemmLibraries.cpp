@@ -33,7 +33,7 @@ void *open(std::initializer_list<const char *> names) {
 
 std::vector<Row> measureLibraries(Bench &bench) {
   // The libraries read these when they are loaded.
-  std::string threads = std::to_string(bench.device->threads());
+  std::string threads = std::to_string(bench.threads);
   setenv("OPENBLAS_NUM_THREADS", threads.c_str(), 1);
   setenv("OMP_NUM_THREADS", threads.c_str(), 1);
 #ifdef __x86_64__

@@ -21,9 +21,9 @@ namespace {
 constexpr int64_t kPrompt = 512, kDecode = 512;
 
 /// From starting the program to the first byte that it writes.
-Status timeToFirstToken(const std::string &tool, const std::string &module, const std::string &weights, int threads,
-                        double &seconds) {
-  std::string threadCount = std::to_string(threads);
+Status timeToFirstToken(const std::string &tool, const std::string &module, const std::string &weights,
+                        const Bench &bench, double &seconds) {
+  std::string threadCount = std::to_string(std::max(bench.threads, 1)), device(bench.device->name());
   const char *words[] = {tool.c_str(),
                          "generate",
                          module.c_str(),
@@ -35,6 +35,8 @@ Status timeToFirstToken(const std::string &tool, const std::string &module, cons
                          "tokens",
                          "--threads",
                          threadCount.c_str(),
+                         "--device",
+                         device.c_str(),
                          "--max-new-tokens",
                          "1",
                          nullptr};
@@ -154,9 +156,7 @@ Status measureModel(Bench &bench, const std::string &file, const std::string &we
   row = Row();
   row.name = plan.name + " start to first token";
   row.tokens = 1;
-  auto start = [&](double &seconds) {
-    return timeToFirstToken(tool, path, weightsPath, bench.device->threads(), seconds);
-  };
+  auto start = [&](double &seconds) { return timeToFirstToken(tool, path, weightsPath, bench, seconds); };
   if (Status status = repeat(bench.seconds, start, row.times))
     return status;
   out.push_back(row);

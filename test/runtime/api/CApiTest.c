@@ -34,12 +34,14 @@ static int refused(denim_status_t status, denim_status_code_t code, const char *
 }
 
 int main(int argc, char **argv) {
-  CHECK(argc == 3);
+  CHECK(argc == 3 || argc == 4);
   CHECK(denim_api_version() == DENIM_API_VERSION);
 
   denim_device_options_t device_options;
   denim_device_options_initialize(&device_options);
   device_options.threads = 2;
+  if (argc == 4)
+    device_options.name = argv[3];
   denim_device_t *device = NULL;
   OK(denim_device_create(&device_options, &device));
   denim_module_t *module = NULL;

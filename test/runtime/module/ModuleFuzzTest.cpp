@@ -33,6 +33,8 @@ public:
   }
   void launch(const Executable &, const denim_batch_t &batch, const Launch &launch) override {
     EXPECT_GT(launch.items, 0);
+    for (uint32_t a = 0; a < launch.argCount; ++a)
+      EXPECT_NE(launch.args[a], nullptr);
     EXPECT_EQ(batch.row_begin[batch.sequence_count], batch.token_count);
     // What a library would touch lies within the slots.
     if (const Product *product = launch.product) {
@@ -95,6 +97,51 @@ TEST(ModuleFuzz, PlansWithOtherValues) {
                                    "outputs", "paged", "state", "f32",       "f16"};
   fuzz(
       1, [&](std::mt19937 &random) { return smallModule(mutated(plan, random, words).dump()); }, 20, 100);
+}
+
+/// The plan of the tests with conditions, and with its head as a product of rows of outputs.
+std::string fullPlan() {
+  std::string plan = with(kTestPlan, R"({"rows": "outputs", "row_bytes": 128, "type": "f32"})",
+                          R"({"rows": "outputs", "row_bytes": 128, "type": "f32"},
+                             {"rows": "outputs", "row_bytes": 64, "type": "f32"},
+                             {"rows": "tokens", "row_bytes": 32, "type": "bf16"})");
+  plan = with(plan, R"("args": [["slot", 0], ["slot", 1], ["parameter", 0]]})",
+              R"("args": [["slot", 2], ["slot", 1], ["parameter", 0]],
+                 "when": {"of": "rows", "least": 1, "most": 40},
+                 "product": {"x": 0, "weight": 2, "out": 1, "residual": 1, "inner": 16, "columns": 32, "least": 1}})");
+  return with(plan, R"("args": [["slot", 0], ["cache", 0]]}]})",
+              R"("args": [["slot", 0], ["cache", 0]], "when": {"of": "sequence", "least": 1, "most": 7}}]})");
+}
+
+TEST(ModuleFuzz, ConditionsAndProductsWithOtherValues) {
+  json plan = json::parse(fullPlan());
+  const std::vector<json> words = {"slot", "rows", "sequence", "tokens", "outputs", "f32", "bf16", "once"};
+  // Most of the changes to the two things that are new here.
+  fuzz(
+      4,
+      [&](std::mt19937 &random) {
+        json changed = plan;
+        json &launch = changed["programs"][random() % 2 ? 3 : 2]["launches"].back();
+        launch = mutated(launch, random, words);
+        return smallModule(changed.dump());
+      },
+      20, 100);
+}
+
+TEST(ModuleFuzz, PlansForCudaWithOtherValues) {
+  // Read and refused or taken; there is no device to run them.
+  json plan = json::parse(cudaTestPlan(fullPlan()));
+  const std::vector<json> words = {"items", "rows", "sequence", "bf16", "sm_90a", "paged"};
+  std::mt19937 random(5);
+  int taken = 0, refused = 0;
+  for (int n = 0; n < 3000; ++n) {
+    Plan read;
+    Status status = readPlan(mutated(plan, random, words).dump(), Machine::Cuda, read);
+    EXPECT_EQ(status.message().empty(), !status);
+    ++(status ? refused : taken);
+  }
+  EXPECT_GE(taken, 20);
+  EXPECT_GE(refused, 100);
 }
 
 TEST(ModuleFuzz, PlansWithOtherBytes) {

@@ -50,6 +50,39 @@ TEST(ModuleReader, ReadsAModule) {
   EXPECT_EQ(module->find("text", "plan"), nullptr);
 }
 
+TEST(ModuleReader, ReadsAPlanForEachMachine) {
+  TemporaryDirectory directory;
+  std::shared_ptr<const Module> module;
+  Status status = Module::open(directory.write("m.denim", testModuleOfTwo()), module);
+  ASSERT_FALSE(status) << status.message();
+  ASSERT_EQ(module->plans().size(), 2u);
+  const Plan *cpu = nullptr, *cuda = nullptr;
+  ASSERT_FALSE(module->plan(Machine::Cpu, cpu));
+  ASSERT_FALSE(module->plan(Machine::Cuda, cuda));
+  EXPECT_EQ(cpu->targets.size(), 2u);
+  EXPECT_EQ(cuda->targets.size(), 1u);
+  EXPECT_EQ(cuda->machine, Machine::Cuda);
+
+  std::string path = directory.write("one.denim", moduleOf({{"plan", "cuda", cudaTestPlan()}, {"ptx", "sm_90a", "-"}}));
+  ASSERT_FALSE(Module::open(path, module)); // a cubin may be absent
+  EXPECT_EQ(module->anyPlan().machine, Machine::Cuda);
+  EXPECT_EQ(module->plan(Machine::Cpu, cpu).message(), "'" + path + "': expected a plan for cpu, but got one for cuda");
+}
+
+TEST(ModuleReader, RefusesPlansThatDoNotFit) {
+  std::string cpu = kTestPlan, cuda = cudaTestPlan();
+  EXPECT_EQ(refusal(moduleOf({{"plan", "cuda", cuda}, {"code", "sm_90a", "-"}})),
+            "expected a section ptx/sm_90a, but got none");
+  EXPECT_EQ(refusal(moduleOf({{"plan", "cpu", cpu},
+                              {"plan", "cuda", with(cuda, "\"name\": \"test\"", "\"name\": \"rest\"")},
+                              {"code", "future", "-"},
+                              {"code", "baseline", "-"},
+                              {"ptx", "sm_90a", "-"}})),
+            "expected plans of one model, but got 'test' with vocabulary 32 and 'rest' with vocabulary 32");
+  EXPECT_EQ(refusal(moduleOf({{"plan", "cuda", with(cuda, "[31]", "[32]")}, {"ptx", "sm_90a", "-"}})),
+            "plan/cuda: plan.eos_tokens[0]: expected a whole number from 0 to 31, but got 32");
+}
+
 TEST(ModuleReader, RefusesNoFile) {
   std::shared_ptr<const Module> module;
   Status status = Module::open("/nonexistent", module);
@@ -62,8 +95,11 @@ TEST(ModuleReader, RefusesOtherFiles) {
   EXPECT_EQ(refusal(std::string(64, 'x')), "expected a Denim module, but got another kind of file");
 }
 
-TEST(ModuleReader, RefusesLaterVersions) {
-  uint32_t version = 3;
+TEST(ModuleReader, RefusesOtherVersions) {
+  uint32_t version = 1;
+  EXPECT_EQ(refusal(withField(testModule(), 8, &version, 4), DENIM_STATUS_INCOMPATIBLE),
+            "expected a module of version 2, but got 1; recompile it");
+  version = 3;
   EXPECT_EQ(refusal(withField(testModule(), 8, &version, 4), DENIM_STATUS_INCOMPATIBLE),
             "expected a module of version 2, but got 3; update this runtime");
 }

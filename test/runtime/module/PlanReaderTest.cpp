@@ -80,6 +80,8 @@ TEST(PlanReader, RefusesOtherCachesAndSlots) {
       {"\"row_bytes\": 64", "\"row_bytes\": 66", "plan.slots[0].row_bytes: expected a multiple of 4, but got 66"},
       {"\"row_bytes\": 64", "\"row_bytes\": -4",
        "plan.slots[0].row_bytes: expected a whole number from 4 to 1073741824, but got -4"},
+      {"\"type\": \"f32\"},\n", "\"type\": \"f16\"},\n",
+       "plan.slots[0].type: expected one of f32, bf16, but got 'f16'"},
       {"\"rows\": \"tokens\"", "\"rows\": \"once\"",
        "plan.slots[0].rows: expected one of tokens, outputs, but got 'once'"},
       {"\"row_bytes\": 128", "\"row_bytes\": 64",
@@ -135,6 +137,104 @@ TEST(PlanReader, RefusesStepsThatDifferInWhatTheirProgramUses) {
       {"{\"program\": 3", "{\"program\": 2, \"layer\": 2, \"parameters\": [], \"caches\": [0]}, {\"program\": 3",
        "plan.steps[3].caches[0]: expected a cache like 'keys' of an earlier step, but got 'state'"},
   });
+}
+
+TEST(PlanReader, RefusesOtherConditions) {
+  std::string attend = R"("args": [["slot", 0], ["cache", 0]]}]})";
+  auto when = [&](const std::string &condition) {
+    return with(kTestPlan, attend, R"("args": [["slot", 0], ["cache", 0]], "when": )" + condition + "}]}");
+  };
+  EXPECT_EQ(refusal(when(R"({"of": "rows", "least": 1, "most": 16})")), "");
+  EXPECT_EQ(refusal(when(R"({"of": "sequence", "least": 3, "most": 3})")), "");
+  const std::string path = "plan.programs[2].launches[1].when";
+  EXPECT_EQ(refusal(when(R"({"of": "pages", "least": 1, "most": 16})")),
+            path + ".of: expected one of rows, sequence, but got 'pages'");
+  EXPECT_EQ(refusal(when(R"({"of": "rows", "least": 2, "most": 1})")),
+            path + ".most: expected a whole number from 2 to 9223372036854775807, but got 1");
+  EXPECT_EQ(refusal(when(R"({"of": "rows", "least": -1, "most": 1})")),
+            path + ".least: expected a whole number from 0 to 9223372036854775807, but got -1");
+  EXPECT_EQ(refusal(when(R"({"of": "rows", "least": 2})")), path + ": expected a member \"most\", but got none");
+  EXPECT_EQ(refusal(when("7")), path + ": expected an object, but got number");
+}
+
+/// The head as a product that would be one: x per output instead of per token.
+std::string productPlan(const std::string &product) {
+  std::string plan = with(kTestPlan, R"({"rows": "tokens", "row_bytes": 64, "type": "f32"})",
+                          R"({"rows": "outputs", "row_bytes": 64, "type": "f32"})");
+  return with(plan, R"("args": [["slot", 0], ["slot", 1], ["parameter", 0]]})",
+              R"("args": [["slot", 0], ["slot", 1], ["parameter", 0]], "product": )" + product + "}");
+}
+
+TEST(PlanReader, RefusesOtherProducts) {
+  const std::string good = R"({"x": 0, "weight": 2, "out": 1, "residual": -1, "inner": 16, "columns": 32, "least": 8})";
+  const std::string path = "plan.programs[3].launches[0].product";
+  EXPECT_EQ(refusal(productPlan(good)), "");
+  auto changed = [&](const char *what, const char *by) { return refusal(productPlan(with(good, what, by))); };
+  EXPECT_EQ(changed("\"x\": 0", "\"x\": 3"), path + ".x: expected a whole number from 0 to 2, but got 3");
+  EXPECT_EQ(changed("\"x\": 0", "\"x\": 2"), path + ".x: expected a slot, but got another argument");
+  EXPECT_EQ(changed("\"weight\": 2", "\"weight\": 1"),
+            path + ".weight: expected a parameter, but got another argument");
+  EXPECT_EQ(changed("\"residual\": -1", "\"residual\": 0"),
+            path +
+                ".residual: expected a slot with at least 128 bytes for each of the items' rows, but got 64 bytes for "
+                "each output");
+  EXPECT_EQ(changed("\"residual\": -1", "\"residual\": 1"), "");
+  EXPECT_EQ(changed("\"inner\": 16", "\"inner\": 32"),
+            path + ".x: expected a slot with at least 128 bytes for each of the items' rows, but got 64 bytes for each "
+                   "output");
+  // A slot may hold wider values too; the weight says what the product is.
+  EXPECT_EQ(changed("\"inner\": 16", "\"inner\": 8"),
+            "plan.steps[3].parameters[0]: expected f32[32, 8] for a product, but got f32[32, 16] ('head')");
+  EXPECT_EQ(changed("\"columns\": 32", "\"columns\": 0"),
+            path + ".columns: expected a whole number from 1 to 1073741824, but got 0");
+  EXPECT_EQ(changed("\"least\": 8", "\"least\": 0"),
+            path + ".least: expected a whole number from 1 to 2147483647, but got 0");
+  EXPECT_EQ(refusal(with(productPlan(good), "\"per\": \"outputs\"", "\"per\": \"sequences\"")),
+            path + ": expected items per tokens or outputs, but got others");
+  EXPECT_EQ(refusal(with(productPlan(good), "\"parameters\": [3]", "\"parameters\": [0]")),
+            "plan.steps[3].parameters[0]: expected f32[32, 16] for a product, but got bf16[32, 16] ('table')");
+  // The rows of the slots must be the rows that are counted.
+  EXPECT_EQ(refusal(with(kTestPlan, R"(["parameter", 0]]})", R"(["parameter", 0]], "product": )" + good + "}")),
+            "plan.programs[0].launches[0].product.weight: expected a whole number from 0 to 1, but got 2");
+}
+
+TEST(PlanReader, ReadsPlansForCuda) {
+  Plan plan;
+  Status status = readPlan(cudaTestPlan(), Machine::Cuda, plan);
+  ASSERT_FALSE(status) << status.message();
+  EXPECT_EQ(plan.machine, Machine::Cuda);
+  EXPECT_EQ(plan.caches[0].bytes, 256u); // a slot of 64 bytes, aligned for CUDA
+  EXPECT_EQ(plan.caches[2].bytes, 4096u);
+  const PlanKernel &kernel = plan.targets[0].kernels[1];
+  EXPECT_EQ(kernel.name, "test_mix");
+  EXPECT_EQ(kernel.threads, 128u);
+  EXPECT_EQ(kernel.sharedBytes, 65536u);
+  EXPECT_EQ(kernel.registers, 40);
+  EXPECT_EQ(kernel.spillBytes, 0);
+}
+
+TEST(PlanReader, RefusesOtherKernelsForCuda) {
+  auto refusal = [](const char *what, const char *by) {
+    Plan plan;
+    return readPlan(with(cudaTestPlan(), what, by), Machine::Cuda, plan).message();
+  };
+  const std::string path = "plan.targets[0].kernels[0]";
+  EXPECT_EQ(refusal("\"threads\": 128", "\"threads\": 1025"),
+            path + ".threads: expected a whole number from 1 to 1024, but got 1025");
+  EXPECT_EQ(refusal("\"threads\": 128, ", ""), path + ": expected a member \"threads\", but got none");
+  EXPECT_EQ(refusal("\"shared\": 65536", "\"shared\": 300000"),
+            path + ".shared: expected a whole number from 0 to 232448, but got 300000");
+  EXPECT_EQ(refusal("\"grid\": \"items\"", "\"grid\": \"all\""), path + ".grid: expected one of items, but got 'all'");
+  EXPECT_EQ(refusal(", \"grid\": \"items\"", ""), "");
+  EXPECT_EQ(refusal("\"registers\": 40", "\"registers\": -1"), "");
+  EXPECT_EQ(refusal("\"registers\": 40", "\"registers\": -2"),
+            path + ".registers: expected a whole number from -1 to 2147483647, but got -2");
+  // Rows of bf16 may have 2 bytes there, and logits may not.
+  EXPECT_EQ(refusal("\"row_bytes\": 64, \"type\": \"f32\"", "\"row_bytes\": 66, \"type\": \"bf16\""), "");
+  EXPECT_EQ(
+      refusal("\"row_bytes\": 128, \"type\": \"f32\"", "\"row_bytes\": 128, \"type\": \"bf16\""),
+      "plan.slots[1]: expected f32 logits with a row of 128 bytes for each output, but got bf16, 128 bytes for each "
+      "output");
 }
 
 TEST(PlanReader, RefusesOtherTargets) {

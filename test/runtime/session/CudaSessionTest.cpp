@@ -11,6 +11,7 @@
 #include "test/runtime/Inputs/TestModule.h"
 #include "test/runtime/device/cuda/FakeCuda.h"
 
+#include <cmath>
 #include <gtest/gtest.h>
 
 using namespace denim;
@@ -193,6 +194,32 @@ TEST_F(CudaSessionTest, LaunchesRunWhenTheirConditionHolds) {
     EXPECT_NE(always[i], without[i]) << i;
     // Only the pass with a sequence of 4 new tokens; attention leaves nothing behind that later passes would see.
     EXPECT_EQ(bySequence[i], i == 4 ? always[i] : without[i]) << i;
+  }
+}
+
+TEST_F(CudaSessionTest, ProductsOfManyRowsAreTheLibrarys) {
+  // With logits of every token, the head is a plain product of the rows of slot 0.
+  std::string plan = with(kTestPlan, R"({"rows": "tokens", "row_bytes": 64, "type": "f32"})",
+                          R"({"rows": "outputs", "row_bytes": 64, "type": "f32"})");
+  plan = with(plan, R"("args": [["slot", 0], ["slot", 1], ["parameter", 0]]})",
+              R"("args": [["slot", 0], ["slot", 1], ["parameter", 0]],
+                 "product": {"x": 0, "weight": 2, "out": 1, "residual": -1, "inner": 16, "columns": 32, "least": 3}})");
+  ASSERT_OK(CudaDevice::create(0, device, {DENIM_FAKE_CUDA "/libcuda.so.1", {DENIM_FAKE_CUDA "/libcublasLt.so.13"}}));
+  ASSERT_OK(create(std::make_shared<CpuDevice>(2), cpu, {}, plan));
+  ASSERT_OK(create(device, gpu, {}, plan));
+  std::vector<int32_t> tokens = someTokens(100, 2);
+  SequenceId a = sequence();
+  int64_t begin = 0;
+  for (int64_t n : {2, 3, 3, 3, 20, 1}) { // three times 3: directly, recorded, repeated
+    StepEntry entry{a, tokens.data() + begin, n, Logits::All};
+    begin += n;
+    std::vector<float> expected(n * kTestVocabulary, -1), logits(n * kTestVocabulary, -2);
+    ASSERT_OK(cpu->step(&entry, 1, expected.data(), n));
+    long launches = fake_cuda_count("launches");
+    ASSERT_OK(gpu->step(&entry, 1, logits.data(), n));
+    EXPECT_EQ(fake_cuda_count("launches") - launches, n >= 3 ? 4 : 5) << n << " rows";
+    for (size_t i = 0; i < logits.size(); ++i) // two compilations of one sum may fuse differently
+      ASSERT_NEAR(logits[i], expected[i], 1e-5 * (1 + std::abs(expected[i]))) << n << " rows, at " << i;
   }
 }
 
