@@ -429,11 +429,15 @@ SmallVector<Value> Code::multiplyGroup(ArrayRef<Value> acc, bool accumulate, Val
     list += (i ? ",$" : "$") + std::to_string(i);
     constraints += "=f,";
   }
-  for (int i = 0; i < registers; ++i)
-    constraints += std::to_string(i) + ",";
-  SmallVector<Value> operands(acc);
+  // A product that adds to nothing does not read its registers.
+  SmallVector<Value> operands;
+  if (accumulate) {
+    llvm::append_range(operands, acc);
+    for (int i = 0; i < registers; ++i)
+      constraints += std::to_string(i) + ",";
+  }
   bool inRegisters = !steps.front().aRegisters.empty();
-  int next = 2 * registers, aIndex = next;
+  int next = (accumulate ? 2 : 1) * registers, aIndex = next;
   if (!inRegisters) {
     operands.push_back(a);
     constraints += "l,";

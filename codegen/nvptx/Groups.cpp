@@ -14,19 +14,31 @@ void KernelLowering::startGroup(Value tile) {
 void KernelLowering::finishGroups(int64_t group) {
   if (group <= groupsFinished)
     return;
-  // The registers pass through the wait: no use of them can move above it.
-  SmallVector<Value> values;
+  // The registers pass through the wait: no use of them can move above it. So do tiles that were made meanwhile and are
+  // used later, or LLVM would move their computation behind the wait, next to their use, and nothing would overlap.
+  SmallVector<Value> tiles, values;
   for (auto &[tile, own] : groupOf)
     if (own <= group)
-      llvm::append_range(values, fragments[tile].values);
+      tiles.push_back(tile);
+  auto usedLater = [&](Value tile) {
+    return llvm::any_of(tile.getUsers(), [&](Operation *user) {
+      Operation *own = current->getBlock()->findAncestorOpInBlock(*user);
+      return !own || own == current || current->isBeforeInBlock(own);
+    });
+  };
+  for (Value tile : besideGroups)
+    if (!groupOf.contains(tile) && fragments[tile].element == code.f32() && usedLater(tile))
+      tiles.push_back(tile);
+  besideGroups.clear();
+  for (Value tile : tiles)
+    llvm::append_range(values, fragments[tile].values);
   SmallVector<Value> done = code.waitGroups(values, groupsIssued - group);
   ArrayRef<Value> rest = done;
-  for (auto &[tile, own] : groupOf)
-    if (own <= group) {
-      auto &registers = fragments[tile].values;
-      llvm::copy(rest.take_front(registers.size()), registers.begin());
-      rest = rest.drop_front(registers.size());
-    }
+  for (Value tile : tiles) {
+    auto &registers = fragments[tile].values;
+    llvm::copy(rest.take_front(registers.size()), registers.begin());
+    rest = rest.drop_front(registers.size());
+  }
   groupOf.remove_if([&](auto &entry) { return entry.second <= group; });
   groupsFinished = group;
   shared.groupsDone(group);

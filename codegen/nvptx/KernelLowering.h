@@ -169,7 +169,11 @@ private:
   /// Writes all elements as 32-bit words, row-major with `pitch` words, to shared memory; each by one thread.
   void spill(const Fragment &from, mlir::Value offset, int64_t pitch);
   Fragment splat(mlir::Value value, const Distribution &shape);
-  void bind(mlir::Value tile, Fragment fragment) { fragments[tile] = std::move(fragment); }
+  void bind(mlir::Value tile, Fragment fragment) {
+    if (groupsIssued > groupsFinished)
+      besideGroups.push_back(tile);
+    fragments[tile] = std::move(fragment);
+  }
 
   // ---- where a thread's elements are; each asked for at most once per function
   mlir::Value rowOf(const Distribution &shape, int64_t slab, int64_t half);       ///< i32
@@ -216,6 +220,8 @@ private:
 
   int64_t groupsIssued = 0, groupsFinished = 0;
   llvm::MapVector<mlir::Value, int64_t> groupOf; ///< tiles whose products are in flight
+  llvm::SmallVector<mlir::Value> besideGroups;   ///< tiles made while products were in flight
+  mlir::Operation *current = nullptr;            ///< the op that is being lowered
   llvm::SmallVector<std::pair<mlir::Value, int64_t>> leaving; ///< barriers of ring slots that a group still reads
 
   struct Ring {

@@ -88,6 +88,7 @@ LogicalResult KernelLowering::lowerBlock(Block &block) {
 
 LogicalResult KernelLowering::lowerOp(Operation &op) {
   code.loc = op.getLoc();
+  current = &op;
   if (copying) {
     // Control flow, scalars and memories that are known ahead, staged loads; nothing else.
     if (auto load = dyn_cast<tile::LoadOp>(op)) {
@@ -129,6 +130,8 @@ bool KernelLowering::isCarriedPacked(Operation *op, unsigned index) {
     return false;
   auto onlyLeft = [&](Value value) {
     return llvm::all_of(value.getUses(), [&](OpOperand &use) {
+      if (auto next = dyn_cast<scf::ForOp>(use.getOwner())) // handed on to another loop
+        return next != loop && use.getOperandNumber() >= 3 && isCarriedPacked(next, use.getOperandNumber() - 3);
       auto mma = dyn_cast<tile::MmaOp>(use.getOwner());
       return mma && use.getOperandNumber() == 0 && mma.getLhs() != mma.getRhs() && lhsInRegisters(mma) &&
              (formOf(mma) == Form::group || formOf(mma) == Form::warp);
