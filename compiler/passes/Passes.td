@@ -23,7 +23,8 @@ def AssignSlotsPass : Pass<"assign-slots", "::mlir::ModuleOp"> {
   let summary = "give every activation a slot of memory";
   let description = [{
     Activations of one program whose lives do not overlap share a slot. The residual stream is slot 0 on both sides
-    of every layer, so layers follow each other without a copy.
+    of every layer, so layers follow each other without a copy. A slot has one element type. What launches under
+    different conditions write, and `plan.merge` brings together, is one activation that lives from the first of them.
   }];
 }
 
