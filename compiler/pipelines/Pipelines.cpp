@@ -69,6 +69,7 @@ static void buildPlan(OpPassManager &passes, const PipelineOptions &options) {
   plan.machine = machineName(options.machine).str();
   plan.exact = options.exact;
   passes.addPass(createConvertModelToPlanPass(plan));
+  passes.addPass(createSplitFormsPass());
   // Needs the final launches: a slot is free again behind the last launch that reads it.
   passes.addPass(createAssignSlotsPass());
 }

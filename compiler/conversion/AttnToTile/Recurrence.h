@@ -15,6 +15,9 @@
 
 namespace denim {
 
+/// New tokens of a sequence from which on a kernel with a form works in chunks.
+inline constexpr int64_t kRecurrenceManyTokens = 8;
+
 class RecurrenceWriter {
 public:
   RecurrenceWriter(plan::KernelOp kernel, RecurrenceOpInterface op);
@@ -65,7 +68,9 @@ private:
   NormalForm form;
   RecurrenceOpInterface op;
   int64_t heads; ///< value heads per key head
+  mlir::StringAttr only; ///< the form of a kernel that has one (split-forms); an item is then a value head
   Emitter e;
+  Value ownHead; ///< of an item that is one value head
   Value result, keyHead, begin, end, state, output;
 };
 
