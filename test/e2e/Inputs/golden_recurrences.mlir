@@ -128,12 +128,12 @@ model.block @kda(%x: tensor<?x146xf32>) {
   yield %y
 }
 
-// The same by the named op.
+// The same by the named op, in chunks of several blocks of rows.
 model.block @kda_op(%x: tensor<?x146xf32>) {
   %q0, %k0, %value, %beta, %gate = split %x into 2x16, 2x16, 2x24, 2, 2x16
   %query = l2_norm %q0
   %key = l2_norm %k0
-  %o = attn.delta_rule %query, %key, %value beta %beta decay %gate
+  %o = attn.delta_rule %query, %key, %value beta %beta decay %gate chunk 48
   %y = concat %o, %q0, %k0, %beta, %gate
   yield %y
 }
@@ -141,7 +141,7 @@ model.block @kda_op(%x: tensor<?x146xf32>) {
 model.block @rwkv7(%x: tensor<?x176xf32>) {
   %r, %key, %value, %rate, %w = split %x into 2x16, 2x16, 2x24, 2x16, 2x16
   %removal = l2_norm %key eps 1.0e-12
-  %o = attn.recurrence (%s : 16x24, %q = %r, %k = %key, %v = %value, %a = %rate, %g = %w, %m = %removal) {
+  %o = attn.recurrence (%s : 16x24, %q = %r, %k = %key, %v = %value, %a = %rate, %g = %w, %m = %removal) chunk 32 {
     %z = read %s, %m
     %away = scale %z, -1
     %ma = mul %m, %a
