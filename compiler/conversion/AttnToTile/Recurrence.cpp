@@ -170,6 +170,13 @@ Value RecurrenceWriter::strength(const Factor &factor, const Rows &rows, Value h
   return zeroBehindEnd(product, rows);
 }
 
+Value RecurrenceWriter::withSkip(Value output, Value skip, Value skipped) {
+  return e.map(cast<tile::TileType>(output.getType()), {output, skip, skipped},
+               [&](OpBuilder &b, ValueRange in) -> Value {
+                 return arith::AddFOp::create(b, e.loc, in[0], arith::MulFOp::create(b, e.loc, in[1], in[2]));
+               });
+}
+
 Value RecurrenceWriter::constantOfHead(ArrayRef<double> numbers, Value head) {
   // Chosen by comparing: some tens of scalar steps for each head of a chunk, beside its products.
   Value chosen = e.real(numbers[0]);

@@ -54,6 +54,8 @@ private:
   Value logDecay(const Rows &rows, Value head);
   /// The number of the text for a head, [1, 1].
   Value constantOfHead(llvm::ArrayRef<double> numbers, Value head);
+  /// output + skip * skipped
+  Value withSkip(Value output, Value skip, Value skipped);
   Value zeroBehindEnd(Value tile, const Rows &rows);
   Value stateOf(Value head);
   void storeState(Value tile, Value head);

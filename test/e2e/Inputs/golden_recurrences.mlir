@@ -55,23 +55,23 @@ model.block @gla(%x: tensor<?x144xf32>) {
 model.block @mamba2_ssd(%x: tensor<?x164xf32>) {
   %bias = param "dt_bias" : tensor<4xf32>
   %a_log = param "A_log" : tensor<4xf32>
-  %skip = param "D" : tensor<4x24xf32>
+  %skip = param "D" : tensor<4xf32>
   %c, %b, %xs, %raw = split %x into 2x16, 2x16, 4x24, 4
   %shifted = add %raw, %bias
   %step = softplus %shifted
   %positive = exp %a_log
   %rate = scale %positive, -1
-  %o = attn.recurrence (%s : 16x24, %q = %c, %k = %b, %v = %xs, %dt = %step, %a = %rate) {
+  %o = attn.recurrence (%s : 16x24, %q = %c, %k = %b, %v = %xs, %dt = %step, %a = %rate, %s0 = %skip) {
     %g = mul %dt, %a
     %d = decay %s, %g
     %u = mul %dt, %v
     %n = write %d, %k, %u
     %y = read %n, %q
-    yield %n, %y
+    %dx = mul %s0, %v
+    %z = add %y, %dx
+    yield %n, %z
   }
-  %dx = mul %xs, %skip
-  %sum = add %o, %dx
-  %y = concat %sum, %c, %b, %raw
+  %y = concat %o, %c, %b, %raw
   yield %y
 }
 
