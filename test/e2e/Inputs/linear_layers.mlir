@@ -105,7 +105,7 @@ model.block @mamba2(%x: tensor<?x48xf32>) {
   %b_conv = param "conv1d.bias" : tensor<80xf32>
   %dt_bias = param "dt_bias" : tensor<4xf32>
   %a_log = param "A_log" : tensor<4xf32>
-  %skip = param "D" : tensor<4x12xf32>
+  %skip = param "D" : tensor<4xf32>
   %w_norm = param "mixer.norm.weight" : tensor<48xf32>
   %w_out = param "out_proj.weight" : tensor<48x48xf32>
   %h = rms_norm %x, %norm
@@ -118,17 +118,17 @@ model.block @mamba2(%x: tensor<?x48xf32>) {
   %step = softplus %dt1
   %positive = exp %a_log
   %rate = scale %positive, -0.1
-  %o = attn.recurrence (%s : 8x12, %q = %cs, %k = %bs, %v = %xs, %dt = %step, %a = %rate) {
+  %o = attn.recurrence (%s : 8x12, %q = %cs, %k = %bs, %v = %xs, %dt = %step, %a = %rate, %s0 = %skip) {
     %g = mul %dt, %a
     %d = decay %s, %g
     %u = mul %dt, %v
     %n = write %d, %k, %u
     %y = read %n, %q
-    yield %n, %y
+    %dx = mul %s0, %v
+    %z = add %y, %dx
+    yield %n, %z
   }
-  %dx = mul %xs, %skip
-  %y0 = add %o, %dx
-  %y1 = flatten %y0
+  %y1 = flatten %o
   %gate = silu %z
   %gated = mul %y1, %gate
   %normed = rms_norm %gated, %w_norm
