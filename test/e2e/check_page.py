@@ -1,10 +1,10 @@
 #!/usr/bin/env python3
 """Compiles a page of text, runs it with random weights, and compares its logits with what the page means.
 
-    check_page.py PAGE.mlir [--target cpu,native] [--tokens N]
+    check_page.py PAGE.mlir [--target cpu,native] [--tokens N] [--keep DIR]
 
 The meaning is `evaluate_page.py`. The network of the page is an embedding, `layers`, and a product with the head. Tokens are fed
-whole, in chunks and one by one. A failure prints the command that shows it.
+whole, in chunks and one by one. `--keep` leaves the module (`m.denim`) and its weights (`w.safetensors`). A failure prints the command that shows it.
 """
 
 import argparse
@@ -102,7 +102,8 @@ def check(options, directory):
     weights, module, logits = (os.path.join(directory, name) for name in ("w.safetensors", "m.denim", "l.safetensors"))
     write_safetensors(weights, params)
     run(["denim-compile", options.page, "--target", options.target, "-o", module])
-    for words in ([], ["--chunk", "7"], ["--chunk", "64"], ["--decode", str(len(tokens))]):
+    ways = [["--chunk", str(size)] for size in (7, 64) if size < len(tokens)]
+    for words in ([], *ways, ["--decode", str(len(tokens))]):
         line = ["denim-run", "score", module, "--weights", weights, "--logits", logits, "--threads", "2"]
         run(line + ["--tokens", ",".join(map(str, tokens)), *words])
         worst, (row, column) = compare_logits.compare(golden_file.find(logits).rows(), want)
@@ -118,10 +119,13 @@ def main():
     parser.add_argument("page")
     parser.add_argument("--target", default="cpu,native")
     parser.add_argument("--tokens", type=int, default=70)
+    parser.add_argument("--keep")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as directory:
+        if options.keep:
+            os.makedirs(options.keep, exist_ok=True)
         try:
-            check(options, directory)
+            check(options, options.keep or directory)
         except GoldenError as error:
             sys.exit(f"check_page: {options.page}: {error}")
 
