@@ -162,17 +162,16 @@ Case fusedDeltaRule(int64_t tokens, int64_t keyHeads, int64_t valueHeads, int64_
 // Other linear mixers, as regions
 //===----------------------------------------------------------------------===//
 
-/// `%o`, from heads of `%q`, `%k`, `%v` and a gate `%g` per head or channel, which a softplus of `scale` makes.
-std::string linearInputs(int64_t keyHeads, int64_t keyDim, int64_t valueHeads, int64_t valueDim, int64_t gates,
-                         double scale) {
+/// Heads of `%q`, `%k`, `%v`, and with `gates` a log decay `%g` for each head (1) or channel: minus a square, so that
+/// it stands in memory but for a multiplication.
+std::string linearInputs(int64_t keyHeads, int64_t keyDim, int64_t valueHeads, int64_t valueDim, int64_t gates) {
   std::string body = text(projection("q_flat", keyHeads * keyDim), projection("k_flat", keyHeads * keyDim),
                           projection("v_flat", valueHeads * valueDim), "  %q = heads %q_flat, ", keyHeads,
                           "\n  %k = heads %k_flat, ", keyHeads, "\n  %v = heads %v_flat, ", valueHeads, "\n");
   if (gates == 0)
     return body;
-  body += text(projection("a", valueHeads * gates), "  %positive = softplus %a\n  %g_flat = scale %positive, -", scale,
-               "\n");
-  return body + (gates == 1 ? "  %g = scale %g_flat, 1.0\n" : text("  %g = heads %g_flat, ", valueHeads, "\n"));
+  body += text(projection("a", valueHeads * gates), "  %square = mul %a, %a\n  %g_flat = scale %square, -1\n");
+  return body + (gates == 1 ? "  %g = scale %g_flat, 1\n" : text("  %g = heads %g_flat, ", valueHeads, "\n"));
 }
 
 Case linearMixer(const std::string &name, int64_t tokens, int64_t ring, const std::string &body, int64_t heads,
@@ -193,7 +192,7 @@ Case linearMixer(const std::string &name, int64_t tokens, int64_t ring, const st
 /// Kimi Delta Attention: a gate per channel.
 Case kimiDelta(int64_t tokens, int64_t heads, int64_t ring) {
   int64_t width = heads * kHeadDim;
-  std::string body = text(linearInputs(heads, kHeadDim, heads, kHeadDim, kHeadDim, 0.1), projection("b", heads), R"(
+  std::string body = text(linearInputs(heads, kHeadDim, heads, kHeadDim, kHeadDim), projection("b", heads), R"(
   %beta = sigmoid %b
   %o = attn.recurrence (%s : 128x128, %q = %q, %k = %k, %v = %v, %b = %beta, %g = %g) {
     %d = decay %s, %g
@@ -210,8 +209,8 @@ Case kimiDelta(int64_t tokens, int64_t heads, int64_t ring) {
 
 /// Gated linear attention: a gate per channel.
 Case gatedLinear(int64_t tokens, int64_t heads, int64_t dim) {
-  std::string body = text(linearInputs(heads, dim, heads, dim, dim, 0.1), "  %o = attn.recurrence (%s : ", dim, "x",
-                          dim, R"(, %q = %q, %k = %k, %v = %v, %g = %g) {
+  std::string body = text(linearInputs(heads, dim, heads, dim, dim), "  %o = attn.recurrence (%s : ", dim, "x", dim,
+                          R"(, %q = %q, %k = %k, %v = %v, %g = %g) {
     %d = decay %s, %g
     %n = write %d, %k, %v
     %y = read %n, %q
@@ -227,7 +226,7 @@ Case lightning(int64_t tokens, int64_t heads) {
   for (int64_t h = 0; h < heads; ++h)
     rates += text(h ? ", " : "", "-", 1.0 / static_cast<double>(h + 2));
   std::string body =
-      text(linearInputs(heads, kHeadDim, heads, kHeadDim, 0, 0),
+      text(linearInputs(heads, kHeadDim, heads, kHeadDim, 0),
            "  %o = attn.recurrence (%s : 128x128, %q = %q, %k = %k, %v = %v) {\n    %d = decay %s, [", rates, R"(]
     %n = write %d, %k, %v
     %y = read %n, %q
@@ -240,7 +239,7 @@ Case lightning(int64_t tokens, int64_t heads) {
 /// The scan of Mamba-2: keys and queries belong to a group of heads.
 Case scan(int64_t tokens, int64_t heads, int64_t groups, int64_t ring) {
   constexpr int64_t kState = 128, kValue = 64;
-  std::string body = text(linearInputs(groups, kState, heads, kValue, 1, 0.1), projection("dt_raw", heads), R"(
+  std::string body = text(linearInputs(groups, kState, heads, kValue, 1), projection("dt_raw", heads), R"(
   %dt = softplus %dt_raw
   %o = attn.recurrence (%s : 128x64, %q = %q, %k = %k, %v = %v, %g = %g, %dt = %dt) {
     %d = decay %s, %g
