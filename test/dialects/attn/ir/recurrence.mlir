@@ -31,13 +31,16 @@ model.block @delta(%x: tensor<?x256xf32>) {
 // A number for each head in the text, a chunk, a cache; names inside may be those outside.
 // CHECK-LABEL: model.block @constant
 // CHECK: attn.recurrence (%[[S:.*]] : 16x32, {{.*}}) chunk 64 state %{{.*}} {
-// CHECK-NEXT: decay %[[S]], [-0.5, 0, -1, -0.25]
+// CHECK-NEXT: %[[D:.*]] = decay %[[S]], [-0.5, 0, -1, -0.25]
+// CHECK-NEXT: %[[KK:.*]] = add %[[K:.*]], %[[K]]
+// CHECK-NEXT: write %[[D]], %[[KK]], %{{.*}}
 model.block @constant(%x: tensor<?x256xf32>) {
   %q, %k, %v, %rest = split %x into 2x16, 2x16, 4x32, 64
   %s = attn.cache "state" : !attn.cache<state 4x16x32xf32>
   %o = attn.recurrence (%s : 16x32, %q = %q, %k = %k, %v = %v) chunk 64 state %s {
     %d = decay %s, [-0.5, 0, -1, -0.25]
-    %n = write %d, %k, %v
+    %kk = add %k, %k
+    %n = write %d, %kk, %v
     %y = read %n, %q
     yield %n, %y
   }

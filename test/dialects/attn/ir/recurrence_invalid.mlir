@@ -159,3 +159,34 @@ model.block @state_of_one_extent(%x: tensor<?x64xf32>) {
   }
   yield %x
 }
+
+// -----
+
+model.block @scaled_state(%x: tensor<?x64xf32>) {
+  %q, %k, %v = split %x into 1x16, 1x16, 1x32
+  %o = attn.recurrence (%s : 16x32, %q = %q, %k = %k, %v = %v) {
+    // expected-error @below {{expected a vector or a number, but got 'tensor<16x32xf32>'}}
+    %n = scale %s, 2
+    yield %n, %v
+  }
+  yield %x
+}
+
+// -----
+
+model.block @without_yield(%x: tensor<?x16xf32>) {
+  %q = heads %x, 1
+  // expected-error @below {{expected a region that ends with yield}}
+  %o = attn.recurrence (%s : 16x16, %q = %q) {
+    %y = read %s, %q
+  }
+  yield %x
+}
+
+// -----
+
+model.block @outside_of_a_recurrence(%x: tensor<?x16xf32>) {
+  // expected-error @below {{expects parent op 'attn.recurrence'}}
+  %s = "attn.scale"(%x) <{factor = 2.0}> : (tensor<?x16xf32>) -> tensor<?x16xf32>
+  yield %x
+}
