@@ -125,7 +125,17 @@ Emitter::Emitter(plan::KernelOp kernel, tile::ItemsAttr items) : b(kernel), loc(
   tile::KernelOp::build(b, state, kernel.getSymName(), items);
   tileKernel = cast<tile::KernelOp>(b.create(state));
   Block *block = b.createBlock(&tileKernel.getBody());
+  // Scratch of an op that two kernels do: results of the first, last arguments of the second.
+  auto scratch = kernel->getAttrOfType<ArrayAttr>("scratch");
+  auto scratchType = [&](unsigned index) { return cast<TypeAttr>(scratch[index]).getValue(); };
+  bool taken = scratch && !isa_and_nonnull<plan::ScratchOp>(
+                              kernel.getBlock()->getTerminator()->getOperand(0).getDefiningOp());
+  unsigned own = kernel.getBlock()->getNumArguments() - (taken ? scratch.size() : 0);
   for (BlockArgument argument : kernel.getBlock()->getArguments()) {
+    if (argument.getArgNumber() >= own) {
+      memories[argument] = block->addArgument(scratchType(argument.getArgNumber() - own), loc);
+      continue;
+    }
     auto tensor = dyn_cast<RankedTensorType>(argument.getType());
     // Token ids are part of the step, not of a buffer.
     if (tensor && tensor.getRank() == 1 && tensor.isDynamicDim(0))
@@ -138,8 +148,9 @@ Emitter::Emitter(plan::KernelOp kernel, tile::ItemsAttr items) : b(kernel), loc(
                         : memoryType(argument.getType());
     memories[argument] = block->addArgument(type, loc);
   }
-  for (Value result : kernel.getBlock()->getTerminator()->getOperands())
-    results.push_back(block->addArgument(memoryType(result.getType()), loc));
+  for (auto [index, result] : llvm::enumerate(kernel.getBlock()->getTerminator()->getOperands()))
+    results.push_back(
+        block->addArgument(scratch && !taken ? scratchType(index) : memoryType(result.getType()), loc));
   block->addArgument(b.getIndexType(), loc);
   b.setInsertionPointToStart(block);
 }
