@@ -120,9 +120,12 @@ Type Emitter::memoryType(Type type) {
   return tile::MemoryType::get(context, channels, tensor.getElementType());
 }
 
-Emitter::Emitter(plan::KernelOp kernel, tile::ItemsAttr items) : b(kernel), loc(kernel.getLoc()) {
+Emitter::Emitter(plan::KernelOp kernel, tile::ItemsAttr items, StringRef variant) : b(kernel), loc(kernel.getLoc()) {
   OperationState state(loc, tile::KernelOp::getOperationName());
-  tile::KernelOp::build(b, state, kernel.getSymName(), items);
+  std::string name = kernel.getSymName().str();
+  if (!variant.empty())
+    name += "_" + variant.str();
+  tile::KernelOp::build(b, state, name, items);
   tileKernel = cast<tile::KernelOp>(b.create(state));
   Block *block = b.createBlock(&tileKernel.getBody());
   for (BlockArgument argument : kernel.getBlock()->getArguments()) {
@@ -142,6 +145,13 @@ Emitter::Emitter(plan::KernelOp kernel, tile::ItemsAttr items) : b(kernel), loc(
     results.push_back(block->addArgument(memoryType(result.getType()), loc));
   block->addArgument(b.getIndexType(), loc);
   b.setInsertionPointToStart(block);
+}
+
+int64_t Emitter::positionOf(Value argument) const {
+  return cast<BlockArgument>(memoryOf(argument)).getArgNumber();
+}
+int64_t Emitter::positionOfResult(unsigned index) const {
+  return cast<BlockArgument>(results[index]).getArgNumber();
 }
 
 Value Emitter::viewOf(Value argument, int64_t columns) {
@@ -226,23 +236,30 @@ static Value softplus(OpBuilder &b, Location loc, Value x) {
   return arith::SelectOp::create(b, loc, large, x, soft);
 }
 
+Value denim::elementwise(OpBuilder &b, Location loc, Operation *op, ValueRange in) {
+  Value e = in[0];
+  if (isa<model::SigmoidOp>(op))
+    return sigmoid(b, loc, e);
+  if (isa<model::SiluOp>(op))
+    return arith::MulFOp::create(b, loc, e, sigmoid(b, loc, e));
+  if (isa<model::SoftplusOp>(op))
+    return softplus(b, loc, e);
+  if (isa<model::ExpOp>(op))
+    return math::ExpOp::create(b, loc, e);
+  if (isa<model::AddOp>(op))
+    return arith::AddFOp::create(b, loc, in[0], in[1]);
+  if (isa<model::MulOp>(op))
+    return arith::MulFOp::create(b, loc, in[0], in[1]);
+  double factor = cast<model::ScaleOp>(op).getFactor().convertToDouble();
+  return arith::MulFOp::create(b, loc, e, arith::ConstantOp::create(b, loc, b.getF32FloatAttr(factor)));
+}
+
 Value Emitter::emitUnary(Operation *op, const Rows &rows, const Window &window) {
   Value x = emit(op->getOperand(0), rows, window);
   if (!x)
     return {};
-  return map(tileType(rows.count, window.columns), x, [&](OpBuilder &b, ValueRange in) -> Value {
-    Value e = in[0];
-    if (isa<model::SigmoidOp>(op))
-      return sigmoid(b, loc, e);
-    if (isa<model::SiluOp>(op))
-      return arith::MulFOp::create(b, loc, e, sigmoid(b, loc, e));
-    if (isa<model::SoftplusOp>(op))
-      return softplus(b, loc, e);
-    if (isa<model::ExpOp>(op))
-      return math::ExpOp::create(b, loc, e);
-    double factor = cast<model::ScaleOp>(op).getFactor().convertToDouble();
-    return arith::MulFOp::create(b, loc, e, arith::ConstantOp::create(b, loc, b.getF32FloatAttr(factor)));
-  });
+  return map(tileType(rows.count, window.columns), x,
+             [&](OpBuilder &b, ValueRange in) -> Value { return elementwise(b, loc, op, in); });
 }
 
 Value Emitter::emitBinary(Operation *op, const Rows &rows, const Window &window) {
@@ -280,11 +297,19 @@ Value Emitter::emitBinary(Operation *op, const Rows &rows, const Window &window)
     if (!tiles.back())
       return {};
   }
-  return map(tileType(rows.count, window.columns), tiles, [&](OpBuilder &b, ValueRange in) -> Value {
-    if (isa<model::AddOp>(op))
-      return arith::AddFOp::create(b, loc, in[0], in[1]);
-    return arith::MulFOp::create(b, loc, in[0], in[1]);
-  });
+  return map(tileType(rows.count, window.columns), tiles,
+             [&](OpBuilder &b, ValueRange in) -> Value { return elementwise(b, loc, op, in); });
+}
+
+Value denim::normalised(OpBuilder &b, Location loc, ValueRange in, int64_t count, double eps, bool zeroCentered) {
+  auto constant = [&](double c) -> Value { return arith::ConstantOp::create(b, loc, b.getF32FloatAttr(c)); };
+  Value s = count > 1 ? arith::MulFOp::create(b, loc, in[1], constant(1.0 / count)).getResult() : in[1];
+  Value root = math::SqrtOp::create(b, loc, arith::AddFOp::create(b, loc, s, constant(eps)));
+  Value y = arith::MulFOp::create(b, loc, in[0], arith::DivFOp::create(b, loc, constant(1.0), root));
+  if (in.size() < 3)
+    return y;
+  Value w = zeroCentered ? arith::AddFOp::create(b, loc, in[2], constant(1.0)).getResult() : in[2];
+  return arith::MulFOp::create(b, loc, y, w);
 }
 
 Value Emitter::emitNorm(Value input, Value weight, double eps, bool mean, bool zeroCentered, Operation *op,
@@ -304,14 +329,7 @@ Value Emitter::emitNorm(Value input, Value weight, double eps, bool mean, bool z
   if (weight)
     inputs.push_back(emitVector(weight, Window::whole(width)));
   return map(type, inputs, [&](OpBuilder &b, ValueRange in) -> Value {
-    auto constant = [&](double c) -> Value { return arith::ConstantOp::create(b, loc, b.getF32FloatAttr(c)); };
-    Value s = mean ? arith::MulFOp::create(b, loc, in[1], constant(1.0 / width)).getResult() : in[1];
-    Value root = math::SqrtOp::create(b, loc, arith::AddFOp::create(b, loc, s, constant(eps)));
-    Value y = arith::MulFOp::create(b, loc, in[0], arith::DivFOp::create(b, loc, constant(1.0), root));
-    if (!weight)
-      return y;
-    Value w = zeroCentered ? arith::AddFOp::create(b, loc, in[2], constant(1.0)).getResult() : in[2];
-    return arith::MulFOp::create(b, loc, y, w);
+    return normalised(b, loc, in, mean ? width : 1, eps, zeroCentered);
   });
 }
 
@@ -427,8 +445,8 @@ Value Emitter::emitLogDecay(attn::LogDecayOp op, const Rows &rows, const Window 
   if (input.getRank() == 3) {
     int64_t width = input.getDimSize(2);
     if (width % window.columns)
-      return fail(op, "expected a tile within one head of " + Twine(width) + " channels, but got " +
-                          Twine(window.columns));
+      return fail(op,
+                  "expected a tile within one head of " + Twine(width) + " channels, but got " + Twine(window.columns));
     heads = {0, arith::DivUIOp::create(b, loc, firstChannel(b, loc, window), index(width)), input.getDimSize(1), 1};
   }
   Value bias = memories.lookup(op.getBias());
