@@ -1,10 +1,11 @@
 #!/usr/bin/env python3
 """Compiles a page of text, runs it with random weights, and compares its logits with what the page means.
 
-    check_page.py PAGE.mlir [--target cpu,native] [--tokens N]
+    check_page.py PAGE.mlir [--target cpu,native] [--tokens N] [--plan-of cuda]
 
 The meaning is `evaluate_page.py`. The network of the page is an embedding, `layers`, and a product with the head. Tokens are fed
-whole, in chunks and one by one. A failure prints the command that shows it.
+whole, in chunks and one by one. With `--plan-of cuda` the plan and the tile programs are those of a CUDA device (exact: in
+f32), and only machine code is for the target: what they compute is tested where there is no such device. A failure prints the command that shows it.
 """
 
 import argparse
@@ -101,7 +102,12 @@ def check(options, directory):
 
     weights, module, logits = (os.path.join(directory, name) for name in ("w.safetensors", "m.denim", "l.safetensors"))
     write_safetensors(weights, params)
-    run(["denim-compile", options.page, "--target", options.target, "-o", module])
+    page = options.page
+    if options.plan_of == "cuda":
+        page = os.path.join(directory, "tile.mlir")
+        run(["denim-compile", options.page, "--target=nvptx", "--exact", "--emit=tile", "-o", page])
+    from_tile = ["--compile-from=tile"] if page != options.page else []
+    run(["denim-compile", page, *from_tile, "--target", options.target, "-o", module])
     for words in ([], ["--chunk", "7"], ["--chunk", "64"], ["--decode", str(len(tokens))]):
         line = ["denim-run", "score", module, "--weights", weights, "--logits", logits, "--threads", "2"]
         run(line + ["--tokens", ",".join(map(str, tokens)), *words])
@@ -118,6 +124,7 @@ def main():
     parser.add_argument("page")
     parser.add_argument("--target", default="cpu,native")
     parser.add_argument("--tokens", type=int, default=70)
+    parser.add_argument("--plan-of", default="cpu", choices=["cpu", "cuda"])
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as directory:
         try:

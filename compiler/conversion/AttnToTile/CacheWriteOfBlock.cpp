@@ -52,24 +52,24 @@ private:
                               arith::ConstantOp::create(e.b, e.loc, e.b.getBoolAttr(!bySequence))));
     e.branch(mine, [&] {
       Window window{0, e.mul(head, width), heads * width, width};
-      Value tile = e.emit(append.getInput(), Rows{first, kTokenBlock, begin, end}, window);
-      if (!tile)
-        return;
+      parts = e.emitParts(append.getInput(), Rows{first, kTokenBlock, begin, end}, window);
       // The tokens are neighbours in one page, or in two.
       Value position = e.add(sequence.getPast(), e.sub(first, begin)), count = e.sub(last, first);
       Value page = arith::DivUIOp::create(e.b, e.loc, position, e.index(DENIM_PAGE_TOKENS));
       Value slot = arith::RemUIOp::create(e.b, e.loc, position, e.index(DENIM_PAGE_TOKENS));
       Value behind = e.add(slot, count), size = e.index(DENIM_PAGE_TOKENS);
-      store(tile, s, page, slot, slot, e.min(behind, size));
+      store(s, page, slot, slot, e.min(behind, size));
       e.branch(e.less(size, behind),
-               [&] { store(tile, s, e.add(page, e.index(1)), e.sub(slot, size), e.index(0), e.sub(behind, size)); });
+               [&] { store(s, e.add(page, e.index(1)), e.sub(slot, size), e.index(0), e.sub(behind, size)); });
     });
   }
 
-  void store(Value tile, Value s, Value page, Value row, Value lo, Value hi) {
+  void store(Value s, Value page, Value row, Value lo, Value hi) {
     auto memory = tile::MemoryType::get(e.b.getContext(), width, cache.getElementType());
     Value target = tile::PageOp::create(e.b, e.loc, memory, e.memoryOf(append.getCache()), s, page, head);
-    tile::StoreOp::create(e.b, e.loc, tile, target, row, e.index(0), lo, hi);
+    for (const Emitter::Part &part : parts)
+      if (part.tile)
+        tile::StoreOp::create(e.b, e.loc, part.tile, target, row, e.index(part.channel), lo, hi);
   }
 
   attn::AppendOp append;
@@ -78,6 +78,7 @@ private:
   bool bySequence;
   Emitter e;
   Value head;
+  SmallVector<Emitter::Part> parts;
 };
 
 /// The last rows of the sequence, a piece of their channels for each item; rows that are older than this step move up

@@ -370,6 +370,62 @@ Value Emitter::emitConv(attn::ShortConvOp op, const Rows &rows, const Window &wi
   });
 }
 
+/// Position times theta^(-2m/over), the power as the product over the bits of m, in f64: the reference rounds the exact
+/// frequency to f32.
+static Value rotaryAngle(OpBuilder &b, Location loc, attn::RotaryOp op, Value m, Value position) {
+  int64_t over = op.getOver();
+  auto real = [&](double c) -> Value { return arith::ConstantOp::create(b, loc, b.getF64FloatAttr(c)); };
+  auto i32 = [&](int64_t n) -> Value { return arith::ConstantOp::create(b, loc, b.getI32IntegerAttr(n)); };
+  Value frequency = real(1.0);
+  for (int64_t bit = 1; bit < over / 2; bit *= 2) {
+    double factor = std::pow(op.getTheta().convertToDouble(), -2.0 * bit / over);
+    Value set =
+        arith::CmpIOp::create(b, loc, arith::CmpIPredicate::ne, arith::AndIOp::create(b, loc, m, i32(bit)), i32(0));
+    Value f = arith::SelectOp::create(b, loc, set, real(factor), real(1.0));
+    frequency = arith::MulFOp::create(b, loc, frequency, f);
+  }
+  Value number = arith::SIToFPOp::create(b, loc, b.getF32Type(), position);
+  return arith::MulFOp::create(b, loc, number, arith::TruncFOp::create(b, loc, b.getF32Type(), frequency));
+}
+
+Value Emitter::positionsOf(const Rows &rows) {
+  Value n = rows.hi ? rows.hi : tile::CountOp::create(b, loc, tile::CountKind::tokens).getResult();
+  return tile::RowsOp::create(b, loc, tile::TileType::get(b.getContext(), rows.count, 1, b.getI32Type()),
+                              tile::RowListAttr::get(b.getContext(), tile::RowList::positions), rows.row, n);
+}
+
+SmallVector<Emitter::Part> Emitter::emitParts(Value value, const Rows &rows, const Window &window) {
+  auto rotary = withoutReshapes(value).getDefiningOp<attn::RotaryOp>();
+  if (!rotary || rotary.getInterleaved() || memories.contains(rotary.getResult()))
+    return {{emit(value, rows, window), 0}};
+  int64_t width = cast<RankedTensorType>(rotary.getInput().getType()).getDimSize(2);
+  if (window.columns != width)
+    return {{emit(value, rows, window), 0}};
+  // The two halves of what is rotated are tiles of their own: no channel has to move.
+  int64_t over = rotary.getOver(), half = over / 2;
+  Value x = emit(rotary.getInput(), rows, window);
+  if (!x)
+    return {{Value(), 0}};
+  Value low = this->window(x, 0, 0, rows.count, half), high = this->window(x, 0, half, rows.count, half);
+  Value positions = positionsOf(rows);
+  SmallVector<Part> parts;
+  for (bool isHigh : {false, true}) {
+    Value turned = map(tileType(rows.count, half), {low, high, positions}, [&](OpBuilder &b, ValueRange in) -> Value {
+      Value m = tile::IndexOp::create(b, loc, b.getI32Type(), b.getI64IntegerAttr(1));
+      Value angle = rotaryAngle(b, loc, rotary, m, in[2]);
+      Value own = arith::MulFOp::create(b, loc, in[isHigh ? 1 : 0], math::CosOp::create(b, loc, angle));
+      Value other = arith::MulFOp::create(b, loc, in[isHigh ? 0 : 1], math::SinOp::create(b, loc, angle));
+      if (isHigh)
+        return arith::AddFOp::create(b, loc, own, other);
+      return arith::SubFOp::create(b, loc, own, other);
+    });
+    parts.push_back({turned, isHigh ? half : 0});
+  }
+  if (over < width)
+    parts.push_back({this->window(x, 0, over, rows.count, width - over), over});
+  return parts;
+}
+
 Value Emitter::emitRotary(attn::RotaryOp op, const Rows &rows, const Window &window) {
   int64_t width = cast<RankedTensorType>(op.getInput().getType()).getDimSize(2);
   if (window.columns != width)
@@ -408,26 +464,14 @@ Value Emitter::emitRotary(attn::RotaryOp op, const Rows &rows, const Window &win
   });
   Value partner = mma(x, swap);
 
-  Value n = rows.hi ? rows.hi : tile::CountOp::create(b, loc, tile::CountKind::tokens).getResult();
-  Value positions = tile::RowsOp::create(b, loc, tile::TileType::get(b.getContext(), rows.count, 1, b.getI32Type()),
-                                         tile::RowListAttr::get(b.getContext(), tile::RowList::positions), rows.row, n);
+  Value positions = positionsOf(rows);
   return map(tileType(rows.count, width), {x, partner, positions}, [&](OpBuilder &b, ValueRange in) -> Value {
     Value column = tile::IndexOp::create(b, loc, b.getI32Type(), b.getI64IntegerAttr(1));
     Value m = interleaved ? arith::ShRUIOp::create(b, loc, column, i32(b, 1)).getResult()
                           : arith::SelectOp::create(b, loc, compare(b, arith::CmpIPredicate::slt, column, i32(b, half)),
                                                     column, arith::SubIOp::create(b, loc, column, i32(b, half)))
                                 .getResult();
-    // theta^(-2m/over) as the product over the bits of m, in f64: the reference rounds the exact frequency to f32.
-    Value frequency = arith::ConstantOp::create(b, loc, b.getF64FloatAttr(1.0));
-    for (int64_t bit = 1; bit < half; bit *= 2) {
-      double factor = std::pow(op.getTheta().convertToDouble(), -2.0 * bit / over);
-      Value set = compare(b, arith::CmpIPredicate::ne, arith::AndIOp::create(b, loc, m, i32(b, bit)), i32(b, 0));
-      Value f = arith::SelectOp::create(b, loc, set, arith::ConstantOp::create(b, loc, b.getF64FloatAttr(factor)),
-                                        arith::ConstantOp::create(b, loc, b.getF64FloatAttr(1.0)));
-      frequency = arith::MulFOp::create(b, loc, frequency, f);
-    }
-    Value position = arith::SIToFPOp::create(b, loc, b.getF32Type(), in[2]);
-    Value angle = arith::MulFOp::create(b, loc, position, arith::TruncFOp::create(b, loc, b.getF32Type(), frequency));
+    Value angle = rotaryAngle(b, loc, op, m, in[2]);
     Value turned =
         arith::AddFOp::create(b, loc, arith::MulFOp::create(b, loc, in[0], math::CosOp::create(b, loc, angle)),
                               arith::MulFOp::create(b, loc, in[1], math::SinOp::create(b, loc, angle)));

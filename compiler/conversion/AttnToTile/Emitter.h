@@ -29,6 +29,13 @@ public:
 
   /// The tile of `value`; null after an error was reported.
   mlir::Value emit(mlir::Value value, const Rows &rows, const Window &window);
+  /// A tile and the channel of the window at which it begins.
+  struct Part {
+    mlir::Value tile;
+    int64_t channel;
+  };
+  /// The same in parts side by side, where that saves moving channels: halves of a rotation.
+  llvm::SmallVector<Part> emitParts(mlir::Value value, const Rows &rows, const Window &window);
   /// The tile of a parameter [N] as one row.
   mlir::Value emitVector(mlir::Value param, const Window &window);
   /// Writes a tile of result `index` of the kernel.
@@ -93,6 +100,7 @@ private:
   mlir::Value emitBinary(mlir::Operation *op, const Rows &rows, const Window &window);
   mlir::Value emitConv(attn::ShortConvOp op, const Rows &rows, const Window &window);
   mlir::Value emitRotary(attn::RotaryOp op, const Rows &rows, const Window &window);
+  mlir::Value positionsOf(const Rows &rows);
   mlir::Value emitUnary(mlir::Operation *op, const Rows &rows, const Window &window);
   mlir::Value emitSelect(model::SelectOp op, const Rows &rows, const Window &window);
   mlir::Value emitEmbed(model::EmbedOp op, const Rows &rows, const Window &window);

@@ -177,7 +177,10 @@ tile::KernelOp denim::emitRowsOfBlock(plan::KernelOp kernel, SmallVectorImpl<uns
   Value hi = e.min(e.add(lo, e.index(kRowBlock)), tile::CountOp::create(e.b, e.loc, rowKind(kernel)));
   // Rows behind the last are padding: computed and not stored. Those of another sequence are zero.
   auto write = [&](const Rows &read, const Rows &stored) {
-    forPieces(e, pieces, part, [&](const Window &window) { e.store(e.emit(result, read, window), 0, stored, window); });
+    forPieces(e, pieces, part, [&](const Window &window) {
+      for (const Emitter::Part &part : e.emitParts(result, read, window))
+        e.store(part.tile, 0, stored, window.shifted(part.channel));
+    });
   };
   if (kernel.getBlock()->getOps<attn::ShortConvOp>().empty())
     write(Rows{lo, kRowBlock, {}, {}}, Rows{lo, kRowBlock, lo, hi});
