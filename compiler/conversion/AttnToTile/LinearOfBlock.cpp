@@ -16,10 +16,11 @@ using namespace denim;
 
 namespace {
 
-/// What one item does: `rows` rows and at most `columns` columns, in steps of `step` along the contraction.
+/// What one item does: `rows` rows and at most `columns` columns, in steps of `step` along the contraction, of which
+/// `ahead` are loaded before the first is multiplied.
 struct ItemShape {
   StringRef name;
-  int64_t rows, columns, step;
+  int64_t rows, columns, step, ahead;
 };
 
 /// A width of at most `limit` that cuts `columns` without a rest where one of at least half of that does.
@@ -105,12 +106,20 @@ private:
     }
     for (auto &entry : byLength) {
       ArrayRef<model::LinearOp> linears = entry.second;
-      int64_t inner = entry.first, step = stepOf(inner), whole = inner / step * step;
+      int64_t inner = entry.first, step = stepOf(inner), turn = step * std::min(shape.ahead, inner / step);
+      int64_t whole = inner / turn * turn;
       SmallVector<Value> sums(linears.size(), e.splat(0, rows.count, width));
-      sums = e.loop(e.index(0), e.index(whole), step, sums,
-                    [&](Value k, ValueRange carried) { return multiply(linears, rows, k, step, carried); });
-      if (whole < inner)
-        sums = multiply(linears, rows, e.index(whole), inner - whole, sums);
+      sums = e.loop(e.index(0), e.index(whole), turn, sums, [&](Value first, ValueRange carried) {
+        SmallVector<std::pair<Value, int64_t>> steps;
+        for (int64_t k = 0; k < turn; k += step)
+          steps.push_back({k ? e.add(first, e.index(k)) : first, step});
+        return multiply(linears, rows, steps, carried);
+      });
+      SmallVector<std::pair<Value, int64_t>> rest;
+      for (int64_t k = whole; k < inner; k += step)
+        rest.push_back({e.index(k), std::min(step, inner - k)});
+      if (!rest.empty())
+        sums = multiply(linears, rows, rest, sums);
       for (auto [own, sum] : llvm::zip(linears, sums)) {
         model::LinearOp linear = own;
         products[linear.getResult()] = withBias(linear, rows, sum);
@@ -119,16 +128,22 @@ private:
     return success();
   }
 
-  SmallVector<Value> multiply(ArrayRef<model::LinearOp> linears, const Rows &rows, Value k, int64_t step,
-                              ValueRange sums) {
-    SmallVector<Value> next;
-    for (auto [own, sum] : llvm::zip(linears, sums)) {
-      model::LinearOp linear = own;
-      Value x = e.load(e.memoryOf(linear.getInput()), rows, k, step);
-      Rows weights{firstChannel(e.b, e.loc, window), width, {}, {}};
-      Value w = e.load(e.memoryOf(linear.getWeight()), weights, k, step);
-      next.push_back(e.mma(x, w, {false, true, sum, tile::Triangle::none}));
-    }
+  /// Adds the products of some steps; all weights are under way before the first is used.
+  SmallVector<Value> multiply(ArrayRef<model::LinearOp> linears, const Rows &rows,
+                              ArrayRef<std::pair<Value, int64_t>> steps, ValueRange sums) {
+    SmallVector<Value> next(sums), weights;
+    Rows panel{firstChannel(e.b, e.loc, window), width, {}, {}};
+    for (auto &[k, step] : steps)
+      for (model::LinearOp linear : linears)
+        weights.push_back(e.load(e.memoryOf(linear.getWeight()), panel, k, step));
+    ArrayRef<Value> left(weights);
+    for (auto &[k, step] : steps)
+      for (auto [i, own] : llvm::enumerate(linears)) {
+        model::LinearOp linear = own;
+        Value x = e.load(e.memoryOf(linear.getInput()), rows, k, step);
+        next[i] = e.mma(x, left.front(), {false, true, next[i], tile::Triangle::none});
+        left = left.drop_front();
+      }
     return next;
   }
 
@@ -166,10 +181,13 @@ LogicalResult denim::emitLinearOfBlock(plan::KernelOp kernel, Variants &variants
   // 16 columns of 1024 weights are 32 KiB under way in each block; as many blocks as there are multiprocessors follow
   // from results of 2048 columns and more. Wider results take wider panels for the few rows that each block reads too.
   int64_t fewColumns = columns <= 4096 ? 16 : columns <= 16384 ? 32 : 64;
+  // With one block on a multiprocessor two steps are loaded at once, as two blocks would.
+  int64_t products = llvm::count_if(*kernel.getBlock(), [](Operation &op) { return isa<model::LinearOp>(op); });
+  int64_t ahead = columns <= 4096 && products == 1 ? 2 : 1;
   std::pair<ItemShape, DictionaryAttr> forms[] = {
-      {{"one", 1, 16, 1024}, whenRows(context, 1, 1)},
-      {{"few", kSmallPassRows, fewColumns, 512}, whenRows(context, 2, kSmallPassRows)},
-      {{"many", 128, 128, 64}, whenRows(context, kSmallPassRows + 1)},
+      {{"one", 1, 16, 1024, ahead}, whenRows(context, 1, 1)},
+      {{"few", kSmallPassRows, fewColumns, 512, 1}, whenRows(context, 2, kSmallPassRows)},
+      {{"many", 128, 128, 64, 1}, whenRows(context, kSmallPassRows + 1)},
   };
   for (auto &[shape, when] : forms) {
     BlockProduct product(kernel, shape);
