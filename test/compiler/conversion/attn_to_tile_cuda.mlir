@@ -27,13 +27,15 @@ module attributes {plan.machine = "cuda"} {
     %y = plan.launch @linear(%x, %w) slots [1] {when = {of = "rows", least = 1, most = 8}} : (tensor<?x2048xbf16>, tensor<512x2048xbf16>) -> tensor<?x512xf32>
     plan.return %y : tensor<?x512xf32>
   }
-  // One row: 16 rows of weights for an item, 1024 of their elements at a time.
+  // One row: 16 rows of weights for an item, 1024 of their elements at a time, two such tiles loaded ahead.
   // CHECK-LABEL: tile.kernel @linear_one(
   // CHECK-SAME: items <tokens by 1 times 32>
-  // CHECK: scf.for
-  // CHECK: %[[X:.*]] = tile.load {{.*}} -> !tile.tile<1x1024xf32>
-  // CHECK: %[[W:.*]] = tile.load {{.*}} -> !tile.tile<16x1024xf32>
-  // CHECK: tile.mma %[[X]], transpose_rhs %[[W]] acc
+  // CHECK: %[[W0:.*]] = tile.load {{.*}} -> !tile.tile<16x1024xf32>
+  // CHECK: %[[W1:.*]] = tile.load {{.*}} -> !tile.tile<16x1024xf32>
+  // CHECK: %[[X0:.*]] = tile.load {{.*}} -> !tile.tile<1x1024xf32>
+  // CHECK: %[[SUM:.*]] = tile.mma %[[X0]], transpose_rhs %[[W0]] acc
+  // CHECK: %[[X1:.*]] = tile.load {{.*}} -> !tile.tile<1x1024xf32>
+  // CHECK: tile.mma %[[X1]], transpose_rhs %[[W1]] acc %[[SUM]]
   // CHECK: tile.store
   // CHECK-LABEL: tile.kernel @linear_few(
   // CHECK-SAME: items <tokens by 16 times 32>
@@ -42,8 +44,10 @@ module attributes {plan.machine = "cuda"} {
   // CHECK: tile.store {{.*}} within
   // CHECK-LABEL: tile.kernel @linear_many(
   // CHECK-SAME: items <tokens by 128 times 4>
-  // CHECK: tile.load {{.*}} within {{.*}} -> !tile.tile<128x64xf32>
-  // CHECK: tile.load {{.*}} -> !tile.tile<128x64xf32>
+  // CHECK: scf.for
+  // CHECK: %[[W:.*]] = tile.load {{.*}} -> !tile.tile<128x64xf32>
+  // CHECK: %[[X:.*]] = tile.load {{.*}} within {{.*}} -> !tile.tile<128x64xf32>
+  // CHECK: tile.mma %[[X]], transpose_rhs %[[W]] acc
   // CHECK: tile.store {{.*}} within
   plan.kernel @linear(%kept: tensor<?x2048xbf16>, %w: tensor<512x2048xbf16>) attributes {kind = "linear"} {
     %x = plan.cast %kept : tensor<?x2048xbf16> to tensor<?x2048xf32>
