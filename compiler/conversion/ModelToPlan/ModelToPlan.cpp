@@ -123,7 +123,8 @@ private:
         continue;
       }
       // Few rows: all in one, since reading the weights is what it costs. Many: products alone, which a library may do.
-      DictionaryAttr few = whenRows(b.getContext(), 1, kSmallPassRows), many = whenRows(b.getContext(), kSmallPassRows + 1);
+      DictionaryAttr few = whenRows(b.getContext(), 1, kSmallPassRows),
+                     many = whenRows(b.getContext(), kSmallPassRows + 1);
       launchGroup(loc, group, kept, outputRows, map)->setAttr("when", few);
       Value fused = map.lookup(group.results[0]);
       for (KernelGroup &part : split)
