@@ -278,10 +278,9 @@ PlanProduct readProduct(PlanText &in, const json &value, const std::string &path
   auto rows = [&](const char *key, uint32_t index, int64_t columns) {
     const PlanSlot &slot = plan.slots[launch.args[index].index];
     size_t want = static_cast<size_t>(columns) * bytes(slot.type);
-    // Rows are dense, and a slot serves values of several widths.
     if (slot.rowBytes < want || slot.rows != launch.per)
       in.expected(path + "." + key,
-                  "a slot with a row of at least " + std::to_string(want) + " bytes for each of the items' rows",
+                  "a slot with at least " + std::to_string(want) + " bytes for each of the items' rows",
                   slot.rowBytes, " bytes for each ", slot.rows == Per::Outputs ? "output" : "token");
   };
   rows("x", product.x, product.inner);
