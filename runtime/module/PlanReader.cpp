@@ -280,8 +280,8 @@ PlanProduct readProduct(PlanText &in, const json &value, const std::string &path
     size_t want = static_cast<size_t>(columns) * bytes(slot.type);
     if (slot.rowBytes < want || slot.rows != launch.per)
       in.expected(path + "." + key,
-                  "a slot with at least " + std::to_string(want) + " bytes for each of the items' rows",
-                  slot.rowBytes, " bytes for each ", slot.rows == Per::Outputs ? "output" : "token");
+                  "a slot with at least " + std::to_string(want) + " bytes for each of the items' rows", slot.rowBytes,
+                  " bytes for each ", slot.rows == Per::Outputs ? "output" : "token");
   };
   rows("x", product.x, product.inner);
   rows("out", product.out, product.columns);
