@@ -14,7 +14,8 @@ namespace {
 /// Why `op` may not be there behind `phase`; empty when it may.
 StringRef whyGone(Operation *op, StringRef phase) {
   if (phase == "import") {
-    if (isa<attn::CacheOp, attn::AppendOp, attn::RememberOp, attn::AttendOp, model::SelectOp>(op))
+    if (isa<attn::CacheOp, attn::AppendOp, attn::RememberOp, attn::AttendOp, attn::AttendLatentOp, attn::AbsorbOp,
+            model::SelectOp>(op))
       return "a model is written without caches or rows to select";
     if (op->getDialect() && op->getDialect()->getNamespace() == "plan")
       return "a model is written without launches";

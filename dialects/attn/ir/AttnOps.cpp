@@ -68,10 +68,24 @@ static LogicalResult expectMultiple(MaybeLoc loc, int64_t heads, int64_t keyHead
 //===--------------------------------------------------------------------------------------------------------------===//
 
 LogicalResult AppendOp::verify() {
-  auto input = tensorOf(getInput());
   auto cache = cast<CacheType>(getCache().getType());
-  if (cache.getKind() != Kind::paged || cache.getShape() != input.getShape().drop_front())
-    return emitOpError() << "expected a paged cache of the rows of " << input << ", but got " << cache;
+  if (getInputs().empty())
+    return emitOpError() << "expected an input to append, but got none";
+  if (getInputs().size() == 1) {
+    auto input = tensorOf(getInputs()[0]);
+    if (cache.getKind() != Kind::paged || cache.getShape() != input.getShape().drop_front())
+      return emitOpError() << "expected a paged cache of the rows of " << input << ", but got " << cache;
+    return success();
+  }
+  int64_t columns = 0;
+  for (Value input : getInputs()) {
+    auto type = tensorOf(input);
+    if (type.getRank() != 2 && (type.getRank() != 3 || type.getDimSize(1) != 1))
+      return emitOpError() << "expected inputs of one head side by side, but got " << type;
+    columns += type.getShape().back();
+  }
+  if (cache.getKind() != Kind::paged || cache.getShape() != ArrayRef<int64_t>({1, columns}))
+    return emitOpError() << "expected a paged cache of 1 head of " << columns << " columns, but got " << cache;
   return success();
 }
 
@@ -83,21 +97,29 @@ LogicalResult RememberOp::verify() {
   return success();
 }
 
-/// Heads of a query over paged keys and values.
-static LogicalResult expectPaged(MaybeLoc loc, RankedTensorType query, Value keyCache, Value valueCache) {
+/// Heads of a query over paged keys and values, of which the first `columns` columns are used when that is given.
+static LogicalResult expectPaged(MaybeLoc loc, RankedTensorType query, Value keyCache, Value valueCache,
+                                 std::optional<uint64_t> columns) {
   auto keys = cast<CacheType>(keyCache.getType()), values = cast<CacheType>(valueCache.getType());
   if (keys.getKind() != Kind::paged || values.getKind() != Kind::paged)
     return emitOptionalError(loc, "expected paged caches, but got ", keys, " and ", values);
   if (failed(expectHeads(loc, query, "a query")))
     return failure();
+  if (columns && (int64_t(*columns) < 1 || int64_t(*columns) > values.getShape()[1]))
+    return emitOptionalError(loc, "expected between 1 and ", values.getShape()[1], " columns of a value, but got ",
+                             int64_t(*columns));
   return expectMultiple(loc, query.getDimSize(1), keys.getShape()[0], "heads of the query");
+}
+
+static int64_t valueWidth(Value values, std::optional<uint64_t> columns) {
+  return columns.value_or(cast<CacheType>(values.getType()).getShape()[1]);
 }
 
 LogicalResult AttendOp::inferReturnTypes(MLIRContext *, MaybeLoc loc, Adaptor adaptor, Types &results) {
   auto query = tensorOf(adaptor.getQuery());
-  if (failed(expectPaged(loc, query, adaptor.getKeys(), adaptor.getValues())))
+  if (failed(expectPaged(loc, query, adaptor.getKeys(), adaptor.getValues(), adaptor.getColumns())))
     return failure();
-  int64_t heads = query.getDimSize(1), width = cast<CacheType>(adaptor.getValues().getType()).getShape()[1];
+  int64_t heads = query.getDimSize(1), width = valueWidth(adaptor.getValues(), adaptor.getColumns());
   if (Value parts = adaptor.getParts()) {
     auto type = tensorOf(parts);
     if (type.getRank() != 3 || type.getDimSize(1) != heads || type.getDimSize(2) % (width + 2))
@@ -110,9 +132,9 @@ LogicalResult AttendOp::inferReturnTypes(MLIRContext *, MaybeLoc loc, Adaptor ad
 
 LogicalResult AttendPartOp::inferReturnTypes(MLIRContext *, MaybeLoc loc, Adaptor adaptor, Types &results) {
   auto query = tensorOf(adaptor.getQuery());
-  if (failed(expectPaged(loc, query, adaptor.getKeys(), adaptor.getValues())))
+  if (failed(expectPaged(loc, query, adaptor.getKeys(), adaptor.getValues(), adaptor.getColumns())))
     return failure();
-  int64_t width = cast<CacheType>(adaptor.getValues().getType()).getShape()[1];
+  int64_t width = valueWidth(adaptor.getValues(), adaptor.getColumns());
   results.push_back(activation(query, {query.getDimSize(1), int64_t(adaptor.getSplits()) * (width + 2)}));
   return success();
 }
@@ -289,4 +311,105 @@ Cost SoftmaxOp::getCostPerToken(int64_t context) {
   double visible = getWindow() ? std::min<double>(context, *getWindow()) : context;
   double dims = query.getDimSize(2) + value.getDimSize(2);
   return {2 * visible * query.getDimSize(1) * dims, visible * key.getDimSize(1) * dims * 4};
+}
+
+//===--------------------------------------------------------------------------------------------------------------===//
+// Latent attention
+//===--------------------------------------------------------------------------------------------------------------===//
+
+/// Channels of a value head: what W_UK leaves of each head's rows.
+static FailureOr<int64_t> latentValueWidth(MaybeLoc loc, RankedTensorType query, RankedTensorType kvB, int64_t rank) {
+  int64_t heads = query.getDimSize(1), keyWidth = query.getDimSize(2);
+  if (kvB.getRank() != 2 || kvB.getDimSize(1) != rank || kvB.getDimSize(0) % heads ||
+      kvB.getDimSize(0) / heads <= keyWidth) {
+    (void)emitOptionalError(loc, "expected kv_b of more than ", keyWidth, " rows for each of ", heads, " heads and ",
+                            rank, " columns, but got ", kvB);
+    return failure();
+  }
+  return kvB.getDimSize(0) / heads - keyWidth;
+}
+
+static LogicalResult expectRope(MaybeLoc loc, RankedTensorType query, Value rope) {
+  auto type = tensorOf(rope);
+  if (failed(expectHeads(loc, type, "q_rope")))
+    return failure();
+  return expectType(loc, rope, activation(query, {query.getDimSize(1), type.getDimSize(2)}), "q_rope");
+}
+
+LogicalResult AbsorbOp::inferReturnTypes(MLIRContext *, MaybeLoc loc, Adaptor adaptor, Types &results) {
+  auto query = tensorOf(adaptor.getQuery()), kvB = tensorOf(adaptor.getKvB());
+  if (failed(expectHeads(loc, query, "a query")) || failed(latentValueWidth(loc, query, kvB, kvB.getShape().back())))
+    return failure();
+  int64_t width = kvB.getDimSize(1);
+  if (Value rope = adaptor.getQRope()) {
+    if (failed(expectRope(loc, query, rope)))
+      return failure();
+    width += tensorOf(rope).getDimSize(2);
+  }
+  results.push_back(activation(query, {query.getDimSize(1), width}));
+  return success();
+}
+
+LogicalResult AttendLatentOp::inferReturnTypes(MLIRContext *, MaybeLoc loc, Adaptor adaptor, Types &results) {
+  auto query = tensorOf(adaptor.getQuery()), kvB = tensorOf(adaptor.getKvB());
+  auto latents = cast<CacheType>(adaptor.getLatents().getType());
+  if (failed(expectHeads(loc, query, "a query")))
+    return failure();
+  FailureOr<int64_t> width = latentValueWidth(loc, query, kvB, kvB.getShape().back());
+  if (failed(width))
+    return failure();
+  int64_t rank = kvB.getDimSize(1), row = rank;
+  if (Value rope = adaptor.getQRope()) {
+    if (failed(expectRope(loc, query, rope)))
+      return failure();
+    row += tensorOf(rope).getDimSize(2);
+  }
+  if (latents.getKind() != Kind::paged || latents.getShape() != ArrayRef<int64_t>({1, row}))
+    return emitOptionalError(loc, "expected paged latents of 1 head of ", row, " columns, but got ", latents);
+  if (failed(expectType(loc, adaptor.getAbsorbed(), activation(query, {query.getDimSize(1), rank}), "latents")))
+    return failure();
+  results.push_back(activation(query, {query.getDimSize(1), *width}));
+  return success();
+}
+
+LogicalResult LatentSoftmaxOp::inferReturnTypes(MLIRContext *, MaybeLoc loc, Adaptor adaptor, Types &results) {
+  auto query = tensorOf(adaptor.getQuery()), latent = tensorOf(adaptor.getLatent());
+  // latent_softmax_c1
+  if (failed(expectHeads(loc, query, "a query")))
+    return failure();
+  // latent_softmax_c2
+  if (latent.getRank() != 2 || latent.getDimSize(0) != query.getDimSize(0))
+    return emitOptionalError(loc, "expected a latent of shape [T, r], but got ", latent);
+  // latent_softmax_c3
+  FailureOr<int64_t> width = latentValueWidth(loc, query, tensorOf(adaptor.getKvB()), latent.getDimSize(1));
+  if (failed(width))
+    return failure();
+  // latent_softmax_c4
+  Value qRope = adaptor.getQRope(), kRope = adaptor.getKRope();
+  if (!qRope != !kRope)
+    return emitOptionalError(loc, "expected q_rope and k_rope, but got one of them");
+  if (qRope && (failed(expectRope(loc, query, qRope)) ||
+                failed(expectType(loc, kRope, activation(query, {1, tensorOf(qRope).getDimSize(2)}), "k_rope"))))
+    return failure();
+  results.push_back(activation(query, {query.getDimSize(1), *width}));
+  return success();
+}
+
+int64_t LatentSoftmaxOp::getIndependentHeads() {
+  return tensorOf(getQuery()).getDimSize(1);
+}
+
+SmallVector<CacheNeed> LatentSoftmaxOp::getCacheNeeds() {
+  auto latent = tensorOf(getLatent());
+  return {{"latents", CacheKind::Paged, {1, latent.getDimSize(1) + getRopeWidth()}, latent.getElementType()}};
+}
+MutableOperandRange LatentSoftmaxOp::getCachesMutable() {
+  return getLatentsMutable();
+}
+
+Cost LatentSoftmaxOp::getCostPerToken(int64_t context) {
+  double heads = tensorOf(getQuery()).getDimSize(1), rank = tensorOf(getLatent()).getDimSize(1);
+  double width = tensorOf(getKvB()).getDimSize(0) / heads;
+  // The absorbed form: queries and results of every head go through its weights once, whatever the context.
+  return {2 * heads * (context * (2 * rank + getRopeWidth()) + rank * width), context * (rank + getRopeWidth()) * 4};
 }

@@ -43,9 +43,12 @@ def Attn_CacheOp : Attn_Op<"cache", []> {
 
 def Attn_AppendOp : Attn_Op<"append"> {
   let summary = "write the rows of the new tokens behind those that a paged cache holds";
-  let description = [{ Input `[T, heads, columns]`; written by `attn-thread-caches` for the keys and values of softmax. }];
-  let arguments = (ins AnyRankedTensor:$input, Attn_AnyCache:$cache);
-  let assemblyFormat = "custom<Value>($input, type($input)) `to` custom<Cache>($cache, type($cache)) attr-dict";
+  let description = [{
+    Input `[T, heads, columns]`; written by `attn-thread-caches` for the keys and values of softmax. Several inputs,
+    `[T, columns]` or `[T, 1, columns]`, stand side by side in one row of a single head: a latent and its key.
+  }];
+  let arguments = (ins Variadic<AnyRankedTensor>:$inputs, Attn_AnyCache:$cache);
+  let assemblyFormat = "custom<Values>($inputs, type($inputs)) `to` custom<Cache>($cache, type($cache)) attr-dict";
   let hasVerifier = 1;
 }
 
@@ -65,25 +68,28 @@ def Attn_AttendOp : Attn_Inferred<"attend"> {
   let description = [{
     What `attn.softmax` becomes when its keys and values, those of the new tokens included, stand in paged caches.
     With `parts`, tokens of sequences that bring few of them are not attended here: their results over parts of the
-    keys, made by `attn.attend_part`, are merged.
+    keys, made by `attn.attend_part`, are merged. With `columns c` a value is the first c columns of its row: keys and
+    values may then be one cache, whose rows are read once.
   }];
   let arguments = (ins AnyRankedTensor:$query, Attn_AnyCache:$keys, Attn_AnyCache:$values,
                        Optional<AnyRankedTensor>:$parts, F64Attr:$scale, OptionalAttr<I64Attr>:$window,
-                       OptionalAttr<F64Attr>:$softcap);
+                       OptionalAttr<F64Attr>:$softcap, OptionalAttr<I64Attr>:$columns);
   let results = (outs AnyRankedTensor:$result);
   let assemblyFormat = [{
     custom<Value>($query, type($query)) `,` custom<Cache>($keys, type($keys)) `,` custom<Cache>($values, type($values))
-    `scale` custom<Number>($scale) (`window` $window^)? (`softcap` custom<Number>($softcap)^)?
-    (`parts` custom<OptionalValue>($parts, type($parts))^)? attr-dict
+    (`columns` $columns^)? `scale` custom<Number>($scale) (`window` $window^)?
+    (`softcap` custom<Number>($softcap)^)? (`parts` custom<OptionalValue>($parts, type($parts))^)? attr-dict
   }];
   let extraClassDeclaration = [{
+    /// Columns of a value.
+    int64_t getValueWidth() { return getColumns().value_or(getValues().getType().getShape()[1]); }
     /// Parts of the keys, when they are split.
     int64_t getSplits() {
       auto parts = getParts();
       if (!parts)
         return 1;
       auto type = ::llvm::cast<::mlir::RankedTensorType>(parts.getType());
-      return type.getDimSize(2) / (getValues().getType().getShape()[1] + 2);
+      return type.getDimSize(2) / (getValueWidth() + 2);
     }
   }];
 }
@@ -98,12 +104,52 @@ def Attn_AttendPartOp : Attn_Inferred<"attend_part"> {
   }];
   let arguments = (ins AnyRankedTensor:$query, Attn_AnyCache:$keys, Attn_AnyCache:$values,
                        ConfinedAttr<I64Attr, [IntPositive]>:$splits, F64Attr:$scale, OptionalAttr<I64Attr>:$window,
-                       OptionalAttr<F64Attr>:$softcap);
+                       OptionalAttr<F64Attr>:$softcap, OptionalAttr<I64Attr>:$columns);
   let results = (outs AnyRankedTensor:$result);
   let assemblyFormat = [{
     custom<Value>($query, type($query)) `,` custom<Cache>($keys, type($keys)) `,` custom<Cache>($values, type($values))
-    `splits` $splits `scale` custom<Number>($scale) (`window` $window^)? (`softcap` custom<Number>($softcap)^)?
-    attr-dict
+    (`columns` $columns^)? `splits` $splits `scale` custom<Number>($scale) (`window` $window^)?
+    (`softcap` custom<Number>($softcap)^)? attr-dict
+  }];
+  let extraClassDeclaration = [{
+    /// Columns of a value.
+    int64_t getValueWidth() { return getColumns().value_or(getValues().getType().getShape()[1]); }
+  }];
+}
+
+def Attn_AbsorbOp : Attn_Inferred<"absorb"> {
+  let summary = "queries of latent attention as queries of the latents";
+  let description = [{
+    `result[t, h] = [W_UK[h]^T query[t, h] | rope[t, h]]`, of r + dr channels: its product with a cached row
+    `[c | k_rope]` is that of the head's query with the key that the head would make of c. `kv_b` `[H * (dn + dv), r]`,
+    as in `attn.latent_softmax`. Written by `attn-thread-caches`.
+  }];
+  let arguments = (ins AnyRankedTensor:$query, AnyRankedTensor:$kv_b, Optional<AnyRankedTensor>:$q_rope);
+  let results = (outs AnyRankedTensor:$result);
+  let assemblyFormat = [{
+    custom<Value>($query, type($query)) `,` custom<Value>($kv_b, type($kv_b))
+    (`rope` custom<OptionalValue>($q_rope, type($q_rope))^)? attr-dict
+  }];
+}
+
+def Attn_AttendLatentOp : Attn_Inferred<"attend_latent"> {
+  let summary = "what heads of latent attention make of attention over cached latents";
+  let description = [{
+    What `attn.latent_softmax` becomes when its latents stand in pages, one row `[c | k_rope]` for each token. It has two
+    forms of equal meaning, and a kernel takes the one that is cheaper for a token:
+
+    * absorbed: `result[t, h] = W_UV[h] absorbed[t, h]`, where `absorbed` `[T, H, r]` is attention of absorbed queries
+      (`attn.absorb`) over the latents themselves
+    * expanded: keys `[W_UK[h] c | k_rope]` and values `W_UV[h] c` are made of the latents of each page, and the queries
+      attend to them
+  }];
+  let arguments = (ins AnyRankedTensor:$absorbed, AnyRankedTensor:$query, Attn_AnyCache:$latents,
+                       AnyRankedTensor:$kv_b, Optional<AnyRankedTensor>:$q_rope, F64Attr:$scale);
+  let results = (outs AnyRankedTensor:$result);
+  let assemblyFormat = [{
+    custom<Value>($absorbed, type($absorbed)) `or` custom<Value>($query, type($query)) `,`
+    custom<Cache>($latents, type($latents)) `,` custom<Value>($kv_b, type($kv_b))
+    (`rope` custom<OptionalValue>($q_rope, type($q_rope))^)? `scale` custom<Number>($scale) attr-dict
   }];
 }
 
@@ -263,6 +309,61 @@ def Attn_SoftmaxOp : Attn_Inferred<"softmax", [AttrSizedOperandSegments,
     (`scale` custom<Number>($scale)^)? (`window` $window^)? (`softcap` custom<Number>($softcap)^)?
     (`keys` custom<OptionalCache>($keys, type($keys))^)? (`values` custom<OptionalCache>($values, type($values))^)?
     attr-dict
+  }];
+}
+
+def Attn_LatentSoftmaxOp : Attn_Inferred<"latent_softmax", [AttrSizedOperandSegments,
+    DeclareOpInterfaceMethods<TokenMixerOpInterface>, DeclareOpInterfaceMethods<StatefulOpInterface>,
+    DeclareOpInterfaceMethods<CostOpInterface>]> {
+  let summary = "multi-head latent attention: keys and values of all heads made of one latent per token";
+  let description = [{
+    Of `kv_b` `[H * (dn + dv), r]` each head h has dn + dv rows: W_UK[h], then W_UV[h]. For every head and token i:
+
+    ```
+    s[i, j] = scale * (query[i, h] . W_UK[h] latent[j] + q_rope[i, h] . k_rope[j])      for j <= i
+    o[i, h] = sum_j softmax_j(s[i, :]) W_UV[h] latent[j]
+    ```
+
+    Only the latent and k_rope are kept of a token: r + dr numbers, whatever the number of heads. The latent comes behind
+    its norm; q_rope and k_rope carry the position, behind `attn.rotary`, or come as they are ("NoPE"), or are absent.
+    The scale is `(dn + dr)^-1/2` unless given, never of r. (`spec/attention.md` 1.9)
+
+    * (C1) query `[T, H, dn]`, the part without a position
+    * (C2) latent `[T, r]`
+    * (C3) kv_b `[H * (dn + dv), r]`
+    * (C4) q_rope `[T, H, dr]` and k_rope `[T, 1, dr]`, both or none
+
+    ```mlir
+    model.block @latent(%x: tensor<?x256xf32>) {
+      %norm = param "kv_a_layernorm.weight" : tensor<64xf32>
+      %kv_b = param "kv_b_proj.weight" : tensor<128x64xf32>
+      %q, %kv, %rest = split %x into 2x48, 80, 80
+      %qn, %qr = split %q into 32, 16
+      %a, %kr = split %kv into 64, 1x16
+      %c = rms_norm %a, %norm
+      %o = attn.latent_softmax %qn, %c, %kv_b rope %qr, %kr
+      yield %x
+    }
+    ```
+  }];
+  let arguments = (ins AnyRankedTensor:$query,            /* latent_softmax_c1 */
+                       AnyRankedTensor:$latent,           /* latent_softmax_c2 */
+                       AnyRankedTensor:$kv_b,             /* latent_softmax_c3 */
+                       Optional<AnyRankedTensor>:$q_rope, /* latent_softmax_c4 */
+                       Optional<AnyRankedTensor>:$k_rope, /* latent_softmax_c4 */
+                       Optional<Attn_AnyCache>:$latents,
+                       OptionalAttr<F64Attr>:$scale);
+  let results = (outs AnyRankedTensor:$result);
+  let assemblyFormat = [{
+    custom<Value>($query, type($query)) `,` custom<Value>($latent, type($latent)) `,` custom<Value>($kv_b, type($kv_b))
+    (`rope` custom<OptionalValue>($q_rope, type($q_rope))^ `,` custom<OptionalValue>($k_rope, type($k_rope)))?
+    (`scale` custom<Number>($scale)^)? (`latents` custom<OptionalCache>($latents, type($latents))^)? attr-dict
+  }];
+  let extraClassDeclaration = [{
+    /// Channels of the key that all heads share; 0 without one.
+    int64_t getRopeWidth() {
+      return getQRope() ? ::llvm::cast<::mlir::RankedTensorType>(getQRope().getType()).getDimSize(2) : 0;
+    }
   }];
 }
 

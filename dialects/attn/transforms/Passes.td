@@ -18,6 +18,18 @@ def ThreadCachesPass : Pass<"attn-thread-caches"> {
     attn.append %v to %values
     %o = attn.attend %q, %keys, %values scale 0.125
     ```
+
+    Latent attention keeps one row per token, which is the key of all heads and holds their value:
+
+    ```mlir
+    %o = attn.latent_softmax %q, %c, %kv_b rope %qr, %kr
+    ==>
+    %latents = attn.cache "latents" : !attn.cache<paged 1x576xf32>
+    attn.append %c, %kr to %latents
+    %a = attn.absorb %q, %kv_b rope %qr
+    %m = attn.attend %a, %latents, %latents columns 512 scale 0.0721688
+    %o = attn.attend_latent %m or %q, %latents, %kv_b rope %qr scale 0.0721688
+    ```
   }];
   let dependentDialects = ["::denim::attn::AttnDialect"];
 }

@@ -23,7 +23,7 @@ struct SplitKeysPass : impl::SplitKeysPassBase<SplitKeysPass> {
       OpBuilder b(op);
       Value parts =
           AttendPartOp::create(b, op.getLoc(), op.getQuery(), op.getKeys(), op.getValues(), b.getI64IntegerAttr(splits),
-                               op.getScaleAttr(), op.getWindowAttr(), op.getSoftcapAttr());
+                               op.getScaleAttr(), op.getWindowAttr(), op.getSoftcapAttr(), op.getColumnsAttr());
       op.getPartsMutable().assign(parts);
     });
   }

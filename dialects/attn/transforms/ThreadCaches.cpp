@@ -26,13 +26,36 @@ Kind kindOf(CacheKind kind) {
 void readFromPages(SoftmaxOp op) {
   OpBuilder b(op);
   Location loc = op.getLoc();
-  AppendOp::create(b, loc, op.getKey(), op.getKeys());
-  AppendOp::create(b, loc, op.getValue(), op.getValues());
+  AppendOp::create(b, loc, ValueRange{op.getKey()}, op.getKeys());
+  AppendOp::create(b, loc, ValueRange{op.getValue()}, op.getValues());
   double dk = cast<RankedTensorType>(op.getQuery().getType()).getDimSize(2);
   double scale = op.getScale() ? op.getScale()->convertToDouble() : 1.0 / std::sqrt(dk);
   auto attend = AttendOp::create(b, loc, op.getResult().getType(), op.getQuery(), op.getKeys(), op.getValues(),
-                                 /*parts=*/Value(), b.getF64FloatAttr(scale), op.getWindowAttr(), op.getSoftcapAttr());
+                                 /*parts=*/Value(), b.getF64FloatAttr(scale), op.getWindowAttr(), op.getSoftcapAttr(),
+                                 /*columns=*/IntegerAttr());
   op.getResult().replaceAllUsesWith(attend.getResult());
+  op.erase();
+}
+
+/// Latent attention becomes attention of absorbed queries over pages of latents, in which a row is key and value at
+/// once, and what the heads make of it.
+void readFromPages(LatentSoftmaxOp op) {
+  OpBuilder b(op);
+  Location loc = op.getLoc();
+  SmallVector<Value> row{op.getLatent()};
+  if (op.getKRope())
+    row.push_back(op.getKRope());
+  AppendOp::create(b, loc, row, op.getLatents());
+  auto latent = cast<RankedTensorType>(op.getLatent().getType());
+  double dk = cast<RankedTensorType>(op.getQuery().getType()).getDimSize(2) + op.getRopeWidth();
+  auto scale = b.getF64FloatAttr(op.getScale() ? op.getScale()->convertToDouble() : 1.0 / std::sqrt(dk));
+  Value query = AbsorbOp::create(b, loc, op.getQuery(), op.getKvB(), op.getQRope());
+  Value mixed =
+      AttendOp::create(b, loc, query, op.getLatents(), op.getLatents(), /*parts=*/Value(), scale,
+                       /*window=*/IntegerAttr(), /*softcap=*/FloatAttr(), b.getI64IntegerAttr(latent.getDimSize(1)));
+  auto result =
+      AttendLatentOp::create(b, loc, mixed, op.getQuery(), op.getLatents(), op.getKvB(), op.getQRope(), scale);
+  op.getResult().replaceAllUsesWith(result.getResult());
   op.erase();
 }
 
@@ -63,6 +86,10 @@ struct ThreadCachesPass : impl::ThreadCachesPassBase<ThreadCachesPass> {
         continue;
       }
       op.getCachesMutable().assign(caches);
+      if (auto latent = dyn_cast<LatentSoftmaxOp>(op.getOperation())) {
+        readFromPages(latent);
+        continue;
+      }
       if (auto conv = dyn_cast<ShortConvOp>(op.getOperation())) {
         b.setInsertionPointAfter(conv);
         RememberOp::create(b, conv.getLoc(), conv.getInput(), conv.getTail());
