@@ -21,7 +21,11 @@ struct Form {
   int64_t least, most; ///< new tokens of a sequence
 };
 
-SmallVector<Form> formsOf(StringRef kind, bool scans) {
+SmallVector<Form> formsOf(plan::KernelOp kernel, StringRef kind, bool scans) {
+  // Over latents: sequences with many new tokens take the expanded form (AttnToTile/Latent.cpp) instead.
+  for (auto attend : kernel.getBlock()->getOps<attn::AttendOp>())
+    if (attend.getKeys() == attend.getValues())
+      return {{"few", 1, kSoftmaxManyTokens - 1}};
   if (kind == "softmax")
     return {{"few", 1, kSoftmaxManyTokens - 1}, {"many", kSoftmaxManyTokens, kAnyNumber}};
   if (kind == "softmax_part") // parts of the keys are for few queries only
@@ -62,7 +66,7 @@ struct SplitFormsPass : impl::SplitFormsPassBase<SplitFormsPass> {
       RecurrenceOpInterface recurrence = recurrenceOf(kernel);
       auto chunk = recurrence ? recurrence->getAttrOfType<IntegerAttr>("chunk") : IntegerAttr();
       bool scans = !exact && chunk && canScan(recurrence.getNormalForm(), chunk.getInt());
-      SmallVector<Form> forms = formsOf(kind.getValue(), scans);
+      SmallVector<Form> forms = formsOf(kernel, kind.getValue(), scans);
       if (forms.empty())
         continue;
       split(launch, kernel, forms, scans, symbols);
@@ -125,8 +129,9 @@ struct SplitFormsPass : impl::SplitFormsPassBase<SplitFormsPass> {
       SmallVector<Value> parts;
       for (plan::LaunchOp own : made)
         parts.push_back(own.getResult(i));
-      Value whole = parts.size() == 1 ? parts.front()
-                                      : Value(plan::MergeOp::create(b, launch.getLoc(), parts.front().getType(), parts));
+      Value whole = parts.size() == 1
+                        ? parts.front()
+                        : Value(plan::MergeOp::create(b, launch.getLoc(), parts.front().getType(), parts));
       launch.getResult(i).replaceAllUsesWith(whole);
     }
     launch.erase();

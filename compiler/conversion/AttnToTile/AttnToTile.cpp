@@ -42,6 +42,8 @@ EmitFn familyOf(StringRef kind, bool isCuda) {
       .Case("recurrence", single<emitRecurrence>)
       .Case("softmax", single<emitSoftmax>)
       .Case("softmax_part", single<emitSoftmaxPart>)
+      .Case("absorb", emitAbsorb)
+      .Case("latent", emitLatent)
       .Case("route", single<emitRoute>)
       .Case("experts", single<emitExperts>)
       .Default(nullptr);

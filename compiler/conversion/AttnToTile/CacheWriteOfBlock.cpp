@@ -51,8 +51,16 @@ private:
         arith::CmpIOp::create(e.b, e.loc, arith::CmpIPredicate::eq, isMany,
                               arith::ConstantOp::create(e.b, e.loc, e.b.getBoolAttr(!bySequence))));
     e.branch(mine, [&] {
-      Window window{0, e.mul(head, width), heads * width, width};
-      parts = e.emitParts(append.getInput(), Rows{first, kTokenBlock, begin, end}, window);
+      Rows rows{first, kTokenBlock, begin, end};
+      parts.clear();
+      int64_t column = 0;
+      for (Value input : append.getInputs()) {
+        bool alone = append.getInputs().size() == 1;
+        Window window = alone ? Window{0, e.mul(head, width), heads * width, width} : Window::whole(channelsOf(input));
+        for (const Emitter::Part &part : e.emitParts(input, rows, window))
+          parts.push_back({part.tile, column + part.channel});
+        column += channelsOf(input);
+      }
       // The tokens are neighbours in one page, or in two.
       Value position = e.add(sequence.getPast(), e.sub(first, begin)), count = e.sub(last, first);
       Value page = arith::DivUIOp::create(e.b, e.loc, position, e.index(DENIM_PAGE_TOKENS));

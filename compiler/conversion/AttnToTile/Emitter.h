@@ -134,6 +134,8 @@ tile::KernelOp emitLinear(plan::KernelOp kernel, llvm::SmallVectorImpl<unsigned>
 tile::KernelOp emitRecurrence(plan::KernelOp kernel, llvm::SmallVectorImpl<unsigned> &extras);
 tile::KernelOp emitSoftmax(plan::KernelOp kernel, llvm::SmallVectorImpl<unsigned> &extras);
 tile::KernelOp emitSoftmaxPart(plan::KernelOp kernel, llvm::SmallVectorImpl<unsigned> &extras);
+mlir::LogicalResult emitAbsorb(plan::KernelOp kernel, Variants &variants);
+mlir::LogicalResult emitLatent(plan::KernelOp kernel, Variants &variants);
 tile::KernelOp emitRoute(plan::KernelOp kernel, llvm::SmallVectorImpl<unsigned> &extras);
 tile::KernelOp emitExperts(plan::KernelOp kernel, llvm::SmallVectorImpl<unsigned> &extras);
 

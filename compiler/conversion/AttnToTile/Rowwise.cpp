@@ -75,8 +75,13 @@ static tile::KernelOp emitAppend(plan::KernelOp kernel, attn::AppendOp append, S
     Value slot = arith::RemUIOp::create(e.b, e.loc, position, pageTokens);
     Value target = tile::PageOp::create(e.b, e.loc, memory, e.memoryOf(append.getCache()), s, page, head);
     Rows bounded{rows.row, rows.count, sequence.getBegin(), sequence.getEnd()};
-    if (Value tile = e.emit(append.getInput(), bounded, window))
-      tile::StoreOp::create(e.b, e.loc, tile, target, slot, e.index(0), Value(), Value());
+    int64_t column = 0;
+    for (Value input : append.getInputs()) {
+      bool alone = append.getInputs().size() == 1;
+      if (Value tile = e.emit(input, bounded, alone ? window : Window::whole(channelsOf(input))))
+        tile::StoreOp::create(e.b, e.loc, tile, target, slot, e.index(column), Value(), Value());
+      column += channelsOf(input);
+    }
   };
   // Positions are taken in runs that lie in one page; runs that fill a page go in blocks of rows.
   Value first = sequence.getPast();

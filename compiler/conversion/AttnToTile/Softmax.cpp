@@ -1,13 +1,16 @@
 // Softmax attention over pages: blockwise online softmax (spec/attention.md section 1).
 //
-// On a CPU an item is one key head for a block of tokens. Where the block holds many tokens of a sequence, each query head takes
-// a tile of them through the pages; where it holds few, a token takes all query heads of the group at once, so that
-// every page is read once, and, when the keys are split, only through the pages of its part: the parts are merged by
-// the kernel behind. Running maximum m, sum l and accumulator are f32; a block without a visible key leaves them as
-// they are.
+// On a CPU an item is one key head for a block of tokens. Where the block holds many tokens of a sequence, each query
+// head takes a tile of them through the pages; where it holds few, a token takes all query heads of the group at once,
+// so that every page is read once, and, when the keys are split, only through the pages of its part: the parts are
+// merged by the kernel behind. Running maximum m, sum l and accumulator are f32; a block without a visible key leaves
+// them as they are.
 //
-// A kernel with a `form` (plan-split-forms) does one of the two only. `many`: an item is a query head for a block of 128
-// tokens, see SoftmaxBlocks.cpp. `few`: an item is a key head (and a part of the keys) of a sequence.
+// Where a row of the cache is key and value at once (latents), it is loaded once and weighted whole; of the sum only
+// the columns of the value are used. All query heads share the one key head then, in tiles of at most 16, each an item.
+//
+// A kernel with a `form` (plan-split-forms) does one of the two only. `many`: an item is a query head for a block of
+// 128 tokens, see SoftmaxBlocks.cpp. `few`: an item is a key head (and a part of the keys) of a sequence.
 #include "compiler/conversion/AttnToTile/Softmax.h"
 #include "runtime/abi/Kernel.h"
 #include <limits>
@@ -19,6 +22,10 @@ namespace {
 
 constexpr int64_t kTokenBlock = 64;
 constexpr int64_t kManyTokens = kSoftmaxManyTokens;
+/// Query heads of one tile over latents: a slab of the matrix units, and an accumulator of 16 x 576 still fits.
+constexpr int64_t kLatentHeads = 16;
+/// Bytes of latents in f32 that stand in a tile: shared memory holds them as three terms.
+constexpr int64_t kLatentBytes = 64 * 1024;
 /// Pages below which splitting costs more than it brings.
 constexpr int64_t kLeastPages = 4;
 
@@ -29,19 +36,33 @@ class SoftmaxKernel {
 public:
   SoftmaxKernel(plan::KernelOp kernel, const Attention &op, bool few)
       : op(op), queryType(cast<RankedTensorType>(op.query.getType())), keys(cast<attn::CacheType>(op.keys.getType())),
-        values(cast<attn::CacheType>(op.values.getType())), group(queryType.getDimSize(1) / keys.getShape()[0]),
+        values(cast<attn::CacheType>(op.values.getType())), allHeads(queryType.getDimSize(1) / keys.getShape()[0]),
+        group(op.sharesRows() ? largestDivisor(allHeads, kLatentHeads) : allHeads),
         e(kernel, tile::ItemsAttr::get(kernel.getContext(), few ? tile::CountKind::sequences : tile::CountKind::tokens,
-                                       few ? 1 : kTokenBlock, keys.getShape()[0] * (op.isPart ? op.splits : 1))),
-        result(kernel.getBlock()->getTerminator()->getOperand(0)), few(few) {}
+                                       few ? 1 : kTokenBlock, headGroups() * (op.isPart ? op.splits : 1))),
+        result(kernel.getBlock()->getTerminator()->getOperand(0)), few(few) {
+    int64_t width = keys.getShape()[1];
+    if (few && op.sharesRows() && !keys.getElementType().isBF16())
+      while (keyRows > 16 && keyRows * width * 4 > kLatentBytes)
+        keyRows /= 2;
+  }
+
+  static int64_t largestDivisor(int64_t n, int64_t most) {
+    int64_t divisor = std::min(n, most);
+    while (n % divisor)
+      --divisor;
+    return divisor;
+  }
+  /// Tiles of query heads.
+  int64_t headGroups() const { return queryType.getDimSize(1) / group; }
 
   tile::KernelOp write() {
-    int64_t keyHeads = keys.getShape()[0], perBlock = keyHeads * (op.isPart ? op.splits : 1);
+    int64_t perBlock = headGroups() * (op.isPart ? op.splits : 1);
     if (few)
-      return writeFewOnly(keyHeads, perBlock);
+      return writeFewOnly(perBlock);
     Value block = balanced(arith::DivUIOp::create(e.b, e.loc, e.item(), e.index(perBlock)));
     Value within = arith::RemUIOp::create(e.b, e.loc, e.item(), e.index(perBlock));
-    keyHead = arith::RemUIOp::create(e.b, e.loc, within, e.index(keyHeads));
-    split = arith::DivUIOp::create(e.b, e.loc, within, e.index(keyHeads));
+    findHeads(within);
     begin();
     Value blockLo = e.mul(block, kTokenBlock), blockHi = e.add(blockLo, e.index(kTokenBlock));
     Value sequences = tile::CountOp::create(e.b, e.loc, tile::CountKind::sequences);
@@ -62,11 +83,18 @@ public:
     return e.failed() ? nullptr : e.tileKernel;
   }
 
-  tile::KernelOp writeFewOnly(int64_t keyHeads, int64_t perSequence) {
+  /// Heads and part of the keys of item `within` of those of one block of tokens.
+  void findHeads(Value within) {
+    Value number = arith::RemUIOp::create(e.b, e.loc, within, e.index(headGroups()));
+    split = arith::DivUIOp::create(e.b, e.loc, within, e.index(headGroups()));
+    firstHead = e.mul(number, group);
+    keyHead = group == allHeads ? number : arith::DivUIOp::create(e.b, e.loc, firstHead, e.index(allHeads)).getResult();
+  }
+
+  tile::KernelOp writeFewOnly(int64_t perSequence) {
     Value s = arith::DivUIOp::create(e.b, e.loc, e.item(), e.index(perSequence));
     Value within = arith::RemUIOp::create(e.b, e.loc, e.item(), e.index(perSequence));
-    keyHead = arith::RemUIOp::create(e.b, e.loc, within, e.index(keyHeads));
-    split = arith::DivUIOp::create(e.b, e.loc, within, e.index(keyHeads));
+    findHeads(within);
     begin();
     auto bounds = tile::SequenceOp::create(e.b, e.loc, s);
     e.sequence = s;
@@ -111,13 +139,20 @@ public:
 
 private:
   int64_t keyDim() { return queryType.getDimSize(2); }
-  int64_t valueDim() { return values.getShape()[1]; }
+  int64_t valueDim() { return op.valueWidth; }
+  /// Columns of the accumulator.
+  int64_t sumWidth() { return op.sharesRows() ? keys.getShape()[1] : valueDim(); }
 
-  Value page(Value cache, attn::CacheType type, Value s, Value j) {
-    int64_t width = type.getShape()[1];
-    auto memory = tile::MemoryType::get(e.b.getContext(), width, type.getElementType());
+  /// Rows of keys or values of turn `j`.
+  Value rowsOf(Value cache, attn::CacheType type, int64_t width, Value s, Value j) {
+    auto memory = tile::MemoryType::get(e.b.getContext(), type.getShape()[1], type.getElementType());
+    Value row = e.index(0);
+    if (int64_t turns = DENIM_PAGE_TOKENS / keyRows; turns > 1) {
+      row = e.mul(arith::RemUIOp::create(e.b, e.loc, j, e.index(turns)), keyRows);
+      j = arith::DivUIOp::create(e.b, e.loc, j, e.index(turns));
+    }
     Value m = tile::PageOp::create(e.b, e.loc, memory, e.memoryOf(cache), s, j, keyHead);
-    return e.load(m, Rows{e.index(0), DENIM_PAGE_TOKENS, {}, {}}, e.index(0), width);
+    return e.load(m, Rows{row, keyRows, {}, {}}, e.index(0), width);
   }
 
   Value f32(OpBuilder &b, double x) { return arith::ConstantOp::create(b, e.loc, b.getF32FloatAttr(x)); }
@@ -146,23 +181,23 @@ private:
                  [&](OpBuilder &b, ValueRange in) -> Value { return arith::DivFOp::create(b, e.loc, in[0], in[1]); });
   }
 
-  Running nothing(int64_t rows) {
-    return {e.splat(-std::numeric_limits<double>::infinity(), rows, 1), e.splat(0, rows, 1),
-            e.splat(0, rows, valueDim())};
+  Running nothing(int64_t rows, int64_t width) {
+    return {e.splat(-std::numeric_limits<double>::infinity(), rows, 1), e.splat(0, rows, 1), e.splat(0, rows, width)};
   }
 
   /// Attention over pages [firstPage, endPage). Row i of the tile of queries has position `position + i * perRow`.
   Running attend(Value q, Value s, Value position, int64_t perRow, Value firstPage, Value endPage) {
     int64_t rows = cast<tile::TileType>(q.getType()).getRows();
     double infinity = std::numeric_limits<double>::infinity();
-    auto scores = e.tileType(rows, DENIM_PAGE_TOKENS), column = e.tileType(rows, 1),
-         panel = e.tileType(rows, valueDim());
-    return e.loop(firstPage, endPage, 1, nothing(rows), [&](Value j, ValueRange carried) {
-      Value k = page(op.keys, keys, s, j), v = page(op.values, values, s, j);
+    auto scores = e.tileType(rows, keyRows), column = e.tileType(rows, 1), panel = e.tileType(rows, sumWidth());
+    int64_t turns = DENIM_PAGE_TOKENS / keyRows;
+    Value from = e.mul(firstPage, turns), to = e.mul(endPage, turns);
+    Running done = e.loop(from, to, 1, nothing(rows, sumWidth()), [&](Value j, ValueRange carried) {
+      Value k = rowsOf(op.keys, keys, keys.getShape()[1], s, j);
+      Value v = op.sharesRows() ? k : rowsOf(op.values, values, valueDim(), s, j);
       Value raw = e.mma(q, k, {false, true, {}, tile::Triangle::none});
       // Position of the first query relative to the first key of the page.
-      Value distance =
-          arith::IndexCastOp::create(e.b, e.loc, e.b.getI32Type(), e.sub(position, e.mul(j, DENIM_PAGE_TOKENS)));
+      Value distance = arith::IndexCastOp::create(e.b, e.loc, e.b.getI32Type(), e.sub(position, e.mul(j, keyRows)));
       Value seen = e.map(scores, raw, [&](OpBuilder &b, ValueRange in) -> Value {
         auto i32 = [&](int64_t n) -> Value { return arith::ConstantOp::create(b, e.loc, b.getI32IntegerAttr(n)); };
         Value x = arith::MulFOp::create(b, e.loc, in[0], f32(b, op.scale));
@@ -211,6 +246,8 @@ private:
       Value acc = e.mma(p, v, {false, false, kept, tile::Triangle::none});
       return SmallVector<Value>{m, l, acc};
     });
+    done[2] = e.window(done[2], 0, 0, rows, valueDim());
+    return done;
   }
 
   void storeHead(const Rows &rows, Value head, Value tile) {
@@ -220,7 +257,7 @@ private:
   }
 
   void writeManyTokens(Value s, Value lo, Value hi, Value shift, Value j) {
-    Value head = e.add(e.mul(keyHead, group), j);
+    Value head = e.add(firstHead, j);
     // Rows behind `hi` belong to another sequence or to padding: they are computed and not stored.
     Rows all{lo, kTokenBlock, {}, {}}, own{lo, kTokenBlock, lo, hi};
     Value q = e.load(query, all, e.mul(head, keyDim()), keyDim());
@@ -231,7 +268,7 @@ private:
 
   /// The queries of all heads of the group at one token.
   Value queriesOf(Value row) {
-    Value first = e.add(e.mul(row, queryType.getDimSize(1)), e.mul(keyHead, group));
+    Value first = e.add(e.mul(row, queryType.getDimSize(1)), firstHead);
     return e.load(queryHeads, Rows{first, group, {}, {}}, e.index(0), keyDim());
   }
 
@@ -240,7 +277,7 @@ private:
     auto [first, end] = visiblePages(position, position);
     Value o = divide(attend(queriesOf(row), s, position, 0, first, end));
     for (int64_t j = 0; j < group; ++j)
-      storeHead(Rows{row, 1, {}, {}}, e.add(e.mul(keyHead, group), e.index(j)), e.window(o, j, 0, 1, valueDim()));
+      storeHead(Rows{row, 1, {}, {}}, e.add(firstHead, e.index(j)), e.window(o, j, 0, 1, valueDim()));
   }
 
   /// Column of a part of a head in the buffer of parts: values, largest score, sum of weights.
@@ -255,7 +292,7 @@ private:
     e.branch(e.less(from, end), [&] {
       Running done = attend(queriesOf(row), s, position, 0, from, to);
       for (int64_t j = 0; j < group; ++j) {
-        Value column = partColumn(e.add(e.mul(keyHead, group), e.index(j)), split);
+        Value column = partColumn(e.add(firstHead, e.index(j)), split);
         auto put = [&](Value tile, int64_t width, int64_t at) {
           tile::StoreOp::create(e.b, e.loc, e.window(tile, j, 0, 1, width), e.resultMemory(0), row,
                                 e.add(column, e.index(at)), Value(), Value());
@@ -282,8 +319,8 @@ private:
       return arith::AddFOp::create(b, e.loc, x, arith::MulFOp::create(b, e.loc, in[1], exp(b, in[3], in[4])));
     };
     e.loop(e.index(0), e.index(group), 1, [&](Value j) {
-      Value head = e.add(e.mul(keyHead, group), j), parts = e.memoryOf(op.parts);
-      Running done = e.loop(e.index(0), used, 1, nothing(1), [&](Value part, ValueRange carried) {
+      Value head = e.add(firstHead, j), parts = e.memoryOf(op.parts);
+      Running done = e.loop(e.index(0), used, 1, nothing(1, valueDim()), [&](Value part, ValueRange carried) {
         Value column = partColumn(head, part);
         Value acc = e.load(parts, one, column, valueDim());
         Value m = e.load(parts, one, e.add(column, e.index(valueDim())), 1);
@@ -301,9 +338,11 @@ private:
   Attention op;
   RankedTensorType queryType;
   attn::CacheType keys, values;
-  int64_t group; ///< query heads per key head
+  int64_t allHeads;                    ///< query heads per key head
+  int64_t group;                       ///< of these, heads of one tile
+  int64_t keyRows = DENIM_PAGE_TOKENS; ///< of one turn
   Emitter e;
-  Value result, keyHead, split, query, queryHeads, output;
+  Value result, keyHead, firstHead, split, query, queryHeads, output;
   bool few;
 };
 

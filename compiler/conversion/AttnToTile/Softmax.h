@@ -14,18 +14,29 @@ struct Attention {
   explicit Attention(attn::AttendOp op)
       : query(op.getQuery()), keys(op.getKeys()), values(op.getValues()), parts(op.getParts()), result(op.getResult()),
         splits(op.getSplits()), scale(op.getScale().convertToDouble()), window(op.getWindow()),
-        softcap(op.getSoftcap()) {}
+        softcap(op.getSoftcap()), valueWidth(op.getValueWidth()) {}
   explicit Attention(attn::AttendPartOp op)
       : query(op.getQuery()), keys(op.getKeys()), values(op.getValues()), result(op.getResult()),
         splits(op.getSplits()), scale(op.getScale().convertToDouble()), window(op.getWindow()),
-        softcap(op.getSoftcap()), isPart(true) {}
+        softcap(op.getSoftcap()), valueWidth(op.getValueWidth()), isPart(true) {}
+  /// The expanded form: each query head has keys and values of its own, made of the latents.
+  explicit Attention(attn::AttendLatentOp op)
+      : query(op.getQuery()), keys(op.getLatents()), values(op.getLatents()), result(op.getResult()),
+        scale(op.getScale().convertToDouble()),
+        valueWidth(llvm::cast<mlir::RankedTensorType>(op.getResult().getType()).getDimSize(2)), kvB(op.getKvB()),
+        qRope(op.getQRope()) {}
+
+  /// One row of the cache is key and value at once.
+  bool sharesRows() const { return keys == values; }
 
   mlir::Value query, keys, values, parts, result;
-  int64_t splits;
+  int64_t splits = 1;
   double scale;
   std::optional<uint64_t> window;
   std::optional<llvm::APFloat> softcap;
+  int64_t valueWidth;
   bool isPart = false;
+  mlir::Value kvB, qRope; ///< of the expanded form
 };
 
 /// The form for sequences with many new tokens (SoftmaxBlocks.cpp).

@@ -3,10 +3,16 @@
 // An item is a query head for a block of tokens; the blocks that see most keys come first, so that the last ones to
 // finish are short. The loop over keys is rotated by one turn: a turn asks for the scores of its keys and for the
 // values of the turn before it, and does its softmax while the second of these products runs. What it carries:
-// accumulator, maximum and sum as usual (spec/attention.md section 1), and the weights that still wait for their values.
+// accumulator, maximum and sum as usual (spec/attention.md section 1), and the weights that still wait for their
+// values.
 //
-// Scores stay as the product leaves them until the exponent: exp(scale (s - m)) = 2^(c s - c m) with c = scale log2 e, one
-// fused operation and one function for each. Turns that every query of the block sees in full are not masked.
+// Scores stay as the product leaves them until the exponent: exp(scale (s - m)) = 2^(c s - c m) with c = scale log2 e,
+// one fused operation and one function for each. Turns that every query of the block sees in full are not masked.
+//
+// Over latents (the expanded form of attn.attend_latent) keys and values of the head are made of the latents of a page
+// where the products want them, in steps along the latent. That costs r (dn + dv) for each key and block of queries,
+// some three times what attention itself takes with 128 queries, and as much as absorbed queries would; but all tiles
+// are of the size of heads, where those of absorbed queries are r wide and would not fit.
 #include "compiler/conversion/AttnToTile/Softmax.h"
 #include "runtime/abi/Kernel.h"
 #include <limits>
@@ -17,6 +23,8 @@ using namespace denim;
 namespace {
 
 constexpr int64_t kPage = DENIM_PAGE_TOKENS;
+/// Channels of a latent that one step of its expansion multiplies.
+constexpr int64_t kLatentStep = 64;
 constexpr double kLog2E = 1.44269504088896341;
 
 class SoftmaxBlocks {
@@ -24,10 +32,12 @@ public:
   SoftmaxBlocks(plan::KernelOp kernel, const Attention &op, int64_t rows)
       : op(op), queryType(cast<RankedTensorType>(op.query.getType())), keys(cast<attn::CacheType>(op.keys.getType())),
         values(cast<attn::CacheType>(op.values.getType())), heads(queryType.getDimSize(1)), rows(rows),
-        e(kernel, tile::ItemsAttr::get(kernel.getContext(), tile::CountKind::tokens, rows, heads)),
+        e(kernel, tile::ItemsAttr::get(kernel.getContext(), tile::CountKind::tokens, rows, heads),
+          op.kvB ? "many" : ""),
         result(kernel.getBlock()->getTerminator()->getOperand(0)) {
-    // Keys in f32 are taken apart into several terms: fewer at a time, or they would not fit.
-    pages = keys.getElementType().isBF16() ? 2 : 1;
+    // Keys in f32 are taken apart into several terms: fewer at a time, or they would not fit. Keys that are made here
+    // stand beside what they are made of.
+    pages = keys.getElementType().isBF16() && !op.kvB ? 2 : 1;
   }
 
   tile::KernelOp write() {
@@ -39,7 +49,6 @@ public:
     Value block = e.sub(e.sub(blocks, e.index(1)), number);
     head = arith::RemUIOp::create(e.b, e.loc, e.item(), e.index(heads));
     keyHead = arith::DivUIOp::create(e.b, e.loc, head, e.index(heads / keys.getShape()[0]));
-    query = e.memoryOf(op.query);
     e.setAnchor([&](Value value, const Rows &, const Window &window) -> Value {
       if (value != op.result || window.columns != valueDim())
         return e.fail(value.getDefiningOp(), "expected to be used one head at a time");
@@ -73,15 +82,29 @@ private:
     static Running of(ValueRange all) { return {all[0], all[1], all[2], SmallVector<Value>(all.drop_front(3))}; }
   };
 
-  int64_t valueDim() { return values.getShape()[1]; }
+  int64_t valueDim() { return op.valueWidth; }
+  int64_t keyDim() { return queryType.getDimSize(2); }
+  /// Channels of a latent.
+  int64_t rank() { return cast<RankedTensorType>(op.kvB.getType()).getDimSize(1); }
   Value f32(OpBuilder &b, double x) { return arith::ConstantOp::create(b, e.loc, b.getF32FloatAttr(x)); }
   double exponentScale() { return kLog2E * (op.softcap ? 1 : op.scale); }
 
   void writeRows(Value s, Value lo, Value hi, Value shift) {
     sequence = s;
     position = e.add(lo, shift);
-    int64_t keyDim = queryType.getDimSize(2), step = kPage * pages;
-    q = e.load(query, Rows{lo, rows, lo, hi}, e.mul(head, keyDim), keyDim);
+    int64_t step = kPage * pages;
+    Rows own{lo, rows, lo, hi};
+    if (!op.kvB) {
+      q = e.load(e.memoryOf(op.query), own, e.mul(head, keyDim()), keyDim());
+    } else {
+      q = e.emit(op.query, own, {0, e.mul(head, keyDim()), heads * keyDim(), keyDim()});
+      if (op.qRope) {
+        int64_t width = cast<RankedTensorType>(op.qRope.getType()).getDimSize(2);
+        turnedQ = e.emit(op.qRope, own, {0, e.mul(head, width), heads * width, width});
+      }
+      if (e.failed())
+        return;
+    }
     Value last = e.add(e.sub(hi, e.index(1)), shift); // position of the last query
     lastPage = div(last, kPage);
     Value steps = e.add(div(last, step), e.index(1));
@@ -95,8 +118,10 @@ private:
       Value reach = e.max(e.sub(e.add(position, e.index(rows)), e.index(*op.window)), e.index(0));
       fullFrom = ceilDiv(reach, e.index(step));
     }
-    Running none{e.splat(0, rows, valueDim()), e.splat(-std::numeric_limits<double>::infinity(), rows, 1),
-                 e.splat(0, rows, 1), {}};
+    Running none{e.splat(0, rows, valueDim()),
+                 e.splat(-std::numeric_limits<double>::infinity(), rows, 1),
+                 e.splat(0, rows, 1),
+                 {}};
     Running running = turn(first, none, /*masked=*/true);
     Value next = e.add(first, e.index(1));
     Value from = e.min(e.max(fullFrom, next), steps), to = e.min(e.max(fullTo, from), steps);
@@ -110,7 +135,6 @@ private:
     auto panel = e.tileType(rows, valueDim());
     output = e.map(panel, {acc, running.l},
                    [&](OpBuilder &b, ValueRange in) -> Value { return arith::DivFOp::create(b, e.loc, in[0], in[1]); });
-    Rows own{lo, rows, lo, hi};
     Window window{0, e.mul(head, valueDim()), heads * valueDim(), valueDim()};
     e.store(e.emit(result, own, window), 0, own, window);
   }
@@ -127,11 +151,40 @@ private:
 
   /// Behind the last page the table has, the last one again: its keys are masked by their number.
   Value page(Value cache, attn::CacheType type, Value number) {
-    int64_t columns = type.getShape()[1];
-    auto memory = tile::MemoryType::get(e.b.getContext(), columns, type.getElementType());
-    Value at = tile::PageOp::create(e.b, e.loc, memory, e.memoryOf(cache), sequence, e.min(number, lastPage), keyHead);
-    return tile::LoadOp::create(e.b, e.loc, e.tileType(kPage, columns), at, e.index(0), e.index(0), Value(), Value(),
+    auto memory = tile::MemoryType::get(e.b.getContext(), type.getShape()[1], type.getElementType());
+    return tile::PageOp::create(e.b, e.loc, memory, e.memoryOf(cache), sequence, e.min(number, lastPage), keyHead);
+  }
+  Value loadPage(Value page, Value column, int64_t columns) {
+    return tile::LoadOp::create(e.b, e.loc, e.tileType(kPage, columns), page, e.index(0), column, Value(), Value(),
                                 /*transposed=*/false);
+  }
+  /// Rows [first, first + width) of the head's weights times the latents of the page, one row for each of its tokens.
+  Value expanded(Value page, int64_t first, int64_t width) {
+    int64_t step = std::min(kLatentStep, rank()), whole = rank() / step * step;
+    Rows weights{e.add(e.mul(head, keyDim() + valueDim()), e.index(first)), width, {}, {}};
+    auto multiply = [&](Value column, int64_t columns, Value sum) {
+      Value w = e.load(e.memoryOf(op.kvB), weights, column, columns);
+      return e.mma(loadPage(page, column, columns), w, {false, true, sum, tile::Triangle::none});
+    };
+    Value sum = e.loop(e.index(0), e.index(whole), step, e.splat(0, kPage, width),
+                       [&](Value column, ValueRange carried) -> SmallVector<Value> {
+                         return {multiply(column, step, carried[0])};
+                       })[0];
+    return whole == rank() ? sum : multiply(e.index(whole), rank() - whole, sum);
+  }
+  Value scoresOf(Value number) {
+    Value keyPage = page(op.keys, keys, number);
+    if (!op.kvB)
+      return e.mma(q, loadPage(keyPage, e.index(0), keys.getShape()[1]), {false, true, {}, tile::Triangle::none});
+    Value scores = e.mma(q, expanded(keyPage, 0, keyDim()), {false, true, {}, tile::Triangle::none});
+    if (!turnedQ)
+      return scores;
+    Value shared = loadPage(keyPage, e.index(rank()), keys.getShape()[1] - rank());
+    return e.mma(turnedQ, shared, {false, true, scores, tile::Triangle::none});
+  }
+  Value valuesOf(Value number) {
+    Value valuePage = page(op.values, values, number);
+    return op.kvB ? expanded(valuePage, keyDim(), valueDim()) : loadPage(valuePage, e.index(0), valueDim());
   }
   Value pageOf(Value turn, int64_t i) { return e.add(e.mul(turn, pages), e.index(i)); }
 
@@ -139,15 +192,15 @@ private:
   Value weigh(Value j, const Running &running) {
     Value acc = running.acc;
     for (int64_t i = 0; i < pages; ++i)
-      acc = e.mma(running.weights[i], page(op.values, values, pageOf(j, i)), {false, false, acc, tile::Triangle::none});
+      acc = e.mma(running.weights[i], valuesOf(pageOf(j, i)), {false, false, acc, tile::Triangle::none});
     return acc;
   }
 
   Value visible(Value scores, Value j, int64_t i) {
     auto type = cast<tile::TileType>(scores.getType());
     // Position of the first query relative to the first key.
-    Value distance = arith::IndexCastOp::create(e.b, e.loc, e.b.getI32Type(),
-                                                e.sub(position, e.mul(pageOf(j, i), kPage)));
+    Value distance =
+        arith::IndexCastOp::create(e.b, e.loc, e.b.getI32Type(), e.sub(position, e.mul(pageOf(j, i), kPage)));
     return e.map(type, scores, [&](OpBuilder &b, ValueRange in) -> Value {
       auto i32 = [&](int64_t n) -> Value { return arith::ConstantOp::create(b, e.loc, b.getI32IntegerAttr(n)); };
       auto index = [&](int64_t d) -> Value {
@@ -176,7 +229,7 @@ private:
     double infinity = std::numeric_limits<double>::infinity(), c = exponentScale();
     SmallVector<Value> scores;
     for (int64_t i = 0; i < pages; ++i)
-      scores.push_back(e.mma(q, page(op.keys, keys, pageOf(j, i)), {false, true, {}, tile::Triangle::none}));
+      scores.push_back(scoresOf(pageOf(j, i)));
     Value acc = before.acc;
     if (!before.weights.empty())
       acc = weigh(e.sub(j, e.index(1)), before);
@@ -224,8 +277,8 @@ private:
   attn::CacheType keys, values;
   int64_t heads, rows, pages = 1;
   Emitter e;
-  Value result, head, keyHead, query, output;
-  Value sequence, position, lastPage, q; ///< of the rows that are being written
+  Value result, head, keyHead, output;
+  Value sequence, position, lastPage, q, turnedQ; ///< of the rows that are being written
 };
 
 } // namespace

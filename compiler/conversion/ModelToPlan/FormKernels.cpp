@@ -19,10 +19,10 @@ bool isElementwise(Operation *op) {
 }
 
 bool isMixer(Operation *op) {
-  return isa_and_present<RecurrenceOpInterface, attn::AttendOp, attn::AttendPartOp>(op);
+  return isa_and_present<RecurrenceOpInterface, attn::AttendOp, attn::AttendPartOp, attn::AttendLatentOp>(op);
 }
 bool isAnchor(Operation *op) {
-  return isMixer(op) || isa_and_present<model::LinearOp, model::ExpertsOp, model::RouteOp>(op);
+  return isMixer(op) || isa_and_present<model::LinearOp, model::ExpertsOp, model::RouteOp, attn::AbsorbOp>(op);
 }
 
 /// Computed outside every kernel.
@@ -84,6 +84,10 @@ private:
     } else if (auto part = dyn_cast<attn::AttendPartOp>(op)) {
       materialise(part.getQuery());
       materialise(part.getResult());
+    } else if (isa<attn::AbsorbOp>(op)) {
+      materialise(op->getResult(0));
+    } else if (auto latent = dyn_cast<attn::AttendLatentOp>(op)) {
+      materialise(latent.getAbsorbed());
     } else if (auto route = dyn_cast<model::RouteOp>(op)) {
       materialise(route.getScores());
       materialise(route.getWeights());
@@ -160,11 +164,11 @@ private:
   }
 
   /// What the kernel of a cache-writing op reads from.
-  static Value writtenValue(Operation *op) {
+  static SmallVector<Value> writtenValues(Operation *op) {
     if (auto append = dyn_cast<attn::AppendOp>(op))
-      return append.getInput();
+      return SmallVector<Value>(append.getInputs());
     if (auto remember = dyn_cast<attn::RememberOp>(op))
-      return remember.getInput();
+      return {remember.getInput()};
     return {};
   }
 
@@ -177,7 +181,7 @@ private:
         visit(root, root, anchorOf(root), seen);
       }
       for (Operation *op : body)
-        if (Value written = writtenValue(op)) {
+        for (Value written : writtenValues(op)) {
           llvm::SmallPtrSet<Operation *, 16> seen;
           visit(written, {}, nullptr, seen);
         }
@@ -226,6 +230,10 @@ private:
       return "softmax";
     if (isa<attn::AttendPartOp>(anchor))
       return "softmax_part";
+    if (isa<attn::AbsorbOp>(anchor))
+      return "absorb";
+    if (isa<attn::AttendLatentOp>(anchor))
+      return "latent";
     return isa<model::RouteOp>(anchor) ? "route" : "experts";
   }
 

@@ -25,7 +25,7 @@ struct KernelGroup {
   llvm::SmallVector<mlir::Operation *> ops;
   llvm::SetVector<mlir::Value> inputs;    ///< materialised values, parameters, caches
   llvm::SmallVector<mlir::Value> results; ///< roots; empty when the kernel writes a cache only
-  llvm::StringRef kind;                   ///< "rows", "linear", "recurrence", "softmax", "experts", "route", "cache"
+  llvm::StringRef kind;                   ///< "rows", "linear", "recurrence", "softmax", "latent", "experts", ...
 };
 
 /// The kernels of a body of `model` and `attn` ops between `inputs` (materialised already) and `outputs` (to be

@@ -33,8 +33,8 @@ bool KeptTypes::feedsGatesOnly(Value value) {
       return isGate(use);
     if (isa<attn::LogDecayOp, model::RouteOp>(op))
       return true;
-    if (isa<model::LinearOp, model::ExpertsOp, attn::AttendOp, attn::AttendPartOp, attn::AppendOp, attn::RememberOp>(
-            op))
+    if (isa<model::LinearOp, model::ExpertsOp, attn::AttendOp, attn::AttendPartOp, attn::AttendLatentOp, attn::AbsorbOp,
+            attn::AppendOp, attn::RememberOp>(op))
       return false;
     return op->getNumResults() > 0 && llvm::all_of(op->getResults(), [&](Value v) { return feedsGatesOnly(v); });
   });
