@@ -32,9 +32,10 @@ UNIT = math.sqrt(1 + 1e-6)  # what the L2 norm of a unit vector divides by
 class Case:
     """How a golden file is fed: inputs in the order of the block's split, of which the first three are query, key, value."""
 
-    def __init__(self, file, inputs, out="out.o", scale=1.0, norm=1.0, rates=None, params=(), state="out.state"):
+    def __init__(self, file, inputs, out="out.o", scale=1.0, norm=1.0, rates=None, params=(), state="out.state", flat=()):
         self.file, self.inputs, self.out, self.scale, self.norm = file, inputs, out, scale, norm
         self.rates, self.params, self.state = rates, params, state
+        self.flat = flat  # parameters [H, D, r] that a page has as matrices [H * D, r]
 
 
 CORE = ["q", "k", "v", "b", "f", "z"]
@@ -53,6 +54,7 @@ CASES = {
     "rwkv7": Case("rwkv7", ["r", "k", "v", "iclr", "w"]),
     "kda_core": Case("kda_core", CORE, params=["A_log", "dt_bias", "norm"], state=None),
     "kda_core_bounded": Case("kda_core", CORE, out="out.o_core_lower_bound", params=["A_log", "dt_bias"], state=None),
+    "mla": Case("mla", ["q_nope", "q_rope", "c_kv", "k_rope"], params=["kv_b"], flat=["kv_b"], state=None),
 }
 # Golden files that a block of another name computes.
 BLOCKS = {"gated_delta_rule_neg_eig": "gated_delta_rule", "kda_strong_decay": "kda"}
@@ -71,7 +73,7 @@ class Feed:
         parts = [golden["in." + name] for name in case.inputs]
         self.shapes = [part.shape[2:] for part in parts]
         self.tokens = parts[0].shape[1]
-        self.heads, self.width = self.shapes[2]
+        self.heads, self.width = golden[case.out].shape[2:]
         self.keys = self.shapes[0][1]
         counts = [math.prod(shape) for shape in self.shapes]
         self.rows = [
@@ -168,6 +170,8 @@ def check(name, options, directory):
     for param in case.params:
         tensor = golden.get("in." + param) or golden["out." + param]
         shape, values = list(tensor.shape), list(tensor.values)
+        if param in case.flat:
+            shape = [shape[0] * shape[1], shape[2]]
         params["l.0." + param] = (shape, values)
     write_safetensors(weights, params)
     run(["denim-compile", path, "--target", options.target, "-o", module])

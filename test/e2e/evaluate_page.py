@@ -65,6 +65,22 @@ def softmax_attention(q, k, v, scale, window):
     return Value(out, q.heads)
 
 
+def latent_attention(q, c, kv_b, q_rope, k_rope, scale):
+    """Keys and values of every head made of the latents, then softmax with a key head for each query head."""
+    rank, width, keys, values = c.width(), q.width(), [], []
+    matrix = [kv_b[i : i + rank] for i in range(0, len(kv_b), rank)]
+    rows = len(matrix) // q.heads
+    for t, latent in enumerate(c.rows):
+        made = [dot(line, latent) for line in matrix]
+        heads = [made[h * rows : (h + 1) * rows] for h in range(q.heads)]
+        keys.append(sum((head[:width] + (k_rope.rows[t] if k_rope else []) for head in heads), []))
+        values.append(sum((head[width:] for head in heads), []))
+    if q_rope:
+        pairs = [[q.head(t, h) + q_rope.head(t, h) for h in range(q.heads)] for t in range(len(q.rows))]
+        q = Value([sum(row, []) for row in pairs], q.heads)
+    return softmax_attention(q, Value(keys, q.heads), Value(values, q.heads), scale or q.width() ** -0.5, 0)
+
+
 def delta_rule(q, k, v, beta, decay, scale):
     group = v.heads // k.heads
     out = [[] for _ in q.rows]
@@ -148,7 +164,7 @@ def short_conv(x, weight, taps, bias):
     return Value([[at(t, c) for c in range(len(x.rows[0]))] for t in range(len(x.rows))])
 
 
-def rotary(x, theta, over):
+def rotary(x, theta, over, interleaved):
     half, rows = over // 2, []
     for t in range(len(x.rows)):
         row = []
@@ -156,8 +172,9 @@ def rotary(x, theta, over):
             part = list(x.head(t, h))
             for m in range(half):
                 angle = t * theta ** (-2 * m / over)
-                a, b = part[m], part[m + half]
-                part[m], part[m + half] = a * math.cos(angle) - b * math.sin(angle), b * math.cos(angle) + a * math.sin(angle)
+                i, j = (2 * m, 2 * m + 1) if interleaved else (m, m + half)
+                a, b = part[i], part[j]
+                part[i], part[j] = a * math.cos(angle) - b * math.sin(angle), b * math.cos(angle) + a * math.sin(angle)
             row += part
         rows.append(row)
     return Value(rows, x.heads)
@@ -227,10 +244,13 @@ def evaluate(line, values, params, prefix):
         channels = len(x.rows[0])
         results = [short_conv(x, weight, len(weight) // channels, bias[0] if bias else [0.0] * channels)]
     elif op == "attn.rotary":
-        results = [rotary(*operands, option("theta"), int(option("over")))]
+        results = [rotary(*operands, option("theta"), int(option("over")), "interleaved" in words)]
     elif op == "attn.softmax":
         q, k, v = operands
         results = [softmax_attention(q, k, v, option("scale", q.width() ** -0.5), int(option("window", 0)))]
+    elif op == "attn.latent_softmax":
+        rope = operands[3:] if "rope" in words else [None, None]
+        results = [latent_attention(*operands[:3], *rope, option("scale"))]
     elif op == "attn.delta_rule":
         scale = option("scale", operands[0].width() ** -0.5)
         results = [delta_rule(*operands[:4], operands[4] if "decay" in words else None, scale)]

@@ -71,7 +71,7 @@ LogicalResult AppendOp::verify() {
   auto cache = cast<CacheType>(getCache().getType());
   if (getInputs().empty())
     return emitOpError() << "expected an input to append, but got none";
-  if (getInputs().size() == 1) {
+  if (getInputs().size() == 1 && tensorOf(getInputs()[0]).getRank() == 3) {
     auto input = tensorOf(getInputs()[0]);
     if (cache.getKind() != Kind::paged || cache.getShape() != input.getShape().drop_front())
       return emitOpError() << "expected a paged cache of the rows of " << input << ", but got " << cache;

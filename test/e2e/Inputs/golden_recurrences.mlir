@@ -186,3 +186,13 @@ model.block @kda_core_bounded(%x: tensor<?x194xf32>) {
   %y = concat %o, %q0, %k0, %value, %b, %f
   yield %y
 }
+
+// Multi-head latent attention, behind projections, norms and rotations.
+model.block @mla(%x: tensor<?x108xf32>) {
+  %kv_b = param "kv_b" : tensor<112x20xf32>
+  %q, %qr, %c, %kr = split %x into 4x12, 4x8, 20, 1x8
+  %rest, %others = split %x into 44, 64
+  %o = attn.latent_softmax %q, %c, %kv_b rope %qr, %kr
+  %y = concat %o, %rest
+  yield %y
+}
