@@ -105,6 +105,13 @@ public:
   }
 
   void begin() {
+    // Half of the warps that a page would take: the accumulator is what they hold.
+    if (few && op.sharesRows())
+      e.tileKernel->setAttr("tile.warps", e.b.getI64IntegerAttr(8));
+    if (op.isPart)
+      // The heads of a token are rows of their own here: a tile of them is stored at once.
+      cast<BlockArgument>(e.resultMemory(0))
+          .setType(tile::MemoryType::get(e.b.getContext(), partsWidth(), e.b.getF32Type()));
     query = e.memoryOf(op.query);
     queryHeads = e.viewOf(op.query, queryType.getDimSize(2));
     e.setAnchor([&](Value value, const Rows &, const Window &window) -> Value {
@@ -267,10 +274,9 @@ private:
   }
 
   /// The queries of all heads of the group at one token.
-  Value queriesOf(Value row) {
-    Value first = e.add(e.mul(row, queryType.getDimSize(1)), firstHead);
-    return e.load(queryHeads, Rows{first, group, {}, {}}, e.index(0), keyDim());
-  }
+  Value queriesOf(Value row) { return e.load(queryHeads, Rows{headRow(row), group, {}, {}}, e.index(0), keyDim()); }
+  /// The row of the first of them where every head of a token is a row.
+  Value headRow(Value row) { return e.add(e.mul(row, queryType.getDimSize(1)), firstHead); }
 
   void writeToken(Value s, Value row, Value shift) {
     Value position = e.add(row, shift);
@@ -280,6 +286,8 @@ private:
       storeHead(Rows{row, 1, {}, {}}, e.add(firstHead, e.index(j)), e.window(o, j, 0, 1, valueDim()));
   }
 
+  /// Columns of the parts of a head.
+  int64_t partsWidth() { return op.splits * (valueDim() + 2); }
   /// Column of a part of a head in the buffer of parts: values, largest score, sum of weights.
   Value partColumn(Value head, Value part) { return e.mul(e.add(e.mul(head, op.splits), part), valueDim() + 2); }
 
@@ -291,16 +299,13 @@ private:
     Value to = e.min(e.add(from, share), end);
     e.branch(e.less(from, end), [&] {
       Running done = attend(queriesOf(row), s, position, 0, from, to);
-      for (int64_t j = 0; j < group; ++j) {
-        Value column = partColumn(e.add(firstHead, e.index(j)), split);
-        auto put = [&](Value tile, int64_t width, int64_t at) {
-          tile::StoreOp::create(e.b, e.loc, e.window(tile, j, 0, 1, width), e.resultMemory(0), row,
-                                e.add(column, e.index(at)), Value(), Value());
-        };
-        put(done[2], valueDim(), 0);
-        put(done[0], 1, valueDim());
-        put(done[1], 1, valueDim() + 1);
-      }
+      Value first = headRow(row), column = e.mul(split, valueDim() + 2);
+      auto put = [&](Value tile, int64_t at) {
+        tile::StoreOp::create(e.b, e.loc, tile, e.resultMemory(0), first, e.add(column, e.index(at)), Value(), Value());
+      };
+      put(done[2], 0);
+      put(done[0], valueDim());
+      put(done[1], valueDim() + 1);
     });
   }
 

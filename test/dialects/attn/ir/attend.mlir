@@ -24,3 +24,21 @@ model.block @all_words(%x: tensor<?x256xf32>) {
   %y = attn.attend %q, %keys, %values scale 0.25 window 128 softcap 50
   yield %x
 }
+
+// Rows that are key and value at once: two values side by side, of which attention weighs the first 24 columns.
+// CHECK-LABEL: model.block @shared_rows
+model.block @shared_rows(%x: tensor<?x256xf32>) {
+  %q, %c, %k, %rest = split %x into 4x32, 24, 1x8, 96
+  %rows = attn.cache "latents" : !attn.cache<paged 1x32xf32>
+  // CHECK: attn.append %{{.*}}, %{{.*}} to %[[ROWS:.*]]{{$}}
+  attn.append %c, %k to %rows
+  // CHECK: = attn.attend_part %{{.*}}, %[[ROWS]], %[[ROWS]] columns 24 splits 2 scale 1{{$}}
+  %p = attn.attend_part %q, %rows, %rows columns 24 splits 2 scale 1
+  // CHECK: = attn.attend %{{.*}}, %[[ROWS]], %[[ROWS]] columns 24 scale 1 parts %{{.*}}{{$}}
+  %y = attn.attend %q, %rows, %rows columns 24 scale 1 parts %p
+  // The result has the columns of a value.
+  // CHECK: flatten
+  %f = flatten %y
+  %z = concat %f, %f, %c, %k, %k, %k, %k, %k
+  yield %z
+}

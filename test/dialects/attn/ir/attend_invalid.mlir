@@ -51,7 +51,37 @@ model.block @append_to_tail(%x: tensor<?x256xf32>) {
   %keys = attn.cache "keys" : !attn.cache<paged 2x16xf32>
   %values = attn.cache "values" : !attn.cache<paged 2x32xf32>
   %t = attn.cache "tail" : !attn.cache<tail 3x256xf32>
-  // expected-error @below {{expected a paged cache of the rows of 'tensor<?x256xf32>', but got '!attn.cache<tail 3x256xf32>'}}
+  // expected-error @below {{expected a paged cache of 1 head of 256 columns, but got '!attn.cache<tail 3x256xf32>'}}
   attn.append %x to %t
+  yield %x
+}
+
+// -----
+
+model.block @append_side_by_side(%x: tensor<?x256xf32>) {
+  %c, %k, %rest = split %x into 64, 1x16, 176
+  %latents = attn.cache "latents" : !attn.cache<paged 1x64xf32>
+  // expected-error @below {{expected a paged cache of 1 head of 80 columns, but got '!attn.cache<paged 1x64xf32>'}}
+  attn.append %c, %k to %latents
+  yield %x
+}
+
+// -----
+
+model.block @append_heads_side_by_side(%x: tensor<?x256xf32>) {
+  %c, %k, %rest = split %x into 64, 2x16, 160
+  %latents = attn.cache "latents" : !attn.cache<paged 1x96xf32>
+  // expected-error @below {{expected inputs of one head side by side, but got 'tensor<?x2x16xf32>'}}
+  attn.append %c, %k to %latents
+  yield %x
+}
+
+// -----
+
+model.block @columns(%x: tensor<?x256xf32>) {
+  %q, %rest = split %x into 4x16, 192
+  %rows = attn.cache "rows" : !attn.cache<paged 1x16xf32>
+  // expected-error @below {{expected between 1 and 16 columns of a value, but got 17}}
+  %y = attn.attend %q, %rows, %rows columns 17 scale 1
   yield %x
 }

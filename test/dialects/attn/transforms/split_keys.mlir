@@ -20,6 +20,17 @@ model.block @split(%x: tensor<?x256xf32>) {
   yield %x
 }
 
+// Parts have the columns of a value, not those of its row.
+// CHECK-LABEL: model.block @columns
+model.block @columns(%x: tensor<?x256xf32>) {
+  %q, %rest = split %x into 4x32, 128
+  %rows = attn.cache "latents" : !attn.cache<paged 1x32xf32>
+  // CHECK: %[[P:.*]] = attn.attend_part %[[Q:.*]], %[[R:.*]], %[[R]] columns 24 splits 4 scale 0.25
+  // CHECK-NEXT: attn.attend %[[Q]], %[[R]], %[[R]] columns 24 scale 0.25 parts %[[P]]{{$}}
+  %y = attn.attend %q, %rows, %rows columns 24 scale 0.25
+  yield %x
+}
+
 // Nothing to split.
 // CHECK-LABEL: model.block @no_attention
 // CHECK-NOT: attn.

@@ -91,3 +91,21 @@ model.block @half_threaded(%x: tensor<?x130xf32>) {
   %p = attn.delta_rule %k, %q, %v beta %b
   yield %x
 }
+
+// A latent and its key are one row of one cache, whatever the number of heads; the row is key and value.
+// CHECK-LABEL: model.block @latent_softmax
+model.block @latent_softmax(%x: tensor<?x256xf32>) {
+  // CHECK: %[[W:.*]] = param
+  %w = param "kv_b" : tensor<192x32xf32>
+  // CHECK: %[[Q:.*]], %[[C:.*]], %[[QR:.*]], %[[KR:.*]], %{{.*}} = split
+  %q, %c, %qr, %kr, %rest = split %x into 4x8, 32, 4x8, 1x8, 152
+  // CHECK: %[[L:.*]] = attn.cache "latents" : !attn.cache<paged 1x40xf32>
+  // CHECK: attn.append %[[C]], %[[KR]] to %[[L]]
+  // CHECK: %[[A:.*]] = attn.absorb %[[Q]], %[[W]] rope %[[QR]]
+  // The scale is that of heads of 8 + 8 channels.
+  // CHECK: %[[M:.*]] = attn.attend %[[A]], %[[L]], %[[L]] columns 32 scale 0.25
+  // CHECK: attn.attend_latent %[[M]] or %[[Q]], %[[L]], %[[W]] rope %[[QR]] scale 0.25
+  // CHECK-NOT: attn.latent_softmax
+  %o = attn.latent_softmax %q, %c, %w rope %qr, %kr
+  yield %x
+}
