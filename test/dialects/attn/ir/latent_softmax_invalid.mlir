@@ -74,6 +74,7 @@ model.block @latent_softmax_c4_both(%x: tensor<?x256xf32>) {
   %w = param "kv_b" : tensor<192x32xf32>
   %q, %c, %qr, %rest = split %x into 4x16, 32, 4x8, 128
   // expected-error @below {{expected q_rope and k_rope, but got one of them}}
+  // expected-error @below {{failed to infer returned types}}
   %y = "attn.latent_softmax"(%q, %c, %w, %qr) {operandSegmentSizes = array<i32: 1, 1, 1, 1, 0, 0>}
       : (tensor<?x4x16xf32>, tensor<?x32xf32>, tensor<192x32xf32>, tensor<?x4x8xf32>) -> tensor<?x4x32xf32>
   yield %x

@@ -1,0 +1,80 @@
+// RUN: denim-opt %s --split-input-file --convert-attn-to-tile --cse --canonicalize | FileCheck %s
+
+// On a CPU all tokens take the absorbed form. W_UK of a head is the first 16 of its 48 rows, as they stand; W_UV the other 32,
+// turned. The key without weights follows behind the 32 absorbed channels of each query.
+module {
+  // CHECK-LABEL: tile.kernel @absorb(
+  // CHECK-SAME: items <tokens by 64 times 2>
+  // CHECK: %[[ROW:.*]] = arith.muli %{{.*}}, %c48
+  // CHECK: %[[W:.*]] = tile.load %{{.*}}[%[[ROW]], %c0{{.*}}] : {{.*}} -> !tile.tile<16x32xf32>
+  // CHECK: tile.mma %{{.*}}, %[[W]] : !tile.tile<16x16xf32>, !tile.tile<16x32xf32> -> !tile.tile<16x32xf32>
+  // CHECK: tile.store %{{.*}} : !tile.tile<16x8xf32>
+  plan.kernel @absorb(%q: tensor<?x2x16xf32>, %qr: tensor<?x2x8xf32>, %w: tensor<96x32xf32>)
+      attributes {kind = "absorb"} {
+    %a = attn.absorb %q, %w rope %qr
+    plan.yield %a : tensor<?x2x40xf32>
+  }
+
+  // CHECK-LABEL: tile.kernel @heads(
+  // CHECK-NOT: = tile.page 
+  // CHECK: tile.mma %{{.*}}, transpose_rhs %{{.*}} : !tile.tile<16x32xf32>, !tile.tile<32x32xf32> -> !tile.tile<16x32xf32>
+  // CHECK-NOT: = tile.page 
+  plan.kernel @heads(%m: tensor<?x2x32xf32>, %q: tensor<?x2x16xf32>, %qr: tensor<?x2x8xf32>, %w: tensor<96x32xf32>,
+                     %l: !attn.cache<paged 1x40xf32>) attributes {kind = "latent"} {
+    %o = attn.attend_latent %m or %q, %l, %w rope %qr scale 0.5
+    plan.yield %o : tensor<?x2x32xf32>
+  }
+
+  // A row is loaded once: it is the key, and its sum, weighted, has the value in front.
+  // CHECK-LABEL: tile.kernel @rows(
+  // CHECK: scf.for {{.*}} !tile.tile<64x40xf32>
+  // CHECK: %[[ROWS:.*]] = tile.load {{.*}} -> !tile.tile<64x40xf32>
+  // CHECK-NOT: tile.load
+  // CHECK: tile.mma %{{.*}}, transpose_rhs %[[ROWS]]
+  // CHECK-NOT: tile.load
+  // CHECK: tile.mma %{{.*}}, %[[ROWS]] acc
+  // CHECK: tile.window %{{.*}} -> !tile.tile<64x32xf32>
+  plan.kernel @rows(%q: tensor<?x2x40xf32>, %l: !attn.cache<paged 1x40xf32>) attributes {kind = "softmax"} {
+    %o = attn.attend %q, %l, %l columns 32 scale 0.5
+    plan.yield %o : tensor<?x2x32xf32>
+  }
+}
+
+// -----
+
+// On a CUDA device sequences that bring many tokens are expanded: keys and values of a head are products of the latents of
+// a page, in steps, and no query is absorbed for them. Each variant stores the rows of its own sequences.
+module attributes {plan.machine = "cuda"} {
+  // CHECK-LABEL: tile.kernel @heads_few(
+  // CHECK: tile.mma
+  // CHECK: tile.sequence
+  // CHECK: arith.cmpi slt, %{{.*}}, %c8
+  // CHECK: tile.store %{{.*}} within
+  // CHECK-LABEL: tile.kernel @heads_many(
+  // CHECK: tile.sequence
+  // CHECK: tile.page
+  // CHECK: %[[K:.*]] = tile.mma %{{.*}}, transpose_rhs %{{.*}} acc %{{.*}} -> !tile.tile<64x16xf32>
+  // CHECK: %[[S:.*]] = tile.mma %{{.*}}, transpose_rhs %[[K]] : {{.*}} -> !tile.tile<64x64xf32>
+  // CHECK: tile.mma %{{.*}}, transpose_rhs %{{.*}} acc %[[S]] : !tile.tile<64x8xf32>
+  // CHECK: math.exp2
+  // CHECK: %[[V:.*]] = tile.mma %{{.*}}, transpose_rhs %{{.*}} acc %{{.*}} -> !tile.tile<64x32xf32>
+  // CHECK: tile.mma %{{.*}}, %[[V]] acc
+  // CHECK: tile.store %{{.*}} within
+  plan.kernel @heads(%m: tensor<?x2x32xf32>, %q: tensor<?x2x16xf32>, %qr: tensor<?x2x8xf32>, %w: tensor<96x32xf32>,
+                     %l: !attn.cache<paged 1x40xf32>) attributes {kind = "latent"} {
+    %o = attn.attend_latent %m or %q, %l, %w rope %qr scale 0.5
+    plan.yield %o : tensor<?x2x32xf32>
+  }
+
+  // CHECK-LABEL: plan.program @layer
+  // CHECK: %[[FEW:.*]] = plan.launch @heads_few({{.*}}) slots [3] {when = {least = 1 : i64, most = 7 : i64, of = "sequence"}}
+  // CHECK: %[[MANY:.*]] = plan.launch @heads_many({{.*}}) slots [3] {when = {least = 8 : i64, most = 2147483647 : i64, of = "sequence"}}
+  // CHECK: plan.merge %[[FEW]], %[[MANY]]
+  plan.program @layer(%q: tensor<?x2x16xf32>, %qr: tensor<?x2x8xf32>, %m: tensor<?x2x32xf32>) {
+    %w = model.param "w" : tensor<96x32xf32>
+    %l = attn.cache "latents" : !attn.cache<paged 1x40xf32>
+    %o = plan.launch @heads(%m, %q, %qr, %w, %l) slots [3]
+        : (tensor<?x2x32xf32>, tensor<?x2x16xf32>, tensor<?x2x8xf32>, tensor<96x32xf32>, !attn.cache<paged 1x40xf32>) -> tensor<?x2x32xf32>
+    plan.return %o : tensor<?x2x32xf32>
+  }
+}
