@@ -24,6 +24,7 @@ constexpr int64_t kTokenBlock = 64;
 constexpr int64_t kManyTokens = kSoftmaxManyTokens;
 /// Query heads of one tile over latents: a slab of the matrix units, and an accumulator of 16 x 576 still fits.
 constexpr int64_t kLatentHeads = 16;
+constexpr int64_t kMergeColumns = 128;
 /// Bytes of latents in f32 that stand in a tile: shared memory holds them as three terms.
 constexpr int64_t kLatentBytes = 64 * 1024;
 /// Pages below which splitting costs more than it brings.
@@ -37,9 +38,10 @@ public:
   SoftmaxKernel(plan::KernelOp kernel, const Attention &op, bool few)
       : op(op), queryType(cast<RankedTensorType>(op.query.getType())), keys(cast<attn::CacheType>(op.keys.getType())),
         values(cast<attn::CacheType>(op.values.getType())), allHeads(queryType.getDimSize(1) / keys.getShape()[0]),
-        group(op.sharesRows() ? largestDivisor(allHeads, kLatentHeads) : allHeads),
+        group(tileHeads(op, allHeads, few)),
         e(kernel, tile::ItemsAttr::get(kernel.getContext(), few ? tile::CountKind::sequences : tile::CountKind::tokens,
-                                       few ? 1 : kTokenBlock, headGroups() * (op.isPart ? op.splits : 1))),
+                                       few ? 1 : kTokenBlock,
+                                       headGroups() * (op.isPart ? op.splits : op.valueWidth / mergeWidth(op, few)))),
         result(kernel.getBlock()->getTerminator()->getOperand(0)), few(few) {
     int64_t width = keys.getShape()[1];
     if (few && op.sharesRows() && !keys.getElementType().isBF16())
@@ -47,17 +49,29 @@ public:
         keyRows /= 2;
   }
 
-  static int64_t largestDivisor(int64_t n, int64_t most) {
-    int64_t divisor = std::min(n, most);
-    while (n % divisor)
-      --divisor;
-    return divisor;
+  static int64_t tileHeads(const Attention &op, int64_t allHeads, bool few) {
+    // Parts are merged head by head: nothing is shared.
+    if (few && op.parts)
+      return 1;
+    int64_t heads = op.sharesRows() ? std::min(allHeads, kLatentHeads) : allHeads;
+    while (allHeads % heads)
+      --heads;
+    return heads;
+  }
+  /// Columns of a value that an item merges. A row of a latent is too long for the registers of one, and nothing
+  /// follows that would need it whole: what heads make of it is a kernel of its own.
+  static int64_t mergeWidth(const Attention &op, bool few) {
+    int64_t width = op.valueWidth;
+    if (few && op.parts && op.sharesRows() && width > kMergeColumns)
+      for (width = kMergeColumns; op.valueWidth % width;)
+        --width;
+    return width;
   }
   /// Tiles of query heads.
   int64_t headGroups() const { return queryType.getDimSize(1) / group; }
 
   tile::KernelOp write() {
-    int64_t perBlock = headGroups() * (op.isPart ? op.splits : 1);
+    int64_t perBlock = headGroups() * (op.isPart ? op.splits : valueDim() / mergeWidth(op, few));
     if (few)
       return writeFewOnly(perBlock);
     Value block = balanced(arith::DivUIOp::create(e.b, e.loc, e.item(), e.index(perBlock)));
@@ -106,7 +120,7 @@ public:
 
   void begin() {
     // Half of the warps that a page would take: the accumulator is what they hold.
-    if (few && op.sharesRows())
+    if (few && op.sharesRows() && !op.parts)
       e.tileKernel->setAttr("tile.warps", e.b.getI64IntegerAttr(8));
     if (op.isPart)
       // The heads of a token are rows of their own here: a tile of them is stored at once.
@@ -115,7 +129,7 @@ public:
     query = e.memoryOf(op.query);
     queryHeads = e.viewOf(op.query, queryType.getDimSize(2));
     e.setAnchor([&](Value value, const Rows &, const Window &window) -> Value {
-      if (value != op.result || window.columns != valueDim())
+      if (value != op.result || window.columns != mergeWidth(op, few))
         return e.fail(value.getDefiningOp(), "expected to be used one head at a time");
       return output;
     });
@@ -258,7 +272,11 @@ private:
   }
 
   void storeHead(const Rows &rows, Value head, Value tile) {
-    Window window{0, e.mul(head, valueDim()), queryType.getDimSize(1) * valueDim(), valueDim()};
+    Value first = e.mul(head, valueDim());
+    int64_t width = mergeWidth(op, few);
+    if (width != valueDim())
+      first = e.add(first, e.mul(split, width));
+    Window window{0, first, queryType.getDimSize(1) * valueDim(), width};
     output = tile;
     e.store(e.emit(result, rows, window), 0, rows, window);
   }
@@ -314,7 +332,8 @@ private:
     auto [first, end] = visiblePages(position, position);
     Value used = ceilDiv(e.sub(end, first), pagesPerPart(first, end));
     Rows one{row, 1, {}, {}};
-    auto line = e.tileType(1, valueDim()), number = e.tileType(1, 1);
+    int64_t width = mergeWidth(op, few);
+    auto line = e.tileType(1, width), number = e.tileType(1, 1);
     auto exp = [&](OpBuilder &b, Value x, Value y) -> Value {
       return math::ExpOp::create(b, e.loc, arith::SubFOp::create(b, e.loc, x, y));
     };
@@ -325,9 +344,10 @@ private:
     };
     e.loop(e.index(0), e.index(group), 1, [&](Value j) {
       Value head = e.add(firstHead, j), parts = e.memoryOf(op.parts);
-      Running done = e.loop(e.index(0), used, 1, nothing(1, valueDim()), [&](Value part, ValueRange carried) {
+      Running done = e.loop(e.index(0), used, 1, nothing(1, width), [&](Value part, ValueRange carried) {
         Value column = partColumn(head, part);
-        Value acc = e.load(parts, one, column, valueDim());
+        Value firstValue = width == valueDim() ? column : e.add(column, e.mul(split, width));
+        Value acc = e.load(parts, one, firstValue, width);
         Value m = e.load(parts, one, e.add(column, e.index(valueDim())), 1);
         Value l = e.load(parts, one, e.add(column, e.index(valueDim() + 1)), 1);
         Value largest = e.map(number, {carried[0], m}, [&](OpBuilder &b, ValueRange in) -> Value {
@@ -347,7 +367,8 @@ private:
   int64_t group;                       ///< of these, heads of one tile
   int64_t keyRows = DENIM_PAGE_TOKENS; ///< of one turn
   Emitter e;
-  Value result, keyHead, firstHead, split, query, queryHeads, output;
+  Value result, keyHead, firstHead, query, queryHeads, output;
+  Value split; ///< number of the part of the keys; where parts are merged, of the columns
   bool few;
 };
 

@@ -23,8 +23,8 @@ using namespace denim;
 namespace {
 
 constexpr int64_t kPage = DENIM_PAGE_TOKENS;
-/// Channels of a latent that one step of its expansion multiplies.
-constexpr int64_t kLatentStep = 64;
+/// Channels of a latent that one step of its expansion multiplies; fewer and longer steps where each is six products.
+constexpr int64_t kLatentStep = 64, kExactLatentStep = 128;
 constexpr double kLog2E = 1.44269504088896341;
 
 class SoftmaxBlocks {
@@ -37,7 +37,7 @@ public:
         result(kernel.getBlock()->getTerminator()->getOperand(0)) {
     // Keys in f32 are taken apart into several terms: fewer at a time, or they would not fit. Keys that are made here
     // stand beside what they are made of.
-    pages = keys.getElementType().isBF16() && !op.kvB ? 2 : 1;
+    pages = brain() && !op.kvB ? 2 : 1;
   }
 
   tile::KernelOp write() {
@@ -82,6 +82,7 @@ private:
     static Running of(ValueRange all) { return {all[0], all[1], all[2], SmallVector<Value>(all.drop_front(3))}; }
   };
 
+  bool brain() const { return keys.getElementType().isBF16(); }
   int64_t valueDim() { return op.valueWidth; }
   int64_t keyDim() { return queryType.getDimSize(2); }
   /// Channels of a latent.
@@ -160,7 +161,7 @@ private:
   }
   /// Rows [first, first + width) of the head's weights times the latents of the page, one row for each of its tokens.
   Value expanded(Value page, int64_t first, int64_t width) {
-    int64_t step = std::min(kLatentStep, rank()), whole = rank() / step * step;
+    int64_t step = std::min(brain() ? kLatentStep : kExactLatentStep, rank()), whole = rank() / step * step;
     Rows weights{e.add(e.mul(head, keyDim() + valueDim()), e.index(first)), width, {}, {}};
     auto multiply = [&](Value column, int64_t columns, Value sum) {
       Value w = e.load(e.memoryOf(op.kvB), weights, column, columns);

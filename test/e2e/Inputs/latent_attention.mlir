@@ -4,7 +4,7 @@ model.network @net(%ids: tensor<?xi32>) {
   %table = param "table" : tensor<32x64xf32>
   %head = param "head" : tensor<32x64xf32>
   %x = embed %ids, %table
-  %y = layers %x, "l.{i}" = 1 x (1 x @rotated, 1 x @nope_gated, 1 x @latent_only, 1 x @many_heads, 1 x @twice)
+  %y = layers %x, "l.{i}" = 1 x (1 x @rotated, 1 x @nope_gated, 1 x @latent_only, 1 x @many_heads, 1 x @wide, 1 x @twice)
   %logits = linear %y, %head
   output %logits
 }
@@ -86,6 +86,23 @@ model.block @many_heads(%x: tensor<?x64xf32>) {
   %kv = linear %x, %wkv
   %c, %kr, %rest = split %kv into 16, 1x4, 4
   %o = attn.latent_softmax %qn, %c, %kv_b rope %qr, %kr
+  %f = flatten %o
+  %p = linear %f, %wo
+  %y = add %x, %p
+  yield %y
+}
+
+// A latent of more columns than are expanded, absorbed or merged at once.
+model.block @wide(%x: tensor<?x64xf32>) {
+  %wkv = param "kv_proj" : tensor<280x64xf32>
+  %nkv = param "kv_norm" : tensor<272xf32>
+  %kv_b = param "kv_b" : tensor<96x272xf32>
+  %wo = param "o_proj" : tensor<64x64xf32>
+  %q, %qr, %rest = split %x into 2x16, 2x8, 16
+  %kv = linear %x, %wkv
+  %l, %kr = split %kv into 272, 1x8
+  %c = rms_norm %l, %nkv
+  %o = attn.latent_softmax %q, %c, %kv_b rope %qr, %kr
   %f = flatten %o
   %p = linear %f, %wo
   %y = add %x, %p
