@@ -31,11 +31,15 @@ public:
       : op(op), queryType(cast<RankedTensorType>(op.query.getType())), keys(cast<attn::CacheType>(op.keys.getType())),
         values(cast<attn::CacheType>(op.values.getType())), group(queryType.getDimSize(1) / keys.getShape()[0]),
         e(kernel, tile::ItemsAttr::get(kernel.getContext(), few ? tile::CountKind::sequences : tile::CountKind::tokens,
-                                       few ? 1 : kTokenBlock, keys.getShape()[0] * (op.isPart ? op.splits : 1))),
+                                       few ? 1 : kTokenBlock,
+                                       few && op.parts ? queryType.getDimSize(1)
+                                                       : keys.getShape()[0] * (op.isPart ? op.splits : 1))),
         result(kernel.getBlock()->getTerminator()->getOperand(0)), few(few) {}
 
   tile::KernelOp write() {
     int64_t keyHeads = keys.getShape()[0], perBlock = keyHeads * (op.isPart ? op.splits : 1);
+    if (few && op.parts)
+      return writeMerge();
     if (few)
       return writeFewOnly(keyHeads, perBlock);
     Value block = balanced(arith::DivUIOp::create(e.b, e.loc, e.item(), e.index(perBlock)));
@@ -73,6 +77,48 @@ public:
     Value lo = bounds.getBegin(), hi = bounds.getEnd(), shift = e.sub(bounds.getPast(), lo);
     Value isFew = e.less(e.sub(hi, lo), e.index(kManyTokens));
     e.branch(isFew, [&] { e.loop(lo, hi, 1, [&](Value row) { writeOne(s, row, shift); }); });
+    return e.failed() ? nullptr : e.tileKernel;
+  }
+
+  /// An item is a query head; all its parts are one tile.
+  tile::KernelOp writeMerge() {
+    int64_t heads = queryType.getDimSize(1), width = valueDim() + 2;
+    Value s = arith::DivUIOp::create(e.b, e.loc, e.item(), e.index(heads));
+    Value head = arith::RemUIOp::create(e.b, e.loc, e.item(), e.index(heads));
+    begin();
+    Value parts = e.viewOf(op.parts, width);
+    auto bounds = tile::SequenceOp::create(e.b, e.loc, s);
+    e.sequence = s;
+    Value lo = bounds.getBegin(), hi = bounds.getEnd(), shift = e.sub(bounds.getPast(), lo);
+    e.branch(e.less(e.sub(hi, lo), e.index(kManyTokens)), [&] {
+      e.loop(lo, hi, 1, [&](Value row) {
+        Value position = e.add(row, shift);
+        auto [first, end] = visiblePages(position, position);
+        Value used = ceilDiv(e.sub(end, first), pagesPerPart(first, end));
+        Value from = e.add(e.mul(row, heads * op.splits), e.mul(head, op.splits));
+        Rows rows{from, op.splits, from, e.add(from, used)};
+        Value acc = e.load(parts, rows, e.index(0), valueDim()), m = e.load(parts, rows, e.index(valueDim()), 1),
+              l = e.load(parts, rows, e.index(valueDim() + 1), 1);
+        Value count = arith::IndexCastOp::create(e.b, e.loc, e.b.getI32Type(), used);
+        auto column = e.tileType(op.splits, 1), line = e.tileType(1, valueDim());
+        m = e.map(column, m, [&](OpBuilder &b, ValueRange in) -> Value {
+          Value i = tile::IndexOp::create(b, e.loc, b.getI32Type(), b.getI64IntegerAttr(0));
+          Value isUsed = arith::CmpIOp::create(b, e.loc, arith::CmpIPredicate::slt, i, count);
+          return arith::SelectOp::create(b, e.loc, isUsed, in[0], f32(b, -std::numeric_limits<double>::infinity()));
+        });
+        Value weight = e.map(column, {m, e.reduce(tile::Combiner::max, m, 0)}, [&](OpBuilder &b, ValueRange in) -> Value {
+          return math::ExpOp::create(b, e.loc, arith::SubFOp::create(b, e.loc, in[0], in[1]));
+        });
+        auto times = [&](OpBuilder &b, ValueRange in) -> Value {
+          return arith::MulFOp::create(b, e.loc, in[0], in[1]);
+        };
+        Value sum = e.reduce(tile::Combiner::add, e.map(column, {l, weight}, times), 0);
+        Value all = e.reduce(tile::Combiner::add, e.map(e.tileType(op.splits, valueDim()), {acc, weight}, times), 0);
+        storeHead(Rows{row, 1, {}, {}}, head, e.map(line, {all, sum}, [&](OpBuilder &b, ValueRange in) -> Value {
+                    return arith::DivFOp::create(b, e.loc, in[0], in[1]);
+                  }));
+      });
+    });
     return e.failed() ? nullptr : e.tileKernel;
   }
 

@@ -27,7 +27,8 @@ public:
         e(kernel, tile::ItemsAttr::get(kernel.getContext(), tile::CountKind::tokens, rows, heads)),
         result(kernel.getBlock()->getTerminator()->getOperand(0)) {
     // Keys in f32 are taken apart into several terms: fewer at a time, or they would not fit.
-    pages = keys.getElementType().isBF16() ? 2 : 1;
+    // And wide heads: accumulator, weights and scores of 128 keys would not fit the registers.
+    pages = keys.getElementType().isBF16() && values.getShape()[1] <= 128 ? 2 : 1;
   }
 
   tile::KernelOp write() {
