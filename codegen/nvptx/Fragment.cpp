@@ -18,6 +18,8 @@ WarpGrid denim::codegen::nvptx::chooseGrid(int64_t rows, int64_t columns, int64_
 }
 
 int64_t denim::codegen::nvptx::chooseWarps(tile::KernelOp kernel) {
+  if (auto wanted = kernel->getAttrOfType<IntegerAttr>("tile.warps"))
+    return std::clamp<int64_t>(llvm::PowerOf2Ceil(wanted.getInt()), 1, kMostWarps);
   int64_t largest = 1;
   kernel.walk([&](Operation *op) {
     for (Value value : op->getResults())

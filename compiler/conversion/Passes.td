@@ -28,6 +28,11 @@ def ConvertModelToPlanPass : Pass<"convert-model-to-plan", "::mlir::ModuleOp"> {
     ```
   }];
   let dependentDialects = ["::denim::plan::PlanDialect"];
+  let options = [
+    Option<"machine", "machine", "std::string", /*default=*/"\"cpu\"", "what is planned for: cpu or cuda">,
+    Option<"exact", "exact", "bool", /*default=*/"false", "cuda: keep activations and pages in f32">,
+    Option<"narrowStream", "narrow-stream", "bool", /*default=*/"false", "cuda: keep the residual stream in bf16 too">
+  ];
 }
 
 def ConvertAttnToTilePass : Pass<"convert-attn-to-tile", "::mlir::ModuleOp"> {

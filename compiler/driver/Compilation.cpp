@@ -105,6 +105,7 @@ private:
   llvm::Expected<std::optional<std::string>> runMachine(ModuleOp own, Machine machine) {
     PipelineOptions pipeline = options.pipeline;
     pipeline.machine = machine;
+    pipeline.exact = options.exact;
     for (Phase phase : {Phase::Plan, Phase::Tile}) {
       if (isToRun(phase))
         if (llvm::Error error = runPhase(own, phase, pipeline, nameInFiles(machine)))

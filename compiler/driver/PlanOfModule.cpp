@@ -73,6 +73,12 @@ private:
       } else if (auto launch = dyn_cast<plan::LaunchOp>(op)) {
         if (failed(addLaunch(launch, arguments, made)))
           return failure();
+      } else if (auto merge = dyn_cast<plan::MergeOp>(op)) {
+        for (Value value : merge.getValues())
+          if (arguments[value].index != arguments[merge.getValues()[0]].index)
+            return merge.emitOpError() << "expected values of one slot, but got slots "
+                                       << arguments[merge.getValues()[0]].index << " and " << arguments[value].index;
+        arguments[merge.getResult()] = arguments[merge.getValues()[0]];
       }
     }
     programs[program.getSymName()] = {static_cast<int64_t>(result.programs.size()), program};

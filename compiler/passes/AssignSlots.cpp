@@ -10,13 +10,24 @@ namespace denim {
 
 namespace {
 
+int64_t elementBytes(Value value) {
+  return llvm::divideCeil(cast<RankedTensorType>(value.getType()).getElementTypeBitWidth(), 8);
+}
+
 /// Bytes of one row of an activation.
 int64_t rowBytes(Value value) {
-  auto type = cast<RankedTensorType>(value.getType());
   int64_t elements = 1;
-  for (int64_t extent : type.getShape().drop_front())
+  for (int64_t extent : cast<RankedTensorType>(value.getType()).getShape().drop_front())
     elements *= extent;
-  return elements * llvm::divideCeil(type.getElementTypeBitWidth(), 8);
+  return elements * elementBytes(value);
+}
+
+/// Values that `plan.merge` brings together are one value: its result.
+Value mergedInto(Value value) {
+  for (Operation *user : value.getUsers())
+    if (auto merge = dyn_cast<plan::MergeOp>(user))
+      return mergedInto(merge.getResult());
+  return value;
 }
 
 struct AssignSlotsPass : impl::AssignSlotsPassBase<AssignSlotsPass> {
@@ -33,10 +44,13 @@ struct AssignSlotsPass : impl::AssignSlotsPassBase<AssignSlotsPass> {
       if (failed(assign(program, pool, logits, b)))
         return signalPassFailure();
     SmallVector<Attribute> slots;
-    for (const planner::Slot &slot : pool.slots)
-      slots.push_back(
-          b.getDictionaryAttr({b.getNamedAttr("row_bytes", b.getI64IntegerAttr(slot.bytes)),
-                               b.getNamedAttr("rows", b.getStringAttr(slot.outputs ? "outputs" : "tokens"))}));
+    for (const planner::Slot &slot : pool.slots) {
+      SmallVector<NamedAttribute> entry{b.getNamedAttr("row_bytes", b.getI64IntegerAttr(slot.bytes)),
+                                        b.getNamedAttr("rows", b.getStringAttr(slot.outputs ? "outputs" : "tokens"))};
+      if (slot.width == 2)
+        entry.push_back(b.getNamedAttr("type", b.getStringAttr("bf16")));
+      slots.push_back(b.getDictionaryAttr(entry));
+    }
     schedules[0].setSlotsAttr(b.getArrayAttr(slots));
     if (logits < 0) {
       schedules[0].emitOpError() << "expected a program that makes the logits";
@@ -54,7 +68,6 @@ struct AssignSlotsPass : impl::AssignSlotsPassBase<AssignSlotsPass> {
   LogicalResult assign(plan::ProgramOp program, planner::SlotPool &pool, int64_t &logits, OpBuilder &b) {
     Block *block = program.getBlock();
     Value input = block->getArgument(0), output = cast<plan::ReturnOp>(block->getTerminator()).getValue();
-    llvm::DenseMap<Value, int64_t> lifetime;
     planner::SlotProblem problem;
     llvm::DenseMap<Operation *, int64_t> time;
     for (auto [i, op] : llvm::enumerate(*block))
@@ -67,19 +80,23 @@ struct AssignSlotsPass : impl::AssignSlotsPassBase<AssignSlotsPass> {
     };
     bool isStream = cast<RankedTensorType>(input.getType()).getRank() == 2;
     if (isStream)
-      problem.lifetimes.push_back({-1, lastUse(input), rowBytes(input), false, /*fixedSlot=*/0});
-    SmallVector<std::pair<plan::LaunchOp, int64_t>> firsts;
+      problem.lifetimes.push_back({-1, lastUse(input), rowBytes(input), false, /*fixedSlot=*/0, elementBytes(input)});
+    // A merged value lives from the first launch that writes it, whatever its condition, to the last that reads it.
+    llvm::DenseMap<Value, int64_t> lifeOf;
     int64_t outputIndex = -1;
     for (auto launch : block->getOps<plan::LaunchOp>()) {
-      firsts.push_back({launch, problem.lifetimes.size()});
       bool outputs = makesOutputs(launch);
       for (Value result : launch.getResults()) {
-        bool isOutput = result == output;
+        Value whole = mergedInto(result);
+        auto [life, isNew] = lifeOf.try_emplace(whole, problem.lifetimes.size());
+        if (!isNew)
+          continue;
+        bool isOutput = whole == output;
         if (isOutput)
-          outputIndex = problem.lifetimes.size();
+          outputIndex = life->second;
         bool stays = isOutput && !outputs;
-        problem.lifetimes.push_back({time[launch], isOutput ? int64_t(time.size()) : lastUse(result), rowBytes(result),
-                                     outputs, stays ? 0 : -1});
+        problem.lifetimes.push_back({time[launch], isOutput ? int64_t(time.size()) : lastUse(whole), rowBytes(whole),
+                                     outputs, stays ? 0 : -1, elementBytes(whole)});
       }
     }
     std::string problemError = problem.check();
@@ -89,8 +106,10 @@ struct AssignSlotsPass : impl::AssignSlotsPassBase<AssignSlotsPass> {
     std::string answerError = problem.verify(slots, pool);
     if (!answerError.empty())
       return program.emitOpError() << answerError;
-    for (auto [launch, first] : firsts) {
-      SmallVector<int64_t> own(slots.begin() + first, slots.begin() + first + launch.getNumResults());
+    for (auto launch : block->getOps<plan::LaunchOp>()) {
+      SmallVector<int64_t> own;
+      for (Value result : launch.getResults())
+        own.push_back(slots[lifeOf[mergedInto(result)]]);
       if (!own.empty())
         launch.setSlotsAttr(b.getDenseI64ArrayAttr(own));
     }

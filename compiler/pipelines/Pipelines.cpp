@@ -64,8 +64,12 @@ static void buildMix(OpPassManager &passes, const PipelineOptions &options) {
 }
 
 /// plan; model and attn inside kernels. Where values live and what runs in which order.
-static void buildPlan(OpPassManager &passes) {
-  passes.addPass(createConvertModelToPlanPass());
+static void buildPlan(OpPassManager &passes, const PipelineOptions &options) {
+  ConvertModelToPlanPassOptions plan;
+  plan.machine = machineName(options.machine).str();
+  plan.exact = options.exact;
+  passes.addPass(createConvertModelToPlanPass(plan));
+  passes.addPass(createSplitFormsPass());
   // Needs the final launches: a slot is free again behind the last launch that reads it.
   passes.addPass(createAssignSlotsPass());
 }
@@ -87,7 +91,7 @@ void buildPhase(OpPassManager &passes, Phase phase, const PipelineOptions &optio
     buildMix(passes, options);
     break;
   case Phase::Plan:
-    buildPlan(passes);
+    buildPlan(passes, options);
     break;
   case Phase::Tile:
     buildTile(passes);

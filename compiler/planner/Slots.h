@@ -20,11 +20,13 @@ struct Lifetime {
   int64_t bytes;     ///< of one row
   bool outputs;      ///< one row per output instead of one per token
   int64_t fixedSlot; ///< a slot it must have, or -1
+  int64_t width = 4; ///< bytes of an element: a slot has one type
 };
 
 struct Slot {
   int64_t bytes = 0;
   bool outputs = false;
+  int64_t width = 4;
 };
 
 /// Slots are shared by all programs of a step: only one program runs at a time.

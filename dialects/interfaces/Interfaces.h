@@ -41,7 +41,7 @@ struct Factor {
   bool sameDirection(const Factor &other) const { return vector == other.vector && scales == other.scales; }
 };
 
-/// S_t = (Diag(exp(decay_t)) + P_t Q_t^T) S_{t-1} + K_t V_t^T,   o_t = S_t^T (readScale * q_t)
+/// S_t = (Diag(exp(decay_t)) + P_t Q_t^T) S_{t-1} + K_t V_t^T,   o_t = S_t^T (readScale * q_t) + skip_t
 /// for every value head h; key-side operands have `keyHeads` heads, head h uses key head h * keyHeads / valueHeads.
 /// Values are operands of the op, or values that its region computes from operands of one token alone.
 struct NormalForm {
@@ -56,6 +56,7 @@ struct NormalForm {
   llvm::SmallVector<double, 0> constantDecay;
   Factor p, q; ///< the low-rank part of the transition, its strength all in p; absent for a diagonal transition
   Factor k;
+  Factor skip; ///< what the output takes from its own token alone, [dv]; mostly absent
   mlir::Value value;
   mlir::Value query;
   double readScale = 1;

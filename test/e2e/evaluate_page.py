@@ -141,9 +141,9 @@ def log_decay(x, rate, bias, bound):
     return Value([[one(i, value) for i, value in enumerate(row)] for row in x.rows], x.heads if x.split else None)
 
 
-def short_conv(x, weight, taps):
+def short_conv(x, weight, taps, bias):
     def at(t, c):
-        return math.fsum(weight[c * taps + j] * x.rows[t - taps + 1 + j][c] for j in range(taps) if t - taps + 1 + j >= 0)
+        return bias[c] + math.fsum(weight[c * taps + j] * x.rows[t - taps + 1 + j][c] for j in range(taps) if t - taps + 1 + j >= 0)
 
     return Value([[at(t, c) for c in range(len(x.rows[0]))] for t in range(len(x.rows))])
 
@@ -223,7 +223,9 @@ def evaluate(line, values, params, prefix):
     elif op == "concat":
         results = [Value([sum((x.rows[t] for x in operands), []) for t in range(len(operands[0].rows))])]
     elif op == "attn.short_conv":
-        results = [short_conv(*operands, len(operands[1]) // len(operands[0].rows[0]))]
+        x, weight, *bias = operands
+        channels = len(x.rows[0])
+        results = [short_conv(x, weight, len(weight) // channels, bias[0] if bias else [0.0] * channels)]
     elif op == "attn.rotary":
         results = [rotary(*operands, option("theta"), int(option("over")))]
     elif op == "attn.softmax":

@@ -83,10 +83,14 @@ Value ChunkDecay::toReference(Value y, int64_t block) {
 
 Value ChunkDecay::ofState(Value x, Value state, int64_t block, Reader reader, double scale) {
   if (perChannel) {
-    Value faded = e.map(typeOf(part(x, block)), {part(x, block), exponents(block, reader)},
-                        [&](OpBuilder &b, ValueRange in) -> Value {
-                          return times(b, e.loc, times(b, e.loc, scale, in[0]), exp(b, e.loc, in[1]));
-                        });
+    // One table of exponentials for all readers.
+    Value &fade = fades[reader == Reader::before][block];
+    if (!fade)
+      fade = e.map(typeOf(part(x, block)), exponents(block, reader),
+                   [&](OpBuilder &b, ValueRange in) -> Value { return exp(b, e.loc, in[0]); });
+    Value faded = e.map(typeOf(part(x, block)), {part(x, block), fade}, [&](OpBuilder &b, ValueRange in) -> Value {
+      return times(b, e.loc, times(b, e.loc, scale, in[0]), in[1]);
+    });
     return e.mma(faded, state);
   }
   Value read = e.mma(x, state);

@@ -74,7 +74,9 @@ private:
   mlir::Value last;
   bool perChannel;
   int64_t length, rows;
+  // What is made once, by reader.
   mlir::Value tables[2];
+  llvm::DenseMap<int64_t, mlir::Value> fades[2];
   llvm::DenseMap<std::pair<int64_t, int64_t>, mlir::Value> halvings[2];
 };
 

@@ -172,7 +172,7 @@ Value Emitter::emit(Value value, const Rows &rows, const Window &window) {
   if (Value memory = memories.lookup(value))
     return load(memory, rows, firstChannel(b, loc, window), window.columns);
   Operation *op = value.getDefiningOp();
-  if (isa<model::HeadsOp, model::FlattenOp>(op))
+  if (isReshape(op))
     return emit(op->getOperand(0), rows, window);
   if (auto split = dyn_cast<model::SplitOp>(op)) {
     auto inner = throughSplit(b, loc, split, cast<OpResult>(value).getResultNumber(), window);
@@ -326,9 +326,9 @@ Value Emitter::emitConv(attn::ShortConvOp op, const Rows &rows, const Window &wi
   auto type = tileType(all.count, window.columns);
   if (before > 0) {
     // Rows before this step: row i of the tile is row (row - lo) + i of the tail, as long as there is one.
-    Value tail =
-        tile::SlotOp::create(b, loc, tile::MemoryType::get(b.getContext(), channelsOf(op.getInput()), b.getF32Type()),
-                             memoryOf(op.getTail()), sequence);
+    Type stored = cast<attn::CacheType>(op.getTail().getType()).getElementType();
+    Value tail = tile::SlotOp::create(b, loc, tile::MemoryType::get(b.getContext(), channelsOf(op.getInput()), stored),
+                                      memoryOf(op.getTail()), sequence);
     Rows old{sub(rows.row, rows.lo), all.count, index(0), index(before)};
     Value history = load(tail, old, firstChannel(b, loc, window), window.columns);
     x = map(type, {x, history},

@@ -5,12 +5,19 @@ using namespace denim;
 
 RecurrenceWriter::RecurrenceWriter(plan::KernelOp kernel, RecurrenceOpInterface op)
     : form(op.getNormalForm()), op(op), heads(form.valueHeads / form.keyHeads),
-      e(kernel, tile::ItemsAttr::get(kernel.getContext(), tile::CountKind::sequences, 1, form.keyHeads)),
+      only(kernel->getAttrOfType<StringAttr>("form")),
+      e(kernel, tile::ItemsAttr::get(kernel.getContext(), tile::CountKind::sequences, 1,
+                                     only ? form.valueHeads : form.keyHeads)),
       result(kernel.getBlock()->getTerminator()->getOperand(0)) {}
 
 tile::KernelOp RecurrenceWriter::write() {
-  Value s = arith::DivUIOp::create(e.b, e.loc, e.item(), e.index(form.keyHeads));
-  keyHead = arith::RemUIOp::create(e.b, e.loc, e.item(), e.index(form.keyHeads));
+  int64_t perSequence = only ? form.valueHeads : form.keyHeads;
+  Value s = arith::DivUIOp::create(e.b, e.loc, e.item(), e.index(perSequence));
+  keyHead = arith::RemUIOp::create(e.b, e.loc, e.item(), e.index(perSequence));
+  if (only) {
+    ownHead = keyHead;
+    keyHead = arith::DivUIOp::create(e.b, e.loc, ownHead, e.index(heads));
+  }
   auto sequence = tile::SequenceOp::create(e.b, e.loc, s);
   e.sequence = s;
   begin = sequence.getBegin();
@@ -24,7 +31,22 @@ tile::KernelOp RecurrenceWriter::write() {
   });
 
   auto chunk = op->getAttrOfType<IntegerAttr>("chunk");
-  if (!form.outside.empty()) {
+  if (only) {
+    Value many = e.less(e.index(kRecurrenceManyTokens - 1), e.sub(end, begin));
+    auto byToken = [&] {
+      e.loop(begin, end, 1, [&](Value row) { form.outside.empty() ? writeToken(row) : writeRegionToken(row); });
+    };
+    auto byChunk = [&] {
+      e.loop(begin, end, chunk.getInt(), [&](Value row) { writeChunk(row, chunk.getInt()); });
+    };
+    bool chunked = chunk && form.outside.empty();
+    if (only.getValue() == "few")
+      e.branch(arith::XOrIOp::create(e.b, e.loc, many, arith::ConstantIntOp::create(e.b, e.loc, 1, 1)), byToken);
+    else if (chunked)
+      e.branch(many, byChunk);
+    else
+      e.branch(many, byToken);
+  } else if (!form.outside.empty()) {
     e.loop(begin, end, 1, [&](Value row) { writeRegionToken(row); });
   } else if (!chunk) {
     e.loop(begin, end, 1, [&](Value row) { writeToken(row); });
@@ -44,6 +66,8 @@ tile::KernelOp RecurrenceWriter::write() {
 //===--------------------------------------------------------------------------------------------------------------===//
 
 void RecurrenceWriter::forEachHead(llvm::function_ref<void(Value)> body) {
+  if (ownHead)
+    return body(ownHead);
   e.loop(e.index(0), e.index(heads), 1, [&](Value within) { body(e.add(e.mul(keyHead, heads), within)); });
 }
 
@@ -168,6 +192,13 @@ Value RecurrenceWriter::strength(const Factor &factor, const Rows &rows, Value h
                                    arith::ConstantOp::create(b, e.loc, b.getF32FloatAttr(factor.factor)));
     });
   return zeroBehindEnd(product, rows);
+}
+
+Value RecurrenceWriter::withSkip(Value output, Value skip, Value skipped) {
+  return e.map(cast<tile::TileType>(output.getType()), {output, skip, skipped},
+               [&](OpBuilder &b, ValueRange in) -> Value {
+                 return arith::AddFOp::create(b, e.loc, in[0], arith::MulFOp::create(b, e.loc, in[1], in[2]));
+               });
 }
 
 Value RecurrenceWriter::constantOfHead(ArrayRef<double> numbers, Value head) {

@@ -15,6 +15,9 @@
 
 namespace denim {
 
+/// New tokens of a sequence from which on a kernel with a form works in chunks.
+inline constexpr int64_t kRecurrenceManyTokens = 8;
+
 class RecurrenceWriter {
 public:
   RecurrenceWriter(plan::KernelOp kernel, RecurrenceOpInterface op);
@@ -54,6 +57,8 @@ private:
   Value logDecay(const Rows &rows, Value head);
   /// The number of the text for a head, [1, 1].
   Value constantOfHead(llvm::ArrayRef<double> numbers, Value head);
+  /// output + skip * skipped
+  Value withSkip(Value output, Value skip, Value skipped);
   Value zeroBehindEnd(Value tile, const Rows &rows);
   Value stateOf(Value head);
   void storeState(Value tile, Value head);
@@ -65,7 +70,9 @@ private:
   NormalForm form;
   RecurrenceOpInterface op;
   int64_t heads; ///< value heads per key head
+  mlir::StringAttr only; ///< the form of a kernel that has one (split-forms); an item is then a value head
   Emitter e;
+  Value ownHead; ///< of an item that is one value head
   Value result, keyHead, begin, end, state, output;
 };
 

@@ -58,6 +58,10 @@ void RecurrenceWriter::writeChunk(Value row, int64_t length) {
     Value gain = freeRank ? strength(form.p, rows, head) : Value();
     if (e.failed())
       return;
+    Value skipped = form.skip ? tileOf(form.skip.vector, rows, head) : Value();
+    Value skip = form.skip ? strength(form.skip, rows, head) : Value();
+    if (e.failed())
+      return;
     Value s = stateOf(head);
     ChunkDecay decay(e, g, perChannel(), length);
     auto panel = e.tileType(decay.blockRows(), form.valueDim);
@@ -125,6 +129,8 @@ void RecurrenceWriter::writeChunk(Value row, int64_t length) {
         out = e.mma(within(form.query, q, vector, write.along, block, reading, form.readAfter, form.readScale),
                     write.rows[block], {false, false, out, tile::Triangle::lhs});
       }
+      if (skip)
+        out = withSkip(out, decay.part(skip, block), decay.part(skipped, block));
       outputs.push_back(out);
     }
     for (auto [block, out] : llvm::enumerate(outputs)) {

@@ -96,6 +96,12 @@ void RecurrenceWriter::writeToken(Value row) {
         sum = plus(b, e.loc, sum, times(b, e.loc, in[i], in[i + 1]));
       return times(b, e.loc, arith::ConstantOp::create(b, e.loc, b.getF32FloatAttr(form.readScale)), sum);
     });
+    if (form.skip) {
+      Value skipped = tileOf(form.skip.vector, rows, head), skip = strength(form.skip, rows, head);
+      if (e.failed())
+        return;
+      out = withSkip(out, skip, skipped);
+    }
     storeOutput(out, rows, head);
   });
 }

@@ -1,11 +1,14 @@
 // Softmax attention over pages: blockwise online softmax (spec/attention.md section 1).
 //
-// An item is one key head for a block of tokens. Where the block holds many tokens of a sequence, each query head takes
+// On a CPU an item is one key head for a block of tokens. Where the block holds many tokens of a sequence, each query head takes
 // a tile of them through the pages; where it holds few, a token takes all query heads of the group at once, so that
 // every page is read once, and, when the keys are split, only through the pages of its part: the parts are merged by
 // the kernel behind. Running maximum m, sum l and accumulator are f32; a block without a visible key leaves them as
 // they are.
-#include "compiler/conversion/AttnToTile/Emitter.h"
+//
+// A kernel with a `form` (plan-split-forms) does one of the two only. `many`: an item is a query head for a block of 128
+// tokens, see SoftmaxBlocks.cpp. `few`: an item is a key head (and a part of the keys) of a sequence.
+#include "compiler/conversion/AttnToTile/Softmax.h"
 #include "runtime/abi/Kernel.h"
 #include <limits>
 
@@ -15,54 +18,31 @@ using namespace denim;
 namespace {
 
 constexpr int64_t kTokenBlock = 64;
-constexpr int64_t kManyTokens = 8;
+constexpr int64_t kManyTokens = kSoftmaxManyTokens;
 /// Pages below which splitting costs more than it brings.
 constexpr int64_t kLeastPages = 4;
-
-/// What both kinds of attention op say.
-struct Attention {
-  explicit Attention(attn::AttendOp op)
-      : query(op.getQuery()), keys(op.getKeys()), values(op.getValues()), parts(op.getParts()), result(op.getResult()),
-        splits(op.getSplits()), scale(op.getScale().convertToDouble()), window(op.getWindow()),
-        softcap(op.getSoftcap()) {}
-  explicit Attention(attn::AttendPartOp op)
-      : query(op.getQuery()), keys(op.getKeys()), values(op.getValues()), result(op.getResult()),
-        splits(op.getSplits()), scale(op.getScale().convertToDouble()), window(op.getWindow()),
-        softcap(op.getSoftcap()), isPart(true) {}
-
-  Value query, keys, values, parts, result;
-  int64_t splits;
-  double scale;
-  std::optional<uint64_t> window;
-  std::optional<llvm::APFloat> softcap;
-  bool isPart = false;
-};
 
 /// Running maximum, sum of weights and sum of weighted values.
 using Running = SmallVector<Value>;
 
 class SoftmaxKernel {
 public:
-  SoftmaxKernel(plan::KernelOp kernel, const Attention &op)
+  SoftmaxKernel(plan::KernelOp kernel, const Attention &op, bool few)
       : op(op), queryType(cast<RankedTensorType>(op.query.getType())), keys(cast<attn::CacheType>(op.keys.getType())),
         values(cast<attn::CacheType>(op.values.getType())), group(queryType.getDimSize(1) / keys.getShape()[0]),
-        e(kernel, tile::ItemsAttr::get(kernel.getContext(), tile::CountKind::tokens, kTokenBlock,
-                                       keys.getShape()[0] * (op.isPart ? op.splits : 1))),
-        result(kernel.getBlock()->getTerminator()->getOperand(0)) {}
+        e(kernel, tile::ItemsAttr::get(kernel.getContext(), few ? tile::CountKind::sequences : tile::CountKind::tokens,
+                                       few ? 1 : kTokenBlock, keys.getShape()[0] * (op.isPart ? op.splits : 1))),
+        result(kernel.getBlock()->getTerminator()->getOperand(0)), few(few) {}
 
   tile::KernelOp write() {
     int64_t keyHeads = keys.getShape()[0], perBlock = keyHeads * (op.isPart ? op.splits : 1);
+    if (few)
+      return writeFewOnly(keyHeads, perBlock);
     Value block = balanced(arith::DivUIOp::create(e.b, e.loc, e.item(), e.index(perBlock)));
     Value within = arith::RemUIOp::create(e.b, e.loc, e.item(), e.index(perBlock));
     keyHead = arith::RemUIOp::create(e.b, e.loc, within, e.index(keyHeads));
     split = arith::DivUIOp::create(e.b, e.loc, within, e.index(keyHeads));
-    query = e.memoryOf(op.query);
-    queryHeads = e.viewOf(op.query, queryType.getDimSize(2));
-    e.setAnchor([&](Value value, const Rows &, const Window &window) -> Value {
-      if (value != op.result || window.columns != valueDim())
-        return e.fail(value.getDefiningOp(), "expected to be used one head at a time");
-      return output;
-    });
+    begin();
     Value blockLo = e.mul(block, kTokenBlock), blockHi = e.add(blockLo, e.index(kTokenBlock));
     Value sequences = tile::CountOp::create(e.b, e.loc, tile::CountKind::sequences);
     e.loop(e.index(0), sequences, 1, [&](Value s) {
@@ -76,19 +56,44 @@ public:
         if (!op.isPart)
           e.loop(e.index(0), e.index(group), 1, [&](Value j) { writeManyTokens(s, lo, hi, shift, j); });
       };
-      auto writeFew = [&] {
-        e.loop(lo, hi, 1, [&](Value row) {
-          if (op.isPart)
-            writePart(s, row, shift);
-          else if (op.parts)
-            mergeParts(row, shift);
-          else
-            writeToken(s, row, shift);
-        });
-      };
+      auto writeFew = [&] { e.loop(lo, hi, 1, [&](Value row) { writeOne(s, row, shift); }); };
       e.branch(many, writeMany, writeFew);
     });
     return e.failed() ? nullptr : e.tileKernel;
+  }
+
+  tile::KernelOp writeFewOnly(int64_t keyHeads, int64_t perSequence) {
+    Value s = arith::DivUIOp::create(e.b, e.loc, e.item(), e.index(perSequence));
+    Value within = arith::RemUIOp::create(e.b, e.loc, e.item(), e.index(perSequence));
+    keyHead = arith::RemUIOp::create(e.b, e.loc, within, e.index(keyHeads));
+    split = arith::DivUIOp::create(e.b, e.loc, within, e.index(keyHeads));
+    begin();
+    auto bounds = tile::SequenceOp::create(e.b, e.loc, s);
+    e.sequence = s;
+    Value lo = bounds.getBegin(), hi = bounds.getEnd(), shift = e.sub(bounds.getPast(), lo);
+    Value isFew = e.less(e.sub(hi, lo), e.index(kManyTokens));
+    e.branch(isFew, [&] { e.loop(lo, hi, 1, [&](Value row) { writeOne(s, row, shift); }); });
+    return e.failed() ? nullptr : e.tileKernel;
+  }
+
+  void begin() {
+    query = e.memoryOf(op.query);
+    queryHeads = e.viewOf(op.query, queryType.getDimSize(2));
+    e.setAnchor([&](Value value, const Rows &, const Window &window) -> Value {
+      if (value != op.result || window.columns != valueDim())
+        return e.fail(value.getDefiningOp(), "expected to be used one head at a time");
+      return output;
+    });
+  }
+
+  /// What is done with one of few tokens.
+  void writeOne(Value s, Value row, Value shift) {
+    if (op.isPart)
+      writePart(s, row, shift);
+    else if (op.parts)
+      mergeParts(row, shift);
+    else
+      writeToken(s, row, shift);
   }
 
   /// Late blocks see more keys than early ones. Threads take neighbouring items, so blocks are dealt out from both
@@ -299,13 +304,17 @@ private:
   int64_t group; ///< query heads per key head
   Emitter e;
   Value result, keyHead, split, query, queryHeads, output;
+  bool few;
 };
 
 } // namespace
 
 template <typename Op> static tile::KernelOp emitWith(plan::KernelOp kernel, SmallVectorImpl<unsigned> &extras) {
   for (auto op : kernel.getBlock()->getOps<Op>()) {
-    SoftmaxKernel writer(kernel, Attention(op));
+    auto form = kernel->getAttrOfType<StringAttr>("form");
+    if (form && form.getValue() == "many")
+      return emitSoftmaxBlocks(kernel, Attention(op), extras);
+    SoftmaxKernel writer(kernel, Attention(op), bool(form));
     tile::KernelOp written = writer.write();
     extras.append(writer.extraOperands().begin(), writer.extraOperands().end());
     return written;

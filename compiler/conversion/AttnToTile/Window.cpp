@@ -66,15 +66,15 @@ SmallVector<Piece> denim::piecesOf(Value value) {
   }
   auto type = cast<RankedTensorType>(value.getType());
   // Elementwise and reshaping ops are cut where what they read is cut.
-  if (isa_and_present<model::HeadsOp, model::FlattenOp, model::AddOp, model::MulOp, model::SiluOp, model::SigmoidOp,
-                      model::SoftplusOp, model::ExpOp, model::ScaleOp>(op))
+  if (isReshape(op) || isa_and_present<model::AddOp, model::MulOp, model::SiluOp, model::SigmoidOp, model::SoftplusOp,
+                                       model::ExpOp, model::ScaleOp>(op))
     for (Value operand : op->getOperands())
       if (cast<RankedTensorType>(operand.getType()).isDynamicDim(0) && channelsOf(operand) == channelsOf(value))
         if (SmallVector<Piece> inner = piecesOf(operand); inner.size() > 1)
           return inner;
   if (type.getRank() == 3)
     return {{0, type.getDimSize(2), type.getDimSize(1)}};
-  if (isa_and_present<model::HeadsOp, model::FlattenOp>(op))
+  if (isReshape(op))
     return piecesOf(op->getOperand(0));
   return {{0, type.getDimSize(1), 1}};
 }

@@ -1,4 +1,5 @@
 #include "compiler/conversion/ModelToPlan/FormKernels.h"
+#include "compiler/conversion/ModelToPlan/KeptTypes.h"
 #include "compiler/conversion/Passes.h"
 #include "compiler/conversion/Reshapes.h"
 #include "dialects/attn/ir/Attn.h"
@@ -16,15 +17,15 @@ namespace {
 
 class Converter {
 public:
-  explicit Converter(ModuleOp module) : module(module), b(module.getContext()) {}
+  Converter(ModuleOp module, KeptTypes::Options types) : module(module), types(types), b(module.getContext()) {}
 
   void run() {
     SmallVector<model::BlockOp> blocks(module.getOps<model::BlockOp>());
     SmallVector<model::NetworkOp> networks(module.getOps<model::NetworkOp>());
     for (model::BlockOp block : blocks) {
       SmallVector<Operation *> body = withoutTerminator(*block.getBlock());
-      Value output = cast<model::YieldOp>(block.getBlock()->getTerminator()).getValue();
-      makeProgram(block.getLoc(), block.getSymName(), body, block.getBlock()->getArgument(0), output);
+      Value output = llvm::cast<model::YieldOp>(block.getBlock()->getTerminator()).getValue();
+      makeProgram(block.getLoc(), block.getSymName(), body, block.getBlock()->getArgument(0), output, {});
     }
     for (model::NetworkOp network : networks)
       splitNetwork(network);
@@ -54,10 +55,10 @@ private:
       else
         (op.isBeforeInBlock(layers) ? before : after).push_back(&op);
     }
-    Value logits = cast<model::OutputOp>(network.getBlock()->getTerminator()).getLogits();
+    Value logits = llvm::cast<model::OutputOp>(network.getBlock()->getTerminator()).getLogits();
     std::string name = network.getSymName().str();
-    makeProgram(network.getLoc(), name + "_embed", before, network.getBlock()->getArgument(0), layers.getInput());
-    makeProgram(network.getLoc(), name + "_head", after, layers.getResult(), logits);
+    makeProgram(network.getLoc(), name + "_embed", before, network.getBlock()->getArgument(0), layers.getInput(), {});
+    makeProgram(network.getLoc(), name + "_head", after, layers.getResult(), logits, logits);
 
     SmallVector<Attribute> programs{FlatSymbolRefAttr::get(b.getContext(), name + "_embed")};
     SmallVector<std::string> prefixes{""};
@@ -74,18 +75,19 @@ private:
     SmallVector<StringRef> names(prefixes.begin(), prefixes.end());
     plan::ScheduleOp::create(b, network.getLoc(), b.getStringAttr(name), b.getArrayAttr(programs),
                              b.getStrArrayAttr(names), b.getDenseI64ArrayAttr(numbers),
-                             b.getI64IntegerAttr(cast<RankedTensorType>(logits.getType()).getDimSize(1)),
+                             b.getI64IntegerAttr(llvm::cast<RankedTensorType>(logits.getType()).getDimSize(1)),
                              b.getDenseI64ArrayAttr(network.getEos()), ArrayAttr(), IntegerAttr());
   }
 
-  void makeProgram(Location loc, StringRef name, ArrayRef<Operation *> body, Value input, Value output) {
+  void makeProgram(Location loc, StringRef name, ArrayRef<Operation *> body, Value input, Value output, Value logits) {
     b.setInsertionPointToEnd(module.getBody());
     OperationState state(loc, plan::ProgramOp::getOperationName());
     plan::ProgramOp::build(b, state, name);
-    auto program = cast<plan::ProgramOp>(b.create(state));
+    auto program = llvm::cast<plan::ProgramOp>(b.create(state));
     Block *block = b.createBlock(&program.getBody());
     IRMapping map;
-    map.map(input, block->addArgument(input.getType(), input.getLoc()));
+    KeptTypes kept(types, input, output, logits);
+    map.map(input, block->addArgument(kept.of(input), input.getLoc()));
 
     // Rows behind `select` are those whose logits are wanted.
     llvm::DenseSet<Value> selected;
@@ -96,8 +98,11 @@ private:
         bound.insert(value);
     for (Operation *op : body) {
       if (isa<model::ParamOp, attn::CacheOp>(op)) {
-        if (bound.contains(op->getResult(0)))
-          b.clone(*op, map);
+        if (bound.contains(op->getResult(0))) {
+          Operation *clone = b.clone(*op, map);
+          if (isa<attn::CacheOp>(op))
+            clone->getResult(0).setType(kept.of(op->getResult(0)));
+        }
         continue;
       }
       if (isa<model::SelectOp>(op) || llvm::any_of(op->getOperands(), [&](Value v) { return selected.contains(v); }))
@@ -110,19 +115,21 @@ private:
       bool outputRows = llvm::any_of(group.results, [&](Value v) { return selected.contains(v); });
       made |= llvm::is_contained(group.results, result);
       readBehind |= made && group.inputs.contains(input);
-      auto kernel = makeKernel(loc, group, outputRows);
+      SmallVector<Type> inputTypes, resultTypes;
+      for (Value v : group.inputs)
+        inputTypes.push_back(map.lookup(v).getType());
+      for (Value v : group.results)
+        resultTypes.push_back(kept.of(v));
+      auto kernel = makeKernel(loc, group, inputTypes, resultTypes, outputRows);
       SmallVector<Value> operands;
       for (Value v : group.inputs)
         operands.push_back(map.lookup(v));
-      SmallVector<Type> types;
-      for (Value v : group.results)
-        types.push_back(v.getType());
-      auto launch = plan::LaunchOp::create(b, loc, types, kernel, operands, DenseI64ArrayAttr());
+      auto launch = plan::LaunchOp::create(b, loc, resultTypes, kernel, operands, DenseI64ArrayAttr());
       for (auto [value, produced] : llvm::zip(group.results, launch.getResults()))
         map.map(value, produced);
     }
     // The stream stays in one slot from layer to layer: it is written when nothing reads the old one any more.
-    if (readBehind && output.getType() == input.getType())
+    if (readBehind && kept.of(output) == kept.of(input))
       map.map(result, copy(loc, map.lookup(result)));
     plan::ReturnOp::create(b, loc, map.lookup(result));
   }
@@ -138,26 +145,28 @@ private:
     group.ops = {op.get()};
     group.inputs.insert(value);
     group.results = {op.get()->getResult(0)};
-    auto kernel = makeKernel(loc, group, false);
+    auto kernel = makeKernel(loc, group, value.getType(), value.getType(), false);
     return plan::LaunchOp::create(b, loc, TypeRange{value.getType()}, kernel, value, DenseI64ArrayAttr()).getResult(0);
   }
 
-  /// The symbol of the kernel; an equal one that exists already is used again.
-  FlatSymbolRefAttr makeKernel(Location loc, KernelGroup &group, bool outputRows) {
+  /// The symbol of the kernel; an equal one that exists already is used again. The types are those of its arguments and
+  /// results as memory keeps them.
+  FlatSymbolRefAttr makeKernel(Location loc, KernelGroup &group, TypeRange inputTypes, TypeRange resultTypes,
+                               bool outputRows) {
     OpBuilder::InsertionGuard guard(b);
     b.clearInsertionPoint();
     OperationState state(loc, plan::KernelOp::getOperationName());
     plan::KernelOp::build(b, state, "");
-    OwningOpRef<plan::KernelOp> kernel(cast<plan::KernelOp>(b.create(state)));
+    OwningOpRef<plan::KernelOp> kernel(llvm::cast<plan::KernelOp>(b.create(state)));
     Block *block = b.createBlock(&kernel->getBody());
     IRMapping map;
-    for (Value input : group.inputs)
-      map.map(input, block->addArgument(input.getType(), loc));
+    for (auto [input, type] : llvm::zip(group.inputs, inputTypes))
+      map.map(input, cast(block->addArgument(type, loc), input.getType()));
     for (Operation *op : group.ops)
       b.clone(*op, map);
     SmallVector<Value> results;
-    for (Value v : group.results)
-      results.push_back(map.lookup(v));
+    for (auto [v, type] : llvm::zip(group.results, resultTypes))
+      results.push_back(cast(map.lookup(v), type));
     plan::YieldOp::create(b, loc, results);
     if (outputRows)
       kernel.get()->setAttr("rows", b.getStringAttr("outputs"));
@@ -175,13 +184,28 @@ private:
     return FlatSymbolRefAttr::get(entry->second);
   }
 
+  /// An activation in another element type; caches have the type that they are kept in.
+  Value cast(Value value, Type type) {
+    if (value.getType() == type || !isa<RankedTensorType>(type))
+      return value;
+    return plan::CastOp::create(b, value.getLoc(), type, value);
+  }
+
   ModuleOp module;
+  KeptTypes::Options types;
   OpBuilder b;
   llvm::StringMap<StringAttr> known;
 };
 
 struct ConvertModelToPlanPass : impl::ConvertModelToPlanPassBase<ConvertModelToPlanPass> {
+  using ConvertModelToPlanPassBase::ConvertModelToPlanPassBase;
+
   void runOnOperation() override {
+    bool isCuda = machine == "cuda";
+    if (!isCuda && machine != "cpu") {
+      getOperation().emitError() << "expected a machine cpu or cuda, but got " << machine;
+      return signalPassFailure();
+    }
     WalkResult threaded = getOperation().walk([&](StatefulOpInterface op) {
       if (!op.getCachesMutable().empty())
         return WalkResult::advance();
@@ -190,7 +214,9 @@ struct ConvertModelToPlanPass : impl::ConvertModelToPlanPassBase<ConvertModelToP
     });
     if (threaded.wasInterrupted())
       return signalPassFailure();
-    Converter(getOperation()).run();
+    if (isCuda)
+      getOperation()->setAttr(plan::PlanDialect::getMachineAttrName(), StringAttr::get(&getContext(), machine));
+    Converter(getOperation(), {isCuda && !exact, narrowStream}).run();
   }
 };
 

@@ -174,6 +174,9 @@ def Attn_LogDecayOp : Attn_Inferred<"log_decay"> {
     custom<Value>($input, type($input)) `rate` custom<Value>($log_rate, type($log_rate)) `bias`
     custom<Value>($bias, type($bias)) (`at_least` custom<Number>($lower_bound)^)? attr-dict
   }];
+  let builders = [OpBuilder<(ins "::mlir::Value":$input, "::mlir::Value":$logRate, "::mlir::Value":$bias), [{
+    build($_builder, $_state, input, logRate, bias, ::mlir::FloatAttr());
+  }]>];
 }
 
 def Attn_DeltaRuleOp : Attn_Inferred<"delta_rule", [AttrSizedOperandSegments,

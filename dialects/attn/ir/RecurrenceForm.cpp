@@ -191,18 +191,26 @@ private:
       return outside("a state without an input");
     readFading(last.decay);
 
+    const Term *read = nullptr;
     SmallVector<Term> output = termsOf(yield.getOutput());
-    if (output.size() != 1 || !output[0].state)
-      return outside("an output that is more than one read");
-    const Term &term = output[0];
-    bool old = term.state == op.getBlock()->getArgument(0);
-    if (!old && term.state != yield.getState())
+    for (const Term &term : output) {
+      if (term.state ? read != nullptr : static_cast<bool>(form.skip))
+        return outside(term.state ? "an output of two reads" : "an output with two terms besides its read");
+      if (term.state)
+        read = &term;
+      else
+        form.skip = {term.scaled.vector, term.scaled.scales, term.scaled.factor, false};
+    }
+    if (!read)
+      return outside("an output that reads no state");
+    bool old = read->state == op.getBlock()->getArgument(0);
+    if (!old && read->state != yield.getState())
       return outside("an output read between decay and write");
-    if (!term.scaled.scales.empty())
+    if (!read->scaled.scales.empty())
       return outside("a strength on the output, which belongs to the query");
     form.readAfter = !old;
-    form.query = term.scaled.vector;
-    form.readScale = term.scaled.factor;
+    form.query = read->scaled.vector;
+    form.readScale = read->scaled.factor;
     form.keyHeads = keyHeads();
   }
 

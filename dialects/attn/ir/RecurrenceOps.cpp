@@ -201,8 +201,14 @@ ParseResult attn::parseFading(OpAsmParser &parser, std::optional<OpAsmParser::Un
     return success();
   }
   SmallVector<double> numbers;
-  if (parser.parseCommaSeparatedList(OpAsmParser::Delimiter::Square,
-                                     [&] { return parser.parseFloat(numbers.emplace_back()); }))
+  auto parseOne = [&]() -> ParseResult {
+    FloatAttr number;
+    if (parseNumber(parser, number))
+      return failure();
+    numbers.push_back(number.getValueAsDouble());
+    return success();
+  };
+  if (parser.parseCommaSeparatedList(OpAsmParser::Delimiter::Square, parseOne))
     return failure();
   rates = parser.getBuilder().getDenseF64ArrayAttr(numbers);
   return success();
@@ -213,7 +219,9 @@ void attn::printFading(OpAsmPrinter &printer, Operation *op, Value decay, Type, 
     return;
   }
   printer << "[";
-  llvm::interleaveComma(rates.asArrayRef(), printer, [&](double rate) { printNumber(printer, op, Builder(op->getContext()).getF64FloatAttr(rate)); });
+  llvm::interleaveComma(rates.asArrayRef(), printer, [&](double rate) {
+    printNumber(printer, op, Builder(op->getContext()).getF64FloatAttr(rate));
+  });
   printer << "]";
 }
 

@@ -40,3 +40,25 @@ ParseResult ProgramOp::parse(OpAsmParser &parser, OperationState &result) {
 void ProgramOp::print(OpAsmPrinter &printer) {
   printSymbolWithBody(printer, *this, getBody());
 }
+
+LogicalResult CastOp::verify() {
+  auto from = cast<RankedTensorType>(getInput().getType()), to = cast<RankedTensorType>(getResult().getType());
+  if (from.getShape() != to.getShape())
+    return emitOpError() << "expected one shape, but got " << from << " and " << to;
+  for (Type element : {from.getElementType(), to.getElementType()})
+    if (!isa<FloatType>(element))
+      return emitOpError() << "expected elements that are floating-point numbers, but got " << element;
+  return success();
+}
+
+LogicalResult MergeOp::verify() {
+  for (Value value : getValues()) {
+    Operation *op = value.getDefiningOp();
+    if (isa_and_present<MergeOp>(op))
+      continue;
+    auto launch = dyn_cast_or_null<LaunchOp>(op);
+    if (!launch || !launch->hasAttr("when"))
+      return emitOpError() << "expected values that launches with a condition make, but got " << value;
+  }
+  return success();
+}

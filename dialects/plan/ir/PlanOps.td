@@ -3,6 +3,7 @@
 include "mlir/IR/OpBase.td"
 include "mlir/IR/OpAsmInterface.td"
 include "mlir/IR/SymbolInterfaces.td"
+include "mlir/Interfaces/InferTypeOpInterface.td"
 include "mlir/Interfaces/SideEffectInterfaces.td"
 
 def Plan_Dialect : Dialect {
@@ -14,6 +15,12 @@ def Plan_Dialect : Dialect {
     one kernel over activations, parameters and caches. Layers of one kind share one program: only the parameters and
     caches they are bound to differ. The dialect knows no mathematics: what a kernel computes is in its body until the
     tile phase replaces it.
+
+    `plan.machine` on the module names the machine it is planned for, `"cpu"` or `"cuda"`; without it, the CPU.
+  }];
+  let hasOperationAttrVerify = 1;
+  let extraClassDeclaration = [{
+    static ::llvm::StringLiteral getMachineAttrName() { return "plan.machine"; }
   }];
 }
 
@@ -37,6 +44,27 @@ def Plan_YieldOp : Plan_Op<"yield", [Pure, Terminator, HasParent<"KernelOp">]> {
   let assemblyFormat = "($values^ `:` type($values))? attr-dict";
 }
 
+def Plan_CastOp : Plan_Op<"cast", [Pure]> {
+  let summary = "the same numbers in another element type";
+  let description = [{
+    Kernels compute in f32, whatever the type in which memory keeps an activation: a cast stands behind an argument that
+    is kept in another type, and in front of `plan.yield` for such a result. Rounds to nearest.
+
+    ```mlir
+    plan.kernel @gate(%kept: tensor<?x64xbf16>) attributes {kind = "rows"} {
+      %x = plan.cast %kept : tensor<?x64xbf16> to tensor<?x64xf32>
+      %y = model.silu %x
+      %r = plan.cast %y : tensor<?x64xf32> to tensor<?x64xbf16>
+      plan.yield %r : tensor<?x64xbf16>
+    }
+    ```
+  }];
+  let arguments = (ins AnyRankedTensor:$input);
+  let results = (outs AnyRankedTensor:$result);
+  let assemblyFormat = "$input attr-dict `:` type($input) `to` type($result)";
+  let hasVerifier = 1;
+}
+
 def Plan_ProgramOp : Plan_Op<"program", [IsolatedFromAbove, Symbol, SingleBlock]> {
   let summary = "the launches of one kind of layer, in order";
   let description = [{
@@ -54,6 +82,20 @@ def Plan_LaunchOp : Plan_Op<"launch", [MemoryEffects<[MemRead, MemWrite]>]> {
   let description = [{
     `slots` says in which activation slot each result is kept, once memory is planned. Operands may appear more than
     once: a kernel may see one buffer in two ways.
+
+    `when` says in which passes the launch runs, `product` what a library may do in its place (`runtime/abi/Module.h`):
+
+    ```mlir
+    plan.program @p(%x: tensor<?x64xf32>) {
+      %w = model.param "w" : tensor<64x64xf32>
+      %few  = plan.launch @few(%x, %w) slots [1] {when = {of = "rows", least = 1, most = 16}}
+        : (tensor<?x64xf32>, tensor<64x64xf32>) -> tensor<?x64xf32>
+      %many = plan.launch @many(%x, %w) slots [1] {when = {of = "rows", least = 17, most = 1073741824}}
+        : (tensor<?x64xf32>, tensor<64x64xf32>) -> tensor<?x64xf32>
+      %y = plan.merge %few, %many : tensor<?x64xf32>
+      plan.return %y : tensor<?x64xf32>
+    }
+    ```
   }];
   let arguments = (ins FlatSymbolRefAttr:$kernel, Variadic<AnyType>:$operands,
                        OptionalAttr<DenseI64ArrayAttr>:$slots);
@@ -61,6 +103,18 @@ def Plan_LaunchOp : Plan_Op<"launch", [MemoryEffects<[MemRead, MemWrite]>]> {
   let assemblyFormat = [{
     $kernel `(` $operands `)` (`slots` $slots^)? attr-dict `:` functional-type($operands, $results)
   }];
+}
+
+def Plan_MergeOp : Plan_Op<"merge", [Pure, SameOperandsAndResultType]> {
+  let summary = "one value that several launches write, each under its condition";
+  let description = [{
+    All operands and the result are one slot. A row of the value is the one that was written: by the launch whose
+    condition (`when`) held in this pass, or, where conditions are about sequences, by the launch that does the row's.
+  }];
+  let arguments = (ins Variadic<AnyRankedTensor>:$values);
+  let results = (outs AnyRankedTensor:$result);
+  let assemblyFormat = "$values attr-dict `:` type($result)";
+  let hasVerifier = 1;
 }
 
 def Plan_ReturnOp : Plan_Op<"return", [Pure, Terminator, HasParent<"ProgramOp">]> {

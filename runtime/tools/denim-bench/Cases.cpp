@@ -159,6 +159,100 @@ Case fusedDeltaRule(int64_t tokens, int64_t keyHeads, int64_t valueHeads, int64_
 }
 
 //===----------------------------------------------------------------------===//
+// Other linear mixers, as regions
+//===----------------------------------------------------------------------===//
+
+/// Heads of `%q`, `%k`, `%v`, and with `gates` a log decay `%g` for each head (1) or channel: minus a square, so that
+/// it stands in memory but for a multiplication.
+std::string linearInputs(int64_t keyHeads, int64_t keyDim, int64_t valueHeads, int64_t valueDim, int64_t gates) {
+  std::string body = text(projection("q_flat", keyHeads * keyDim), projection("k_flat", keyHeads * keyDim),
+                          projection("v_flat", valueHeads * valueDim), "  %q = heads %q_flat, ", keyHeads,
+                          "\n  %k = heads %k_flat, ", keyHeads, "\n  %v = heads %v_flat, ", valueHeads, "\n");
+  if (gates == 0)
+    return body;
+  body += text(projection("a", valueHeads * gates), "  %square = mul %a, %a\n  %g_flat = scale %square, -1\n");
+  return body + (gates == 1 ? "  %g = scale %g_flat, 1\n" : text("  %g = heads %g_flat, ", valueHeads, "\n"));
+}
+
+Case linearMixer(const std::string &name, int64_t tokens, int64_t ring, const std::string &body, int64_t heads,
+                 int64_t keyDim, int64_t valueDim, int64_t perElement, int64_t channels) {
+  Case result;
+  result.name = text(name, suffix(ring));
+  result.model = network(kNarrow, text(ring, " x @mix"), mixerBlock(heads * valueDim, body));
+  result.kernels = "recurrence";
+  result.tokens = tokens;
+  result.applications = ring;
+  double elements = static_cast<double>(heads * keyDim * valueDim);
+  result.flops = static_cast<double>(perElement * tokens) * elements;
+  result.bytes = 8 * elements + 4.0 * static_cast<double>(tokens * channels);
+  result.traffic = Traffic::Update;
+  return result;
+}
+
+/// Kimi Delta Attention: a gate per channel.
+Case kimiDelta(int64_t tokens, int64_t heads, int64_t ring) {
+  int64_t width = heads * kHeadDim;
+  std::string body = text(linearInputs(heads, kHeadDim, heads, kHeadDim, kHeadDim), projection("b", heads), R"(
+  %beta = sigmoid %b
+  %o = attn.recurrence (%s : 128x128, %q = %q, %k = %k, %v = %v, %b = %beta, %g = %g) {
+    %d = decay %s, %g
+    %p = read %d, %k
+    %e = sub %v, %p
+    %w = mul %b, %e
+    %n = write %d, %k, %w
+    %y = read %n, %q
+    yield %n, %y
+  })");
+  return linearMixer(text("kda T=", tokens, " Hk=", heads, " Hv=", heads, " d=128", ring > 1 ? " writeback" : ""),
+                     tokens, ring, body, heads, kHeadDim, kHeadDim, 7, 5 * width + heads);
+}
+
+/// Gated linear attention: a gate per channel.
+Case gatedLinear(int64_t tokens, int64_t heads, int64_t dim) {
+  std::string body = text(linearInputs(heads, dim, heads, dim, dim), "  %o = attn.recurrence (%s : ", dim, "x", dim,
+                          R"(, %q = %q, %k = %k, %v = %v, %g = %g) {
+    %d = decay %s, %g
+    %n = write %d, %k, %v
+    %y = read %n, %q
+    yield %n, %y
+  })");
+  return linearMixer(text("gla T=", tokens, " H=", heads, " d=", dim), tokens, 1, body, heads, dim, dim, 5,
+                     5 * heads * dim);
+}
+
+/// Lightning attention: a constant decay for each head.
+Case lightning(int64_t tokens, int64_t heads) {
+  std::string rates;
+  for (int64_t h = 0; h < heads; ++h)
+    rates += text(h ? ", " : "", "-", 1.0 / static_cast<double>(h + 2));
+  std::string body =
+      text(linearInputs(heads, kHeadDim, heads, kHeadDim, 0),
+           "  %o = attn.recurrence (%s : 128x128, %q = %q, %k = %k, %v = %v) {\n    %d = decay %s, [", rates, R"(]
+    %n = write %d, %k, %v
+    %y = read %n, %q
+    yield %n, %y
+  })");
+  return linearMixer(text("lightning T=", tokens, " H=", heads, " d=128"), tokens, 1, body, heads, kHeadDim, kHeadDim,
+                     5, 4 * heads * kHeadDim);
+}
+
+/// The scan of Mamba-2: keys and queries belong to a group of heads.
+Case scan(int64_t tokens, int64_t heads, int64_t groups, int64_t ring) {
+  constexpr int64_t kState = 128, kValue = 64;
+  std::string body = text(linearInputs(groups, kState, heads, kValue, 1), projection("dt_raw", heads), R"(
+  %dt = softplus %dt_raw
+  %o = attn.recurrence (%s : 128x64, %q = %q, %k = %k, %v = %v, %g = %g, %dt = %dt) {
+    %d = decay %s, %g
+    %u = mul %dt, %v
+    %n = write %d, %k, %u
+    %y = read %n, %q
+    yield %n, %y
+  })");
+  return linearMixer(text("ssm_scan T=", tokens, " H=", heads, " P=64 N=128 G=", groups), tokens, ring, body, heads,
+                     kState, kValue, 5, 2 * heads * kValue + 2 * groups * kState + 2 * heads);
+}
+
+//===----------------------------------------------------------------------===//
 // Softmax attention
 //===----------------------------------------------------------------------===//
 
@@ -241,6 +335,16 @@ std::vector<Case> allCases() {
   cases.push_back(fusedDeltaRule(2048, 16, 32, 1));
   for (int64_t ring : {24, 512})
     cases.push_back(fusedDeltaRule(1, 16, 16, ring));
+  cases.push_back(kimiDelta(2048, 32, 1));
+  cases.push_back(kimiDelta(1, 32, 24));
+  cases.push_back(lightning(2048, 16));
+  for (int64_t tokens : {1, 64, 512, 2048})
+    cases.push_back(scan(tokens, 64, 1, 1));
+  cases.push_back(scan(1, 64, 1, 24));
+  cases.push_back(scan(2048, 128, 8, 1));
+  for (int64_t tokens : {1, 512, 2048})
+    cases.push_back(gatedLinear(tokens, 16, 128));
+  cases.push_back(gatedLinear(2048, 32, 64));
   for (int64_t tokens : {512, 2048, 8192})
     cases.push_back(attention(tokens, tokens, 1));
   for (int64_t total : {2048, 8192, 32768})

@@ -52,3 +52,36 @@ plan.kernel @convolution_in_front(%x: tensor<?x97xf32>, %w: tensor<96x4xf32>, %t
   %o = attn.delta_rule %q, %k, %v beta %b chunk 64 state %c
   plan.yield %o : tensor<?x1x32xf32>
 }
+
+// A decay per channel: blocks of 16 rows, each solved for itself; pairs inside a block meet in 4 products. Nothing but
+// differences of sums of decays enters exp.
+// CHECK-LABEL: tile.kernel @decay_per_channel
+// CHECK: tile.cumsum {{.*}} !tile.tile<32x32xf32>
+// CHECK-COUNT-2: tile.solve {{.*}} !tile.tile<16x16xf32>, !tile.tile<16x32xf32>
+// CHECK-NOT: tile.solve
+// CHECK: } else {
+plan.kernel @decay_per_channel(%x: tensor<?x129xf32>, %c: !attn.cache<state 1x32x32xf32>) attributes {kind = "recurrence"} {
+  %q, %k, %v, %b, %g = model.split %x into 1x32, 1x32, 1x32, 1, 1x32
+  %o = attn.delta_rule %q, %k, %v beta %b decay %g chunk 32 state %c
+  plan.yield %o : tensor<?x1x32xf32>
+}
+
+// A region outside the normal form is written as it stands: here two writes.
+// CHECK-LABEL: tile.kernel @outside
+// CHECK-NOT: scf.if
+// CHECK: scf.for
+// CHECK: %[[OLD:.*]] = tile.load %{{.*}} -> !tile.tile<32x16xf32>
+// CHECK: %[[ONE:.*]] = tile.map (%{{.*}} = %[[OLD]] :
+// CHECK: %[[TWO:.*]] = tile.map (%{{.*}} = %[[ONE]] :
+// CHECK: tile.mma %{{.*}}, %[[TWO]]
+// CHECK: tile.store %[[TWO]]
+plan.kernel @outside(%x: tensor<?x80xf32>, %c: !attn.cache<state 1x32x16xf32>) attributes {kind = "recurrence"} {
+  %q, %k, %v = model.split %x into 1x32, 1x32, 1x16
+  %o = attn.recurrence (%s : 32x16, %q = %q, %k = %k, %v = %v) state %c {
+    %n = attn.write %s, %k, %v
+    %m = attn.write %n, %q, %v
+    %y = attn.read %m, %q
+    attn.yield %m, %y
+  }
+  plan.yield %o : tensor<?x1x16xf32>
+}

@@ -1,0 +1,239 @@
+// Softmax attention of many tokens, for a machine with matrix units that work beside everything else.
+//
+// An item is a query head for a block of tokens; the blocks that see most keys come first, so that the last ones to
+// finish are short. The loop over keys is rotated by one turn: a turn asks for the scores of its keys and for the
+// values of the turn before it, and does its softmax while the second of these products runs. What it carries:
+// accumulator, maximum and sum as usual (spec/attention.md section 1), and the weights that still wait for their values.
+//
+// Scores stay as the product leaves them until the exponent: exp(scale (s - m)) = 2^(c s - c m) with c = scale log2 e, one
+// fused operation and one function for each. Turns that every query of the block sees in full are not masked.
+#include "compiler/conversion/AttnToTile/Softmax.h"
+#include "runtime/abi/Kernel.h"
+#include <limits>
+
+using namespace mlir;
+using namespace denim;
+
+namespace {
+
+constexpr int64_t kPage = DENIM_PAGE_TOKENS;
+constexpr double kLog2E = 1.44269504088896341;
+
+class SoftmaxBlocks {
+public:
+  SoftmaxBlocks(plan::KernelOp kernel, const Attention &op, int64_t rows)
+      : op(op), queryType(cast<RankedTensorType>(op.query.getType())), keys(cast<attn::CacheType>(op.keys.getType())),
+        values(cast<attn::CacheType>(op.values.getType())), heads(queryType.getDimSize(1)), rows(rows),
+        e(kernel, tile::ItemsAttr::get(kernel.getContext(), tile::CountKind::tokens, rows, heads)),
+        result(kernel.getBlock()->getTerminator()->getOperand(0)) {
+    // Keys in f32 are taken apart into several terms: fewer at a time, or they would not fit.
+    pages = keys.getElementType().isBF16() ? 2 : 1;
+  }
+
+  tile::KernelOp write() {
+    // Two groups of warps with 64 rows each: one is at its softmax while the other's products run.
+    if (rows == 128)
+      e.tileKernel->setAttr("tile.warps", e.b.getI64IntegerAttr(8));
+    Value blocks = ceilDiv(tile::CountOp::create(e.b, e.loc, tile::CountKind::tokens), e.index(rows));
+    Value number = arith::DivUIOp::create(e.b, e.loc, e.item(), e.index(heads));
+    Value block = e.sub(e.sub(blocks, e.index(1)), number);
+    head = arith::RemUIOp::create(e.b, e.loc, e.item(), e.index(heads));
+    keyHead = arith::DivUIOp::create(e.b, e.loc, head, e.index(heads / keys.getShape()[0]));
+    query = e.memoryOf(op.query);
+    e.setAnchor([&](Value value, const Rows &, const Window &window) -> Value {
+      if (value != op.result || window.columns != valueDim())
+        return e.fail(value.getDefiningOp(), "expected to be used one head at a time");
+      return output;
+    });
+    Value blockLo = e.mul(block, rows), blockHi = e.add(blockLo, e.index(rows));
+    Value sequences = tile::CountOp::create(e.b, e.loc, tile::CountKind::sequences);
+    e.loop(e.index(0), sequences, 1, [&](Value s) {
+      auto bounds = tile::SequenceOp::create(e.b, e.loc, s);
+      e.sequence = s;
+      Value lo = e.max(bounds.getBegin(), blockLo), hi = e.min(bounds.getEnd(), blockHi);
+      Value isMany = e.less(e.index(kSoftmaxManyTokens - 1), e.sub(bounds.getEnd(), bounds.getBegin()));
+      Value here = arith::AndIOp::create(e.b, e.loc, e.less(lo, hi), isMany);
+      e.branch(here, [&] { writeRows(s, lo, hi, e.sub(bounds.getPast(), bounds.getBegin())); });
+    });
+    return e.failed() ? nullptr : e.tileKernel;
+  }
+
+  ArrayRef<unsigned> extraOperands() const { return e.extraOperands(); }
+
+private:
+  /// What a turn leaves for the next.
+  struct Running {
+    Value acc, m, l;
+    SmallVector<Value> weights;
+    SmallVector<Value> list() const {
+      SmallVector<Value> all{acc, m, l};
+      llvm::append_range(all, weights);
+      return all;
+    }
+    static Running of(ValueRange all) { return {all[0], all[1], all[2], SmallVector<Value>(all.drop_front(3))}; }
+  };
+
+  int64_t valueDim() { return values.getShape()[1]; }
+  Value f32(OpBuilder &b, double x) { return arith::ConstantOp::create(b, e.loc, b.getF32FloatAttr(x)); }
+  double exponentScale() { return kLog2E * (op.softcap ? 1 : op.scale); }
+
+  void writeRows(Value s, Value lo, Value hi, Value shift) {
+    sequence = s;
+    position = e.add(lo, shift);
+    int64_t keyDim = queryType.getDimSize(2), step = kPage * pages;
+    q = e.load(query, Rows{lo, rows, lo, hi}, e.mul(head, keyDim), keyDim);
+    Value last = e.add(e.sub(hi, e.index(1)), shift); // position of the last query
+    lastPage = div(last, kPage);
+    Value steps = e.add(div(last, step), e.index(1));
+    // Turns [first, steps), of which [fullFrom, fullTo) need no mask.
+    Value first = e.index(0), fullFrom = e.index(0);
+    Value fullTo = div(e.add(position, e.index(1)), step);
+    if (op.window) {
+      Value oldest = e.max(e.sub(position, e.index(*op.window - 1)), e.index(0));
+      first = div(oldest, step);
+      // Seen by the last query: keys from last - window + 1 on.
+      Value reach = e.max(e.sub(e.add(position, e.index(rows)), e.index(*op.window)), e.index(0));
+      fullFrom = ceilDiv(reach, e.index(step));
+    }
+    Running none{e.splat(0, rows, valueDim()), e.splat(-std::numeric_limits<double>::infinity(), rows, 1),
+                 e.splat(0, rows, 1), {}};
+    Running running = turn(first, none, /*masked=*/true);
+    Value next = e.add(first, e.index(1));
+    Value from = e.min(e.max(fullFrom, next), steps), to = e.min(e.max(fullTo, from), steps);
+    if (op.window)
+      running = turns(next, from, running, true);
+    else
+      from = next, to = e.max(fullTo, next);
+    running = turns(from, to, running, false);
+    running = turns(to, steps, running, true);
+    Value acc = weigh(e.sub(steps, e.index(1)), running);
+    auto panel = e.tileType(rows, valueDim());
+    output = e.map(panel, {acc, running.l},
+                   [&](OpBuilder &b, ValueRange in) -> Value { return arith::DivFOp::create(b, e.loc, in[0], in[1]); });
+    Rows own{lo, rows, lo, hi};
+    Window window{0, e.mul(head, valueDim()), heads * valueDim(), valueDim()};
+    e.store(e.emit(result, own, window), 0, own, window);
+  }
+
+  Value ceilDiv(Value a, Value b) { return arith::DivUIOp::create(e.b, e.loc, e.sub(e.add(a, b), e.index(1)), b); }
+  Value div(Value x, int64_t n) { return arith::DivUIOp::create(e.b, e.loc, x, e.index(n)); }
+
+  Running turns(Value lo, Value hi, const Running &before, bool masked) {
+    auto after = e.loop(lo, hi, 1, before.list(), [&](Value j, ValueRange carried) -> SmallVector<Value> {
+      return turn(j, Running::of(carried), masked).list();
+    });
+    return Running::of(after);
+  }
+
+  /// Behind the last page the table has, the last one again: its keys are masked by their number.
+  Value page(Value cache, attn::CacheType type, Value number) {
+    int64_t columns = type.getShape()[1];
+    auto memory = tile::MemoryType::get(e.b.getContext(), columns, type.getElementType());
+    Value at = tile::PageOp::create(e.b, e.loc, memory, e.memoryOf(cache), sequence, e.min(number, lastPage), keyHead);
+    return tile::LoadOp::create(e.b, e.loc, e.tileType(kPage, columns), at, e.index(0), e.index(0), Value(), Value(),
+                                /*transposed=*/false);
+  }
+  Value pageOf(Value turn, int64_t i) { return e.add(e.mul(turn, pages), e.index(i)); }
+
+  /// The accumulator with the weighted values of turn `j`.
+  Value weigh(Value j, const Running &running) {
+    Value acc = running.acc;
+    for (int64_t i = 0; i < pages; ++i)
+      acc = e.mma(running.weights[i], page(op.values, values, pageOf(j, i)), {false, false, acc, tile::Triangle::none});
+    return acc;
+  }
+
+  Value visible(Value scores, Value j, int64_t i) {
+    auto type = cast<tile::TileType>(scores.getType());
+    // Position of the first query relative to the first key.
+    Value distance = arith::IndexCastOp::create(e.b, e.loc, e.b.getI32Type(),
+                                                e.sub(position, e.mul(pageOf(j, i), kPage)));
+    return e.map(type, scores, [&](OpBuilder &b, ValueRange in) -> Value {
+      auto i32 = [&](int64_t n) -> Value { return arith::ConstantOp::create(b, e.loc, b.getI32IntegerAttr(n)); };
+      auto index = [&](int64_t d) -> Value {
+        return tile::IndexOp::create(b, e.loc, b.getI32Type(), b.getI64IntegerAttr(d));
+      };
+      Value back = arith::SubIOp::create(b, e.loc, arith::AddIOp::create(b, e.loc, distance, index(0)), index(1));
+      Value seen = arith::CmpIOp::create(b, e.loc, arith::CmpIPredicate::sge, back, i32(0));
+      if (op.window) {
+        Value near = arith::CmpIOp::create(b, e.loc, arith::CmpIPredicate::slt, back, i32(*op.window));
+        seen = arith::AndIOp::create(b, e.loc, seen, near);
+      }
+      return arith::SelectOp::create(b, e.loc, seen, in[0], f32(b, -std::numeric_limits<double>::infinity()));
+    });
+  }
+
+  Value capped(Value scores) {
+    double cap = op.softcap->convertToDouble();
+    return e.map(cast<tile::TileType>(scores.getType()), scores, [&](OpBuilder &b, ValueRange in) -> Value {
+      Value x = arith::MulFOp::create(b, e.loc, in[0], f32(b, op.scale / cap));
+      return arith::MulFOp::create(b, e.loc, math::TanhOp::create(b, e.loc, x), f32(b, cap));
+    });
+  }
+
+  Running turn(Value j, const Running &before, bool masked) {
+    auto column = e.tileType(rows, 1), square = e.tileType(rows, kPage), panel = e.tileType(rows, valueDim());
+    double infinity = std::numeric_limits<double>::infinity(), c = exponentScale();
+    SmallVector<Value> scores;
+    for (int64_t i = 0; i < pages; ++i)
+      scores.push_back(e.mma(q, page(op.keys, keys, pageOf(j, i)), {false, true, {}, tile::Triangle::none}));
+    Value acc = before.acc;
+    if (!before.weights.empty())
+      acc = weigh(e.sub(j, e.index(1)), before);
+    Value m = before.m;
+    for (int64_t i = 0; i < pages; ++i) {
+      if (op.softcap)
+        scores[i] = capped(scores[i]);
+      if (masked)
+        scores[i] = visible(scores[i], j, i);
+      m = e.map(column, {m, e.reduce(tile::Combiner::max, scores[i], 1)}, [&](OpBuilder &b, ValueRange in) -> Value {
+        return arith::MaximumFOp::create(b, e.loc, in[0], in[1]);
+      });
+    }
+    // A row that has seen no key yet has m = -inf: its weights are 2^(-inf - 0) = 0.
+    Value base = e.map(column, m, [&](OpBuilder &b, ValueRange in) -> Value {
+      Value none = arith::CmpFOp::create(b, e.loc, arith::CmpFPredicate::OEQ, in[0], f32(b, -infinity));
+      Value scaled = arith::MulFOp::create(b, e.loc, in[0], f32(b, c));
+      return arith::SelectOp::create(b, e.loc, none, f32(b, 0), scaled);
+    });
+    auto power = [&](OpBuilder &b, ValueRange in) -> Value {
+      Value x = arith::MulFOp::create(b, e.loc, in[0], f32(b, c));
+      return math::Exp2Op::create(b, e.loc, arith::SubFOp::create(b, e.loc, x, in[1]));
+    };
+    Value fade = e.map(column, {before.m, base}, power);
+    Running after{{}, m, {}, {}};
+    SmallVector<Value> sums{before.l, fade};
+    for (Value x : scores) {
+      after.weights.push_back(e.map(square, {x, base}, power));
+      sums.push_back(e.reduce(tile::Combiner::add, after.weights.back(), 1));
+    }
+    after.l = e.map(column, sums, [&](OpBuilder &b, ValueRange in) -> Value {
+      Value sum = arith::MulFOp::create(b, e.loc, in[0], in[1]);
+      for (Value part : in.drop_front(2))
+        sum = arith::AddFOp::create(b, e.loc, sum, part);
+      return sum;
+    });
+    after.acc = e.map(panel, {acc, fade}, [&](OpBuilder &b, ValueRange in) -> Value {
+      return arith::MulFOp::create(b, e.loc, in[0], in[1]);
+    });
+    return after;
+  }
+
+  Attention op;
+  RankedTensorType queryType;
+  attn::CacheType keys, values;
+  int64_t heads, rows, pages = 1;
+  Emitter e;
+  Value result, head, keyHead, query, output;
+  Value sequence, position, lastPage, q; ///< of the rows that are being written
+};
+
+} // namespace
+
+tile::KernelOp denim::emitSoftmaxBlocks(plan::KernelOp kernel, const Attention &op, SmallVectorImpl<unsigned> &extras) {
+  bool brain = cast<attn::CacheType>(op.keys.getType()).getElementType().isBF16();
+  SoftmaxBlocks writer(kernel, op, brain ? 128 : 64);
+  tile::KernelOp written = writer.write();
+  extras.append(writer.extraOperands().begin(), writer.extraOperands().end());
+  return written;
+}
