@@ -40,19 +40,19 @@ public:
     std::printf("%s: %s %.1f GFLOP/s; memory read %.2f GB/s, updated in place %.2f GB/s\n", limits.name().c_str(),
                 limits.operations().c_str(), limits.operationRate() / 1e9,
                 limits.readRate(MachineLimits::kMemory) / 1e9, limits.updateRate(MachineLimits::kMemory) / 1e9);
-    std::printf("%-46s %6s %10s %10s %11s %8s %8s %-6s %7s %7s\n", "case", "reps", "median ms", "min ms", "tokens/s",
-                "GFLOP/s", "GB/s", "limit", "median", "best");
+    std::printf("%-46s %6s %10s %10s %11s %9s %8s %-6s %9s %7s %7s\n", "case", "reps", "median ms", "min ms",
+                "tokens/s", "GFLOP/s", "GB/s", "limit", "ms", "median", "best");
   }
 
   void add(const Row &row) {
     const Times &t = row.times;
     std::printf("%-46s %6lld %10.4f %10.4f %11.1f", row.name.c_str(), static_cast<long long>(t.repetitions),
                 t.median * 1e3, t.least * 1e3, row.tokens / t.median);
-    number(row.flops / t.median / 1e9);
-    number(row.bytes / t.median / 1e9);
+    number(row.flops / t.median / 1e9, 9);
+    number(row.bytes / t.median / 1e9, 8);
     if (row.limitSeconds > 0)
-      std::printf(" %-6s %5.1f %% %5.1f %%", row.limit.c_str(), 100 * row.limitSeconds / t.median,
-                  100 * row.limitSeconds / t.least);
+      std::printf(" %-6s %9.4f %5.1f %% %5.1f %%", row.limit.c_str(), row.limitSeconds * 1e3,
+                  100 * row.limitSeconds / t.median, 100 * row.limitSeconds / t.least);
     std::printf("\n");
     std::fflush(stdout);
     json.push_back({{"case", row.name},
@@ -90,11 +90,11 @@ public:
   }
 
 private:
-  static void number(double value) {
+  static void number(double value, int width) {
     if (value > 0)
-      std::printf(" %8.2f", value);
+      std::printf(" %*.2f", width, value);
     else
-      std::printf(" %8s", "-");
+      std::printf(" %*s", width, "-");
   }
 
   Bench &bench;
@@ -157,7 +157,9 @@ Status run(int count, char **words) {
   std::string filter = hasFilter ? arguments.file() : "";
   std::vector<Case> cases;
   bool modelOnly = arguments.has("--model") && !hasFilter;
-  for (Case &one : allCases())
+  std::string deviceName = arguments.text("--device", "cpu");
+  bool isCpu = deviceName == "cpu";
+  for (Case &one : isCpu ? allCases() : cudaCases())
     if (!modelOnly && matches(one.name, filter))
       cases.push_back(std::move(one));
   if (cases.empty() && !arguments.has("--model") && !matches("sgemm", filter))
@@ -177,8 +179,6 @@ Status run(int count, char **words) {
   if (!(seconds >= 0 && seconds <= 3600))
     return invalidArgument("--seconds: expected a number from 0 to 3600, but got '", arguments.text("--seconds", ""),
                            "'");
-  std::string deviceName = arguments.text("--device", "cpu");
-  bool isCpu = deviceName == "cpu";
   std::string target =
       isCpu ? "cpu," + arguments.text("--target", "native") : "nvptx," + arguments.text("--target", "sm_90a");
   ModuleCompiler compiler;
