@@ -66,7 +66,7 @@ model.block @mix(%x: tensor<?x)",
 
 /// An operator: its page, and what a token costs in operations and bytes.
 struct Operator {
-  std::string name;    ///< "GDN prefill 16/32"
+  std::string name; ///< "GDN prefill 16/32"
   std::string model;
   std::string kernels; ///< see Case
   double tokenFlops = 0, tokenBytes = 0;
@@ -106,8 +106,8 @@ Operator deltaRule(const std::string &name, int64_t keyHeads, int64_t valueHeads
   int64_t gates = gate == Gate::None ? 0 : channels ? valueHeads * kDim : valueHeads;
   if (gates) {
     body += channels ? headed("a", valueHeads) : projection("a", valueHeads);
-    body += text("  %rate = param \"A_log\" : tensor<", valueHeads, "xbf16>\n  %bias = param \"dt_bias\" : tensor<", gates,
-                 "xbf16>\n  %decay = attn.log_decay ", channels ? "%a" : "%a_flat", " rate %rate bias %bias",
+    body += text("  %rate = param \"A_log\" : tensor<", valueHeads, "xbf16>\n  %bias = param \"dt_bias\" : tensor<",
+                 gates, "xbf16>\n  %decay = attn.log_decay ", channels ? "%a" : "%a_flat", " rate %rate bias %bias",
                  gate == Gate::Bounded ? " at_least -5" : "", "\n");
   }
   body += text("  %o = attn.delta_rule %q, %k, %v beta %beta", gates ? " decay %decay" : "", "\n");
@@ -121,7 +121,8 @@ Operator deltaRule(const std::string &name, int64_t keyHeads, int64_t valueHeads
   return op;
 }
 
-/// Write, fade, read: with a gate that its projection leaves (Mamba-2, as simple GLA), or rates of the text (lightning).
+/// Write, fade, read: with a gate that its projection leaves (Mamba-2, as simple GLA), or rates of the text
+/// (lightning).
 Operator fading(const std::string &name, int64_t heads, bool gated) {
   std::ostringstream body;
   body << headed("q", heads) << headed("k", heads) << headed("v", heads);

@@ -25,8 +25,10 @@ FILTER: only rows whose name contains one of these words, separated by commas.
   --target T            as denim-compile --target=cpu,T or --target=nvptx,T; native or sm_90a unless given
   --model FILE          also rows for a model, text (.mlir) or compiled (.denim); its rows alone without FILTER
   --weights CHECKPOINT  of that model; random unless given
+  --prompt N            tokens of that model's prefill; 512 unless given
   --json FILE           the rows as JSON
   --device cpu|cuda|cuda:N
+  --cases cpu|cuda      rows of that machine; those of the device unless given
   --write-modules DIR   compiles the modules of all rows to DIR and times nothing
   --modules DIR         takes them from there, on a machine that has no compiler
 )";
@@ -151,7 +153,7 @@ Status run(int count, char **words) {
   Arguments arguments;
   if (Status status = Arguments::parse(static_cast<int>(rest.size()), rest.data(),
                                        {"--threads", "--seconds", "--target", "--model", "--weights", "--json",
-                                        "--device", "--modules", "--write-modules"},
+                                        "--device", "--modules", "--write-modules", "--prompt", "--cases"},
                                        arguments))
     return status;
   std::string filter = hasFilter ? arguments.file() : "";
@@ -159,7 +161,10 @@ Status run(int count, char **words) {
   bool modelOnly = arguments.has("--model") && !hasFilter;
   std::string deviceName = arguments.text("--device", "cpu");
   bool isCpu = deviceName == "cpu";
-  for (Case &one : isCpu ? allCases() : cudaCases())
+  std::string rows = arguments.text("--cases", deviceName.rfind("cuda", 0) == 0 ? "cuda" : "cpu");
+  if (rows != "cpu" && rows != "cuda")
+    return invalidArgument("--cases: expected cpu or cuda, but got '", rows, "'");
+  for (Case &one : rows == "cpu" ? allCases() : cudaCases())
     if (!modelOnly && matches(one.name, filter))
       cases.push_back(std::move(one));
   if (cases.empty() && !arguments.has("--model") && !matches("sgemm", filter))
@@ -170,8 +175,10 @@ Status run(int count, char **words) {
     return {};
   }
 
-  int64_t threads = 1;
+  int64_t threads = 1, prompt = 512;
   double seconds = 0.5;
+  if (Status status = arguments.integer("--prompt", 1, 1 << 20, prompt))
+    return status;
   if (Status status = arguments.integer("--threads", 1, 4096, threads))
     return status;
   if (Status status = arguments.number("--seconds", seconds))
@@ -210,13 +217,14 @@ Status run(int count, char **words) {
     }
     report.add(row);
   }
-  if (isCpu && !modelOnly && matches("sgemm OpenBLAS oneDNN", filter))
+  if (rows == "cpu" && isCpu && !modelOnly && matches("sgemm OpenBLAS oneDNN", filter))
     for (const Row &row : measureLibraries(bench))
       report.add(row);
   if (arguments.has("--model")) {
-    std::vector<Row> rows;
-    Status status = measureModel(bench, arguments.text("--model", ""), arguments.text("--weights", "random"), rows);
-    for (const Row &row : rows)
+    std::vector<Row> modelRows;
+    Status status =
+        measureModel(bench, arguments.text("--model", ""), arguments.text("--weights", "random"), prompt, modelRows);
+    for (const Row &row : modelRows)
       report.add(row);
     if (status)
       return status;

@@ -24,8 +24,8 @@ void setLimit(MachineLimits &limits, Traffic traffic, double footprint, Row &row
 
 namespace {
 
-/// Kernels that layers launch and whose names begin with `kernels` of the case. A mixer as a whole may be several, under
-/// names that the compiler chooses: all up to the last of them in the layer but products and copies into caches.
+/// Kernels that layers launch and whose names begin with `kernels` of the case. A mixer as a whole may be several,
+/// under names that the compiler chooses: all up to the last of them in the layer but products and copies into caches.
 std::vector<uint32_t> timedKernels(const Session &session, const Case &which) {
   std::vector<uint32_t> kernels;
   auto begins = [&](const PlanLaunch &launch, const std::string &prefix) {
@@ -110,8 +110,8 @@ Status measureCase(Bench &bench, const Case &which, Row &out) {
     return status;
   SessionOptions options;
   int64_t pages = ((which.past + which.tokens) / DENIM_PAGE_TOKENS + 2) * which.sequences;
-  options.cacheBytes =
-      plan.slotBytes() * static_cast<size_t>(which.sequences) + plan.pageBytes() * static_cast<size_t>(pages) + (1 << 20);
+  options.cacheBytes = plan.slotBytes() * static_cast<size_t>(which.sequences) +
+                       plan.pageBytes() * static_cast<size_t>(pages) + (1 << 20);
   options.maxStepTokens = static_cast<int32_t>(which.tokens * which.sequences);
   std::unique_ptr<Session> session;
   if (Status status = Session::create(bench.device, module, std::move(weights), options, session))

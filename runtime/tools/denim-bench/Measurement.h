@@ -54,9 +54,10 @@ template <typename Once> Status timeRow(Bench &bench, double budget, const Once 
 
 Status measureCase(Bench &bench, const Case &which, Row &out);
 
-/// Prefill of 512 tokens and decode steps behind them of a model (`.mlir` or `.denim`); with a checkpoint also the
+/// Prefill of |prompt| tokens and decode steps behind them of a model (`.mlir` or `.denim`); with a checkpoint also the
 /// start of `denim-run generate` to its first token.
-Status measureModel(Bench &bench, const std::string &file, const std::string &weights, std::vector<Row> &out);
+Status measureModel(Bench &bench, const std::string &file, const std::string &weights, int64_t prompt,
+                    std::vector<Row> &out);
 
 /// SGEMM at M=512, K=N=2048 by the libraries that are installed, each loaded at run time; none is no fault.
 std::vector<Row> measureLibraries(Bench &bench);
