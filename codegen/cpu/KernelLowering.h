@@ -36,6 +36,7 @@ private:
   void lower(tile::RowsOp op);
   void lower(tile::SlotOp op);
   void lower(tile::PageOp op);
+  void lower(tile::BlockOp op);
   void lower(tile::StackedOp op);
   void loadArguments();
   mlir::Value batchField(size_t offset, mlir::Type type);
@@ -53,6 +54,7 @@ private:
   // ---- elements (LowerMap.cpp)
   void lower(tile::SplatOp op);
   void lower(tile::WindowOp op);
+  void lower(tile::TransposeOp op);
   void lower(tile::ExtractOp op);
   void lower(tile::MapOp op);
 

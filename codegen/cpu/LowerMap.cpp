@@ -20,6 +20,11 @@ void KernelLowering::lower(tile::WindowOp op) {
                                      type.getRows(), type.getColumns()));
 }
 
+void KernelLowering::lower(tile::TransposeOp op) {
+  const Place from = placeOf(op.getSource()).transposed();
+  access.copy(from, placeResult(op.getResult()));
+}
+
 void KernelLowering::lower(tile::ExtractOp op) {
   Value element = access.scalar(placeOf(op.getSource()), code.constant(op.getRow()), code.constant(op.getColumn()));
   scalars.map(op.getResult(), op.getResult().getType().isIndex() ? code.toIndex(code.toI64(element)) : element);

@@ -87,6 +87,14 @@ void KernelLowering::lower(tile::PageOp op) {
   roots[op.getResult()] = op.getPages();
 }
 
+void KernelLowering::lower(tile::BlockOp op) {
+  auto type = cast<tile::PagesType>(op.getPages().getType());
+  int64_t head = type.getTokens() * type.getColumns();
+  Value offset = code.add(code.mul(i64Of(op.getNumber()), type.getHeads() * head), code.mul(i64Of(op.getHead()), head));
+  pointers[op.getResult()] = code.advance(pointers.lookup(op.getPages()), offset, type.getElementType());
+  roots[op.getResult()] = op.getPages();
+}
+
 void KernelLowering::lower(tile::StackedOp op) {
   Value table = pointers.lookup(op.getStack());
   pointers[op.getResult()] = code.load(code.pointerType(), code.advance(table, i64Of(op.getIndex()), code.i64()), 8);

@@ -55,6 +55,7 @@ private:
   void lower(tile::RowsOp op);
   void lower(tile::SlotOp op);
   void lower(tile::PageOp op);
+  void lower(tile::BlockOp op);
   void lower(tile::StackedOp op);
   mlir::Value batchField(size_t offset, mlir::Type type);
   mlir::Value listEntry(mlir::Value list, mlir::Value index);
@@ -75,6 +76,7 @@ private:
   /// Where element (row, column) is; row i64 or i32, column i32.
   mlir::Value elementAddress(const View &view, mlir::Value row, mlir::Value column);
   static bool isImage(tile::PagesType type);
+  static tile::PagesType pagesOf(mlir::Value memory);
   Fragment loadFragment(tile::LoadOp op);
   bool canCopyToShared(tile::LoadOp op);
   void copyToShared(tile::LoadOp op, const SharedTile &to);
@@ -90,6 +92,7 @@ private:
   // ---- elements (LowerMap.cpp)
   void lower(tile::SplatOp op);
   void lower(tile::WindowOp op);
+  void lower(tile::TransposeOp op);
   mlir::LogicalResult lower(tile::ExtractOp op);
   void lower(tile::MapOp op);
 
@@ -147,9 +150,12 @@ private:
   void issueStaged(tile::LoadOp op);
   void awaitStaged(tile::LoadOp op);
   void releaseStaged(mlir::Value tile);
+  Fragment readShared(const SharedTile &from, const Distribution &shape);
 
-  /// Writes the inverse of I + strictly lower part of the spilled matrix of `size` rows at `lower` to `inverse`.
-  void invertUnitLower(int64_t lower, int64_t inverse, int64_t size);
+  /// (I + the strictly lower part)^-1 as an operand in shared memory.
+  SharedTile invertUnitLower(const Fragment &matrix, int64_t terms);
+  void invertDiagonal(int64_t lower, int64_t inverse, int64_t size);
+  void multiplyBlocks(int64_t size, int64_t block, int64_t lhs, int64_t rhs, int64_t to, bool second);
 
   // ---- fragments (Exchange.cpp)
   Distribution distributionOf(mlir::Value tile) { return distributionOf(typeOf(tile)); }
@@ -217,6 +223,8 @@ private:
   llvm::DenseSet<mlir::Value> onlyShared;     ///< of these, loads nothing else reads
   llvm::DenseMap<mlir::Operation *, llvm::SmallVector<mlir::Value>> dyingAt;
   llvm::DenseMap<mlir::Value, llvm::SmallVector<mlir::Value>> packedWords; ///< of tiles that are carried packed
+
+  llvm::DenseMap<mlir::Value, SharedTile> inverses; ///< of matrices that later solves of the block need again
 
   int64_t groupsIssued = 0, groupsFinished = 0;
   llvm::MapVector<mlir::Value, int64_t> groupOf; ///< tiles whose products are in flight

@@ -106,8 +106,8 @@ LogicalResult KernelLowering::lowerOp(Operation &op) {
   }
   return TypeSwitch<Operation *, LogicalResult>(&op)
       .Case<scf::ForOp, scf::IfOp, tile::ExtractOp, tile::SolveOp>([&](auto o) { return lower(o); })
-      .Case<tile::CountOp, tile::SequenceOp, tile::RowsOp, tile::SlotOp, tile::PageOp, tile::StackedOp, tile::LoadOp,
-            tile::GatherOp, tile::StoreOp, tile::SplatOp, tile::WindowOp, tile::MapOp, tile::ReduceOp, tile::CumsumOp,
+      .Case<tile::CountOp, tile::SequenceOp, tile::RowsOp, tile::SlotOp, tile::PageOp, tile::BlockOp, tile::StackedOp,
+            tile::LoadOp, tile::GatherOp, tile::StoreOp, tile::SplatOp, tile::WindowOp, tile::TransposeOp, tile::MapOp, tile::ReduceOp, tile::CumsumOp,
             tile::MmaOp>([&](auto o) {
         lower(o);
         return success();
@@ -223,6 +223,7 @@ LogicalResult KernelLowering::lower(scf::ForOp op) {
                              result = lowerBlock(body);
                              if (failed(result))
                                return SmallVector<Value>(carried);
+                             current = body.getTerminator();
                              auto next = flatten(op, body.getTerminator()->getOperands());
                              if (!copying)
                                releaseDead(*body.getTerminator());
@@ -253,6 +254,8 @@ LogicalResult KernelLowering::lower(scf::IfOp op) {
         values.push_back(code.ofType(code.constant32(0), type));
       return values;
     }
+    if (block)
+      current = block->getTerminator();
     values = flatten(op, block ? ValueRange(block->getTerminator()->getOperands()) : ValueRange());
     if (block && !copying)
       releaseDead(*block->getTerminator());

@@ -17,6 +17,11 @@ void KernelLowering::lower(tile::WindowOp op) {
   bind(op.getResult(), whole ? from : exchange(from, to, false, op.getRow(), op.getColumn()));
 }
 
+void KernelLowering::lower(tile::TransposeOp op) {
+  Fragment from = fragmentOf(op.getSource());
+  bind(op.getResult(), exchange(from, distributionOf(op.getResult()), true, 0, 0));
+}
+
 LogicalResult KernelLowering::lower(tile::ExtractOp op) {
   Value element;
   if (auto rows = op.getSource().getDefiningOp<tile::RowsOp>()) {

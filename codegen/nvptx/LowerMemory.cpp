@@ -37,11 +37,16 @@ bool KernelLowering::isImage(tile::PagesType type) {
 
 KernelLowering::View KernelLowering::viewOf(Value memory) {
   auto type = cast<tile::MemoryType>(memory.getType());
-  auto page = memory.getDefiningOp<tile::PageOp>();
+  tile::PagesType pages = pagesOf(memory);
   return {pointers.lookup(memory), type.getColumns(), type.getElementType(),
-          page && isImage(cast<tile::PagesType>(page.getPages().getType()))
-              ? cast<tile::PagesType>(page.getPages().getType()).getTokens()
-              : 0};
+          pages && isImage(pages) ? pages.getTokens() : 0};
+}
+
+/// The pages that a memory is one of, or null.
+tile::PagesType KernelLowering::pagesOf(Value memory) {
+  Operation *op = memory.getDefiningOp();
+  return isa_and_nonnull<tile::PageOp, tile::BlockOp>(op) ? cast<tile::PagesType>(op->getOperand(0).getType())
+                                                          : tile::PagesType();
 }
 
 Value KernelLowering::elementAddress(const View &view, Value row, Value column) {

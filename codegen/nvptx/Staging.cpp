@@ -1,6 +1,6 @@
 // Loads that a warpgroup of its own does ahead of the others.
 //
-// Whole pages that only products read are copied to shared memory as they stand (a page is stored as its image there),
+// Whole pages that a loop reads are copied to shared memory as they stand (a page is stored as its image there),
 // by one thread, through a ring of slots:
 //
 //   copying warpgroup                          computing warps
@@ -20,8 +20,9 @@ using namespace denim;
 using namespace denim::codegen::nvptx;
 
 /// Slots worth having: more only help against jitter.
-static constexpr int64_t kMostSlots = 8;
-/// Shared memory for all else is not known before the walk; this much of it is left free.
+static constexpr int64_t kMostSlots = 16;
+/// Shared memory for what is exchanged between threads is not known before the walk; this much is left free, or what the
+/// largest transposition takes.
 static constexpr int64_t kLeastFree = 16 * 1024;
 
 /// Whether the scalar can be computed without reading a tile.
@@ -56,19 +57,17 @@ void KernelLowering::findStaged() {
   llvm::DenseMap<Value, bool> known;
   int64_t resident = 0;
   kernel.walk([&](tile::LoadOp op) {
-    if (!wantedShared.contains(op.getResult()))
-      return;
     auto type = typeOf(op.getResult());
-    auto page = op.getMemory().getDefiningOp<tile::PageOp>();
+    tile::PagesType pages = pagesOf(op.getMemory());
+    Operation *page = op.getMemory().getDefiningOp();
     auto isZero = [](Value v) {
       auto constant = v.getDefiningOp<arith::ConstantIndexOp>();
       return constant && constant.value() == 0;
     };
-    bool ahead = onlyShared.contains(op.getResult()) && page && op->getParentOfType<scf::ForOp>() && !op.getLo() &&
-                 isImage(cast<tile::PagesType>(page.getPages().getType())) && isZero(op.getRow()) &&
-                 isZero(op.getColumn()) && type.getRows() == cast<tile::PagesType>(page.getPages().getType()).getTokens() &&
-                 type.getColumns() == cast<tile::MemoryType>(op.getMemory().getType()).getColumns();
-    for (Value operand : page ? page->getOperands().drop_front() : ValueRange())
+    bool ahead = pages && isImage(pages) && op->getParentOfType<scf::ForOp>() && !op.getLo() && isZero(op.getRow()) &&
+                 isZero(op.getColumn()) && type.getRows() == pages.getTokens() &&
+                 type.getColumns() == pages.getColumns() && !op.getTransposed();
+    for (Value operand : ahead ? ValueRange(page->getOperands().drop_front()) : ValueRange())
       ahead &= isKnownAhead(operand, known);
     for (Operation *parent = op->getParentOp(); parent != kernel; parent = parent->getParentOp()) {
       if (auto branch = dyn_cast<scf::IfOp>(parent))
@@ -86,6 +85,12 @@ void KernelLowering::findStaged() {
       resident += SharedTile{0, {}, typeOf(value).getRows(), typeOf(value).getColumns(), termsOf(value)}.bytes();
   if (staged.empty())
     return;
+  int64_t exchanged = kLeastFree;
+  kernel.walk([&](tile::TransposeOp op) {
+    auto type = typeOf(op.getSource());
+    exchanged = std::max<int64_t>(exchanged, type.getRows() * (type.getColumns() | 1) * 4 + 2048);
+  });
+  resident += exchanged - kLeastFree;
   ring.slots = std::min(kMostSlots, (code.target.sharedBytes - kLeastFree - resident) / ring.slotBytes);
   if (ring.slots < 2)
     staged.clear();
@@ -136,14 +141,40 @@ void KernelLowering::awaitStaged(tile::LoadOp op) {
   auto type = typeOf(op.getResult());
   Value full = code.add(code.mul(ringIndex, 16), ring.barriers);
   code.waitBarrier(full, ringPhase);
-  sharedTiles[op.getResult()] = {ring.offset, ringSlot(), type.getRows(), type.getColumns(), 1};
+  SharedTile tile{ring.offset, ringSlot(), type.getRows(), type.getColumns(), 1};
+  sharedTiles[op.getResult()] = tile;
   emptyBarrierOf[op.getResult()] = code.add(full, 8);
   advanceRing();
+  if (!onlyShared.contains(op.getResult()))
+    bind(op.getResult(), readShared(tile, distributionOf(op.getResult())));
+  if (!wantedShared.contains(op.getResult()))
+    releaseStaged(op.getResult());
+}
+
+/// The fragment of a tile that stands in shared memory.
+Fragment KernelLowering::readShared(const SharedTile &from, const Distribution &shape) {
+  Fragment to{shape, code.f32(), SmallVector<Value>(shape.registers())};
+  for (int64_t slab = 0; slab < shape.slabs(); ++slab)
+    for (int64_t half = 0; half < shape.halves(); ++half) {
+      Value row = rowOf(shape, slab, half);
+      if (shape.padsRows())
+        row = code.mini(row, code.constant32(from.rows - 1));
+      for (int64_t group = 0; group < shape.groups(); ++group) {
+        Value column = columnOf(shape, group, 0);
+        if (shape.padsColumns())
+          column = code.mini(column, code.constant32(from.columns - 2));
+        Value at = code.add(pieceOffset(from, row, code.divide(column, 8), 0), code.mul(code.modulo(column, 8), 2));
+        Value word = code.loadShared(at, 1)[0];
+        for (int64_t e = 0; e < 2; ++e)
+          to.values[shape.at(slab, group, half, e)] = code.unpackBrain(word, e == 1);
+      }
+    }
+  return to;
 }
 
 void KernelLowering::releaseStaged(Value tile) {
   Value barrier = emptyBarrierOf.lookup(tile);
-  if (groupsIssued > groupsFinished) {
+  if (wantedShared.contains(tile) && groupsIssued > groupsFinished) {
     leaving.push_back({barrier, groupsIssued});
     return;
   }

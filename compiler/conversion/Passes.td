@@ -45,4 +45,26 @@ def ConvertAttnToTilePass : Pass<"convert-attn-to-tile", "::mlir::ModuleOp"> {
   let dependentDialects = ["::denim::tile::TileDialect", "::mlir::scf::SCFDialect", "::mlir::arith::ArithDialect",
                            "::mlir::math::MathDialect"];
 }
+def SplitFormsPass : Pass<"split-forms", "::mlir::ModuleOp"> {
+  let summary = "one launch for sequences with few new tokens, one for those with many";
+  let description = [{
+    A mixer does a decode token and a long prompt by different programs. On a machine where a kernel takes the registers
+    and the memory of its hungriest path, the two are kernels of their own: the launch becomes one for each `form`, with
+    the condition (`when`) that some sequence needs it, and `plan.merge` brings their rows together. Each kernel leaves
+    the other's sequences alone. Nothing changes where `plan.machine` is a CPU.
+
+    ```mlir
+    %y = plan.launch @softmax_3(%q, %k, %v) : ...
+    ==>
+    %few  = plan.launch @softmax_3_few(%q, %k, %v) {when = {of = "sequence", least = 1, most = 7}} : ...
+    %many = plan.launch @softmax_3_many(%q, %k, %v) {when = {of = "sequence", least = 8, most = 1073741824}} : ...
+    %y = plan.merge %few, %many : ...
+    ```
+
+    A recurrence with one decay per head does long sequences by two kernels, one behind the other, `prepare` and `scan`,
+    with `plan.scratch` between them (RecurrenceScan.cpp).
+  }];
+  let options = [Option<"exact", "exact", "bool", /*default=*/"false", "nothing may be handed over in bf16">];
+  let dependentDialects = ["::denim::tile::TileDialect"];
+}
 #endif

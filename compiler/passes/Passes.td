@@ -19,24 +19,6 @@ def SelectOutputsPass : Pass<"select-outputs", "::mlir::ModuleOp"> {
   }];
 }
 
-def SplitFormsPass : Pass<"split-forms", "::mlir::ModuleOp"> {
-  let summary = "one launch for sequences with few new tokens, one for those with many";
-  let description = [{
-    A mixer does a decode token and a long prompt by different programs. On a machine where a kernel takes the registers
-    and the memory of its hungriest path, the two are kernels of their own: the launch becomes one for each `form`, with
-    the condition (`when`) that some sequence needs it, and `plan.merge` brings their rows together. Each kernel leaves
-    the other's sequences alone. Nothing changes where `plan.machine` is a CPU.
-
-    ```mlir
-    %y = plan.launch @softmax_3(%q, %k, %v) : ...
-    ==>
-    %few  = plan.launch @softmax_3_few(%q, %k, %v) {when = {of = "sequence", least = 1, most = 7}} : ...
-    %many = plan.launch @softmax_3_many(%q, %k, %v) {when = {of = "sequence", least = 8, most = 1073741824}} : ...
-    %y = plan.merge %few, %many : ...
-    ```
-  }];
-}
-
 def AssignSlotsPass : Pass<"assign-slots", "::mlir::ModuleOp"> {
   let summary = "give every activation a slot of memory";
   let description = [{

@@ -69,7 +69,9 @@ static void buildPlan(OpPassManager &passes, const PipelineOptions &options) {
   plan.machine = machineName(options.machine).str();
   plan.exact = options.exact;
   passes.addPass(createConvertModelToPlanPass(plan));
-  passes.addPass(createSplitFormsPass());
+  SplitFormsPassOptions forms;
+  forms.exact = options.exact;
+  passes.addPass(createSplitFormsPass(forms));
   // Needs the final launches: a slot is free again behind the last launch that reads it.
   passes.addPass(createAssignSlotsPass());
 }

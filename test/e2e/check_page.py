@@ -1,10 +1,12 @@
 #!/usr/bin/env python3
 """Compiles a page of text, runs it with random weights, and compares its logits with what the page means.
 
-    check_page.py PAGE.mlir [--target cpu,native] [--tokens N] [--keep DIR]
+    check_page.py PAGE.mlir [--target cpu,native] [--tokens N] [--keep DIR] [--plan-of cuda]
 
 The meaning is `evaluate_page.py`. The network of the page is an embedding, `layers`, and a product with the head. Tokens are fed
-whole, in chunks, one by one, and cut short. `--keep` leaves the module (`m.denim`) and its weights (`w.safetensors`). A failure prints the command that shows it.
+whole, in chunks, one by one, and cut short. With `--plan-of cuda` the plan and the tile programs are those of a CUDA device
+(exact: in f32), and only machine code is for the target: what they compute is tested where there is no such device.
+`--keep` leaves the module (`m.denim`) and its weights (`w.safetensors`). A failure prints the command that shows it.
 """
 
 import argparse
@@ -105,7 +107,12 @@ def check(options, directory):
 
     weights, module, logits = (os.path.join(directory, name) for name in ("w.safetensors", "m.denim", "l.safetensors"))
     write_safetensors(weights, params)
-    run(["denim-compile", options.page, "--target", options.target, "-o", module])
+    page = options.page
+    if options.plan_of == "cuda":
+        page = os.path.join(directory, "tile.mlir")
+        run(["denim-compile", options.page, "--target=nvptx", "--exact", "--emit=tile", "-o", page])
+    from_tile = ["--compile-from=tile"] if page != options.page else []
+    run(["denim-compile", page, *from_tile, "--target", options.target, "-o", module])
     ways = [(len(tokens), ["--chunk", str(size)]) for size in CHUNKS if size < len(tokens)]
     ways += [(length, []) for length in LENGTHS if length < len(tokens)]
     for length, words in [(len(tokens), []), *ways, (len(tokens), ["--decode", str(len(tokens))])]:
@@ -126,6 +133,7 @@ def main():
     parser.add_argument("--target", default="cpu,native")
     parser.add_argument("--tokens", type=int, default=70)
     parser.add_argument("--keep")
+    parser.add_argument("--plan-of", default="cpu", choices=["cpu", "cuda"])
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as directory:
         if options.keep:

@@ -1,4 +1,4 @@
-// Decay inside one chunk of one head, and the sums of decayed products that both forms of a chunk are made of.
+// Decay inside one chunk of one head, and the decayed products that a chunk is made of.
 //
 // Let G_i be the sum of log decays from the start of the chunk up to token i. A token i sees what token j <= i wrote
 // through
@@ -12,21 +12,20 @@
 //
 //     exp(G_i - G_j) = exp(G_i - G_r) exp(G_r - G_j),       both exponents at most 0
 //
-//   * i and j in different blocks: r is the last row before the block of i. Then (x o exp(G - G_r)) (y o exp(G_r -
-//   G))^T
-//     is one product of a block of rows with all rows before it.
-//   * i and j in one block: halve the block; r is the last row of the first half. The halves are halved in turn, so
-//     after log2(16) = 4 products, each over the whole block, every pair below the diagonal has been met once, at the
-//     halving that separates i from j: the one of half length 8, 4, 2 or 1 that is the highest bit of i xor j.
+//   * i and j in different blocks: r is the last row before the block of i. (x o exp(G - G_r)) (y o exp(G_r - G))^T is
+//     one product of a block of rows with all rows before it.
+//   * i and j in one block: halve the block; r is the last row of the first half. The halves are halved in turn.
+//     Every pair below the diagonal is parted by exactly one halving, that of the highest bit of i xor j, so 4
+//     products, each over the whole block, hold them all:
 //
-//       half length   1: (1,0) (3,2) ...    r = j            8 + 4 + 2 + 1 = 15 rows of references
-//                     2: ((2,3), (0,1)) ...  r = 1, 5, ...
-//                     4: ((4..7), (0..3)) ...
-//                     8: ((8..15), (0..7))   r = 7
+//       half length 8: rows 8..15 with 0..7                       r = 7
+//                   4: rows 4..7 with 0..3, 12..15 with 8..11     r = 3, 11
+//                   2: rows 2..3 with 0..1, 6..7 with 4..5, ...   r = 1, 5, 9, 13
+//                   1: rows 1 with 0, 3 with 2, ...               r = 0, 2, ..., 14
 //
 // Factors lie between 0 and 1, so operands may be rounded to bf16 for a matrix unit, and what underflows has decayed.
-// An exponential per element and halving, 4 * 16 rows, is half of what the pairs themselves would need. Any row between
-// j and i gives the same product, so a rounded reference does no harm as long as both sides use the same one.
+// The halvings take 4 * 16 exponentials for each channel of a block, its pairs would take 15 * 16 / 2. Both sides use
+// the same G_r, so its rounding cancels.
 #ifndef COMPILER_CONVERSION_ATTNTOTILE_CHUNKDECAY_H
 #define COMPILER_CONVERSION_ATTNTOTILE_CHUNKDECAY_H
 
@@ -56,6 +55,12 @@ public:
   /// x y^T below the diagonal if it is known already; used without a decay per channel only.
   mlir::Value withinBlock(mlir::Value x, mlir::Value y, int64_t block, Reader reader, bool diagonal, double scale,
                           mlir::Value xy);
+  /// For one block: x decayed from the start of the chunk to its reader, times `scale`.
+  mlir::Value fromStart(mlir::Value x, Reader reader, double scale) { return g ? toBlock(x, 0, reader, scale) : scaled(x, scale); }
+  /// For one block: y decayed from its token to the end of the chunk.
+  mlir::Value toEnd(mlir::Value y);
+  /// exp(G_C), [1, 1]: what the chunk leaves of the state.
+  mlir::Value total();
   /// The state at the end of the chunk, as far as it comes from the start: Diag(exp(G_C)) state.
   mlir::Value kept(mlir::Value state);
   /// `acc` + (exp(G_C - G) o y)^T w over the rows of `block`.
@@ -63,6 +68,7 @@ public:
 
 private:
   mlir::Value exponents(int64_t block, Reader reader);
+  mlir::Value scaled(mlir::Value x, double scale);
   mlir::Value table(Reader reader);
   mlir::Value halving(int64_t block, int64_t half, Reader reader);
   mlir::Value toBlock(mlir::Value x, int64_t block, Reader reader, double scale);

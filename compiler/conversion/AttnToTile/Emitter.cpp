@@ -120,12 +120,25 @@ Type Emitter::memoryType(Type type) {
   return tile::MemoryType::get(context, channels, tensor.getElementType());
 }
 
-Emitter::Emitter(plan::KernelOp kernel, tile::ItemsAttr items) : b(kernel), loc(kernel.getLoc()) {
+Emitter::Emitter(plan::KernelOp kernel, tile::ItemsAttr items, StringRef variant) : b(kernel), loc(kernel.getLoc()) {
   OperationState state(loc, tile::KernelOp::getOperationName());
-  tile::KernelOp::build(b, state, kernel.getSymName(), items);
+  std::string name = kernel.getSymName().str();
+  if (!variant.empty())
+    name += "_" + variant.str();
+  tile::KernelOp::build(b, state, name, items);
   tileKernel = cast<tile::KernelOp>(b.create(state));
   Block *block = b.createBlock(&tileKernel.getBody());
+  // Scratch of an op that two kernels do: results of the first, last arguments of the second.
+  auto scratch = kernel->getAttrOfType<ArrayAttr>("scratch");
+  auto scratchType = [&](unsigned index) { return cast<TypeAttr>(scratch[index]).getValue(); };
+  bool taken = scratch && !isa_and_nonnull<plan::ScratchOp>(
+                              kernel.getBlock()->getTerminator()->getOperand(0).getDefiningOp());
+  unsigned own = kernel.getBlock()->getNumArguments() - (taken ? scratch.size() : 0);
   for (BlockArgument argument : kernel.getBlock()->getArguments()) {
+    if (argument.getArgNumber() >= own) {
+      memories[argument] = block->addArgument(scratchType(argument.getArgNumber() - own), loc);
+      continue;
+    }
     auto tensor = dyn_cast<RankedTensorType>(argument.getType());
     // Token ids are part of the step, not of a buffer.
     if (tensor && tensor.getRank() == 1 && tensor.isDynamicDim(0))
@@ -138,10 +151,18 @@ Emitter::Emitter(plan::KernelOp kernel, tile::ItemsAttr items) : b(kernel), loc(
                         : memoryType(argument.getType());
     memories[argument] = block->addArgument(type, loc);
   }
-  for (Value result : kernel.getBlock()->getTerminator()->getOperands())
-    results.push_back(block->addArgument(memoryType(result.getType()), loc));
+  for (auto [index, result] : llvm::enumerate(kernel.getBlock()->getTerminator()->getOperands()))
+    results.push_back(
+        block->addArgument(scratch && !taken ? scratchType(index) : memoryType(result.getType()), loc));
   block->addArgument(b.getIndexType(), loc);
   b.setInsertionPointToStart(block);
+}
+
+int64_t Emitter::positionOf(Value argument) const {
+  return cast<BlockArgument>(memoryOf(argument)).getArgNumber();
+}
+int64_t Emitter::positionOfResult(unsigned index) const {
+  return cast<BlockArgument>(results[index]).getArgNumber();
 }
 
 Value Emitter::viewOf(Value argument, int64_t columns) {
@@ -226,23 +247,30 @@ static Value softplus(OpBuilder &b, Location loc, Value x) {
   return arith::SelectOp::create(b, loc, large, x, soft);
 }
 
+Value denim::elementwise(OpBuilder &b, Location loc, Operation *op, ValueRange in) {
+  Value e = in[0];
+  if (isa<model::SigmoidOp>(op))
+    return sigmoid(b, loc, e);
+  if (isa<model::SiluOp>(op))
+    return arith::MulFOp::create(b, loc, e, sigmoid(b, loc, e));
+  if (isa<model::SoftplusOp>(op))
+    return softplus(b, loc, e);
+  if (isa<model::ExpOp>(op))
+    return math::ExpOp::create(b, loc, e);
+  if (isa<model::AddOp>(op))
+    return arith::AddFOp::create(b, loc, in[0], in[1]);
+  if (isa<model::MulOp>(op))
+    return arith::MulFOp::create(b, loc, in[0], in[1]);
+  double factor = cast<model::ScaleOp>(op).getFactor().convertToDouble();
+  return arith::MulFOp::create(b, loc, e, arith::ConstantOp::create(b, loc, b.getF32FloatAttr(factor)));
+}
+
 Value Emitter::emitUnary(Operation *op, const Rows &rows, const Window &window) {
   Value x = emit(op->getOperand(0), rows, window);
   if (!x)
     return {};
-  return map(tileType(rows.count, window.columns), x, [&](OpBuilder &b, ValueRange in) -> Value {
-    Value e = in[0];
-    if (isa<model::SigmoidOp>(op))
-      return sigmoid(b, loc, e);
-    if (isa<model::SiluOp>(op))
-      return arith::MulFOp::create(b, loc, e, sigmoid(b, loc, e));
-    if (isa<model::SoftplusOp>(op))
-      return softplus(b, loc, e);
-    if (isa<model::ExpOp>(op))
-      return math::ExpOp::create(b, loc, e);
-    double factor = cast<model::ScaleOp>(op).getFactor().convertToDouble();
-    return arith::MulFOp::create(b, loc, e, arith::ConstantOp::create(b, loc, b.getF32FloatAttr(factor)));
-  });
+  return map(tileType(rows.count, window.columns), x,
+             [&](OpBuilder &b, ValueRange in) -> Value { return elementwise(b, loc, op, in); });
 }
 
 Value Emitter::emitBinary(Operation *op, const Rows &rows, const Window &window) {
@@ -280,11 +308,19 @@ Value Emitter::emitBinary(Operation *op, const Rows &rows, const Window &window)
     if (!tiles.back())
       return {};
   }
-  return map(tileType(rows.count, window.columns), tiles, [&](OpBuilder &b, ValueRange in) -> Value {
-    if (isa<model::AddOp>(op))
-      return arith::AddFOp::create(b, loc, in[0], in[1]);
-    return arith::MulFOp::create(b, loc, in[0], in[1]);
-  });
+  return map(tileType(rows.count, window.columns), tiles,
+             [&](OpBuilder &b, ValueRange in) -> Value { return elementwise(b, loc, op, in); });
+}
+
+Value denim::normalised(OpBuilder &b, Location loc, ValueRange in, int64_t count, double eps, bool zeroCentered) {
+  auto constant = [&](double c) -> Value { return arith::ConstantOp::create(b, loc, b.getF32FloatAttr(c)); };
+  Value s = count > 1 ? arith::MulFOp::create(b, loc, in[1], constant(1.0 / count)).getResult() : in[1];
+  Value root = math::SqrtOp::create(b, loc, arith::AddFOp::create(b, loc, s, constant(eps)));
+  Value y = arith::MulFOp::create(b, loc, in[0], arith::DivFOp::create(b, loc, constant(1.0), root));
+  if (in.size() < 3)
+    return y;
+  Value w = zeroCentered ? arith::AddFOp::create(b, loc, in[2], constant(1.0)).getResult() : in[2];
+  return arith::MulFOp::create(b, loc, y, w);
 }
 
 Value Emitter::emitNorm(Value input, Value weight, double eps, bool mean, bool zeroCentered, Operation *op,
@@ -304,14 +340,7 @@ Value Emitter::emitNorm(Value input, Value weight, double eps, bool mean, bool z
   if (weight)
     inputs.push_back(emitVector(weight, Window::whole(width)));
   return map(type, inputs, [&](OpBuilder &b, ValueRange in) -> Value {
-    auto constant = [&](double c) -> Value { return arith::ConstantOp::create(b, loc, b.getF32FloatAttr(c)); };
-    Value s = mean ? arith::MulFOp::create(b, loc, in[1], constant(1.0 / width)).getResult() : in[1];
-    Value root = math::SqrtOp::create(b, loc, arith::AddFOp::create(b, loc, s, constant(eps)));
-    Value y = arith::MulFOp::create(b, loc, in[0], arith::DivFOp::create(b, loc, constant(1.0), root));
-    if (!weight)
-      return y;
-    Value w = zeroCentered ? arith::AddFOp::create(b, loc, in[2], constant(1.0)).getResult() : in[2];
-    return arith::MulFOp::create(b, loc, y, w);
+    return normalised(b, loc, in, mean ? width : 1, eps, zeroCentered);
   });
 }
 
@@ -352,6 +381,62 @@ Value Emitter::emitConv(attn::ShortConvOp op, const Rows &rows, const Window &wi
   });
 }
 
+/// Position times theta^(-2m/over), the power as the product over the bits of m, in f64: the reference rounds the exact
+/// frequency to f32.
+static Value rotaryAngle(OpBuilder &b, Location loc, attn::RotaryOp op, Value m, Value position) {
+  int64_t over = op.getOver();
+  auto real = [&](double c) -> Value { return arith::ConstantOp::create(b, loc, b.getF64FloatAttr(c)); };
+  auto i32 = [&](int64_t n) -> Value { return arith::ConstantOp::create(b, loc, b.getI32IntegerAttr(n)); };
+  Value frequency = real(1.0);
+  for (int64_t bit = 1; bit < over / 2; bit *= 2) {
+    double factor = std::pow(op.getTheta().convertToDouble(), -2.0 * bit / over);
+    Value set =
+        arith::CmpIOp::create(b, loc, arith::CmpIPredicate::ne, arith::AndIOp::create(b, loc, m, i32(bit)), i32(0));
+    Value f = arith::SelectOp::create(b, loc, set, real(factor), real(1.0));
+    frequency = arith::MulFOp::create(b, loc, frequency, f);
+  }
+  Value number = arith::SIToFPOp::create(b, loc, b.getF32Type(), position);
+  return arith::MulFOp::create(b, loc, number, arith::TruncFOp::create(b, loc, b.getF32Type(), frequency));
+}
+
+Value Emitter::positionsOf(const Rows &rows) {
+  Value n = rows.hi ? rows.hi : tile::CountOp::create(b, loc, tile::CountKind::tokens).getResult();
+  return tile::RowsOp::create(b, loc, tile::TileType::get(b.getContext(), rows.count, 1, b.getI32Type()),
+                              tile::RowListAttr::get(b.getContext(), tile::RowList::positions), rows.row, n);
+}
+
+SmallVector<Emitter::Part> Emitter::emitParts(Value value, const Rows &rows, const Window &window) {
+  auto rotary = withoutReshapes(value).getDefiningOp<attn::RotaryOp>();
+  if (!rotary || rotary.getInterleaved() || memories.contains(rotary.getResult()))
+    return {{emit(value, rows, window), 0}};
+  int64_t width = cast<RankedTensorType>(rotary.getInput().getType()).getDimSize(2);
+  if (window.columns != width)
+    return {{emit(value, rows, window), 0}};
+  // The two halves of what is rotated are tiles of their own: no channel has to move.
+  int64_t over = rotary.getOver(), half = over / 2;
+  Value x = emit(rotary.getInput(), rows, window);
+  if (!x)
+    return {{Value(), 0}};
+  Value low = this->window(x, 0, 0, rows.count, half), high = this->window(x, 0, half, rows.count, half);
+  Value positions = positionsOf(rows);
+  SmallVector<Part> parts;
+  for (bool isHigh : {false, true}) {
+    Value turned = map(tileType(rows.count, half), {low, high, positions}, [&](OpBuilder &b, ValueRange in) -> Value {
+      Value m = tile::IndexOp::create(b, loc, b.getI32Type(), b.getI64IntegerAttr(1));
+      Value angle = rotaryAngle(b, loc, rotary, m, in[2]);
+      Value own = arith::MulFOp::create(b, loc, in[isHigh ? 1 : 0], math::CosOp::create(b, loc, angle));
+      Value other = arith::MulFOp::create(b, loc, in[isHigh ? 0 : 1], math::SinOp::create(b, loc, angle));
+      if (isHigh)
+        return arith::AddFOp::create(b, loc, own, other);
+      return arith::SubFOp::create(b, loc, own, other);
+    });
+    parts.push_back({turned, isHigh ? half : 0});
+  }
+  if (over < width)
+    parts.push_back({this->window(x, 0, over, rows.count, width - over), over});
+  return parts;
+}
+
 Value Emitter::emitRotary(attn::RotaryOp op, const Rows &rows, const Window &window) {
   int64_t width = cast<RankedTensorType>(op.getInput().getType()).getDimSize(2);
   if (window.columns != width)
@@ -390,26 +475,14 @@ Value Emitter::emitRotary(attn::RotaryOp op, const Rows &rows, const Window &win
   });
   Value partner = mma(x, swap);
 
-  Value n = rows.hi ? rows.hi : tile::CountOp::create(b, loc, tile::CountKind::tokens).getResult();
-  Value positions = tile::RowsOp::create(b, loc, tile::TileType::get(b.getContext(), rows.count, 1, b.getI32Type()),
-                                         tile::RowListAttr::get(b.getContext(), tile::RowList::positions), rows.row, n);
+  Value positions = positionsOf(rows);
   return map(tileType(rows.count, width), {x, partner, positions}, [&](OpBuilder &b, ValueRange in) -> Value {
     Value column = tile::IndexOp::create(b, loc, b.getI32Type(), b.getI64IntegerAttr(1));
     Value m = interleaved ? arith::ShRUIOp::create(b, loc, column, i32(b, 1)).getResult()
                           : arith::SelectOp::create(b, loc, compare(b, arith::CmpIPredicate::slt, column, i32(b, half)),
                                                     column, arith::SubIOp::create(b, loc, column, i32(b, half)))
                                 .getResult();
-    // theta^(-2m/over) as the product over the bits of m, in f64: the reference rounds the exact frequency to f32.
-    Value frequency = arith::ConstantOp::create(b, loc, b.getF64FloatAttr(1.0));
-    for (int64_t bit = 1; bit < half; bit *= 2) {
-      double factor = std::pow(op.getTheta().convertToDouble(), -2.0 * bit / over);
-      Value set = compare(b, arith::CmpIPredicate::ne, arith::AndIOp::create(b, loc, m, i32(b, bit)), i32(b, 0));
-      Value f = arith::SelectOp::create(b, loc, set, arith::ConstantOp::create(b, loc, b.getF64FloatAttr(factor)),
-                                        arith::ConstantOp::create(b, loc, b.getF64FloatAttr(1.0)));
-      frequency = arith::MulFOp::create(b, loc, frequency, f);
-    }
-    Value position = arith::SIToFPOp::create(b, loc, b.getF32Type(), in[2]);
-    Value angle = arith::MulFOp::create(b, loc, position, arith::TruncFOp::create(b, loc, b.getF32Type(), frequency));
+    Value angle = rotaryAngle(b, loc, op, m, in[2]);
     Value turned =
         arith::AddFOp::create(b, loc, arith::MulFOp::create(b, loc, in[0], math::CosOp::create(b, loc, angle)),
                               arith::MulFOp::create(b, loc, in[1], math::SinOp::create(b, loc, angle)));
@@ -427,8 +500,8 @@ Value Emitter::emitLogDecay(attn::LogDecayOp op, const Rows &rows, const Window 
   if (input.getRank() == 3) {
     int64_t width = input.getDimSize(2);
     if (width % window.columns)
-      return fail(op, "expected a tile within one head of " + Twine(width) + " channels, but got " +
-                          Twine(window.columns));
+      return fail(op,
+                  "expected a tile within one head of " + Twine(width) + " channels, but got " + Twine(window.columns));
     heads = {0, arith::DivUIOp::create(b, loc, firstChannel(b, loc, window), index(width)), input.getDimSize(1), 1};
   }
   Value bias = memories.lookup(op.getBias());

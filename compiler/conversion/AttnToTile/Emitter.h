@@ -8,6 +8,7 @@
 #define COMPILER_CONVERSION_ATTNTOTILE_EMITTER_H
 
 #include "compiler/conversion/AttnToTile/Window.h"
+#include "compiler/conversion/Variants.h"
 #include "dialects/attn/ir/Attn.h"
 #include "dialects/plan/ir/Plan.h"
 #include "dialects/tile/ir/Tile.h"
@@ -23,10 +24,18 @@ public:
   using AnchorFn = std::function<mlir::Value(mlir::Value value, const Rows &rows, const Window &window)>;
 
   /// Begins a tile kernel for `kernel` with its memory arguments: the kernel's own arguments, then its results.
-  Emitter(plan::KernelOp kernel, tile::ItemsAttr items);
+  /// `variant` stands behind its name where there are several.
+  Emitter(plan::KernelOp kernel, tile::ItemsAttr items, llvm::StringRef variant = "");
 
   /// The tile of `value`; null after an error was reported.
   mlir::Value emit(mlir::Value value, const Rows &rows, const Window &window);
+  /// A tile and the channel of the window at which it begins.
+  struct Part {
+    mlir::Value tile;
+    int64_t channel;
+  };
+  /// The same in parts side by side, where that saves moving channels: halves of a rotation.
+  llvm::SmallVector<Part> emitParts(mlir::Value value, const Rows &rows, const Window &window);
   /// The tile of a parameter [N] as one row.
   mlir::Value emitVector(mlir::Value param, const Window &window);
   /// Writes a tile of result `index` of the kernel.
@@ -39,6 +48,9 @@ public:
   /// The memory of a kernel argument, as the argument of the tile kernel.
   mlir::Value memoryOf(mlir::Value argument) const { return memories.lookup(withoutReshapes(argument)); }
   mlir::Value resultMemory(unsigned index) const { return results[index]; }
+  /// Where an argument of the kernel, or a result, stands among those of the launch.
+  int64_t positionOf(mlir::Value argument) const;
+  int64_t positionOfResult(unsigned index) const;
   mlir::Value item() { return tileKernel.getItem(); }
   /// An argument once more, seen with another number of columns; the launch passes its operand a second time.
   mlir::Value viewOf(mlir::Value argument, int64_t columns);
@@ -88,6 +100,7 @@ private:
   mlir::Value emitBinary(mlir::Operation *op, const Rows &rows, const Window &window);
   mlir::Value emitConv(attn::ShortConvOp op, const Rows &rows, const Window &window);
   mlir::Value emitRotary(attn::RotaryOp op, const Rows &rows, const Window &window);
+  mlir::Value positionsOf(const Rows &rows);
   mlir::Value emitUnary(mlir::Operation *op, const Rows &rows, const Window &window);
   mlir::Value emitSelect(model::SelectOp op, const Rows &rows, const Window &window);
   mlir::Value emitEmbed(model::EmbedOp op, const Rows &rows, const Window &window);
@@ -105,6 +118,15 @@ public:
   mlir::Value sequence;
 };
 
+/// One element of an elementwise op from those of its operands.
+mlir::Value elementwise(mlir::OpBuilder &b, mlir::Location loc, mlir::Operation *op, mlir::ValueRange in);
+/// One element of a norm: x, the sum of squares over `count` channels (1: the sum itself), and maybe a weight.
+mlir::Value normalised(mlir::OpBuilder &b, mlir::Location loc, mlir::ValueRange in, int64_t count, double eps,
+                       bool zeroCentered);
+/// `body` with the window of piece `number`, counted through all pieces.
+void forPieces(Emitter &e, llvm::ArrayRef<Piece> pieces, mlir::Value number,
+               llvm::function_ref<void(const Window &)> body);
+
 // One function per kernel family; each writes the whole tile kernel and returns it, or null after an error.
 tile::KernelOp emitRows(plan::KernelOp kernel, llvm::SmallVectorImpl<unsigned> &extras);
 tile::KernelOp emitCacheWrite(plan::KernelOp kernel, llvm::SmallVectorImpl<unsigned> &extras);
@@ -114,6 +136,14 @@ tile::KernelOp emitSoftmax(plan::KernelOp kernel, llvm::SmallVectorImpl<unsigned
 tile::KernelOp emitSoftmaxPart(plan::KernelOp kernel, llvm::SmallVectorImpl<unsigned> &extras);
 tile::KernelOp emitRoute(plan::KernelOp kernel, llvm::SmallVectorImpl<unsigned> &extras);
 tile::KernelOp emitExperts(plan::KernelOp kernel, llvm::SmallVectorImpl<unsigned> &extras);
+
+// The same for a machine on which a block of threads does an item: everything that must be in flight at once is one
+// tile, no item walks through rows that could be items of their own, and rows behind the last are not stored.
+tile::KernelOp emitRowsOfBlock(plan::KernelOp kernel, llvm::SmallVectorImpl<unsigned> &extras);
+tile::KernelOp emitRouteOfBlock(plan::KernelOp kernel, llvm::SmallVectorImpl<unsigned> &extras);
+tile::KernelOp emitExpertsOfBlock(plan::KernelOp kernel, llvm::SmallVectorImpl<unsigned> &extras);
+mlir::LogicalResult emitLinearOfBlock(plan::KernelOp kernel, Variants &variants);
+mlir::LogicalResult emitCacheWriteOfBlock(plan::KernelOp kernel, Variants &variants);
 
 /// What the rows of a kernel count: tokens, or outputs behind `select`.
 tile::CountKind rowKind(plan::KernelOp kernel);

@@ -8,7 +8,7 @@ using namespace denim;
 static constexpr int64_t kRowBlock = 16;
 
 /// The `top` largest probabilities of each row, one after the other; among equals the lowest index first.
-static void writeRoute(Emitter &e, model::RouteOp op, const Rows &rows) {
+static void writeRoute(Emitter &e, model::RouteOp op, const Rows &rows, const Rows &stored) {
   int64_t experts = channelsOf(op.getScores()), top = op.getTop();
   double infinity = std::numeric_limits<double>::infinity();
   auto all = e.tileType(rows.count, experts), column = e.tileType(rows.count, 1);
@@ -52,8 +52,8 @@ static void writeRoute(Emitter &e, model::RouteOp op, const Rows &rows) {
         return arith::DivFOp::create(b, e.loc, in[0], in[1]);
       });
     Window at{j, {}, 1, 1};
-    e.store(weight, 0, rows, at);
-    e.store(chosen[j], 1, rows, at);
+    e.store(weight, 0, stored, at);
+    e.store(chosen[j], 1, stored, at);
   }
 }
 
@@ -62,7 +62,18 @@ tile::KernelOp denim::emitRoute(plan::KernelOp kernel, SmallVectorImpl<unsigned>
   Emitter e(kernel, tile::ItemsAttr::get(kernel.getContext(), rowKind(kernel), kRowBlock, 1));
   Value lo = e.mul(e.item(), kRowBlock);
   Value hi = e.min(e.add(lo, e.index(kRowBlock)), tile::CountOp::create(e.b, e.loc, rowKind(kernel)));
-  e.loop(lo, hi, 1, [&](Value row) { writeRoute(e, op, Rows{row, 1, {}, {}}); });
+  e.loop(lo, hi, 1, [&](Value row) { writeRoute(e, op, Rows{row, 1, {}, {}}, Rows{row, 1, {}, {}}); });
+  extras.append(e.extraOperands().begin(), e.extraOperands().end());
+  return e.failed() ? nullptr : e.tileKernel;
+}
+
+/// All 16 rows of an item at once; those behind the last are computed from padding and not stored.
+tile::KernelOp denim::emitRouteOfBlock(plan::KernelOp kernel, SmallVectorImpl<unsigned> &extras) {
+  auto op = *kernel.getBlock()->getOps<model::RouteOp>().begin();
+  Emitter e(kernel, tile::ItemsAttr::get(kernel.getContext(), rowKind(kernel), kRowBlock, 1));
+  Value lo = e.mul(e.item(), kRowBlock);
+  Value hi = e.min(e.add(lo, e.index(kRowBlock)), tile::CountOp::create(e.b, e.loc, rowKind(kernel)));
+  writeRoute(e, op, Rows{lo, kRowBlock, {}, {}}, Rows{lo, kRowBlock, lo, hi});
   extras.append(e.extraOperands().begin(), e.extraOperands().end());
   return e.failed() ? nullptr : e.tileKernel;
 }

@@ -3,19 +3,39 @@
 using namespace mlir;
 using namespace denim;
 
+static tile::ItemsAttr itemsOf(plan::KernelOp kernel, const NormalForm &form, StringAttr only) {
+  MLIRContext *context = kernel.getContext();
+  if (!only)
+    return tile::ItemsAttr::get(context, tile::CountKind::sequences, 1, form.keyHeads);
+  if (only.getValue() == "prepare")
+    return tile::ItemsAttr::get(context, tile::CountKind::tokens, kRecurrenceBlockStride, form.valueHeads);
+  int64_t parts = only.getValue() == "scan"  ? scanParts(kernel, form)
+                  : only.getValue() == "few" ? tokenParts(kernel, form)
+                                             : 1;
+  return tile::ItemsAttr::get(context, tile::CountKind::sequences, 1, form.valueHeads * parts);
+}
+
 RecurrenceWriter::RecurrenceWriter(plan::KernelOp kernel, RecurrenceOpInterface op)
-    : form(op.getNormalForm()), op(op), heads(form.valueHeads / form.keyHeads),
-      only(kernel->getAttrOfType<StringAttr>("form")),
-      e(kernel, tile::ItemsAttr::get(kernel.getContext(), tile::CountKind::sequences, 1,
-                                     only ? form.valueHeads : form.keyHeads)),
-      result(kernel.getBlock()->getTerminator()->getOperand(0)) {}
+    : kernel(kernel), form(op.getNormalForm()), op(op), heads(form.valueHeads / form.keyHeads),
+      only(kernel->getAttrOfType<StringAttr>("form")), e(kernel, itemsOf(kernel, form, only)),
+      width(form.valueDim), result(kernel.getBlock()->getTerminator()->getOperand(0)) {}
 
 tile::KernelOp RecurrenceWriter::write() {
-  int64_t perSequence = only ? form.valueHeads : form.keyHeads;
+  if (only && only.getValue() == "prepare")
+    return writePrepare();
+  if (only && only.getValue() == "scan")
+    return writeScan();
+  int64_t parts = only && only.getValue() == "few" ? tokenParts(kernel, form) : 1;
+  int64_t perSequence = only ? form.valueHeads * parts : form.keyHeads;
   Value s = arith::DivUIOp::create(e.b, e.loc, e.item(), e.index(perSequence));
   keyHead = arith::RemUIOp::create(e.b, e.loc, e.item(), e.index(perSequence));
   if (only) {
     ownHead = keyHead;
+    if (parts > 1) {
+      width = form.valueDim / parts;
+      partColumn = e.mul(arith::RemUIOp::create(e.b, e.loc, ownHead, e.index(parts)), width);
+      ownHead = arith::DivUIOp::create(e.b, e.loc, ownHead, e.index(parts));
+    }
     keyHead = arith::DivUIOp::create(e.b, e.loc, ownHead, e.index(heads));
   }
   auto sequence = tile::SequenceOp::create(e.b, e.loc, s);
@@ -25,14 +45,14 @@ tile::KernelOp RecurrenceWriter::write() {
   state = tile::SlotOp::create(e.b, e.loc, tile::MemoryType::get(e.b.getContext(), form.valueDim, e.b.getF32Type()),
                                e.memoryOf(cast<StatefulOpInterface>(op.getOperation()).getCachesMutable()[0].get()), s);
   e.setAnchor([&](Value value, const Rows &, const Window &window) -> Value {
-    if (value != op->getResult(0) || window.columns != form.valueDim)
+    if (value != op->getResult(0) || window.columns != width)
       return e.fail(value.getDefiningOp(), "expected to be used one head at a time");
     return output;
   });
 
   auto chunk = op->getAttrOfType<IntegerAttr>("chunk");
   if (only) {
-    Value many = e.less(e.index(kRecurrenceManyTokens - 1), e.sub(end, begin));
+    Value many = e.less(e.index(manyTokens() - 1), e.sub(end, begin));
     auto byToken = [&] {
       e.loop(begin, end, 1, [&](Value row) { form.outside.empty() ? writeToken(row) : writeRegionToken(row); });
     };
@@ -72,14 +92,17 @@ void RecurrenceWriter::forEachHead(llvm::function_ref<void(Value)> body) {
 }
 
 Window RecurrenceWriter::valueWindow(Value head) {
-  return {0, e.mul(head, form.valueDim), form.valueHeads * form.valueDim, form.valueDim};
+  Value first = e.mul(head, form.valueDim);
+  return {0, partColumn ? e.add(first, partColumn) : first, form.valueHeads * form.valueDim, width};
 }
 
 Value RecurrenceWriter::stateOf(Value head) {
-  return e.load(state, Rows{e.mul(head, form.keyDim), form.keyDim, {}, {}}, e.index(0), form.valueDim);
+  Value column = partColumn ? partColumn : e.index(0);
+  return e.load(state, Rows{e.mul(head, form.keyDim), form.keyDim, {}, {}}, column, width);
 }
 void RecurrenceWriter::storeState(Value tile, Value head) {
-  tile::StoreOp::create(e.b, e.loc, tile, state, e.mul(head, form.keyDim), e.index(0), Value(), Value());
+  Value column = partColumn ? partColumn : e.index(0);
+  tile::StoreOp::create(e.b, e.loc, tile, state, e.mul(head, form.keyDim), column, Value(), Value());
 }
 void RecurrenceWriter::storeOutput(Value tile, const Rows &rows, Value head) {
   output = tile;
@@ -131,6 +154,21 @@ RecurrenceWriter::Shared RecurrenceWriter::sharedVectors(const Rows &rows) {
 Value RecurrenceWriter::vectorOf(Value vector, const Shared &shared, const Rows &rows, Value head) {
   Value known = shared.lookup(vector);
   return known ? known : tileOf(vector, rows, head);
+}
+
+Value RecurrenceWriter::valueOf(Value value, const Rows &rows, Value head) {
+  if (!partColumn)
+    return tileOf(value, rows, head);
+  value = operandOf(value);
+  if (Operation *step = stepOf(value)) {
+    SmallVector<Value> tiles;
+    for (Value operand : step->getOperands())
+      tiles.push_back(valueOf(operand, rows, head));
+    return e.failed() ? Value() : emitStep(step, tiles, rows.count);
+  }
+  auto type = cast<RankedTensorType>(value.getType());
+  bool isPart = type.getRank() == 3 && type.getDimSize(2) == form.valueDim && type.getDimSize(1) == form.valueHeads;
+  return isPart ? e.emit(value, rows, valueWindow(head)) : tileOf(value, rows, head);
 }
 
 Value RecurrenceWriter::tileOf(Value value, const Rows &rows, Value head) {

@@ -7,6 +7,7 @@
 //   Recurrence.cpp         the frame: items, the state, the choice between the forms, operands of one head
 //   RecurrenceChunk.cpp    a chunk of tokens
 //   RecurrenceToken.cpp    one token, in the normal form or as its region says
+//   RecurrenceScan.cpp     long sequences by two kernels: all chunks at once, then the state through them
 //   ChunkDecay.h           decayed products inside a chunk
 #ifndef COMPILER_CONVERSION_ATTNTOTILE_RECURRENCE_H
 #define COMPILER_CONVERSION_ATTNTOTILE_RECURRENCE_H
@@ -17,6 +18,23 @@ namespace denim {
 
 /// New tokens of a sequence from which on a kernel with a form works in chunks.
 inline constexpr int64_t kRecurrenceManyTokens = 8;
+
+/// New tokens of a sequence from which on two kernels do it, and the length of their chunks.
+inline constexpr int64_t kRecurrenceLongTokens = 32, kRecurrenceChunk = 64;
+/// Chunk c of a sequence that begins at row b is block b / kRecurrenceBlockStride + c: sequences of at least
+/// kRecurrenceLongTokens tokens never share one, and a step of T tokens has at most T / kRecurrenceBlockStride.
+inline constexpr int64_t kRecurrenceBlockStride = 32;
+
+/// Whether a recurrence is done by `prepare` and `scan` where both are there: one decay per head, no free rank.
+bool canScan(const NormalForm &form, int64_t chunk);
+/// Parts of the value columns that are scanned by blocks of threads of their own. What follows the recurrence in the
+/// kernel may need a whole head.
+int64_t scanParts(plan::KernelOp kernel, const NormalForm &form);
+/// The same for tokens one by one, where smaller parts keep more of memory busy.
+int64_t tokenParts(plan::KernelOp kernel, const NormalForm &form);
+/// How the two kernels see what they hand over, and the activations that hold it.
+llvm::SmallVector<mlir::Type> scanScratch(plan::KernelOp kernel, const NormalForm &form);
+llvm::SmallVector<mlir::Type> scanScratchTensors(plan::KernelOp kernel, const NormalForm &form);
 
 class RecurrenceWriter {
 public:
@@ -30,6 +48,11 @@ private:
   using Shared = llvm::SmallDenseMap<Value, Value, 4>;
 
   void writeChunk(Value row, int64_t length);
+  /// The two kernels of a long sequence (RecurrenceScan.cpp).
+  tile::KernelOp writePrepare();
+  tile::KernelOp writeScan();
+  void writePrepared(Value number, Value row);
+  int64_t manyTokens() const;
   void writeToken(Value row);
   /// What the region says, op by op: for a recurrence outside the normal form.
   void writeRegionToken(Value row);
@@ -45,6 +68,8 @@ private:
   Shared sharedVectors(const Rows &rows);
   /// A value of the form for value head `head`; null after an error.
   Value tileOf(Value value, const Rows &rows, Value head);
+  /// The same for a value of dv channels: those of the item's part.
+  Value valueOf(Value value, const Rows &rows, Value head);
   Value vectorOf(Value vector, const Shared &shared, const Rows &rows, Value head);
   bool isShared(Value value);
   /// The operand behind an argument of the op's region; other values as they are.
@@ -67,11 +92,14 @@ private:
   bool perChannel() const { return form.decayKind == NormalForm::Decay::Channel; }
   Window valueWindow(Value head);
 
+  plan::KernelOp kernel;
   NormalForm form;
   RecurrenceOpInterface op;
   int64_t heads; ///< value heads per key head
   mlir::StringAttr only; ///< the form of a kernel that has one (split-forms); an item is then a value head
   Emitter e;
+  int64_t width; ///< value columns of an item
+  Value partColumn; ///< the first of them in its head; null for 0
   Value ownHead; ///< of an item that is one value head
   Value result, keyHead, begin, end, state, output;
 };

@@ -51,20 +51,20 @@ void RecurrenceWriter::writeChunk(Value row, int64_t length) {
 
   forEachHead([&](Value head) {
     Value g = logDecay(rows, head), beta = strength(form.k, rows, head);
-    Value v = tileOf(form.value, rows, head);
+    Value v = valueOf(form.value, rows, head);
     Value k = vectorOf(form.k.vector, shared, rows, head), q = vectorOf(form.query, shared, rows, head);
     Value solver = form.p ? vectorOf(solveVector, shared, rows, head) : Value();
     Value along = freeRank ? vectorOf(form.p.vector, shared, rows, head) : Value();
     Value gain = freeRank ? strength(form.p, rows, head) : Value();
     if (e.failed())
       return;
-    Value skipped = form.skip ? tileOf(form.skip.vector, rows, head) : Value();
+    Value skipped = form.skip ? valueOf(form.skip.vector, rows, head) : Value();
     Value skip = form.skip ? strength(form.skip, rows, head) : Value();
     if (e.failed())
       return;
     Value s = stateOf(head);
     ChunkDecay decay(e, g, perChannel(), length);
-    auto panel = e.tileType(decay.blockRows(), form.valueDim);
+    auto panel = e.tileType(decay.blockRows(), width);
     auto square = e.tileType(decay.blockRows(), decay.blockRows());
     Reader solving = delta || form.q.decayed ? Reader::behind : Reader::before;
     Reader reading = form.readAfter ? Reader::behind : Reader::before;

@@ -18,7 +18,7 @@ void RecurrenceWriter::writeToken(Value row) {
   if (e.failed())
     return;
   bool delta = form.isDelta(), freeRank = form.p && !delta;
-  auto line = e.tileType(1, form.valueDim);
+  auto line = e.tileType(1, width);
 
   // Products of vectors, and keys as columns, once for all heads that share them.
   llvm::SmallDenseMap<Value, std::pair<Value, Value>, 2> known;
@@ -37,7 +37,7 @@ void RecurrenceWriter::writeToken(Value row) {
 
   forEachHead([&](Value head) {
     Value g = logDecay(rows, head), beta = strength(form.k, rows, head);
-    Value v = tileOf(form.value, rows, head);
+    Value v = valueOf(form.value, rows, head);
     Value gain = freeRank ? strength(form.p, rows, head) : Value();
     if (e.failed())
       return;
@@ -97,7 +97,7 @@ void RecurrenceWriter::writeToken(Value row) {
       return times(b, e.loc, arith::ConstantOp::create(b, e.loc, b.getF32FloatAttr(form.readScale)), sum);
     });
     if (form.skip) {
-      Value skipped = tileOf(form.skip.vector, rows, head), skip = strength(form.skip, rows, head);
+      Value skipped = valueOf(form.skip.vector, rows, head), skip = strength(form.skip, rows, head);
       if (e.failed())
         return;
       out = withSkip(out, skip, skipped);

@@ -261,3 +261,55 @@ SmallVector<KernelGroup> denim::formKernels(ArrayRef<Operation *> body, ArrayRef
                                             ArrayRef<Value> outputs) {
   return Former(body, inputs, outputs).run();
 }
+
+/// Whether `result` is the product, or the sum of it and a value from outside the kernel.
+static bool isProductAlone(Value result, model::LinearOp linear) {
+  Value last = withoutReshapes(result);
+  if (auto add = last.getDefiningOp<model::AddOp>()) {
+    bool left = withoutReshapes(add.getLhs()) == linear.getResult();
+    Value other = left ? add.getRhs() : add.getLhs();
+    last = withoutReshapes(left ? add.getLhs() : add.getRhs());
+    if (other.getType() != linear.getResult().getType())
+      return false;
+  }
+  return last == linear.getResult();
+}
+
+std::vector<KernelGroup> denim::splitProducts(const KernelGroup &group) {
+  SmallVector<model::LinearOp> linears;
+  for (Operation *op : group.ops)
+    if (auto linear = dyn_cast<model::LinearOp>(op))
+      linears.push_back(linear);
+  if (linears.empty() || group.results.size() != 1)
+    return {};
+  bool alone = linears.size() == 1 && isProductAlone(group.results[0], linears[0]);
+  for (Operation *op : group.ops)
+    alone &= isa<model::LinearOp, model::AddOp>(op) || isReshape(op);
+  if (alone)
+    return {};
+
+  std::vector<KernelGroup> parts;
+  auto add = [&](Value result, StringRef kind) {
+    KernelGroup &part = parts.emplace_back();
+    part.kind = kind;
+    part.results = {result};
+    llvm::SmallPtrSet<Operation *, 16> ops;
+    std::function<void(Value)> collect = [&](Value value) {
+      Operation *op = value.getDefiningOp();
+      if (group.inputs.contains(value) || (value != result && isa<model::LinearOp>(op))) {
+        part.inputs.insert(value);
+        return;
+      }
+      if (ops.insert(op).second)
+        llvm::for_each(op->getOperands(), collect);
+    };
+    collect(result);
+    for (Operation *op : group.ops)
+      if (ops.contains(op))
+        part.ops.push_back(op);
+  };
+  for (model::LinearOp linear : linears)
+    add(linear.getResult(), "linear");
+  add(group.results[0], "rows");
+  return parts;
+}

@@ -16,6 +16,7 @@
 
 #include "mlir/IR/Operation.h"
 #include "llvm/ADT/SetVector.h"
+#include <vector>
 
 namespace denim {
 
@@ -31,6 +32,11 @@ struct KernelGroup {
 /// materialised), in an order in which they may run.
 llvm::SmallVector<KernelGroup> formKernels(llvm::ArrayRef<mlir::Operation *> body, llvm::ArrayRef<mlir::Value> inputs,
                                            llvm::ArrayRef<mlir::Value> outputs);
+
+/// A kernel of products with what is computed on their results, as kernels of one product each (with the value that is
+/// added to it, if nothing else follows), and one of the rest behind them: products that a library can do. Empty when
+/// the kernel is such a product already, or has none.
+std::vector<KernelGroup> splitProducts(const KernelGroup &group);
 
 } // namespace denim
 

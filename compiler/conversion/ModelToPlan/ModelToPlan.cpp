@@ -2,6 +2,7 @@
 #include "compiler/conversion/ModelToPlan/KeptTypes.h"
 #include "compiler/conversion/Passes.h"
 #include "compiler/conversion/Reshapes.h"
+#include "compiler/conversion/Variants.h"
 #include "dialects/attn/ir/Attn.h"
 #include "dialects/model/ir/Model.h"
 #include "dialects/plan/ir/Plan.h"
@@ -17,7 +18,8 @@ namespace {
 
 class Converter {
 public:
-  Converter(ModuleOp module, KeptTypes::Options types) : module(module), types(types), b(module.getContext()) {}
+  Converter(ModuleOp module, bool isCuda, KeptTypes::Options types)
+      : module(module), isCuda(isCuda), types(types), b(module.getContext()) {}
 
   void run() {
     SmallVector<model::BlockOp> blocks(module.getOps<model::BlockOp>());
@@ -115,23 +117,41 @@ private:
       bool outputRows = llvm::any_of(group.results, [&](Value v) { return selected.contains(v); });
       made |= llvm::is_contained(group.results, result);
       readBehind |= made && group.inputs.contains(input);
-      SmallVector<Type> inputTypes, resultTypes;
-      for (Value v : group.inputs)
-        inputTypes.push_back(map.lookup(v).getType());
-      for (Value v : group.results)
-        resultTypes.push_back(kept.of(v));
-      auto kernel = makeKernel(loc, group, inputTypes, resultTypes, outputRows);
-      SmallVector<Value> operands;
-      for (Value v : group.inputs)
-        operands.push_back(map.lookup(v));
-      auto launch = plan::LaunchOp::create(b, loc, resultTypes, kernel, operands, DenseI64ArrayAttr());
-      for (auto [value, produced] : llvm::zip(group.results, launch.getResults()))
-        map.map(value, produced);
+      std::vector<KernelGroup> split = isCuda ? splitProducts(group) : std::vector<KernelGroup>();
+      if (split.empty()) {
+        launchGroup(loc, group, kept, outputRows, map);
+        continue;
+      }
+      // Few rows: all in one, since reading the weights is what it costs. Many: products alone, which a library may do.
+      DictionaryAttr few = whenRows(b.getContext(), 1, kSmallPassRows),
+                     many = whenRows(b.getContext(), kSmallPassRows + 1);
+      launchGroup(loc, group, kept, outputRows, map)->setAttr("when", few);
+      Value fused = map.lookup(group.results[0]);
+      for (KernelGroup &part : split)
+        launchGroup(loc, part, kept, outputRows, map)->setAttr("when", many);
+      Value parts = map.lookup(group.results[0]);
+      map.map(group.results[0], plan::MergeOp::create(b, loc, parts.getType(), ValueRange{fused, parts}).getResult());
     }
     // The stream stays in one slot from layer to layer: it is written when nothing reads the old one any more.
     if (readBehind && kept.of(output) == kept.of(input))
       map.map(result, copy(loc, map.lookup(result)));
     plan::ReturnOp::create(b, loc, map.lookup(result));
+  }
+
+  plan::LaunchOp launchGroup(Location loc, KernelGroup &group, KeptTypes &kept, bool outputRows, IRMapping &map) {
+    SmallVector<Type> inputTypes, resultTypes;
+    SmallVector<Value> operands;
+    for (Value v : group.inputs) {
+      operands.push_back(map.lookup(v));
+      inputTypes.push_back(operands.back().getType());
+    }
+    for (Value v : group.results)
+      resultTypes.push_back(kept.of(v));
+    auto kernel = makeKernel(loc, group, inputTypes, resultTypes, outputRows);
+    auto launch = plan::LaunchOp::create(b, loc, resultTypes, kernel, operands, DenseI64ArrayAttr());
+    for (auto [value, produced] : llvm::zip(group.results, launch.getResults()))
+      map.map(value, produced);
+    return launch;
   }
 
   Value copy(Location loc, Value value) {
@@ -192,6 +212,7 @@ private:
   }
 
   ModuleOp module;
+  bool isCuda;
   KeptTypes::Options types;
   OpBuilder b;
   llvm::StringMap<StringAttr> known;
@@ -216,7 +237,7 @@ struct ConvertModelToPlanPass : impl::ConvertModelToPlanPassBase<ConvertModelToP
       return signalPassFailure();
     if (isCuda)
       getOperation()->setAttr(plan::PlanDialect::getMachineAttrName(), StringAttr::get(&getContext(), machine));
-    Converter(getOperation(), {isCuda && !exact, narrowStream}).run();
+    Converter(getOperation(), isCuda, {isCuda && !exact, narrowStream}).run();
   }
 };
 

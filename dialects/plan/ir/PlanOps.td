@@ -65,6 +65,18 @@ def Plan_CastOp : Plan_Op<"cast", [Pure]> {
   let hasVerifier = 1;
 }
 
+def Plan_ScratchOp : Plan_Op<"scratch", [Pure]> {
+  let summary = "memory that the kernels of one op hand to each other";
+  let description = [{
+    Where an op is done by two kernels, one behind the other (`split-forms`), the first yields `plan.scratch` of the op and
+    the second takes it as its last arguments. What stands in it is between the two tile programs; the attribute
+    `scratch` of both kernels says how they see it. A row per token, so that it is a slot like others.
+  }];
+  let arguments = (ins AnyRankedTensor:$of);
+  let results = (outs Variadic<AnyRankedTensor>:$blocks);
+  let assemblyFormat = "`of` $of attr-dict `:` type($of) `->` type($blocks)";
+}
+
 def Plan_ProgramOp : Plan_Op<"program", [IsolatedFromAbove, Symbol, SingleBlock]> {
   let summary = "the launches of one kind of layer, in order";
   let description = [{

@@ -91,6 +91,16 @@ LogicalResult SlotOp::verify() {
 LogicalResult PageOp::verify() {
   return verifyEntry<PagesType>(*this, getPages().getType(), getResult().getType(), "pages");
 }
+LogicalResult BlockOp::verify() {
+  return verifyEntry<PagesType>(*this, getPages().getType(), getResult().getType(), "pages");
+}
+LogicalResult TransposeOp::verify() {
+  auto from = cast<TileType>(getSource().getType()), to = cast<TileType>(getResult().getType());
+  TileType expected = from.withShape(from.getColumns(), from.getRows());
+  if (to != expected)
+    return emitOpError() << "expected a result of " << expected << ", but got " << to;
+  return success();
+}
 LogicalResult StackedOp::verify() {
   return verifyEntry<StackType>(*this, getStack().getType(), getResult().getType(), "a stack");
 }

@@ -104,6 +104,19 @@ def Tile_PageOp : Tile_Op<"page", [Pure]> {
   let hasVerifier = 1;
 }
 
+def Tile_BlockOp : Tile_Op<"block", [Pure]> {
+  let summary = "one head of one block: a page that is found by its number, without a table";
+  let description = [{
+    Memory that kernels of one step hand to each other in blocks of rows: `!tile.pages`, seen as an array of pages.
+  }];
+  let arguments = (ins AnyType:$pages, Index:$number, Index:$head);
+  let results = (outs Tile_AnyMemory:$result);
+  let assemblyFormat = [{
+    $pages `[` $number `,` $head `]` attr-dict `:` qualified(type($pages)) `->` qualified(type($result))
+  }];
+  let hasVerifier = 1;
+}
+
 def Tile_StackedOp : Tile_Op<"stacked", [Pure]> {
   let summary = "one tensor of a stack";
   let arguments = (ins AnyType:$stack, Index:$index);
@@ -203,6 +216,14 @@ def Tile_WindowOp : Tile_Op<"window", [Pure]> {
   let assemblyFormat = [{
     $source `[` $row `,` $column `]` attr-dict `:` qualified(type($source)) `->` qualified(type($result))
   }];
+  let hasVerifier = 1;
+}
+
+def Tile_TransposeOp : Tile_Op<"transpose", [Pure]> {
+  let summary = "rows and columns exchanged";
+  let arguments = (ins Tile_AnyTile:$source);
+  let results = (outs Tile_AnyTile:$result);
+  let assemblyFormat = "$source attr-dict `:` qualified(type($source)) `->` qualified(type($result))";
   let hasVerifier = 1;
 }
 

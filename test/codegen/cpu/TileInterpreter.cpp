@@ -227,6 +227,19 @@ struct Interpreter {
           memories[o.getResult()] = memories.lookup(o.getPages()) + (page * type.getHeads() + integer(o.getHead())) *
                                                                         type.getTokens() * type.getColumns() * element;
         })
+        .Case([&](tile::BlockOp o) {
+          auto type = cast<tile::PagesType>(o.getPages().getType());
+          int64_t bytes = type.getTokens() * type.getColumns() * type.getElementType().getIntOrFloatBitWidth() / 8;
+          memories[o.getResult()] =
+              memories.lookup(o.getPages()) + (integer(o.getNumber()) * type.getHeads() + integer(o.getHead())) * bytes;
+        })
+        .Case([&](tile::TransposeOp o) {
+          Tile t = make(o.getResult()), from = tiles.lookup(o.getSource());
+          for (int64_t i = 0; i < t.rows; ++i)
+            for (int64_t j = 0; j < t.columns; ++j)
+              t(i, j) = from(j, i);
+          tiles[o.getResult()] = t;
+        })
         .Case([&](tile::LoadOp o) {
           auto type = o.getMemory().getType();
           Tile t = make(o.getResult());

@@ -52,3 +52,18 @@ plan.kernel @product_in_rows(%x: tensor<?x64xf32>, %w: tensor<64x64xf32>) attrib
   %y = model.linear %x, %w
   plan.yield %y : tensor<?x64xf32>
 }
+
+// -----
+
+module attributes {plan.machine = "cuda"} {
+  plan.kernel @linear(%x: tensor<?x64xf32>, %w: tensor<64x64xf32>) attributes {kind = "linear"} {
+    %y = model.linear %x, %w
+    plan.yield %y : tensor<?x64xf32>
+  }
+  plan.program @never(%x: tensor<?x64xf32>) {
+    %w = model.param "w" : tensor<64x64xf32>
+    // expected-error @below {{expected a variant of the kernel that meets {least = 1 : i64, most = 2 : i64, of = "sequence"}}}
+    %y = plan.launch @linear(%x, %w) {when = {of = "sequence", least = 1, most = 2}} : (tensor<?x64xf32>, tensor<64x64xf32>) -> tensor<?x64xf32>
+    plan.return %y : tensor<?x64xf32>
+  }
+}

@@ -110,6 +110,18 @@ TEST(Slots, RowsPerOutputAndRowsPerTokenNeverShare) {
   EXPECT_TRUE(pool.slots[1].outputs);
 }
 
+TEST(Slots, ElementsOfTwoWidthsNeverShare) {
+  Lifetime narrow = tokens(2, 3, 64);
+  narrow.width = 2;
+  SlotProblem problem{{tokens(0, 1, 64), narrow, tokens(4, 5, 64)}};
+  SlotPool pool;
+  std::vector<int64_t> slots = assignSlots(problem, pool);
+  EXPECT_EQ(slots, (std::vector<int64_t>{0, 1, 0}));
+  EXPECT_EQ(pool.slots[1].width, 2);
+  EXPECT_EQ(problem.verify(slots, pool), "");
+  EXPECT_EQ(problem.verify({0, 0, 0}, pool), "expected a slot that holds value 1");
+}
+
 // The residual stream: both ends of a layer are slot 0, and nothing else is while they live.
 TEST(Slots, ABoundValueHasItsSlotToItself) {
   SlotProblem problem{{tokens(-1, 3, 64, 0), tokens(0, 1, 64), tokens(4, 6, 64, 0), tokens(5, 6, 64)}};

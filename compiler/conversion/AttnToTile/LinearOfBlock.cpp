@@ -1,0 +1,202 @@
+// Products with weights, an item to a block of threads. Three variants, by the number of rows:
+//
+//   one    a single row: every weight is read once and used once, so the weights of some columns of the result are
+//          tiles that go straight to registers and meet the row there, in f32
+//   few    up to 16 rows: bound by reading the weights all the same, but the products of 16 rows are matrix products
+//   many   a square of the result for each item; where the launch is a product and nothing else, it says so, and a
+//          device with a library for products uses that
+//
+// All of them walk along the rows of the weights in steps, so that a tile is small enough for registers and shared
+// memory whatever the length of those rows.
+#include "compiler/conversion/AttnToTile/Emitter.h"
+#include "runtime/abi/Kernel.h"
+
+using namespace mlir;
+using namespace denim;
+
+namespace {
+
+/// What one item does: `rows` rows and at most `columns` columns, in steps of `step` along the contraction, of which
+/// `ahead` are loaded before the first is multiplied.
+struct ItemShape {
+  StringRef name;
+  int64_t rows, columns, step, ahead;
+};
+
+/// A width of at most `limit` that cuts `columns` without a rest where one of at least half of that does.
+int64_t panelWidth(int64_t columns, int64_t limit) {
+  if (columns <= limit)
+    return columns;
+  for (int64_t width = limit; width >= limit / 2; width -= 8)
+    if (columns % width == 0)
+      return width;
+  return limit;
+}
+
+class BlockProduct {
+public:
+  BlockProduct(plan::KernelOp kernel, const ItemShape &shape)
+      : kernel(kernel), shape(shape), result(kernel.getBlock()->getTerminator()->getOperand(0)),
+        columns(channelsOf(result)), width(panelWidth(columns, shape.columns)),
+        panels(llvm::divideCeil(columns, width)),
+        e(kernel, tile::ItemsAttr::get(kernel.getContext(), rowKind(kernel), shape.rows, panels), shape.name) {}
+
+  LogicalResult write(Variant &variant) {
+    Value block = arith::DivUIOp::create(e.b, e.loc, e.item(), e.index(panels));
+    Value number = arith::RemUIOp::create(e.b, e.loc, e.item(), e.index(panels));
+    // The last panel begins early enough to be whole: columns that two panels share are written twice, alike.
+    Value first = e.min(e.mul(number, width), e.index(columns - width));
+    window = {0, panels == 1 ? Value() : first, columns, width};
+    Value row = e.mul(block, shape.rows), count = tile::CountOp::create(e.b, e.loc, rowKind(kernel));
+    // A single row is there; behind others follow rows that may be read, but not as many as the largest items have.
+    Rows stored{row, shape.rows, row, count}, read = stored;
+    if (shape.rows == 1)
+      stored = read = Rows{row, 1, {}, {}};
+    else if (shape.rows <= DENIM_ROW_PADDING)
+      read = Rows{row, shape.rows, {}, {}};
+    if (failed(multiplyAll(read)))
+      return failure();
+    e.setAnchor([&](Value value, const Rows &, const Window &w) -> Value {
+      if (!products.contains(value))
+        return e.fail(value.getDefiningOp(), "expected a product with weights");
+      if (w.columns != window.columns || w.base != 0 || w.offset != window.offset)
+        return e.fail(value.getDefiningOp(), "expected to be used at the columns of the result");
+      return products.lookup(value);
+    });
+    e.store(e.emit(result, read, window), 0, stored, window);
+    variant.kernel = e.tileKernel;
+    variant.extraOperands.assign(e.extraOperands().begin(), e.extraOperands().end());
+    return failure(e.failed());
+  }
+
+  /// `out = x weight^T (+ residual)` and nothing else, in types that a library takes; null for more.
+  DictionaryAttr asProduct(int64_t least) {
+    auto linears = kernel.getBlock()->getOps<model::LinearOp>();
+    if (!llvm::hasSingleElement(linears))
+      return {};
+    model::LinearOp linear = *linears.begin();
+    Value last = withoutReshapes(result), residual;
+    if (auto add = last.getDefiningOp<model::AddOp>()) {
+      bool productLeft = withoutReshapes(add.getLhs()) == linear.getResult();
+      residual = withoutReshapes(productLeft ? add.getRhs() : add.getLhs());
+      last = withoutReshapes(productLeft ? add.getLhs() : add.getRhs());
+    }
+    auto elementOf = [](Value v) { return cast<RankedTensorType>(v.getType()).getElementType(); };
+    Value x = withoutReshapes(linear.getInput());
+    if (last != linear.getResult() || linear.getBias() || elementOf(x) != elementOf(linear.getWeight()))
+      return {};
+    if (residual && (!isa<BlockArgument>(residual) || residual.getType() != result.getType()))
+      return {};
+    auto weight = cast<RankedTensorType>(linear.getWeight().getType());
+    auto entry = [&](StringRef key, int64_t value) { return e.b.getNamedAttr(key, e.b.getI64IntegerAttr(value)); };
+    return e.b.getDictionaryAttr(
+        {entry("x", e.positionOf(x)), entry("weight", e.positionOf(linear.getWeight())),
+         entry("out", e.positionOfResult(0)), entry("residual", residual ? e.positionOf(residual) : -1),
+         entry("inner", weight.getDimSize(1)), entry("columns", columns), entry("least", least)});
+  }
+
+private:
+  /// All products of the kernel; those along rows of weights of one length are done side by side.
+  LogicalResult multiplyAll(const Rows &rows) {
+    llvm::MapVector<int64_t, SmallVector<model::LinearOp>> byLength;
+    for (auto linear : kernel.getBlock()->getOps<model::LinearOp>()) {
+      if (!e.memoryOf(linear.getInput()))
+        return e.fail(linear, "expected an input that stands in memory"), failure();
+      byLength[cast<RankedTensorType>(linear.getWeight().getType()).getDimSize(1)].push_back(linear);
+    }
+    for (auto &entry : byLength) {
+      ArrayRef<model::LinearOp> linears = entry.second;
+      int64_t inner = entry.first, step = stepOf(inner), turn = step * std::min(shape.ahead, inner / step);
+      int64_t whole = inner / turn * turn;
+      SmallVector<Value> sums(linears.size(), e.splat(0, rows.count, width));
+      sums = e.loop(e.index(0), e.index(whole), turn, sums, [&](Value first, ValueRange carried) {
+        SmallVector<std::pair<Value, int64_t>> steps;
+        for (int64_t k = 0; k < turn; k += step)
+          steps.push_back({k ? e.add(first, e.index(k)) : first, step});
+        return multiply(linears, rows, steps, carried);
+      });
+      SmallVector<std::pair<Value, int64_t>> rest;
+      for (int64_t k = whole; k < inner; k += step)
+        rest.push_back({e.index(k), std::min(step, inner - k)});
+      if (!rest.empty())
+        sums = multiply(linears, rows, rest, sums);
+      for (auto [own, sum] : llvm::zip(linears, sums)) {
+        model::LinearOp linear = own;
+        products[linear.getResult()] = withBias(linear, rows, sum);
+      }
+    }
+    return success();
+  }
+
+  /// Adds the products of some steps; all weights are under way before the first is used.
+  SmallVector<Value> multiply(ArrayRef<model::LinearOp> linears, const Rows &rows,
+                              ArrayRef<std::pair<Value, int64_t>> steps, ValueRange sums) {
+    SmallVector<Value> next(sums), weights;
+    Rows panel{firstChannel(e.b, e.loc, window), width, {}, {}};
+    for (auto &[k, step] : steps)
+      for (model::LinearOp linear : linears)
+        weights.push_back(e.load(e.memoryOf(linear.getWeight()), panel, k, step));
+    ArrayRef<Value> left(weights);
+    for (auto &[k, step] : steps)
+      for (auto [i, own] : llvm::enumerate(linears)) {
+        model::LinearOp linear = own;
+        Value x = e.load(e.memoryOf(linear.getInput()), rows, k, step);
+        next[i] = e.mma(x, left.front(), {false, true, next[i], tile::Triangle::none});
+        left = left.drop_front();
+      }
+    return next;
+  }
+
+  /// A step without a rest if there is one that is not much shorter.
+  int64_t stepOf(int64_t inner) const {
+    if (inner <= shape.step)
+      return inner;
+    for (int64_t step = shape.step; step >= shape.step / 2; step -= 16)
+      if (inner % step == 0)
+        return step;
+    return shape.step;
+  }
+
+  Value withBias(model::LinearOp linear, const Rows &rows, Value sum) {
+    if (!linear.getBias())
+      return sum;
+    return e.map(e.tileType(rows.count, width), {sum, e.emitVector(linear.getBias(), window)},
+                 [&](OpBuilder &b, ValueRange in) -> Value { return arith::AddFOp::create(b, e.loc, in[0], in[1]); });
+  }
+
+  plan::KernelOp kernel;
+  ItemShape shape;
+  Value result;
+  int64_t columns, width, panels;
+  Emitter e;
+  Window window;
+  llvm::DenseMap<Value, Value> products;
+};
+
+} // namespace
+
+LogicalResult denim::emitLinearOfBlock(plan::KernelOp kernel, Variants &variants) {
+  MLIRContext *context = kernel.getContext();
+  int64_t columns = channelsOf(kernel.getBlock()->getTerminator()->getOperand(0));
+  // 16 columns of 1024 weights are 32 KiB under way in each block; as many blocks as there are multiprocessors follow
+  // from results of 2048 columns and more. Wider results take wider panels for the few rows that each block reads too.
+  int64_t fewColumns = columns <= 4096 ? 16 : columns <= 16384 ? 32 : 64;
+  // With one block on a multiprocessor two steps are loaded at once, as two blocks would.
+  int64_t products = llvm::count_if(*kernel.getBlock(), [](Operation &op) { return isa<model::LinearOp>(op); });
+  int64_t ahead = columns <= 4096 && products == 1 ? 2 : 1;
+  std::pair<ItemShape, DictionaryAttr> forms[] = {
+      {{"one", 1, 16, 1024, ahead}, whenRows(context, 1, 1)},
+      {{"few", kSmallPassRows, fewColumns, 512, 1}, whenRows(context, 2, kSmallPassRows)},
+      {{"many", 128, 128, 64, 1}, whenRows(context, kSmallPassRows + 1)},
+  };
+  for (auto &[shape, when] : forms) {
+    BlockProduct product(kernel, shape);
+    Variant &variant = variants.emplace_back();
+    if (failed(product.write(variant)))
+      return failure();
+    variant.when = when;
+    if (shape.rows > kSmallPassRows)
+      variant.product = product.asProduct(kSmallPassRows + 1);
+  }
+  return success();
+}

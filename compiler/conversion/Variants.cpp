@@ -1,0 +1,31 @@
+#include "compiler/conversion/Variants.h"
+#include "mlir/IR/Builders.h"
+
+using namespace mlir;
+using namespace denim;
+
+static DictionaryAttr when(MLIRContext *context, StringRef of, int64_t least, int64_t most) {
+  Builder b(context);
+  return b.getDictionaryAttr({b.getNamedAttr("of", b.getStringAttr(of)),
+                              b.getNamedAttr("least", b.getI64IntegerAttr(least)),
+                              b.getNamedAttr("most", b.getI64IntegerAttr(most))});
+}
+
+DictionaryAttr denim::whenRows(MLIRContext *context, int64_t least, int64_t most) {
+  return when(context, "rows", least, most);
+}
+DictionaryAttr denim::whenSequence(MLIRContext *context, int64_t least, int64_t most) {
+  return when(context, "sequence", least, most);
+}
+
+FailureOr<DictionaryAttr> denim::bothHold(DictionaryAttr a, DictionaryAttr b) {
+  if (!a || !b)
+    return a ? a : b;
+  auto number = [](DictionaryAttr d, StringRef key) { return cast<IntegerAttr>(d.get(key)).getInt(); };
+  int64_t least = std::max(number(a, "least"), number(b, "least"));
+  int64_t most = std::min(number(a, "most"), number(b, "most"));
+  // Two conditions on sequences may hold for two different ones.
+  if (a.get("of") != b.get("of") || cast<StringAttr>(a.get("of")) != "rows" || least > most)
+    return failure();
+  return whenRows(a.getContext(), least, most);
+}

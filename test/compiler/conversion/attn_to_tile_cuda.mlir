@@ -1,0 +1,203 @@
+// RUN: denim-opt %s --split-input-file --convert-attn-to-tile --cse --canonicalize | FileCheck %s
+
+// A product has a variant for one row, for few and for many; each launch becomes one of each, into one slot. Only the
+// last is a product that a library may do: for it the positions of its arguments are named.
+module attributes {plan.machine = "cuda"} {
+  // CHECK-LABEL: plan.program @unconditional
+  plan.program @unconditional(%x: tensor<?x2048xbf16>) {
+    %w = model.param "w" : tensor<512x2048xbf16>
+    // CHECK: %[[ONE:.*]] = plan.launch @linear_one(%[[X:.*]], %[[W:.*]]) slots [1] {when = {least = 1 : i64, most = 1 : i64, of = "rows"}}
+    // CHECK-NEXT: %[[FEW:.*]] = plan.launch @linear_few(%[[X]], %[[W]]) slots [1] {when = {least = 2 : i64, most = 16 : i64, of = "rows"}}
+    // CHECK-NEXT: %[[MANY:.*]] = plan.launch @linear_many(%[[X]], %[[W]]) slots [1]
+    // CHECK-SAME: product = {columns = 512 : i64, inner = 2048 : i64, least = 17 : i64, out = 2 : i64, residual = -1 : i64, weight = 1 : i64, x = 0 : i64}
+    // CHECK-SAME: when = {least = 17 : i64, most = 2147483647 : i64, of = "rows"}
+    // CHECK-NEXT: %[[Y:.*]] = plan.merge %[[ONE]], %[[FEW]], %[[MANY]]
+    %y = plan.launch @linear(%x, %w) slots [1] : (tensor<?x2048xbf16>, tensor<512x2048xbf16>) -> tensor<?x512xf32>
+    // CHECK-NEXT: plan.return %[[Y]]
+    plan.return %y : tensor<?x512xf32>
+  }
+  // A launch that has a condition keeps what meets it.
+  // CHECK-LABEL: plan.program @conditional
+  plan.program @conditional(%x: tensor<?x2048xbf16>) {
+    %w = model.param "w" : tensor<512x2048xbf16>
+    // CHECK: plan.launch @linear_one({{.*}} {when = {least = 1 : i64, most = 1 : i64, of = "rows"}}
+    // CHECK-NEXT: plan.launch @linear_few({{.*}} {when = {least = 2 : i64, most = 8 : i64, of = "rows"}}
+    // CHECK-NEXT: plan.merge
+    // CHECK-NEXT: plan.return
+    %y = plan.launch @linear(%x, %w) slots [1] {when = {of = "rows", least = 1, most = 8}} : (tensor<?x2048xbf16>, tensor<512x2048xbf16>) -> tensor<?x512xf32>
+    plan.return %y : tensor<?x512xf32>
+  }
+  // One row: 16 rows of weights for an item, 1024 of their elements at a time, two such tiles loaded ahead.
+  // CHECK-LABEL: tile.kernel @linear_one(
+  // CHECK-SAME: items <tokens by 1 times 32>
+  // CHECK: %[[W0:.*]] = tile.load {{.*}} -> !tile.tile<16x1024xf32>
+  // CHECK: %[[W1:.*]] = tile.load {{.*}} -> !tile.tile<16x1024xf32>
+  // CHECK: %[[X0:.*]] = tile.load {{.*}} -> !tile.tile<1x1024xf32>
+  // CHECK: %[[SUM:.*]] = tile.mma %[[X0]], transpose_rhs %[[W0]] acc
+  // CHECK: %[[X1:.*]] = tile.load {{.*}} -> !tile.tile<1x1024xf32>
+  // CHECK: tile.mma %[[X1]], transpose_rhs %[[W1]] acc %[[SUM]]
+  // CHECK: tile.store
+  // CHECK-LABEL: tile.kernel @linear_few(
+  // CHECK-SAME: items <tokens by 16 times 32>
+  // CHECK: tile.load {{.*}} -> !tile.tile<16x512xf32>
+  // Rows behind the last may be read, but are not stored.
+  // CHECK: tile.store {{.*}} within
+  // CHECK-LABEL: tile.kernel @linear_many(
+  // CHECK-SAME: items <tokens by 128 times 4>
+  // CHECK: scf.for
+  // CHECK: %[[W:.*]] = tile.load {{.*}} -> !tile.tile<128x64xf32>
+  // CHECK: %[[X:.*]] = tile.load {{.*}} within {{.*}} -> !tile.tile<128x64xf32>
+  // CHECK: tile.mma %[[X]], transpose_rhs %[[W]] acc
+  // CHECK: tile.store {{.*}} within
+  plan.kernel @linear(%kept: tensor<?x2048xbf16>, %w: tensor<512x2048xbf16>) attributes {kind = "linear"} {
+    %x = plan.cast %kept : tensor<?x2048xbf16> to tensor<?x2048xf32>
+    %y = model.linear %x, %w
+    plan.yield %y : tensor<?x512xf32>
+  }
+}
+
+// -----
+
+// Of a kernel whose launches are all for many rows only that variant is left. The sum behind it belongs to the product.
+module attributes {plan.machine = "cuda"} {
+  // CHECK-LABEL: plan.program @residual
+  plan.program @residual(%x: tensor<?x256xf32>, %h: tensor<?x128xbf16>) {
+    %w = model.param "w" : tensor<256x128xbf16>
+    // CHECK: plan.launch @sum_many({{.*}} slots [1]
+    // CHECK-SAME: product = {columns = 256 : i64, inner = 128 : i64, least = 17 : i64, out = 3 : i64, residual = 0 : i64, weight = 2 : i64, x = 1 : i64}
+    // CHECK-SAME: when = {least = 17 : i64, most = 99 : i64, of = "rows"}
+    // CHECK-NEXT: plan.return
+    %y = plan.launch @sum(%x, %h, %w) slots [1] {when = {of = "rows", least = 17, most = 99}} : (tensor<?x256xf32>, tensor<?x128xbf16>, tensor<256x128xbf16>) -> tensor<?x256xf32>
+    plan.return %y : tensor<?x256xf32>
+  }
+  // CHECK-NOT: tile.kernel @sum_one
+  // CHECK-NOT: tile.kernel @sum_few
+  // CHECK: tile.kernel @sum_many(
+  plan.kernel @sum(%x: tensor<?x256xf32>, %kept: tensor<?x128xbf16>, %w: tensor<256x128xbf16>) attributes {kind = "linear"} {
+    %h = plan.cast %kept : tensor<?x128xbf16> to tensor<?x128xf32>
+    %p = model.linear %h, %w
+    %y = model.add %x, %p
+    plan.yield %y : tensor<?x256xf32>
+  }
+}
+
+// -----
+
+// No library does a product of two element types, or one with more behind it.
+module attributes {plan.machine = "cuda"} {
+  // CHECK-LABEL: plan.program @own
+  plan.program @own(%x: tensor<?x128xf32>) {
+    %w = model.param "w" : tensor<256x128xbf16>
+    // CHECK-NOT: product
+    // CHECK: plan.return
+    %a = plan.launch @mixed(%x, %w) slots [1] : (tensor<?x128xf32>, tensor<256x128xbf16>) -> tensor<?x256xf32>
+    %v = model.param "v" : tensor<256x128xf32>
+    %b = plan.launch @gated(%x, %v) slots [2] : (tensor<?x128xf32>, tensor<256x128xf32>) -> tensor<?x256xf32>
+    plan.return %b : tensor<?x256xf32>
+  }
+  plan.kernel @mixed(%x: tensor<?x128xf32>, %w: tensor<256x128xbf16>) attributes {kind = "linear"} {
+    %y = model.linear %x, %w
+    plan.yield %y : tensor<?x256xf32>
+  }
+  plan.kernel @gated(%x: tensor<?x128xf32>, %w: tensor<256x128xf32>) attributes {kind = "linear"} {
+    %p = model.linear %x, %w
+    %y = model.silu %p
+    plan.yield %y : tensor<?x256xf32>
+  }
+}
+
+// -----
+
+// A norm over all channels: an item is a row, seen as a matrix. The launch passes what is seen so a second time.
+module attributes {plan.machine = "cuda"} {
+  // CHECK-LABEL: plan.program @norms
+  plan.program @norms(%x: tensor<?x2048xf32>) {
+    %w = model.param "w" : tensor<2048xbf16>
+    // CHECK: plan.launch @norm(%[[X:.*]], %[[W:.*]], %[[X]], %[[W]]) slots [1]
+    %y = plan.launch @norm(%x, %w) slots [1] : (tensor<?x2048xf32>, tensor<2048xbf16>) -> tensor<?x2048xbf16>
+    plan.return %y : tensor<?x2048xbf16>
+  }
+  // CHECK-LABEL: tile.kernel @norm(
+  // CHECK-SAME: !tile.memory<2048xf32>, %{{.*}}: !tile.memory<2048xbf16>, %[[X:.*]]: !tile.memory<128xf32>, %[[W:.*]]: !tile.memory<128xbf16>, %[[Y:.*]]: !tile.memory<128xbf16>) items <tokens by 1 times 1> at %[[ITEM:.*]] {
+  // CHECK-DAG: %[[C16:.*]] = arith.constant 16 : index
+  // CHECK: %[[ROW:.*]] = arith.muli %[[ITEM]], %[[C16]]
+  // CHECK: tile.load %[[X]][%[[ROW]], %{{.*}}] : {{.*}} -> !tile.tile<16x128xf32>
+  // CHECK: tile.reduce add
+  // CHECK: tile.reduce add {{.*}} -> !tile.tile<1x1xf32>
+  // CHECK: tile.store %{{.*}}, %[[Y]][%[[ROW]], %{{.*}}] : !tile.tile<16x128xf32>
+  plan.kernel @norm(%x: tensor<?x2048xf32>, %w: tensor<2048xbf16>) attributes {kind = "rows"} {
+    %n = model.rms_norm %x, %w
+    %y = plan.cast %n : tensor<?x2048xf32> to tensor<?x2048xbf16>
+    plan.yield %y : tensor<?x2048xbf16>
+  }
+  // Channels that stand alone are cut; 16 rows at once, those behind the last not stored. No loop over rows.
+  // CHECK-LABEL: tile.kernel @gate(
+  // CHECK-SAME: items <tokens by 16 times 8>
+  // CHECK-NOT: scf.for
+  // CHECK: tile.load {{.*}} -> !tile.tile<16x256xf32>
+  // CHECK: tile.store {{.*}} within
+  plan.kernel @gate(%g: tensor<?x2048xbf16>, %u: tensor<?x2048xbf16>) attributes {kind = "rows"} {
+    %a = plan.cast %g : tensor<?x2048xbf16> to tensor<?x2048xf32>
+    %b = plan.cast %u : tensor<?x2048xbf16> to tensor<?x2048xf32>
+    %s = model.silu %a
+    %p = model.mul %s, %b
+    %y = plan.cast %p : tensor<?x2048xf32> to tensor<?x2048xbf16>
+    plan.yield %y : tensor<?x2048xbf16>
+  }
+  // The halves of a rotation are stored one beside the other, and what is not rotated behind them.
+  // CHECK-LABEL: tile.kernel @rotary(
+  // CHECK-SAME: items <tokens by 16 times 4>
+  // CHECK-NOT: tile.mma
+  // CHECK: tile.store {{.*}} : !tile.tile<16x8xf32>
+  // CHECK: tile.store {{.*}} : !tile.tile<16x8xf32>
+  // CHECK: tile.store {{.*}} : !tile.tile<16x16xf32>
+  plan.kernel @rotary(%kept: tensor<?x4x32xbf16>) attributes {kind = "rows"} {
+    %x = plan.cast %kept : tensor<?x4x32xbf16> to tensor<?x4x32xf32>
+    %r = attn.rotary %x theta 10000 over 16
+    %y = plan.cast %r : tensor<?x4x32xf32> to tensor<?x4x32xbf16>
+    plan.yield %y : tensor<?x4x32xbf16>
+  }
+}
+
+// -----
+
+// Keys reach their pages by sequences where those have few new tokens, and by blocks of tokens where they have many.
+module attributes {plan.machine = "cuda"} {
+  // CHECK-LABEL: plan.program @append
+  plan.program @append(%x: tensor<?x2x32xbf16>) {
+    %c = attn.cache "keys" : !attn.cache<paged 2x32xbf16>
+    // CHECK: plan.launch @keys_few({{.*}}) {when = {least = 1 : i64, most = 16 : i64, of = "sequence"}}
+    // CHECK-NEXT: plan.launch @keys_many({{.*}}) {when = {least = 17 : i64, most = 2147483647 : i64, of = "sequence"}}
+    // CHECK-NEXT: plan.return
+    plan.launch @keys(%x, %c) : (tensor<?x2x32xbf16>, !attn.cache<paged 2x32xbf16>) -> ()
+    plan.return %x : tensor<?x2x32xbf16>
+  }
+  // CHECK-LABEL: tile.kernel @keys_few(
+  // CHECK-SAME: items <sequences by 1 times 2>
+  // CHECK-NOT: scf.for
+  // CHECK-LABEL: tile.kernel @keys_many(
+  // CHECK-SAME: items <tokens by 16 times 2>
+  // CHECK: scf.for
+  // CHECK: scf.if
+  plan.kernel @keys(%kept: tensor<?x2x32xbf16>, %c: !attn.cache<paged 2x32xbf16>) attributes {kind = "cache"} {
+    %x = plan.cast %kept : tensor<?x2x32xbf16> to tensor<?x2x32xf32>
+    attn.append %x to %c
+    plan.yield
+  }
+}
+
+// -----
+
+// Without a machine a plan is the CPU's: one kernel for any number of rows.
+// CHECK-LABEL: plan.program @cpu
+plan.program @cpu(%x: tensor<?x64xf32>) {
+  %w = model.param "w" : tensor<64x64xf32>
+  // CHECK: %[[Y:.*]] = plan.launch @linear_cpu(%{{.*}}, %{{.*}}) slots [1] : (
+  // CHECK-NEXT: plan.return %[[Y]]
+  %y = plan.launch @linear_cpu(%x, %w) slots [1] : (tensor<?x64xf32>, tensor<64x64xf32>) -> tensor<?x64xf32>
+  plan.return %y : tensor<?x64xf32>
+}
+plan.kernel @linear_cpu(%x: tensor<?x64xf32>, %w: tensor<64x64xf32>) attributes {kind = "linear"} {
+  %y = model.linear %x, %w
+  plan.yield %y : tensor<?x64xf32>
+}

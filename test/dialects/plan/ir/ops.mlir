@@ -1,0 +1,27 @@
+// RUN: denim-opt %s | denim-opt | FileCheck %s
+
+// CHECK: module attributes {plan.machine = "cuda"}
+module attributes {plan.machine = "cuda"} {
+  // CHECK-LABEL: plan.kernel @gate
+  plan.kernel @gate(%kept: tensor<?x64xbf16>) attributes {kind = "rows"} {
+    // CHECK: plan.cast %{{.*}} : tensor<?x64xbf16> to tensor<?x64xf32>
+    %x = plan.cast %kept : tensor<?x64xbf16> to tensor<?x64xf32>
+    %y = model.silu %x
+    // CHECK: plan.cast %{{.*}} : tensor<?x64xf32> to tensor<?x64xbf16>
+    %r = plan.cast %y : tensor<?x64xf32> to tensor<?x64xbf16>
+    plan.yield %r : tensor<?x64xbf16>
+  }
+  // CHECK-LABEL: plan.program @p
+  plan.program @p(%x: tensor<?x64xbf16>) {
+    // CHECK: %[[A:.*]] = plan.launch @gate({{.*}}) slots [1] {when = {least = 1 : i64, most = 16 : i64, of = "rows"}}
+    %a = plan.launch @gate(%x) slots [1] {when = {of = "rows", least = 1, most = 16}} : (tensor<?x64xbf16>) -> tensor<?x64xbf16>
+    %b = plan.launch @gate(%x) slots [1] {when = {of = "rows", least = 17, most = 32}} : (tensor<?x64xbf16>) -> tensor<?x64xbf16>
+    %c = plan.launch @gate(%x) slots [1] {when = {of = "rows", least = 33, most = 99}} : (tensor<?x64xbf16>) -> tensor<?x64xbf16>
+    // CHECK: %[[M:.*]] = plan.merge %[[A]], %{{.*}} : tensor<?x64xbf16>
+    %m = plan.merge %a, %b : tensor<?x64xbf16>
+    // A merged value is merged again.
+    // CHECK: plan.merge %[[M]], %{{.*}} : tensor<?x64xbf16>
+    %n = plan.merge %m, %c : tensor<?x64xbf16>
+    plan.return %n : tensor<?x64xbf16>
+  }
+}

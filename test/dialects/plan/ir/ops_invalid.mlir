@@ -1,0 +1,44 @@
+// RUN: denim-opt %s --split-input-file --verify-diagnostics
+
+plan.kernel @cast_shape(%x: tensor<?x64xbf16>) {
+  // expected-error @below {{expected one shape, but got 'tensor<?x64xbf16>' and 'tensor<?x32xf32>'}}
+  %y = plan.cast %x : tensor<?x64xbf16> to tensor<?x32xf32>
+  plan.yield %y : tensor<?x32xf32>
+}
+
+// -----
+
+plan.kernel @cast_of_numbers(%x: tensor<?x64xi32>) {
+  // expected-error @below {{expected elements that are floating-point numbers, but got 'i32'}}
+  %y = plan.cast %x : tensor<?x64xi32> to tensor<?x64xf32>
+  plan.yield %y : tensor<?x64xf32>
+}
+
+// -----
+
+plan.program @merge_without_condition(%x: tensor<?x64xf32>) {
+  %a = plan.launch @k(%x) : (tensor<?x64xf32>) -> tensor<?x64xf32>
+  // expected-error @below {{expected values that launches with a condition make, but got}}
+  %m = plan.merge %a, %a : tensor<?x64xf32>
+  plan.return %m : tensor<?x64xf32>
+}
+
+// -----
+
+plan.program @merge_of_given(%x: tensor<?x64xf32>) {
+  // expected-error @below {{expected values that launches with a condition make, but got}}
+  %m = plan.merge %x : tensor<?x64xf32>
+  plan.return %m : tensor<?x64xf32>
+}
+
+// -----
+
+// expected-error @below {{expected plan.machine on a module and to be "cpu" or "cuda", but got "tpu"}}
+module attributes {plan.machine = "tpu"} {
+}
+
+// -----
+
+// expected-error @below {{expected no attribute of the plan dialect but plan.machine, but got "plan.target"}}
+module attributes {plan.target = "cuda"} {
+}
