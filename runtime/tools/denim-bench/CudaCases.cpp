@@ -22,8 +22,8 @@ template <typename... Parts> std::string text(const Parts &...parts) {
 }
 
 constexpr int64_t kDim = 128;
-/// Channels of the residual stream, and of one product behind the mixer: few, for they are not timed.
-constexpr int64_t kStream = 16, kPart = 1024;
+/// Channels of the residual stream: few, for the products around the mixer are not timed.
+constexpr int64_t kStream = 16;
 
 /// `%name_flat` = what a product leaves in memory: |channels| of bf16.
 std::string projection(const std::string &name, int64_t channels) {
@@ -34,21 +34,15 @@ std::string headed(const std::string &name, int64_t heads, int64_t dim = kDim) {
   return projection(name, heads * dim) + text("  %", name, " = heads %", name, "_flat, ", heads, "\n");
 }
 
-/// |body| makes `%o` of |outputs| channels from `%x`. Products read all of it, so that all of it is computed; of few
-/// channels each, as the products of large models that wait for their weights.
+/// |body| makes `%o` of |outputs| channels from `%x`; a product reads all of it.
 std::string model(const std::string &body, int64_t outputs) {
-  std::ostringstream tail;
-  tail << "  %w_out = param \"out.weight\" : tensor<" << kStream << "x" << kPart << "xbf16>\n  %all = flatten %o\n  ";
-  int64_t parts = outputs / kPart;
-  for (int64_t i = 0; i < parts; ++i)
-    tail << (i ? ", " : "") << "%o" << i;
-  tail << " = split %all into ";
-  for (int64_t i = 0; i < parts; ++i)
-    tail << (i ? ", " : "") << kPart;
-  tail << "\n  %y0 = add %x, %x\n";
-  for (int64_t i = 0; i < parts; ++i)
-    tail << "  %p" << i << " = linear %o" << i << ", %w_out\n  %y" << i + 1 << " = add %y" << i << ", %p" << i << "\n";
-  tail << "  yield %y" << parts << "\n}\n";
+  std::string tail = text("  %w_out = param \"out.weight\" : tensor<", kStream, "x", outputs, R"(xbf16>
+  %all = flatten %o
+  %back = linear %all, %w_out
+  %y = add %x, %back
+  yield %y
+}
+)");
   return text(R"(
 model.network @bench(%ids: tensor<?xi32>) {
   %table = param "embed.weight" : tensor<256x)",
@@ -61,7 +55,7 @@ model.network @bench(%ids: tensor<?xi32>) {
   output %logits
 }
 model.block @mix(%x: tensor<?x)",
-              kStream, "xf32>) {\n", body, tail.str());
+              kStream, "xf32>) {\n", body, tail);
 }
 
 /// An operator: its page, and what a token costs in operations and bytes.

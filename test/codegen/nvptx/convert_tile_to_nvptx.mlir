@@ -129,3 +129,17 @@ tile.kernel @carried(%s: !tile.slots<64xf32>, %x: !tile.memory<64xf32>) items <s
   }
   tile.store %r, %m[%c0, %c0] : !tile.tile<16x64xf32>, !tile.memory<64xf32>
 }
+
+// Rows and columns change places between threads, through shared memory.
+// CHECK-LABEL: llvm.func @transpose(
+// CHECK: st.shared.b32
+// CHECK: bar.sync 1, 128;
+// CHECK: ld.shared.b32
+// CHECK-NOT: bar.sync
+// CHECK: llvm.return
+tile.kernel @transpose(%x: !tile.memory<32xf32>, %y: !tile.memory<16xf32>) items <once by 1 times 1> at %item {
+  %c0 = arith.constant 0 : index
+  %t = tile.load %x[%c0, %c0] : !tile.memory<32xf32> -> !tile.tile<16x32xf32>
+  %u = tile.transpose %t : !tile.tile<16x32xf32> -> !tile.tile<32x16xf32>
+  tile.store %u, %y[%c0, %c0] : !tile.tile<32x16xf32>, !tile.memory<16xf32>
+}

@@ -48,11 +48,14 @@ tile.kernel @staged(%q: !tile.memory<128xf32>, %k: !tile.pages<1x64x128xbf16>, %
   tile.store %s, %o[%c0, %c0] : !tile.tile<128x64xf32>, !tile.memory<64xf32>
 }
 
-// What else reads a page has it as a fragment, a page of f32 is no image, and which page comes next must not depend on
-// a tile: nothing is copied ahead, and no thread is there to do it.
+// What else reads the page finds it in its slot. Four warps compute: their registers need no help.
 // CHECK-LABEL: llvm.func @also_added(
-// CHECK-SAME: tile.threads = 128
-// CHECK-NOT: cp.async.bulk
+// CHECK-SAME: tile.threads = 256
+// CHECK-NOT: setmaxnreg
+// CHECK: mbarrier.try_wait.parity
+// CHECK: ld.shared.b32
+// CHECK: wgmma.mma_async
+// CHECK: cp.async.bulk.shared::cluster.global{{.*}}, 8192
 // CHECK: llvm.return
 tile.kernel @also_added(%q: !tile.memory<64xf32>, %k: !tile.pages<1x64x64xbf16>, %o: !tile.memory<64xf32>) items <sequences by 1 times 1> at %item {
   %c0 = arith.constant 0 : index
@@ -63,6 +66,25 @@ tile.kernel @also_added(%q: !tile.memory<64xf32>, %k: !tile.pages<1x64x64xbf16>,
     %page = tile.page %k[%item, %j, %c0] : !tile.pages<1x64x64xbf16> -> !tile.memory<64xbf16>
     %y = tile.load %page[%c0, %c0] : !tile.memory<64xbf16> -> !tile.tile<64x64xf32>
     %p = tile.mma %x, transpose_rhs %y acc %y : !tile.tile<64x64xf32>, !tile.tile<64x64xf32>, !tile.tile<64x64xf32> -> !tile.tile<64x64xf32>
+    tile.store %p, %o[%c0, %c0] : !tile.tile<64x64xf32>, !tile.memory<64xf32>
+  }
+}
+
+// A load of some rows of a page, a page of f32, which is no image, and a page that depends on a tile are loaded where they
+// stand: no thread is there to copy.
+// CHECK-LABEL: llvm.func @bounded(
+// CHECK-SAME: tile.threads = 128
+// CHECK-NOT: cp.async.bulk
+// CHECK: llvm.return
+tile.kernel @bounded(%q: !tile.memory<64xf32>, %k: !tile.pages<1x64x64xbf16>, %o: !tile.memory<64xf32>) items <sequences by 1 times 1> at %item {
+  %c0 = arith.constant 0 : index
+  %c1 = arith.constant 1 : index
+  %c4 = arith.constant 4 : index
+  %x = tile.load %q[%c0, %c0] : !tile.memory<64xf32> -> !tile.tile<64x64xf32>
+  scf.for %j = %c0 to %c4 step %c1 {
+    %page = tile.page %k[%item, %j, %c0] : !tile.pages<1x64x64xbf16> -> !tile.memory<64xbf16>
+    %y = tile.load %page[%c0, %c0] within [%c0, %j] : !tile.memory<64xbf16> -> !tile.tile<64x64xf32>
+    %p = tile.mma %x, transpose_rhs %y : !tile.tile<64x64xf32>, !tile.tile<64x64xf32> -> !tile.tile<64x64xf32>
     tile.store %p, %o[%c0, %c0] : !tile.tile<64x64xf32>, !tile.memory<64xf32>
   }
 }

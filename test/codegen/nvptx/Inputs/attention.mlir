@@ -11,7 +11,7 @@ model.block @attend(%x: tensor<?x16xf32>) {
   %wq = param "q.weight" : tensor<4096x16xbf16>
   %wk = param "k.weight" : tensor<1024x16xbf16>
   %wv = param "v.weight" : tensor<1024x16xbf16>
-  %wo = param "o.weight" : tensor<16x1024xbf16>
+  %wo = param "o.weight" : tensor<16x4096xbf16>
   %q0 = linear %x, %wq
   %k0 = linear %x, %wk
   %v0 = linear %x, %wv
@@ -20,14 +20,7 @@ model.block @attend(%x: tensor<?x16xf32>) {
   %v = heads %v0, 8
   %o = attn.softmax %q, %k, %v
   %flat = flatten %o
-  %o0, %o1, %o2, %o3 = split %flat into 1024, 1024, 1024, 1024
-  %y0 = linear %o0, %wo
-  %y1 = linear %o1, %wo
-  %y2 = linear %o2, %wo
-  %y3 = linear %o3, %wo
-  %z0 = add %y0, %y1
-  %z1 = add %y2, %y3
-  %z = add %z0, %z1
+  %z = linear %flat, %wo
   %y = add %x, %z
   yield %y
 }
