@@ -58,6 +58,7 @@ public:
     std::printf("\n");
     std::fflush(stdout);
     json.push_back({{"case", row.name},
+                    {"kernels", row.kernels},
                     {"repetitions", t.repetitions},
                     {"median_ms", t.median * 1e3},
                     {"min_ms", t.least * 1e3},

@@ -164,6 +164,8 @@ Status measureCase(Bench &bench, const Case &which, Row &out) {
     return {};
   };
   out.name = which.name;
+  for (uint32_t kernel : kernels)
+    out.kernels.push_back(session->target().kernels[kernel].name);
   out.tokens = static_cast<double>(which.tokens * which.sequences);
   out.flops = which.flops;
   out.bytes = which.bytes;

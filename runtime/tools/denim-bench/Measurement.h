@@ -25,8 +25,9 @@ struct Row {
   Times times;
   double tokens = 0, flops = 0, bytes = 0; ///< of one application
   double fma = 0;                          ///< operations per second at most, around the time of the row
-  std::string limit;       ///< "read", "update" or the word of operations: what would take longest; or ""
-  double limitSeconds = 0; ///< what one application would take at that limit
+  std::string limit;                ///< "read", "update" or the word of operations: what would take longest; or ""
+  double limitSeconds = 0;          ///< what one application would take at that limit
+  std::vector<std::string> kernels; ///< that were timed; empty where the clock of the host was
 };
 
 /// What all rows of a run share.

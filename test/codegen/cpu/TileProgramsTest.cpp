@@ -17,11 +17,11 @@ TEST(TilePrograms, Attention) {
     c.buffers = {
         {"f32", queries * width, -3, 3}, {"f32", keys * width}, {"f32", keys * width}, {"f32", queries * width}};
     // The program does not scale its scores: they spread as sqrt(width), about 11 at 128, and so does what rounding
-    // their operands to bf16 does to them: 2^-9 / sqrt(3) for each of two, 0.018 together, up to 0.08 between two of
-    // the keys that matter. A weight p then moves by p (1 - p) 0.08, at most 0.02, between values that are up to 2
-    // apart.
+    // their operands to bf16 does to them: 2^-9 / sqrt(3) of that for each of two, 0.018 together. Between two keys
+    // that matter it comes to 0.09 in the worst of 64 rows, which moves a weight p by p (1 - p) 0.09 between values up
+    // to 2 apart.
     if (width == 128)
-      c.gpuTolerance = 4e-2;
+      c.gpuTolerance = 5e-2;
     cases.push_back(c);
   }
   check(cases);
