@@ -66,8 +66,7 @@ Value KernelLowering::elementAddress(const View &view, Value row, Value column) 
 Value KernelLowering::within(Value row, Value lo, Value hi) {
   if (!lo)
     return {};
-  Value above =
-      arith::CmpIOp::create(code.builder, code.loc, arith::CmpIPredicate::sge, row, i64Of(lo));
+  Value above = arith::CmpIOp::create(code.builder, code.loc, arith::CmpIPredicate::sge, row, i64Of(lo));
   return code.both(above, code.lessThan(row, i64Of(hi)));
 }
 
@@ -126,8 +125,8 @@ Fragment KernelLowering::loadFragment(tile::LoadOp op) {
           Value i = rowOf(shape, slab, half), j = columnOf(shape, group, e);
           Value down = code.add(row, code.toI64(j));
           Value at = elementAddress(view, down, code.add(first, code.toI64(i)));
-          Value predicate = code.both(within(down, op.getLo(), op.getHi()),
-                                      code.both(rowInside(shape, i), columnInside(shape, j)));
+          Value predicate =
+              code.both(within(down, op.getLo(), op.getHi()), code.both(rowInside(shape, i), columnInside(shape, j)));
           Value value;
           if (Code::bytesOf(view.stored) == 2) {
             Value word = code.loadHalfWord(at, predicate);
@@ -152,11 +151,11 @@ void KernelLowering::lower(tile::GatherOp op) {
   Distribution shape = distributionOf(op.getResult());
   Fragment rows = fragmentOf(op.getRows(), shape.grid);
   int64_t next = 0; // rows are asked for in the order they are held
-  bind(op.getResult(), loadRows(shape, view, i64Of(op.getColumn()),
-                                view.columns % 2 == 0 && divisorOf(op.getColumn()) % 2 == 0,
-                                [&](Value r) -> std::pair<Value, Value> {
-                                  return {code.toI64(rows.values[next++]), rowInside(shape, r)};
-                                }));
+  bind(op.getResult(),
+       loadRows(shape, view, i64Of(op.getColumn()), view.columns % 2 == 0 && divisorOf(op.getColumn()) % 2 == 0,
+                [&](Value r) -> std::pair<Value, Value> {
+                  return {code.toI64(rows.values[next++]), rowInside(shape, r)};
+                }));
 }
 
 void KernelLowering::lower(tile::StoreOp op) {
@@ -166,8 +165,8 @@ void KernelLowering::lower(tile::StoreOp op) {
   Type stored = view.stored;
   Value row = i64Of(op.getRow()), first = i64Of(op.getColumn());
   bool half16 = Code::bytesOf(stored) == 2;
-  bool pairs = !shape.oneColumn() && shape.columns % 2 == 0 && view.columns % 2 == 0 &&
-               divisorOf(op.getColumn()) % 2 == 0;
+  bool pairs =
+      !shape.oneColumn() && shape.columns % 2 == 0 && view.columns % 2 == 0 && divisorOf(op.getColumn()) % 2 == 0;
   Value writer = isWriter(shape);
   auto pack = [&](Value low, Value high) {
     return stored.isBF16() ? code.packBrain(low, high) : code.packHalf(low, high);

@@ -136,8 +136,7 @@ void KernelLowering::writeShared(const Fragment &from, const SharedTile &to) {
         if (covered > to.panels() * 64)
           predicate = code.both(predicate, code.lessThan(column, code.constant32(to.panels() * 64)));
         for (int64_t term = 0; term < to.terms; ++term) {
-          Value at = code.add(pieceOffset(to, row, code.divide(column, 8), term),
-                              code.mul(code.modulo(column, 8), 2));
+          Value at = code.add(pieceOffset(to, row, code.divide(column, 8), term), code.mul(code.modulo(column, 8), 2));
           code.storeShared({packTerm(pair[0], pair[1], term)}, at, predicate);
         }
       }
