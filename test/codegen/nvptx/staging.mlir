@@ -124,3 +124,23 @@ tile.kernel @chosen_by_tile(%q: !tile.memory<64xf32>, %which: !tile.memory<1xi32
     tile.store %p, %o[%c0, %c0] : !tile.tile<64x64xf32>, !tile.memory<64xf32>
   }
 }
+
+// Blocks that another kernel of the step left are pages without a table: 64 rows of 64 bf16 are 8 KiB.
+// CHECK-LABEL: llvm.func @blocks(
+// CHECK-SAME: tile.threads = 256
+// CHECK: mbarrier.try_wait.parity
+// CHECK: wgmma.mma_async
+// CHECK: cp.async.bulk.shared::cluster.global{{.*}}, 8192
+// CHECK: llvm.return
+tile.kernel @blocks(%q: !tile.memory<64xf32>, %k: !tile.pages<1x64x64xbf16>, %o: !tile.memory<64xf32>) items <sequences by 1 times 1> at %item {
+  %c0 = arith.constant 0 : index
+  %c1 = arith.constant 1 : index
+  %c4 = arith.constant 4 : index
+  %x = tile.load %q[%c0, %c0] : !tile.memory<64xf32> -> !tile.tile<64x64xf32>
+  scf.for %j = %c0 to %c4 step %c1 {
+    %block = tile.block %k[%j, %c0] : !tile.pages<1x64x64xbf16> -> !tile.memory<64xbf16>
+    %y = tile.load %block[%c0, %c0] : !tile.memory<64xbf16> -> !tile.tile<64x64xf32>
+    %p = tile.mma %x, transpose_rhs %y : !tile.tile<64x64xf32>, !tile.tile<64x64xf32> -> !tile.tile<64x64xf32>
+    tile.store %p, %o[%c0, %c0] : !tile.tile<64x64xf32>, !tile.memory<64xf32>
+  }
+}
