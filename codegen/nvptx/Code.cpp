@@ -171,13 +171,18 @@ static std::string names(int first, int count) {
   return text + (count == 1 ? "" : "}");
 }
 
-SmallVector<Value, 4> Code::loadWords(Value pointer, int count, Value predicate) {
+/// "$3", or "$3+64".
+static std::string at(int operand, int64_t plus) {
+  return "$" + std::to_string(operand) + (plus ? "+" + std::to_string(plus) : "");
+}
+
+SmallVector<Value, 4> Code::loadWords(Value pointer, int count, Value predicate, int64_t plus) {
   SmallVector<Type> types(count, i32());
   std::string out;
   for (int i = 0; i < count; ++i)
     out += "=&r,";
   SmallVector<Value> words;
-  std::string access = "ld.global" + vectorSuffix(count) + ".b32 " + names(0, count) + ", [$" + std::to_string(count);
+  std::string access = "ld.global" + vectorSuffix(count) + ".b32 " + names(0, count) + ", [" + at(count, plus);
   if (!predicate) {
     words = assembly(access + "];", out + "l", {pointer}, types, true);
   } else {
@@ -189,15 +194,14 @@ SmallVector<Value, 4> Code::loadWords(Value pointer, int count, Value predicate)
   return SmallVector<Value, 4>(words.begin(), words.end());
 }
 
-void Code::storeWords(ArrayRef<Value> words, Value pointer, Value predicate) {
+void Code::storeWords(ArrayRef<Value> words, Value pointer, Value predicate, int64_t plus) {
   int count = words.size();
   std::string in;
   SmallVector<Value> operands(words);
   for (int i = 0; i < count; ++i)
     in += "r,";
   operands.push_back(pointer);
-  std::string access =
-      "st.global" + vectorSuffix(count) + ".b32 [$" + std::to_string(count) + "], " + names(0, count) + ";";
+  std::string access = "st.global" + vectorSuffix(count) + ".b32 [" + at(count, plus) + "], " + names(0, count) + ";";
   if (!predicate) {
     assembly(access, in + "l,~{memory}", operands, {}, true);
     return;
@@ -207,19 +211,20 @@ void Code::storeWords(ArrayRef<Value> words, Value pointer, Value predicate) {
            in + "l,r,~{memory}", operands, {}, true);
 }
 
-Value Code::loadHalfWord(Value pointer, Value predicate) {
+Value Code::loadHalfWord(Value pointer, Value predicate, int64_t plus) {
   if (!predicate)
     predicate = integer(i1(), 1);
-  return assembly("{ .reg .pred p; .reg .b16 h; setp.ne.b32 p, $2, 0; mov.b16 h, 0; @p ld.global.b16 h, [$1]; "
-                  "cvt.u32.u16 $0, h; }",
+  return assembly("{ .reg .pred p; .reg .b16 h; setp.ne.b32 p, $2, 0; mov.b16 h, 0; @p ld.global.b16 h, [" +
+                      at(1, plus) + "]; cvt.u32.u16 $0, h; }",
                   "=r,l,r", {pointer, bitsOf(predicate)}, {i32()}, true)
       .front();
 }
 
-void Code::storeHalfWord(Value word, Value pointer, Value predicate) {
+void Code::storeHalfWord(Value word, Value pointer, Value predicate, int64_t plus) {
   if (!predicate)
     predicate = integer(i1(), 1);
-  assembly("{ .reg .pred p; .reg .b16 h; setp.ne.b32 p, $2, 0; cvt.u16.u32 h, $0; @p st.global.b16 [$1], h; }",
+  assembly("{ .reg .pred p; .reg .b16 h; setp.ne.b32 p, $2, 0; cvt.u16.u32 h, $0; @p st.global.b16 [" + at(1, plus) +
+               "], h; }",
            "r,l,r,~{memory}", {word, pointer, bitsOf(predicate)}, {}, true);
 }
 
@@ -233,26 +238,24 @@ Value Code::addressOf(Value offset) {
   return LLVM::PtrToIntOp::create(builder, loc, i32(), sharedPointer(offset));
 }
 
-SmallVector<Value, 4> Code::loadShared(Value offset, int count) {
+SmallVector<Value, 4> Code::loadShared(Value offset, int count, int64_t plus) {
   SmallVector<Type> types(count, i32());
   std::string out;
   for (int i = 0; i < count; ++i)
     out += "=r,";
-  auto words =
-      assembly("ld.shared" + vectorSuffix(count) + ".b32 " + names(0, count) + ", [$" + std::to_string(count) + "];",
-               out + "r,~{memory}", {addressOf(offset)}, types, true);
+  auto words = assembly("ld.shared" + vectorSuffix(count) + ".b32 " + names(0, count) + ", [" + at(count, plus) + "];",
+                        out + "r,~{memory}", {addressOf(offset)}, types, true);
   return SmallVector<Value, 4>(words.begin(), words.end());
 }
 
-void Code::storeShared(ArrayRef<Value> words, Value offset, Value predicate) {
+void Code::storeShared(ArrayRef<Value> words, Value offset, Value predicate, int64_t plus) {
   int count = words.size();
   std::string in;
   SmallVector<Value> operands(words);
   for (int i = 0; i < count; ++i)
     in += "r,";
   operands.push_back(addressOf(offset));
-  std::string access =
-      "st.shared" + vectorSuffix(count) + ".b32 [$" + std::to_string(count) + "], " + names(0, count) + ";";
+  std::string access = "st.shared" + vectorSuffix(count) + ".b32 [" + at(count, plus) + "], " + names(0, count) + ";";
   if (!predicate) {
     assembly(access, in + "r,~{memory}", operands, {}, true);
     return;

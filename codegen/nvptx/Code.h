@@ -62,18 +62,19 @@ public:
   /// What this thread wrote to shared memory is seen by products and bulk copies behind the next barrier.
   void fenceForProducts();
 
-  // ---- global memory. A predicate may be null: always.
+  // ---- global memory. A predicate may be null: always. `plus`: bytes that the instruction adds to the address.
   mlir::Value advance(mlir::Value pointer, mlir::Value elements, mlir::Type element);
   mlir::Value load(mlir::Type type, mlir::Value pointer);
   /// `count` (1, 2, 4) words of 32 bits as i32; zero where the predicate is false. `constant`: nothing writes there.
-  llvm::SmallVector<mlir::Value, 4> loadWords(mlir::Value pointer, int count, mlir::Value predicate);
-  void storeWords(llvm::ArrayRef<mlir::Value> words, mlir::Value pointer, mlir::Value predicate);
-  mlir::Value loadHalfWord(mlir::Value pointer, mlir::Value predicate); ///< 16 bits, in the low half of an i32
-  void storeHalfWord(mlir::Value word, mlir::Value pointer, mlir::Value predicate);
+  llvm::SmallVector<mlir::Value, 4> loadWords(mlir::Value pointer, int count, mlir::Value predicate, int64_t plus = 0);
+  void storeWords(llvm::ArrayRef<mlir::Value> words, mlir::Value pointer, mlir::Value predicate, int64_t plus = 0);
+  mlir::Value loadHalfWord(mlir::Value pointer, mlir::Value predicate,
+                           int64_t plus = 0); ///< 16 bits, in the low half of an i32
+  void storeHalfWord(mlir::Value word, mlir::Value pointer, mlir::Value predicate, int64_t plus = 0);
 
   // ---- shared memory
-  llvm::SmallVector<mlir::Value, 4> loadShared(mlir::Value offset, int count); ///< words, as i32
-  void storeShared(llvm::ArrayRef<mlir::Value> words, mlir::Value offset, mlir::Value predicate = {});
+  llvm::SmallVector<mlir::Value, 4> loadShared(mlir::Value offset, int count, int64_t plus = 0); ///< words, as i32
+  void storeShared(llvm::ArrayRef<mlir::Value> words, mlir::Value offset, mlir::Value predicate = {}, int64_t plus = 0);
   /// Four 8x8 matrices of 16-bit elements, a row from the address of each lane.
   llvm::SmallVector<mlir::Value, 4> loadMatrices(mlir::Value offset, int count, bool transposed);
 

@@ -80,10 +80,23 @@ private:
   Fragment loadFragment(tile::LoadOp op);
   bool canCopyToShared(tile::LoadOp op);
   void copyToShared(tile::LoadOp op, const SharedTile &to);
-  /// The row of memory (i64) of a row of the tile (i32), and a predicate.
-  using RowOfMemory = llvm::function_ref<std::pair<mlir::Value, mlir::Value>(mlir::Value row)>;
-  Fragment loadRows(const Distribution &shape, const View &view, mlir::Value column, bool pairsAligned,
-                    RowOfMemory rowOfMemory);
+  /// An address and bytes that the instruction adds.
+  struct Address {
+    mlir::Value pointer;
+    int64_t plus = 0;
+  };
+  using AddressOf = std::function<Address(int64_t slab, int64_t half, int64_t group, int64_t element)>;
+  /// Where the thread's elements of a window stand that begins at (row, column): few pointers, the rest in `plus`.
+  /// `transposed`: element (i, j) stands at row + j, column + i.
+  AddressOf addressesOf(const View &view, const Distribution &shape, mlir::Value row, mlir::Value column,
+                        bool transposed); // row and column are indices of the kernel
+
+  /// The same in a shared tile, of pairs of columns.
+  AddressOf addressesOf(const SharedTile &tile, const Distribution &shape, int64_t term);
+  /// Pointers to piece k of a row, k exchanged with the lane's row: base + ((k xor row) * 16 bytes); one per k asked for.
+  std::function<mlir::Value(int64_t)> piecesFrom(mlir::Value base, mlir::Value exchangedRow, bool global);
+  Fragment loadElements(const Distribution &shape, mlir::Type stored, bool pairs, const AddressOf &addressOf,
+                        llvm::function_ref<mlir::Value(int64_t slab, int64_t half, int64_t group, int64_t e)> predicate);
   /// Null when every row may be used.
   mlir::Value within(mlir::Value row, mlir::Value lo, mlir::Value hi);
   /// What `value` is known to be a multiple of.

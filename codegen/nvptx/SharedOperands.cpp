@@ -118,6 +118,9 @@ void KernelLowering::writeShared(const Fragment &from, const SharedTile &to) {
   }
   Value writer = isWriter(shape);
   bool single = shape.oneColumn();
+  SmallVector<AddressOf> addresses;
+  for (int64_t term = 0; term < to.terms; ++term)
+    addresses.push_back(addressesOf(to, shape, term));
   for (int64_t slab = 0; slab < shape.slabs(); ++slab)
     for (int64_t half = 0; half < shape.halves(); ++half) {
       Value row = rowOf(shape, slab, half);
@@ -136,8 +139,8 @@ void KernelLowering::writeShared(const Fragment &from, const SharedTile &to) {
         if (covered > to.panels() * 64)
           predicate = code.both(predicate, code.lessThan(column, code.constant32(to.panels() * 64)));
         for (int64_t term = 0; term < to.terms; ++term) {
-          Value at = code.add(pieceOffset(to, row, code.divide(column, 8), term), code.mul(code.modulo(column, 8), 2));
-          code.storeShared({packTerm(pair[0], pair[1], term)}, at, predicate);
+          auto [at, plus] = addresses[term](slab, half, group, 0);
+          code.storeShared({packTerm(pair[0], pair[1], term)}, at, predicate, plus);
         }
       }
     }
