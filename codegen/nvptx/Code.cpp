@@ -133,8 +133,8 @@ SmallVector<Value> Code::assembly(StringRef text, StringRef constraints, ValueRa
   else if (results.size() > 1)
     type = LLVM::LLVMStructType::getLiteral(builder.getContext(), results);
   auto op = LLVM::InlineAsmOp::create(builder, loc, results.empty() ? TypeRange() : TypeRange(type), operands, text,
-                                      constraints, sideEffects, /*is_align_stack=*/false,
-                                      LLVM::TailCallKind::None, LLVM::AsmDialectAttr{}, /*operand_attrs=*/ArrayAttr());
+                                      constraints, sideEffects, /*is_align_stack=*/false, LLVM::TailCallKind::None,
+                                      LLVM::AsmDialectAttr{}, /*operand_attrs=*/ArrayAttr());
   if (results.empty())
     return {};
   if (results.size() == 1)
@@ -201,8 +201,7 @@ void Code::storeWords(ArrayRef<Value> words, Value pointer, Value predicate, int
   for (int i = 0; i < count; ++i)
     in += "r,";
   operands.push_back(pointer);
-  std::string access =
-      "st.global" + vectorSuffix(count) + ".b32 [" + at(count, plus) + "], " + names(0, count) + ";";
+  std::string access = "st.global" + vectorSuffix(count) + ".b32 [" + at(count, plus) + "], " + names(0, count) + ";";
   if (!predicate) {
     assembly(access, in + "l,~{memory}", operands, {}, true);
     return;
@@ -245,8 +244,7 @@ SmallVector<Value, 4> Code::loadShared(Value offset, int count, int64_t plus) {
   for (int i = 0; i < count; ++i)
     out += "=r,";
   auto words = assembly("ld.shared" + vectorSuffix(count) + ".b32 " + names(0, count) + ", [" + at(count, plus) + "];",
-                        out + "r,~{memory}", {addressOf(offset)},
-                        types, true);
+                        out + "r,~{memory}", {addressOf(offset)}, types, true);
   return SmallVector<Value, 4>(words.begin(), words.end());
 }
 
@@ -257,8 +255,7 @@ void Code::storeShared(ArrayRef<Value> words, Value offset, Value predicate, int
   for (int i = 0; i < count; ++i)
     in += "r,";
   operands.push_back(addressOf(offset));
-  std::string access =
-      "st.shared" + vectorSuffix(count) + ".b32 [" + at(count, plus) + "], " + names(0, count) + ";";
+  std::string access = "st.shared" + vectorSuffix(count) + ".b32 [" + at(count, plus) + "], " + names(0, count) + ";";
   if (!predicate) {
     assembly(access, in + "r,~{memory}", operands, {}, true);
     return;
@@ -276,8 +273,7 @@ SmallVector<Value, 4> Code::loadMatrices(Value offset, int count, bool transpose
   auto words = assembly("ldmatrix.sync.aligned.m8n8.x" + std::to_string(count) + (transposed ? ".trans" : "") +
                             ".shared.b16 {" + names(0, count).substr(count == 1 ? 0 : 1) + (count == 1 ? "}" : "") +
                             ", [$" + std::to_string(count) + "];",
-                        out + "r,~{memory}", {addressOf(offset)},
-                        types, true);
+                        out + "r,~{memory}", {addressOf(offset)}, types, true);
   return SmallVector<Value, 4>(words.begin(), words.end());
 }
 
@@ -299,8 +295,9 @@ void Code::expectBytes(Value barrier, int64_t bytes) {
            {addressOf(barrier)}, {}, true);
 }
 void Code::waitBarrier(Value barrier, Value parity) {
-  assembly("{ .reg .pred p; WAIT_${:uid}: mbarrier.try_wait.parity.shared::cta.b64 p, [$0], $1; @!p bra WAIT_${:uid}; }",
-           "r,r,~{memory}", {addressOf(barrier), parity}, {}, true);
+  assembly(
+      "{ .reg .pred p; WAIT_${:uid}: mbarrier.try_wait.parity.shared::cta.b64 p, [$0], $1; @!p bra WAIT_${:uid}; }",
+      "r,r,~{memory}", {addressOf(barrier), parity}, {}, true);
 }
 void Code::copyBulk(Value sharedOffset, Value pointer, int64_t bytes, Value barrier) {
   assembly("cp.async.bulk.shared::cluster.global.mbarrier::complete_tx::bytes [$0], [$1], " + std::to_string(bytes) +
@@ -322,8 +319,8 @@ Value Code::shuffleXor(Value value, int64_t mask) {
                               NVVM::ShflKind::bfly, UnitAttr());
 }
 Value Code::shuffleUp(Value value, int64_t distance) {
-  return NVVM::ShflOp::create(builder, loc, value.getType(), constant32(-1), value, constant32(distance),
-                              constant32(0), NVVM::ShflKind::up, UnitAttr());
+  return NVVM::ShflOp::create(builder, loc, value.getType(), constant32(-1), value, constant32(distance), constant32(0),
+                              NVVM::ShflKind::up, UnitAttr());
 }
 Value Code::shuffleIndex(Value value, int64_t lane) {
   return NVVM::ShflOp::create(builder, loc, value.getType(), constant32(-1), value, constant32(lane), constant32(31),

@@ -1,6 +1,6 @@
 // The pipeline from tile to LLVM, and LLVM's own to PTX.
 #include "codegen/nvptx/Compile.h"
-#include "codegen/cpu/Compile.h"
+#include "codegen/math/ExpandMath.h"
 #include "dialects/tile/transforms/Passes.h"
 #include "mlir/Conversion/Passes.h"
 #include "mlir/Dialect/LLVMIR/LLVMDialect.h"
@@ -26,15 +26,6 @@ using namespace mlir;
 using namespace denim::codegen;
 using namespace denim;
 
-/// What ExpandMath asks of a machine: polynomials on scalars with fused operations.
-static Target scalarTarget() {
-  Target target{};
-  target.name = "scalar";
-  target.lanes = 1;
-  target.fusedMultiplyAdd = true;
-  return target;
-}
-
 void denim::codegen::buildNvptxPipeline(OpPassManager &passes, const GpuTarget &target, bool exact) {
   passes.addPass(createCanonicalizerPass());
   passes.addPass(createCSEPass());
@@ -43,7 +34,7 @@ void denim::codegen::buildNvptxPipeline(OpPassManager &passes, const GpuTarget &
   passes.addPass(tile::createFuseMapsPass());
   passes.addPass(createCSEPass());
   passes.addPass(createConvertTileToNvptxPass(target, exact));
-  passes.addPass(createExpandMathPass(scalarTarget()));
+  passes.addPass(createExpandMathPass({}));
   // Rows, columns and addresses are asked for again for every register.
   passes.addPass(createCSEPass());
   passes.addPass(createSCFToControlFlowPass());

@@ -23,8 +23,7 @@ struct ConvertTileToNvptxPass : PassWrapper<ConvertTileToNvptxPass, OperationPas
   StringRef getArgument() const override { return "convert-tile-to-nvptx"; }
   StringRef getDescription() const override { return "turn tile kernels into what one thread of a GPU does"; }
   void getDependentDialects(DialectRegistry &registry) const override {
-    registry
-        .insert<arith::ArithDialect, LLVM::LLVMDialect, math::MathDialect, NVVM::NVVMDialect, scf::SCFDialect>();
+    registry.insert<arith::ArithDialect, LLVM::LLVMDialect, math::MathDialect, NVVM::NVVMDialect, scf::SCFDialect>();
   }
 
   void runOnOperation() override {

@@ -67,8 +67,7 @@ Value KernelLowering::elementAddress(const View &view, Value row, Value column) 
 Value KernelLowering::within(Value row, Value lo, Value hi) {
   if (!lo)
     return {};
-  Value above =
-      arith::CmpIOp::create(code.builder, code.loc, arith::CmpIPredicate::sge, row, i64Of(lo));
+  Value above = arith::CmpIOp::create(code.builder, code.loc, arith::CmpIPredicate::sge, row, i64Of(lo));
   return code.both(above, code.lessThan(row, i64Of(hi)));
 }
 
@@ -132,8 +131,8 @@ KernelLowering::AddressOf KernelLowering::addressesOf(const View &view, const Di
 
 KernelLowering::AddressOf KernelLowering::addressesOf(const SharedTile &tile, const Distribution &shape, int64_t term) {
   int64_t across = shape.columnsOfWarp(), down = 16 * shape.grid.down, panelBytes = tile.panelBytes();
-  bool simple = shape.oneColumn() || shape.grid.across == 1 || across % 64 == 0 ||
-                (llvm::isPowerOf2_64(across) && across < 64);
+  bool simple =
+      shape.oneColumn() || shape.grid.across == 1 || across % 64 == 0 || (llvm::isPowerOf2_64(across) && across < 64);
   if (!simple || shape.oneRow() || shape.oneColumn()) {
     SharedTile copy = tile;
     return [=, this](int64_t slab, int64_t half, int64_t group, int64_t) -> Address {
@@ -157,9 +156,8 @@ KernelLowering::AddressOf KernelLowering::addressesOf(const SharedTile &tile, co
   };
 }
 
-Fragment KernelLowering::loadElements(
-    const Distribution &shape, Type stored, bool pairs, const AddressOf &addressOf,
-    llvm::function_ref<Value(int64_t, int64_t, int64_t, int64_t)> predicateOf) {
+Fragment KernelLowering::loadElements(const Distribution &shape, Type stored, bool pairs, const AddressOf &addressOf,
+                                      llvm::function_ref<Value(int64_t, int64_t, int64_t, int64_t)> predicateOf) {
   bool real = isa<FloatType>(stored), half16 = Code::bytesOf(stored) == 2;
   Fragment to{shape, real ? code.f32() : stored, SmallVector<Value>(shape.registers())};
   auto widen = [&](Value word, bool high) {
@@ -238,8 +236,8 @@ void KernelLowering::lower(tile::StoreOp op) {
   Type stored = view.stored;
   Value row = i64Of(op.getRow());
   bool half16 = Code::bytesOf(stored) == 2;
-  bool pairs = !shape.oneColumn() && shape.columns % 2 == 0 && view.columns % 2 == 0 &&
-               divisorOf(op.getColumn()) % 2 == 0;
+  bool pairs =
+      !shape.oneColumn() && shape.columns % 2 == 0 && view.columns % 2 == 0 && divisorOf(op.getColumn()) % 2 == 0;
   AddressOf addresses = addressesOf(view, shape, op.getRow(), op.getColumn(), /*transposed=*/false);
   Value writer = isWriter(shape);
   auto pack = [&](Value low, Value high) {
