@@ -23,7 +23,7 @@
 namespace denim::codegen::nvptx {
 
 struct WarpGrid {
-  int64_t down, across;
+  int64_t down = 1, across = 1;
   bool operator==(const WarpGrid &other) const { return down == other.down && across == other.across; }
 };
 

@@ -142,6 +142,9 @@ private:
                                             int64_t term);
   Fragment outerProduct(tile::MmaOp op);
   Fragment vectorProduct(tile::MmaOp op);
+  /// A matrix times a vector, both from memory, along the rows of the matrix: bound by reading it, 16 bytes at a time.
+  bool isStreamed(tile::MmaOp op);
+  Fragment loadStreamed(tile::LoadOp op, const WarpGrid &grid);
   /// Words of the left operand for 16 columns from `group` on; term 1 is what rounding left over.
   llvm::SmallVector<mlir::Value, 4> operandWords(const Fragment &lhs, int64_t slab, int64_t group, int64_t term);
   mlir::Value packTerm(mlir::Value low, mlir::Value high, int64_t term);
@@ -234,6 +237,7 @@ private:
   llvm::DenseMap<mlir::Value, SharedTile> sharedTiles;
   llvm::DenseSet<mlir::Value> wantedShared;   ///< tiles some product reads from shared memory
   llvm::DenseSet<mlir::Value> onlyShared;     ///< of these, loads nothing else reads
+  llvm::DenseMap<mlir::Value, WarpGrid> streamed; ///< loads that only streamed products read, and how these are dealt
   llvm::DenseMap<mlir::Operation *, llvm::SmallVector<mlir::Value>> dyingAt;
   llvm::DenseMap<mlir::Value, llvm::SmallVector<mlir::Value>> packedWords; ///< of tiles that are carried packed
 
