@@ -75,6 +75,10 @@ private:
   View viewOf(mlir::Value memory);
   /// Where element (row, column) is; row i64 or i32, column i32.
   mlir::Value elementAddress(const View &view, mlir::Value row, mlir::Value column);
+  /// The argument of the kernel that a memory is a part of.
+  static mlir::Value rootOf(mlir::Value memory);
+  /// A barrier if threads may have stored what is loaded now. Other arguments do not overlap (codegen/README.md).
+  void seesStores(mlir::Value memory);
   static bool isImage(tile::PagesType type);
   static tile::PagesType pagesOf(mlir::Value memory);
   Fragment loadFragment(tile::LoadOp op);
@@ -234,6 +238,7 @@ private:
   mlir::IRMapping scalars;
   llvm::DenseMap<mlir::Value, mlir::Value> pointers;
   llvm::DenseMap<mlir::Value, Fragment> fragments;
+  llvm::DenseSet<mlir::Value> stored; ///< roots of memory written since the last barrier for them
   llvm::DenseMap<mlir::Value, SharedTile> sharedTiles;
   llvm::DenseSet<mlir::Value> wantedShared;   ///< tiles some product reads from shared memory
   llvm::DenseSet<mlir::Value> onlyShared;     ///< of these, loads nothing else reads

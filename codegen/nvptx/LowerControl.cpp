@@ -216,6 +216,9 @@ LogicalResult KernelLowering::lower(scf::ForOp op) {
     shared.settle();
   };
   settle();
+  // What a turn stores the next one may load.
+  if (!copying)
+    op.walk([&](tile::StoreOp store) { stored.insert(rootOf(store.getMemory())); });
   LogicalResult result = success();
   auto results = code.loop(scalarOf(op.getLowerBound()), scalarOf(op.getUpperBound()), scalarOf(op.getStep()), initial,
                            [&](Value counter, ValueRange carried) {
@@ -224,6 +227,9 @@ LogicalResult KernelLowering::lower(scf::ForOp op) {
                              result = lowerBlock(body);
                              if (failed(result))
                                return SmallVector<Value>(carried);
+                             // A barrier inside the loop was for that turn.
+                             if (!copying)
+                               op.walk([&](tile::StoreOp store) { stored.insert(rootOf(store.getMemory())); });
                              current = body.getTerminator();
                              auto next = flatten(op, body.getTerminator()->getOperands());
                              if (!copying)

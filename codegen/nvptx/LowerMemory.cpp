@@ -43,6 +43,19 @@ KernelLowering::View KernelLowering::viewOf(Value memory) {
           pages && isImage(pages) ? pages.getTokens() : 0};
 }
 
+Value KernelLowering::rootOf(Value memory) {
+  while (Operation *op = memory.getDefiningOp())
+    memory = op->getOperand(0);
+  return memory;
+}
+
+void KernelLowering::seesStores(Value memory) {
+  if (!stored.contains(rootOf(memory)))
+    return;
+  code.barrier(1, workers());
+  stored.clear();
+}
+
 /// The pages that a memory is one of, or null.
 tile::PagesType KernelLowering::pagesOf(Value memory) {
   Operation *op = memory.getDefiningOp();
@@ -203,6 +216,7 @@ Fragment KernelLowering::loadFragment(tile::LoadOp op) {
 }
 
 void KernelLowering::lower(tile::LoadOp op) {
+  seesStores(op.getMemory());
   if (staged.contains(op.getResult()))
     awaitStaged(op);
   else if (auto it = streamed.find(op.getResult()); it != streamed.end())
@@ -246,6 +260,7 @@ Fragment KernelLowering::loadStreamed(tile::LoadOp op, const WarpGrid &grid) {
 }
 
 void KernelLowering::lower(tile::GatherOp op) {
+  seesStores(op.getMemory());
   View view = viewOf(op.getMemory());
   Distribution shape = distributionOf(op.getResult());
   Fragment rows = fragmentOf(op.getRows(), shape.grid);
@@ -266,6 +281,7 @@ void KernelLowering::lower(tile::GatherOp op) {
 }
 
 void KernelLowering::lower(tile::StoreOp op) {
+  stored.insert(rootOf(op.getMemory()));
   View view = viewOf(op.getMemory());
   const Fragment from = fragmentOf(op.getValue());
   const Distribution &shape = from.shape;

@@ -56,6 +56,8 @@ void KernelLowering::findStaged() {
     return;
   llvm::DenseMap<Value, bool> known;
   int64_t resident = 0;
+  llvm::DenseSet<Value> written; // by this very kernel: the copying warps do not wait for the others' stores
+  kernel.walk([&](tile::StoreOp op) { written.insert(rootOf(op.getMemory())); });
   kernel.walk([&](tile::LoadOp op) {
     auto type = typeOf(op.getResult());
     tile::PagesType pages = pagesOf(op.getMemory());
@@ -70,6 +72,7 @@ void KernelLowering::findStaged() {
     bool ahead = whole && pages && isImage(pages) && op->getParentOfType<scf::ForOp>() && !op.getLo() && isZero(op.getRow()) &&
                  isZero(op.getColumn()) && type.getRows() == pages.getTokens() &&
                  type.getColumns() == pages.getColumns() && !op.getTransposed();
+    ahead &= !written.contains(rootOf(op.getMemory()));
     for (Value operand : ahead ? ValueRange(page->getOperands().drop_front()) : ValueRange())
       ahead &= isKnownAhead(operand, known);
     for (Operation *parent = op->getParentOp(); parent != kernel; parent = parent->getParentOp()) {
