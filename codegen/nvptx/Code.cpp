@@ -277,6 +277,19 @@ SmallVector<Value, 4> Code::loadMatrices(Value offset, int count, bool transpose
   return SmallVector<Value, 4>(words.begin(), words.end());
 }
 
+void Code::storeMatrices(ArrayRef<Value> words, Value offset, bool transposed) {
+  int count = words.size();
+  std::string in;
+  for (int i = 0; i < count; ++i)
+    in += "r,";
+  SmallVector<Value> operands(words);
+  operands.push_back(addressOf(offset));
+  assembly("stmatrix.sync.aligned.m8n8.x" + std::to_string(count) + (transposed ? ".trans" : "") + ".shared.b16 [$" +
+               std::to_string(count) + "], {" + names(0, count).substr(count == 1 ? 0 : 1) + (count == 1 ? "}" : "") +
+               ";",
+           in + "r,~{memory}", operands, {}, true);
+}
+
 static constexpr const char *kAddress = "r,~{memory}";
 
 void Code::initBarrier(Value offset, int64_t arrivals) {

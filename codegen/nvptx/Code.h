@@ -78,6 +78,9 @@ public:
   /// Four 8x8 matrices of 16-bit elements, a row from the address of each lane.
   llvm::SmallVector<mlir::Value, 4> loadMatrices(mlir::Value offset, int count, bool transposed);
 
+  /// The other way: four 8x8 matrices of 16-bit elements from the words of loadMatrices.
+  void storeMatrices(llvm::ArrayRef<mlir::Value> words, mlir::Value offset, bool transposed);
+
   // ---- barriers in shared memory that count arrivals and bytes (mbarrier), and copies that complete on them
   void initBarrier(mlir::Value offset, int64_t arrivals);
   void fenceBarrierInit();

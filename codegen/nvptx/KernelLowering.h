@@ -75,6 +75,9 @@ private:
   View viewOf(mlir::Value memory);
   /// Where element (row, column) is; row i64 or i32, column i32.
   mlir::Value elementAddress(const View &view, mlir::Value row, mlir::Value column);
+  /// Whether a tile that is turned only to be stored as bf16 goes to memory by way of whole 8x8 pieces.
+  bool isStoredTurned(tile::StoreOp op);
+  void storeTurned(tile::StoreOp op);
   /// The argument of the kernel that a memory is a part of.
   static mlir::Value rootOf(mlir::Value memory);
   /// A barrier if threads may have stored what is loaded now. Other arguments do not overlap (codegen/README.md).

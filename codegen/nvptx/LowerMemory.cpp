@@ -280,8 +280,66 @@ void KernelLowering::lower(tile::GatherOp op) {
        }));
 }
 
+bool KernelLowering::isStoredTurned(tile::StoreOp op) {
+  auto turned = op.getValue().getDefiningOp<tile::TransposeOp>();
+  auto memory = cast<tile::MemoryType>(op.getMemory().getType());
+  tile::PagesType pages = pagesOf(op.getMemory());
+  if (!turned || !turned.getResult().hasOneUse() || turned->getBlock() != op->getBlock() ||
+      !memory.getElementType().isBF16() || (pages && isImage(pages)) || !code.target.matrixStore)
+    return false;
+  Distribution from = distributionOf(turned.getSource());
+  return !from.padsRows() && !from.padsColumns() && !from.oneRow() && !from.oneColumn() && from.groups() % 2 == 0 &&
+         from.rows % 64 == 0 && memory.getColumns() % 8 == 0 && divisorOf(op.getColumn()) % 8 == 0;
+}
+
+/// The fragment is stored to shared memory transposed, as a bf16 operand would stand there, and copied from it in pieces of
+/// 16 bytes.
+void KernelLowering::storeTurned(tile::StoreOp op) {
+  View view = viewOf(op.getMemory());
+  const Fragment from = fragmentOf(op.getValue().getDefiningOp<tile::TransposeOp>().getSource());
+  const Distribution &shape = from.shape;
+  SharedTile tile = allocateShared(shape.columns, shape.rows, 1);
+  shared.writes(tile.offset, tile.bytes());
+  // Matrix m of an instruction: rows `8 (m mod 2)` of the slab, columns of group `m div 2`; a lane gives the address of
+  // one row of the turned matrix.
+  Value inMatrix = code.modulo(lane, 8), second = code.modulo(code.divide(lane, 8), 2), fourth = code.divide(lane, 16);
+  for (int64_t slab = 0; slab < shape.slabs(); ++slab)
+    for (int64_t group = 0; group < shape.groups(); group += 2) {
+      SmallVector<Value> words;
+      for (int64_t g = group; g < group + 2; ++g)
+        for (int64_t half = 0; half < 2; ++half)
+          words.push_back(code.packBrain(from.at(slab, g, half, 0), from.at(slab, g, half, 1)));
+      Value row = code.add(code.add(code.mul(warpAcross(shape.grid), shape.columnsOfWarp()), inMatrix),
+                           code.add(code.mul(fourth, 8), code.constant32(group * 8)));
+      Value piece = code.add(code.add(code.mul(warpDown(shape.grid), 2), second), slab * 2 * shape.grid.down);
+      code.storeMatrices(words, pieceOffset(tile, row, piece, 0), /*transposed=*/true);
+    }
+  shared.reads(tile.offset, tile.bytes());
+  int64_t pieces = shape.rows / 8, total = shape.columns * pieces;
+  Value row = i64Of(op.getRow()), column = i64Of(op.getColumn());
+  for (int64_t first = 0; first < total; first += workers()) {
+    Value number = code.add(thread, first);
+    Value r, piece;
+    if (llvm::isPowerOf2_64(pieces)) {
+      r = code.divide(number, pieces), piece = code.modulo(number, pieces);
+    } else {
+      r = arith::DivUIOp::create(code.builder, code.loc, number, code.constant32(pieces));
+      piece = arith::RemUIOp::create(code.builder, code.loc, number, code.constant32(pieces));
+    }
+    Value exists = first + workers() > total ? code.lessThan(number, code.constant32(total)) : Value();
+    Value last = exists ? code.mini(r, code.constant32(shape.columns - 1)) : r;
+    auto words = code.loadShared(pieceOffset(tile, last, piece, 0), 4);
+    Value at = code.add(row, code.toI64(r));
+    code.storeWords(words, elementAddress(view, at, code.add(column, code.toI64(code.mul(piece, 8)))),
+                    code.both(exists, within(at, op.getLo(), op.getHi())));
+  }
+  shared.release(tile.offset);
+}
+
 void KernelLowering::lower(tile::StoreOp op) {
   stored.insert(rootOf(op.getMemory()));
+  if (isStoredTurned(op))
+    return storeTurned(op);
   View view = viewOf(op.getMemory());
   const Fragment from = fragmentOf(op.getValue());
   const Distribution &shape = from.shape;
