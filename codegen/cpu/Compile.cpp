@@ -1,6 +1,7 @@
 // The pipeline from tile to LLVM, LLVM's own, and the emission of an object.
 #include "codegen/cpu/Compile.h"
 #include "codegen/cpu/Link.h"
+#include "codegen/math/ExpandMath.h"
 #include "dialects/tile/transforms/Passes.h"
 #include "mlir/Conversion/Passes.h"
 #include "mlir/Dialect/LLVMIR/LLVMDialect.h"
@@ -27,10 +28,6 @@ using namespace mlir;
 using namespace denim::codegen;
 using namespace denim;
 
-namespace denim::codegen {
-void registerExpandMathPass();
-} // namespace denim::codegen
-
 void denim::codegen::buildCpuPipeline(OpPassManager &passes, const Target &target) {
   // Before lowering: what is dead or said twice in a kernel would be written out as loops.
   passes.addPass(createCanonicalizerPass());
@@ -39,7 +36,7 @@ void denim::codegen::buildCpuPipeline(OpPassManager &passes, const Target &targe
   passes.addPass(tile::createHoistBroadcastsPass());
   passes.addPass(createCSEPass());
   passes.addPass(createConvertTileToCpuPass(target));
-  passes.addPass(createExpandMathPass(target));
+  passes.addPass(createExpandMathPass({target.fusedMultiplyAdd, /*scale16=*/target.lanes == 16}));
   // Constants and addresses repeat in every register tile; fewer ops make all that follows cheaper.
   passes.addPass(createCSEPass());
   passes.addPass(createSCFToControlFlowPass());
@@ -70,7 +67,6 @@ struct Emission {
 
 void denim::codegen::registerCpuPasses() {
   registerPass([] { return createConvertTileToCpuPass(); });
-  registerExpandMathPass();
   PassPipelineRegistration<TileToCpuOptions>("tile-to-cpu", "tile kernels to the LLVM dialect",
                                              [](OpPassManager &passes, const TileToCpuOptions &options) {
                                                llvm::Expected<Target> target = findTarget(options.target);

@@ -48,13 +48,10 @@ llvm::Expected<std::string> printForCpu(mlir::ModuleOp tileModule, const Target 
 std::unique_ptr<mlir::Pass> createConvertTileToCpuPass(const Target &target);
 std::unique_ptr<mlir::Pass> createConvertTileToCpuPass();
 
-/// `expand-math`: functions of math on f32 become polynomials in arith and vector.
-std::unique_ptr<mlir::Pass> createExpandMathPass(const Target &target);
-
-/// tile to the LLVM dialect: both passes above and the conversions of what they leave.
+/// tile to the LLVM dialect: the pass above, expand-math (codegen/math) and the conversions of what they leave.
 void buildCpuPipeline(mlir::OpPassManager &passes, const Target &target);
 
-/// Makes the passes and the pipeline `tile-to-cpu` known to denim-opt.
+/// Makes the pass and the pipeline `tile-to-cpu` known to denim-opt.
 void registerCpuPasses();
 
 } // namespace denim::codegen

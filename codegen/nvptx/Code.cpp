@@ -133,8 +133,8 @@ SmallVector<Value> Code::assembly(StringRef text, StringRef constraints, ValueRa
   else if (results.size() > 1)
     type = LLVM::LLVMStructType::getLiteral(builder.getContext(), results);
   auto op = LLVM::InlineAsmOp::create(builder, loc, results.empty() ? TypeRange() : TypeRange(type), operands, text,
-                                      constraints, sideEffects, /*is_align_stack=*/false,
-                                      LLVM::TailCallKind::None, LLVM::AsmDialectAttr{}, /*operand_attrs=*/ArrayAttr());
+                                      constraints, sideEffects, /*is_align_stack=*/false, LLVM::TailCallKind::None,
+                                      LLVM::AsmDialectAttr{}, /*operand_attrs=*/ArrayAttr());
   if (results.empty())
     return {};
   if (results.size() == 1)
@@ -171,13 +171,18 @@ static std::string names(int first, int count) {
   return text + (count == 1 ? "" : "}");
 }
 
-SmallVector<Value, 4> Code::loadWords(Value pointer, int count, Value predicate) {
+/// "$3", or "$3+64".
+static std::string at(int operand, int64_t plus) {
+  return "$" + std::to_string(operand) + (plus ? "+" + std::to_string(plus) : "");
+}
+
+SmallVector<Value, 4> Code::loadWords(Value pointer, int count, Value predicate, int64_t plus) {
   SmallVector<Type> types(count, i32());
   std::string out;
   for (int i = 0; i < count; ++i)
     out += "=&r,";
   SmallVector<Value> words;
-  std::string access = "ld.global" + vectorSuffix(count) + ".b32 " + names(0, count) + ", [$" + std::to_string(count);
+  std::string access = "ld.global" + vectorSuffix(count) + ".b32 " + names(0, count) + ", [" + at(count, plus);
   if (!predicate) {
     words = assembly(access + "];", out + "l", {pointer}, types, true);
   } else {
@@ -189,15 +194,14 @@ SmallVector<Value, 4> Code::loadWords(Value pointer, int count, Value predicate)
   return SmallVector<Value, 4>(words.begin(), words.end());
 }
 
-void Code::storeWords(ArrayRef<Value> words, Value pointer, Value predicate) {
+void Code::storeWords(ArrayRef<Value> words, Value pointer, Value predicate, int64_t plus) {
   int count = words.size();
   std::string in;
   SmallVector<Value> operands(words);
   for (int i = 0; i < count; ++i)
     in += "r,";
   operands.push_back(pointer);
-  std::string access =
-      "st.global" + vectorSuffix(count) + ".b32 [$" + std::to_string(count) + "], " + names(0, count) + ";";
+  std::string access = "st.global" + vectorSuffix(count) + ".b32 [" + at(count, plus) + "], " + names(0, count) + ";";
   if (!predicate) {
     assembly(access, in + "l,~{memory}", operands, {}, true);
     return;
@@ -207,19 +211,20 @@ void Code::storeWords(ArrayRef<Value> words, Value pointer, Value predicate) {
            in + "l,r,~{memory}", operands, {}, true);
 }
 
-Value Code::loadHalfWord(Value pointer, Value predicate) {
+Value Code::loadHalfWord(Value pointer, Value predicate, int64_t plus) {
   if (!predicate)
     predicate = integer(i1(), 1);
-  return assembly("{ .reg .pred p; .reg .b16 h; setp.ne.b32 p, $2, 0; mov.b16 h, 0; @p ld.global.b16 h, [$1]; "
-                  "cvt.u32.u16 $0, h; }",
+  return assembly("{ .reg .pred p; .reg .b16 h; setp.ne.b32 p, $2, 0; mov.b16 h, 0; @p ld.global.b16 h, [" +
+                      at(1, plus) + "]; cvt.u32.u16 $0, h; }",
                   "=r,l,r", {pointer, bitsOf(predicate)}, {i32()}, true)
       .front();
 }
 
-void Code::storeHalfWord(Value word, Value pointer, Value predicate) {
+void Code::storeHalfWord(Value word, Value pointer, Value predicate, int64_t plus) {
   if (!predicate)
     predicate = integer(i1(), 1);
-  assembly("{ .reg .pred p; .reg .b16 h; setp.ne.b32 p, $2, 0; cvt.u16.u32 h, $0; @p st.global.b16 [$1], h; }",
+  assembly("{ .reg .pred p; .reg .b16 h; setp.ne.b32 p, $2, 0; cvt.u16.u32 h, $0; @p st.global.b16 [" + at(1, plus) +
+               "], h; }",
            "r,l,r,~{memory}", {word, pointer, bitsOf(predicate)}, {}, true);
 }
 
@@ -233,27 +238,24 @@ Value Code::addressOf(Value offset) {
   return LLVM::PtrToIntOp::create(builder, loc, i32(), sharedPointer(offset));
 }
 
-SmallVector<Value, 4> Code::loadShared(Value offset, int count) {
+SmallVector<Value, 4> Code::loadShared(Value offset, int count, int64_t plus) {
   SmallVector<Type> types(count, i32());
   std::string out;
   for (int i = 0; i < count; ++i)
     out += "=r,";
-  auto words = assembly("ld.shared" + vectorSuffix(count) + ".b32 " + names(0, count) + ", [$" + std::to_string(count) +
-                            "];",
-                        out + "r,~{memory}", {addressOf(offset)},
-                        types, true);
+  auto words = assembly("ld.shared" + vectorSuffix(count) + ".b32 " + names(0, count) + ", [" + at(count, plus) + "];",
+                        out + "r,~{memory}", {addressOf(offset)}, types, true);
   return SmallVector<Value, 4>(words.begin(), words.end());
 }
 
-void Code::storeShared(ArrayRef<Value> words, Value offset, Value predicate) {
+void Code::storeShared(ArrayRef<Value> words, Value offset, Value predicate, int64_t plus) {
   int count = words.size();
   std::string in;
   SmallVector<Value> operands(words);
   for (int i = 0; i < count; ++i)
     in += "r,";
   operands.push_back(addressOf(offset));
-  std::string access =
-      "st.shared" + vectorSuffix(count) + ".b32 [$" + std::to_string(count) + "], " + names(0, count) + ";";
+  std::string access = "st.shared" + vectorSuffix(count) + ".b32 [" + at(count, plus) + "], " + names(0, count) + ";";
   if (!predicate) {
     assembly(access, in + "r,~{memory}", operands, {}, true);
     return;
@@ -271,9 +273,21 @@ SmallVector<Value, 4> Code::loadMatrices(Value offset, int count, bool transpose
   auto words = assembly("ldmatrix.sync.aligned.m8n8.x" + std::to_string(count) + (transposed ? ".trans" : "") +
                             ".shared.b16 {" + names(0, count).substr(count == 1 ? 0 : 1) + (count == 1 ? "}" : "") +
                             ", [$" + std::to_string(count) + "];",
-                        out + "r,~{memory}", {addressOf(offset)},
-                        types, true);
+                        out + "r,~{memory}", {addressOf(offset)}, types, true);
   return SmallVector<Value, 4>(words.begin(), words.end());
+}
+
+void Code::storeMatrices(ArrayRef<Value> words, Value offset, bool transposed) {
+  int count = words.size();
+  std::string in;
+  for (int i = 0; i < count; ++i)
+    in += "r,";
+  SmallVector<Value> operands(words);
+  operands.push_back(addressOf(offset));
+  assembly("stmatrix.sync.aligned.m8n8.x" + std::to_string(count) + (transposed ? ".trans" : "") + ".shared.b16 [$" +
+               std::to_string(count) + "], {" + names(0, count).substr(count == 1 ? 0 : 1) + (count == 1 ? "}" : "") +
+               ";",
+           in + "r,~{memory}", operands, {}, true);
 }
 
 static constexpr const char *kAddress = "r,~{memory}";
@@ -294,8 +308,9 @@ void Code::expectBytes(Value barrier, int64_t bytes) {
            {addressOf(barrier)}, {}, true);
 }
 void Code::waitBarrier(Value barrier, Value parity) {
-  assembly("{ .reg .pred p; WAIT_${:uid}: mbarrier.try_wait.parity.shared::cta.b64 p, [$0], $1; @!p bra WAIT_${:uid}; }",
-           "r,r,~{memory}", {addressOf(barrier), parity}, {}, true);
+  assembly(
+      "{ .reg .pred p; WAIT_${:uid}: mbarrier.try_wait.parity.shared::cta.b64 p, [$0], $1; @!p bra WAIT_${:uid}; }",
+      "r,r,~{memory}", {addressOf(barrier), parity}, {}, true);
 }
 void Code::copyBulk(Value sharedOffset, Value pointer, int64_t bytes, Value barrier) {
   assembly("cp.async.bulk.shared::cluster.global.mbarrier::complete_tx::bytes [$0], [$1], " + std::to_string(bytes) +
@@ -317,8 +332,8 @@ Value Code::shuffleXor(Value value, int64_t mask) {
                               NVVM::ShflKind::bfly, UnitAttr());
 }
 Value Code::shuffleUp(Value value, int64_t distance) {
-  return NVVM::ShflOp::create(builder, loc, value.getType(), constant32(-1), value, constant32(distance),
-                              constant32(0), NVVM::ShflKind::up, UnitAttr());
+  return NVVM::ShflOp::create(builder, loc, value.getType(), constant32(-1), value, constant32(distance), constant32(0),
+                              NVVM::ShflKind::up, UnitAttr());
 }
 Value Code::shuffleIndex(Value value, int64_t lane) {
   return NVVM::ShflOp::create(builder, loc, value.getType(), constant32(-1), value, constant32(lane), constant32(31),

@@ -62,20 +62,24 @@ public:
   /// What this thread wrote to shared memory is seen by products and bulk copies behind the next barrier.
   void fenceForProducts();
 
-  // ---- global memory. A predicate may be null: always.
+  // ---- global memory. A predicate may be null: always. `plus`: bytes that the instruction adds to the address.
   mlir::Value advance(mlir::Value pointer, mlir::Value elements, mlir::Type element);
   mlir::Value load(mlir::Type type, mlir::Value pointer);
   /// `count` (1, 2, 4) words of 32 bits as i32; zero where the predicate is false. `constant`: nothing writes there.
-  llvm::SmallVector<mlir::Value, 4> loadWords(mlir::Value pointer, int count, mlir::Value predicate);
-  void storeWords(llvm::ArrayRef<mlir::Value> words, mlir::Value pointer, mlir::Value predicate);
-  mlir::Value loadHalfWord(mlir::Value pointer, mlir::Value predicate); ///< 16 bits, in the low half of an i32
-  void storeHalfWord(mlir::Value word, mlir::Value pointer, mlir::Value predicate);
+  llvm::SmallVector<mlir::Value, 4> loadWords(mlir::Value pointer, int count, mlir::Value predicate, int64_t plus = 0);
+  void storeWords(llvm::ArrayRef<mlir::Value> words, mlir::Value pointer, mlir::Value predicate, int64_t plus = 0);
+  mlir::Value loadHalfWord(mlir::Value pointer, mlir::Value predicate,
+                           int64_t plus = 0); ///< 16 bits, in the low half of an i32
+  void storeHalfWord(mlir::Value word, mlir::Value pointer, mlir::Value predicate, int64_t plus = 0);
 
   // ---- shared memory
-  llvm::SmallVector<mlir::Value, 4> loadShared(mlir::Value offset, int count); ///< words, as i32
-  void storeShared(llvm::ArrayRef<mlir::Value> words, mlir::Value offset, mlir::Value predicate = {});
+  llvm::SmallVector<mlir::Value, 4> loadShared(mlir::Value offset, int count, int64_t plus = 0); ///< words, as i32
+  void storeShared(llvm::ArrayRef<mlir::Value> words, mlir::Value offset, mlir::Value predicate = {}, int64_t plus = 0);
   /// Four 8x8 matrices of 16-bit elements, a row from the address of each lane.
   llvm::SmallVector<mlir::Value, 4> loadMatrices(mlir::Value offset, int count, bool transposed);
+
+  /// The other way: four 8x8 matrices of 16-bit elements from the words of loadMatrices.
+  void storeMatrices(llvm::ArrayRef<mlir::Value> words, mlir::Value offset, bool transposed);
 
   // ---- barriers in shared memory that count arrivals and bytes (mbarrier), and copies that complete on them
   void initBarrier(mlir::Value offset, int64_t arrivals);
@@ -103,8 +107,8 @@ public:
   mlir::Value mini(mlir::Value a, mlir::Value b);
   mlir::Value fma(mlir::Value a, mlir::Value b, mlir::Value c);
   mlir::Value select(mlir::Value condition, mlir::Value a, mlir::Value b);
-  mlir::Value bitsOf(mlir::Value real);  ///< f32 to i32; an i32 stays, an i1 becomes 0 or 1
-  mlir::Value realOf(mlir::Value bits);  ///< i32 to f32
+  mlir::Value bitsOf(mlir::Value real);                     ///< f32 to i32; an i32 stays, an i1 becomes 0 or 1
+  mlir::Value realOf(mlir::Value bits);                     ///< i32 to f32
   mlir::Value ofType(mlir::Value bits, mlir::Type element); ///< i32 to f32, i32 or i1
   mlir::Value packBrain(mlir::Value low, mlir::Value high); ///< two f32 to a word of two bf16, nearest even
   mlir::Value packHalf(mlir::Value low, mlir::Value high);
@@ -117,7 +121,7 @@ public:
                                              llvm::ArrayRef<mlir::Value> b);
   /// One step of a warpgroup's product over 16 of the contraction: where the operands stand.
   struct GroupStep {
-    int64_t a = 0, b = 0;              ///< added to the descriptors (units of 16 bytes)
+    int64_t a = 0, b = 0;                         ///< added to the descriptors (units of 16 bytes)
     llvm::SmallVector<mlir::Value, 4> aRegisters; ///< instead of a descriptor of A
   };
   /// acc += sum of steps, for 64 rows of a warpgroup and acc.size() / 4 * 8 columns; begins and commits a group that

@@ -1,6 +1,6 @@
 // The pipeline from tile to LLVM, and LLVM's own to PTX.
 #include "codegen/nvptx/Compile.h"
-#include "codegen/cpu/Compile.h"
+#include "codegen/math/ExpandMath.h"
 #include "dialects/tile/transforms/Passes.h"
 #include "mlir/Conversion/Passes.h"
 #include "mlir/Dialect/LLVMIR/LLVMDialect.h"
@@ -26,15 +26,6 @@ using namespace mlir;
 using namespace denim::codegen;
 using namespace denim;
 
-/// What ExpandMath asks of a machine: polynomials on scalars with fused operations.
-static Target scalarTarget() {
-  Target target{};
-  target.name = "scalar";
-  target.lanes = 1;
-  target.fusedMultiplyAdd = true;
-  return target;
-}
-
 void denim::codegen::buildNvptxPipeline(OpPassManager &passes, const GpuTarget &target, bool exact) {
   passes.addPass(createCanonicalizerPass());
   passes.addPass(createCSEPass());
@@ -43,10 +34,9 @@ void denim::codegen::buildNvptxPipeline(OpPassManager &passes, const GpuTarget &
   passes.addPass(tile::createFuseMapsPass());
   passes.addPass(createCSEPass());
   passes.addPass(createConvertTileToNvptxPass(target, exact));
-  passes.addPass(createExpandMathPass(scalarTarget()));
+  passes.addPass(createExpandMathPass({}));
   // Rows, columns and addresses are asked for again for every register.
   passes.addPass(createCSEPass());
-  passes.addPass(createLoopInvariantCodeMotionPass());
   passes.addPass(createSCFToControlFlowPass());
   passes.addPass(createConvertMathToLLVMPass());
   passes.addPass(createArithToLLVMConversionPass());
@@ -115,23 +105,28 @@ static llvm::Expected<std::unique_ptr<llvm::TargetMachine>> makeMachine(const Gp
       triple, target.name, target.features, options, std::nullopt, std::nullopt, llvm::CodeGenOptLevel::Aggressive));
 }
 
-/// Registers are assigned by the assembler; what LLVM has to do is addresses, constants and dead code.
-static void optimize(llvm::Module &module, llvm::TargetMachine &machine) {
+/// Registers are assigned by the assembler, which does not compute an address again once it is there. So nothing is hoisted
+/// out of loops or kept for later blocks here: hundreds of offsets of fragments would live all through a kernel and push
+/// its tiles to local memory (1160 bytes of a delta rule's preparation against none).
+static llvm::Error optimize(llvm::Module &module, llvm::TargetMachine &machine) {
   module.setTargetTriple(machine.getTargetTriple());
   module.setDataLayout(machine.createDataLayout());
   llvm::LoopAnalysisManager loops;
   llvm::FunctionAnalysisManager functions;
   llvm::CGSCCAnalysisManager graphs;
   llvm::ModuleAnalysisManager modules;
-  llvm::PipelineTuningOptions tuning;
-  tuning.LoopVectorization = tuning.SLPVectorization = tuning.LoopUnrolling = false;
-  llvm::PassBuilder builder(&machine, tuning);
+  llvm::PassBuilder builder(&machine);
   builder.registerModuleAnalyses(modules);
   builder.registerCGSCCAnalyses(graphs);
   builder.registerFunctionAnalyses(functions);
   builder.registerLoopAnalyses(loops);
   builder.crossRegisterProxies(loops, functions, graphs, modules);
-  builder.buildPerModuleDefaultPipeline(llvm::OptimizationLevel::O2).run(module, modules);
+  llvm::ModulePassManager passes;
+  if (llvm::Error error = builder.parsePassPipeline(
+          passes, "function(sroa,instcombine<no-verify-fixpoint>,early-cse,simplifycfg,reassociate,early-cse,adce)"))
+    return error;
+  passes.run(module, modules);
+  return llvm::Error::success();
 }
 
 llvm::Expected<NvptxCode> denim::codegen::compileForNvptx(ModuleOp tileModule, const GpuTarget &target,
@@ -156,7 +151,8 @@ llvm::Expected<NvptxCode> denim::codegen::compileForNvptx(ModuleOp tileModule, c
   std::unique_ptr<llvm::Module> translated = translateModuleToLLVMIR(*module, context);
   if (!translated)
     return llvm::createStringError("expected the lowered kernels to translate to LLVM IR, but they did not");
-  optimize(*translated, **machine);
+  if (llvm::Error error = optimize(*translated, **machine))
+    return error;
   llvm::SmallVector<char, 0> text;
   llvm::raw_svector_ostream stream(text);
   llvm::legacy::PassManager passes;

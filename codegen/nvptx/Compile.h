@@ -1,7 +1,7 @@
 // Tile kernels to code for NVIDIA GPUs: the door of this room.
 //
-// A module of `tile.kernel`s becomes one PTX text with an entry of the kernel's name for each (runtime/abi/Kernel.h says
-// with which parameters), and machine code when ptxas is there.
+// A module of `tile.kernel`s becomes one PTX text with an entry of the kernel's name for each (runtime/abi/Kernel.h
+// says with which parameters), and machine code when ptxas is there.
 #ifndef CODEGEN_NVPTX_COMPILE_H
 #define CODEGEN_NVPTX_COMPILE_H
 
@@ -36,7 +36,7 @@ struct NvptxKernel {
 
 struct NvptxCode {
   std::string ptx;
-  std::vector<char> cubin;       ///< empty without an assembler
+  std::vector<char> cubin;           ///< empty without an assembler
   std::vector<std::string> warnings; ///< of the assembler
   std::vector<NvptxKernel> kernels;
 };

@@ -23,8 +23,7 @@ struct ConvertTileToNvptxPass : PassWrapper<ConvertTileToNvptxPass, OperationPas
   StringRef getArgument() const override { return "convert-tile-to-nvptx"; }
   StringRef getDescription() const override { return "turn tile kernels into what one thread of a GPU does"; }
   void getDependentDialects(DialectRegistry &registry) const override {
-    registry
-        .insert<arith::ArithDialect, LLVM::LLVMDialect, math::MathDialect, NVVM::NVVMDialect, scf::SCFDialect>();
+    registry.insert<arith::ArithDialect, LLVM::LLVMDialect, math::MathDialect, NVVM::NVVMDialect, scf::SCFDialect>();
   }
 
   void runOnOperation() override {
@@ -73,6 +72,9 @@ struct ConvertTileToNvptxPass : PassWrapper<ConvertTileToNvptxPass, OperationPas
       return kernel.emitError() << "expected a block to need at most " << chosen->sharedBytes
                                 << " bytes of shared memory, but it needs " << lowering.sharedBytes();
     function->setAttr("nvvm.maxntid", builder.getDenseI32ArrayAttr({int32_t(lowering.threads())}));
+    // Blocks that should be on a multiprocessor together: the assembler then keeps registers down.
+    if (auto blocks = kernel->getAttrOfType<IntegerAttr>("tile.blocks"))
+      function->setAttr("nvvm.minctasm", builder.getI32IntegerAttr(blocks.getInt()));
     function->setAttr("tile.threads", builder.getI64IntegerAttr(lowering.threads()));
     function->setAttr("tile.shared_bytes", builder.getI64IntegerAttr(lowering.sharedBytes()));
     lowerMath(function);

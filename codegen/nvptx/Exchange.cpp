@@ -60,17 +60,15 @@ Fragment KernelLowering::splat(Value value, const Distribution &shape) {
 void KernelLowering::spill(const Fragment &from, Value offset, int64_t pitch) {
   const Distribution &shape = from.shape;
   Value writer = isWriter(shape);
+  Value base = code.add(offset, code.add(code.mul(rowOf(shape, 0, 0), pitch * 4), code.mul(columnOf(shape, 0, 0), 4)));
   for (int64_t slab = 0; slab < shape.slabs(); ++slab)
     for (int64_t half = 0; half < shape.halves(); ++half) {
-      Value row = rowOf(shape, slab, half);
-      Value rowPredicate = code.both(writer, rowInside(shape, row));
-      Value base = code.add(offset, code.mul(row, pitch * 4));
+      Value rowPredicate = code.both(writer, rowInside(shape, rowOf(shape, slab, half)));
       for (int64_t group = 0; group < shape.groups(); ++group)
-        for (int64_t e = 0; e < shape.pairs(); ++e) {
-          Value column = columnOf(shape, group, e);
-          code.storeShared({code.bitsOf(from.at(slab, group, half, e))}, code.add(base, code.mul(column, 4)),
-                           code.both(rowPredicate, columnInside(shape, column)));
-        }
+        for (int64_t e = 0; e < shape.pairs(); ++e)
+          code.storeShared({code.bitsOf(from.at(slab, group, half, e))}, base,
+                           code.both(rowPredicate, columnInside(shape, columnOf(shape, group, e))),
+                           (slab * 16 * shape.grid.down + half * 8) * pitch * 4 + (group * 8 + e) * 4);
     }
 }
 
@@ -87,21 +85,29 @@ Fragment KernelLowering::exchange(const Fragment &from, const Distribution &to, 
   spill(from, code.constant32(offset), pitch);
   shared.reads(offset, bytes);
   Fragment result{to, from.element, {}};
+  Value row0 = rowOf(to, 0, 0), column0 = columnOf(to, 0, 0);
+  if (transposed)
+    std::swap(row0, column0);
+  Value base = code.add(code.mul(row0, pitch * 4), code.mul(column0, 4));
   for (int64_t slab = 0; slab < to.slabs(); ++slab)
     for (int64_t group = 0; group < to.groups(); ++group)
       for (int64_t half = 0; half < to.halves(); ++half)
         for (int64_t e = 0; e < to.pairs(); ++e) {
-          Value row = rowOf(to, slab, half), column = columnOf(to, group, e);
-          if (transposed)
-            std::swap(row, column);
-          row = code.add(row, firstRow), column = code.add(column, firstColumn);
-          Value inside;
           if (to.padsRows() || to.padsColumns()) { // padding reads what some other element has
-            row = code.mini(row, code.constant32(from.shape.rows - 1));
-            column = code.mini(column, code.constant32(from.shape.columns - 1));
+            Value row = rowOf(to, slab, half), column = columnOf(to, group, e);
+            if (transposed)
+              std::swap(row, column);
+            row = code.mini(code.add(row, firstRow), code.constant32(from.shape.rows - 1));
+            column = code.mini(code.add(column, firstColumn), code.constant32(from.shape.columns - 1));
+            Value address = code.add(code.mul(row, pitch * 4), code.add(code.mul(column, 4), offset));
+            result.values.push_back(code.ofType(code.loadShared(address, 1)[0], from.element));
+            continue;
           }
-          Value address = code.add(code.mul(row, pitch * 4), code.add(code.mul(column, 4), offset));
-          result.values.push_back(code.ofType(code.loadShared(address, 1)[0], from.element));
+          int64_t i = slab * 16 * to.grid.down + half * 8, j = group * 8 + e;
+          if (transposed)
+            std::swap(i, j);
+          int64_t plus = (firstRow + i) * pitch * 4 + (firstColumn + j) * 4 + offset;
+          result.values.push_back(code.ofType(code.loadShared(base, 1, plus)[0], from.element));
         }
   shared.release(offset);
   return result;

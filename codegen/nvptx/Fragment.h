@@ -23,7 +23,7 @@
 namespace denim::codegen::nvptx {
 
 struct WarpGrid {
-  int64_t down, across;
+  int64_t down = 1, across = 1;
   bool operator==(const WarpGrid &other) const { return down == other.down && across == other.across; }
 };
 
@@ -34,7 +34,7 @@ struct Distribution {
 
   bool oneRow() const { return rows == 1; }
   bool oneColumn() const { return columns == 1; }
-  int64_t slabs() const { return oneRow() ? 1 : llvm::divideCeil(rows, 16 * grid.down); }       ///< of a warp
+  int64_t slabs() const { return oneRow() ? 1 : llvm::divideCeil(rows, 16 * grid.down); }         ///< of a warp
   int64_t groups() const { return oneColumn() ? 1 : llvm::divideCeil(columns, 8 * grid.across); } ///< of 8 columns
   int64_t halves() const { return oneRow() ? 1 : 2; }
   int64_t pairs() const { return oneColumn() ? 1 : 2; }
@@ -60,14 +60,14 @@ struct Fragment {
   }
 };
 
-/// A tile of 16-bit elements in shared memory, as products read it: panels of 64 columns, rows of 128 bytes, the 16-byte
-/// pieces of row r exchanged by xor with r mod 8. Rows are padded to a multiple of 16, whole of zeros where the tile is
-/// contracted over them; columns to whole panels.
+/// A tile of 16-bit elements in shared memory, as products read it: panels of 64 columns, rows of 128 bytes, the
+/// 16-byte pieces of row r exchanged by xor with r mod 8. Rows are padded to a multiple of 16, whole of zeros where the
+/// tile is contracted over them; columns to whole panels.
 struct SharedTile {
-  int64_t offset = 0;      ///< bytes, multiple of 1024
-  mlir::Value slot;        ///< i32 bytes on top of the offset: the slot of a ring (Staging.cpp); null elsewhere
+  int64_t offset = 0; ///< bytes, multiple of 1024
+  mlir::Value slot;   ///< i32 bytes on top of the offset: the slot of a ring (Staging.cpp); null elsewhere
   int64_t rows = 0, columns = 0;
-  int64_t terms = 1;       ///< the tile of term n + 1 stands behind that of term n and holds what rounding left over
+  int64_t terms = 1; ///< the tile of term n + 1 stands behind that of term n and holds what rounding left over
 
   int64_t paddedRows() const { return llvm::alignTo(rows, 16); }
   int64_t panels() const { return llvm::divideCeil(columns, 64); }

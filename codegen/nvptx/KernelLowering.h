@@ -75,15 +75,35 @@ private:
   View viewOf(mlir::Value memory);
   /// Where element (row, column) is; row i64 or i32, column i32.
   mlir::Value elementAddress(const View &view, mlir::Value row, mlir::Value column);
+  /// Whether a tile that is turned only to be stored as bf16 goes to memory by way of whole 8x8 pieces.
+  bool isStoredTurned(tile::StoreOp op);
+  void storeTurned(tile::StoreOp op);
+  /// The argument of the kernel that a memory is a part of.
+  static mlir::Value rootOf(mlir::Value memory);
+  /// A barrier if threads may have stored what is loaded now. Other arguments do not overlap (codegen/README.md).
+  void seesStores(mlir::Value memory);
   static bool isImage(tile::PagesType type);
   static tile::PagesType pagesOf(mlir::Value memory);
   Fragment loadFragment(tile::LoadOp op);
   bool canCopyToShared(tile::LoadOp op);
   void copyToShared(tile::LoadOp op, const SharedTile &to);
-  /// The row of memory (i64) of a row of the tile (i32), and a predicate.
-  using RowOfMemory = llvm::function_ref<std::pair<mlir::Value, mlir::Value>(mlir::Value row)>;
-  Fragment loadRows(const Distribution &shape, const View &view, mlir::Value column, bool pairsAligned,
-                    RowOfMemory rowOfMemory);
+  /// An address and bytes that the instruction adds.
+  struct Address {
+    mlir::Value pointer;
+    int64_t plus = 0;
+  };
+  using AddressOf = std::function<Address(int64_t slab, int64_t half, int64_t group, int64_t element)>;
+  /// Where the thread's elements of a window stand that begins at (row, column): few pointers, the rest in `plus`.
+  /// `transposed`: element (i, j) stands at row + j, column + i.
+  AddressOf addressesOf(const View &view, const Distribution &shape, mlir::Value row, mlir::Value column,
+                        bool transposed); // row and column are indices of the kernel
+
+  /// The same in a shared tile, of pairs of columns.
+  AddressOf addressesOf(const SharedTile &tile, const Distribution &shape, int64_t term);
+  /// Pointers to piece k of a row, k exchanged with the lane's row: base + ((k xor row) * 16 bytes); one per k asked for.
+  std::function<mlir::Value(int64_t)> piecesFrom(mlir::Value base, mlir::Value exchangedRow, bool global);
+  Fragment loadElements(const Distribution &shape, mlir::Type stored, bool pairs, const AddressOf &addressOf,
+                        llvm::function_ref<mlir::Value(int64_t slab, int64_t half, int64_t group, int64_t e)> predicate);
   /// Null when every row may be used.
   mlir::Value within(mlir::Value row, mlir::Value lo, mlir::Value hi);
   /// What `value` is known to be a multiple of.
@@ -129,6 +149,9 @@ private:
                                             int64_t term);
   Fragment outerProduct(tile::MmaOp op);
   Fragment vectorProduct(tile::MmaOp op);
+  /// A matrix times a vector, both from memory, along the rows of the matrix: bound by reading it, 16 bytes at a time.
+  bool isStreamed(tile::MmaOp op);
+  Fragment loadStreamed(tile::LoadOp op, const WarpGrid &grid);
   /// Words of the left operand for 16 columns from `group` on; term 1 is what rounding left over.
   llvm::SmallVector<mlir::Value, 4> operandWords(const Fragment &lhs, int64_t slab, int64_t group, int64_t term);
   mlir::Value packTerm(mlir::Value low, mlir::Value high, int64_t term);
@@ -218,9 +241,11 @@ private:
   mlir::IRMapping scalars;
   llvm::DenseMap<mlir::Value, mlir::Value> pointers;
   llvm::DenseMap<mlir::Value, Fragment> fragments;
+  llvm::DenseSet<mlir::Value> stored; ///< roots of memory written since the last barrier for them
   llvm::DenseMap<mlir::Value, SharedTile> sharedTiles;
   llvm::DenseSet<mlir::Value> wantedShared;   ///< tiles some product reads from shared memory
   llvm::DenseSet<mlir::Value> onlyShared;     ///< of these, loads nothing else reads
+  llvm::DenseMap<mlir::Value, WarpGrid> streamed; ///< loads that only streamed products read, and how these are dealt
   llvm::DenseMap<mlir::Operation *, llvm::SmallVector<mlir::Value>> dyingAt;
   llvm::DenseMap<mlir::Value, llvm::SmallVector<mlir::Value>> packedWords; ///< of tiles that are carried packed
 

@@ -96,7 +96,8 @@ LogicalResult KernelLowering::lowerOp(Operation &op) {
         issueStaged(load);
       return success();
     }
-    bool tiles = llvm::any_of(op.getResultTypes(), llvm::IsaPred<tile::TileType>) || isa<tile::StoreOp, tile::ExtractOp>(op);
+    bool tiles =
+        llvm::any_of(op.getResultTypes(), llvm::IsaPred<tile::TileType>) || isa<tile::StoreOp, tile::ExtractOp>(op);
     bool control = isa<scf::ForOp, scf::IfOp>(op);
     bool known = llvm::all_of(op.getOperands(), [&](Value v) {
       return scalars.contains(v) || pointers.contains(v) || (control && isa<tile::TileType>(v.getType()));
@@ -107,8 +108,8 @@ LogicalResult KernelLowering::lowerOp(Operation &op) {
   return TypeSwitch<Operation *, LogicalResult>(&op)
       .Case<scf::ForOp, scf::IfOp, tile::ExtractOp, tile::SolveOp>([&](auto o) { return lower(o); })
       .Case<tile::CountOp, tile::SequenceOp, tile::RowsOp, tile::SlotOp, tile::PageOp, tile::BlockOp, tile::StackedOp,
-            tile::LoadOp, tile::GatherOp, tile::StoreOp, tile::SplatOp, tile::WindowOp, tile::TransposeOp, tile::MapOp, tile::ReduceOp, tile::CumsumOp,
-            tile::MmaOp>([&](auto o) {
+            tile::LoadOp, tile::GatherOp, tile::StoreOp, tile::SplatOp, tile::WindowOp, tile::TransposeOp, tile::MapOp,
+            tile::ReduceOp, tile::CumsumOp, tile::MmaOp>([&](auto o) {
         lower(o);
         return success();
       })
@@ -215,6 +216,9 @@ LogicalResult KernelLowering::lower(scf::ForOp op) {
     shared.settle();
   };
   settle();
+  // What a turn stores the next one may load.
+  if (!copying)
+    op.walk([&](tile::StoreOp store) { stored.insert(rootOf(store.getMemory())); });
   LogicalResult result = success();
   auto results = code.loop(scalarOf(op.getLowerBound()), scalarOf(op.getUpperBound()), scalarOf(op.getStep()), initial,
                            [&](Value counter, ValueRange carried) {
@@ -223,6 +227,9 @@ LogicalResult KernelLowering::lower(scf::ForOp op) {
                              result = lowerBlock(body);
                              if (failed(result))
                                return SmallVector<Value>(carried);
+                             // A barrier inside the loop was for that turn.
+                             if (!copying)
+                               op.walk([&](tile::StoreOp store) { stored.insert(rootOf(store.getMemory())); });
                              current = body.getTerminator();
                              auto next = flatten(op, body.getTerminator()->getOperands());
                              if (!copying)

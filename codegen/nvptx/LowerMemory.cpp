@@ -2,6 +2,7 @@
 // only products read goes to shared memory in pieces of 16 bytes, without passing through fragments.
 #include "codegen/nvptx/KernelLowering.h"
 #include "mlir/Dialect/Arith/IR/Arith.h"
+#include <memory>
 #include <numeric>
 
 using namespace mlir;
@@ -42,6 +43,19 @@ KernelLowering::View KernelLowering::viewOf(Value memory) {
           pages && isImage(pages) ? pages.getTokens() : 0};
 }
 
+Value KernelLowering::rootOf(Value memory) {
+  while (Operation *op = memory.getDefiningOp())
+    memory = op->getOperand(0);
+  return memory;
+}
+
+void KernelLowering::seesStores(Value memory) {
+  if (!stored.contains(rootOf(memory)))
+    return;
+  code.barrier(1, workers());
+  stored.clear();
+}
+
 /// The pages that a memory is one of, or null.
 tile::PagesType KernelLowering::pagesOf(Value memory) {
   Operation *op = memory.getDefiningOp();
@@ -66,138 +80,297 @@ Value KernelLowering::elementAddress(const View &view, Value row, Value column) 
 Value KernelLowering::within(Value row, Value lo, Value hi) {
   if (!lo)
     return {};
-  Value above =
-      arith::CmpIOp::create(code.builder, code.loc, arith::CmpIPredicate::sge, row, i64Of(lo));
+  Value above = arith::CmpIOp::create(code.builder, code.loc, arith::CmpIPredicate::sge, row, i64Of(lo));
   return code.both(above, code.lessThan(row, i64Of(hi)));
 }
 
-Fragment KernelLowering::loadRows(const Distribution &shape, const View &view, Value first, bool pairs,
-                                  RowOfMemory rowOfMemory) {
-  Type stored = view.stored;
+std::function<Value(int64_t)> KernelLowering::piecesFrom(Value base, Value exchangedRow, bool global) {
+  auto made = std::make_shared<llvm::DenseMap<int64_t, Value>>();
+  return [=, this](int64_t piece) {
+    Value &known = (*made)[piece];
+    if (!known) {
+      Value bytes = code.mul(code.exclusiveOr(exchangedRow, code.constant32(piece)), 16);
+      known = global ? code.advance(base, bytes, code.builder.getI8Type()) : code.add(base, bytes);
+    }
+    return known;
+  };
+}
+
+KernelLowering::AddressOf KernelLowering::addressesOf(const View &view, const Distribution &shape, Value rowIndex,
+                                                      Value columnIndex, bool transposed) {
+  Value row = i64Of(rowIndex), column = i64Of(columnIndex);
+  int64_t bytes = Code::bytesOf(view.stored), down = 16 * shape.grid.down;
+  Value r0 = code.toI64(rowOf(shape, 0, 0)), c0 = code.toI64(columnOf(shape, 0, 0));
+  if (transposed)
+    std::swap(r0, c0);
+  if (!view.imageRows) {
+    Value element = code.add(code.mul(code.add(row, r0), view.columns), code.add(column, c0));
+    Value base = code.advance(view.pointer, element, view.stored);
+    int64_t pitch = view.columns;
+    return [=](int64_t slab, int64_t half, int64_t group, int64_t e) -> Address {
+      int64_t i = slab * down + half * 8, j = group * 8 + e;
+      return {base, (transposed ? j * pitch + i : i * pitch + j) * bytes};
+    };
+  }
+  int64_t across = shape.columnsOfWarp();
+  bool aligned = !transposed && divisorOf(rowIndex) % 8 == 0 && divisorOf(columnIndex) % 64 == 0 &&
+                 (shape.grid.across == 1 || across % 64 == 0 || (llvm::isPowerOf2_64(across) && across < 64));
+  if (!aligned)
+    return [=, this](int64_t slab, int64_t half, int64_t group, int64_t e) -> Address {
+      Value i = code.toI64(rowOf(shape, slab, half)), j = code.toI64(columnOf(shape, group, e));
+      if (transposed)
+        std::swap(i, j);
+      return {elementAddress(view, code.add(row, i), code.add(column, j)), 0};
+    };
+  // Rows of 128 bytes; the row of a lane modulo 8 is `laneRow`, whatever slab and half. Where a panel is divided among
+  // warps, their part of the piece's number goes to the row's side of the exchange.
+  Value rowBytes = code.mul(code.add(code.toI32(row), rowOf(shape, 0, 0)), 128);
+  Value base = code.add(rowBytes, code.mul(laneColumn, 4)), exchanged = laneRow;
+  Value firstPanel = code.divide(code.toI32(column), 64);
+  if (shape.grid.across > 1 && across % 64 == 0)
+    firstPanel = code.add(firstPanel, code.mul(warpAcross(shape.grid), across / 64));
+  else if (shape.grid.across > 1) {
+    Value start = code.mul(warpAcross(shape.grid), across);
+    firstPanel = code.add(firstPanel, code.divide(start, 64));
+    exchanged = code.exclusiveOr(laneRow, code.divide(code.modulo(start, 64), 8));
+  }
+  base = code.add(base, code.mul(firstPanel, 128 * view.imageRows));
+  auto pieces = piecesFrom(code.advance(view.pointer, base, code.builder.getI8Type()), exchanged, /*global=*/true);
+  int64_t panelBytes = 128 * view.imageRows;
+  return [=](int64_t slab, int64_t half, int64_t group, int64_t e) -> Address {
+    return {pieces(group % 8), (slab * down + half * 8) * 128 + group / 8 * panelBytes + e * 2};
+  };
+}
+
+KernelLowering::AddressOf KernelLowering::addressesOf(const SharedTile &tile, const Distribution &shape, int64_t term) {
+  int64_t across = shape.columnsOfWarp(), down = 16 * shape.grid.down, panelBytes = tile.panelBytes();
+  bool simple =
+      shape.oneColumn() || shape.grid.across == 1 || across % 64 == 0 || (llvm::isPowerOf2_64(across) && across < 64);
+  if (!simple || shape.oneRow() || shape.oneColumn()) {
+    SharedTile copy = tile;
+    return [=, this](int64_t slab, int64_t half, int64_t group, int64_t) -> Address {
+      Value row = rowOf(shape, slab, half), column = columnOf(shape, group, 0);
+      return {code.add(pieceOffset(copy, row, code.divide(column, 8), term), code.mul(code.modulo(column, 8), 2)), 0};
+    };
+  }
+  Value base = code.add(code.mul(rowOf(shape, 0, 0), 128), code.mul(laneColumn, 4)), exchanged = laneRow;
+  if (shape.grid.across > 1) {
+    Value start = code.mul(warpAcross(shape.grid), across);
+    base = code.add(base, code.mul(code.divide(start, 64), panelBytes));
+    if (across % 64 != 0)
+      exchanged = code.exclusiveOr(laneRow, code.divide(code.modulo(start, 64), 8));
+  }
+  base = code.add(base, tile.offset + term * tile.termBytes());
+  if (tile.slot)
+    base = code.add(base, tile.slot);
+  auto pieces = piecesFrom(base, exchanged, /*global=*/false);
+  return [=](int64_t slab, int64_t half, int64_t group, int64_t) -> Address {
+    return {pieces(group % 8), (slab * down + half * 8) * 128 + group / 8 * panelBytes};
+  };
+}
+
+Fragment KernelLowering::loadElements(const Distribution &shape, Type stored, bool pairs, const AddressOf &addressOf,
+                                      llvm::function_ref<Value(int64_t, int64_t, int64_t, int64_t)> predicateOf) {
   bool real = isa<FloatType>(stored), half16 = Code::bytesOf(stored) == 2;
   Fragment to{shape, real ? code.f32() : stored, SmallVector<Value>(shape.registers())};
-  pairs &= !shape.oneColumn() && shape.columns % 2 == 0;
   auto widen = [&](Value word, bool high) {
     return stored.isBF16() ? code.unpackBrain(word, high) : code.unpackHalf(word, high);
   };
   for (int64_t slab = 0; slab < shape.slabs(); ++slab)
-    for (int64_t h = 0; h < shape.halves(); ++h) {
-      auto [row, rowPredicate] = rowOfMemory(rowOf(shape, slab, h));
-      for (int64_t group = 0; group < shape.groups(); ++group) {
-        if (pairs) {
-          Value column = columnOf(shape, group, 0);
-          Value at = elementAddress(view, row, code.add(first, code.toI64(column)));
-          Value predicate = code.both(rowPredicate, columnInside(shape, column));
-          auto words = code.loadWords(at, half16 ? 1 : 2, predicate);
-          for (int64_t e = 0; e < 2; ++e)
-            to.values[shape.at(slab, group, h, e)] =
-                half16 ? widen(words[0], e == 1) : code.ofType(words[e], to.element);
-          continue;
+    for (int64_t half = 0; half < shape.halves(); ++half)
+      for (int64_t group = 0; group < shape.groups(); ++group)
+        for (int64_t e = 0; e < shape.pairs(); e += pairs ? 2 : 1) {
+          auto [pointer, plus] = addressOf(slab, half, group, e);
+          Value predicate = predicateOf(slab, half, group, e);
+          if (!pairs) {
+            Value value = half16 ? widen(code.loadHalfWord(pointer, predicate, plus), false)
+                                 : code.ofType(code.loadWords(pointer, 1, predicate, plus)[0], to.element);
+            to.values[shape.at(slab, group, half, e)] = value;
+            continue;
+          }
+          auto words = code.loadWords(pointer, half16 ? 1 : 2, predicate, plus);
+          for (int64_t n = 0; n < 2; ++n)
+            to.values[shape.at(slab, group, half, n)] =
+                half16 ? widen(words[0], n == 1) : code.ofType(words[n], to.element);
         }
-        for (int64_t e = 0; e < shape.pairs(); ++e) {
-          Value column = columnOf(shape, group, e);
-          Value at = elementAddress(view, row, code.add(first, code.toI64(column)));
-          Value predicate = code.both(rowPredicate, columnInside(shape, column));
-          to.values[shape.at(slab, group, h, e)] = half16
-                                                       ? widen(code.loadHalfWord(at, predicate), false)
-                                                       : code.ofType(code.loadWords(at, 1, predicate)[0], to.element);
-        }
-      }
-    }
   return to;
 }
 
 Fragment KernelLowering::loadFragment(tile::LoadOp op) {
   View view = viewOf(op.getMemory());
   Distribution shape = distributionOf(op.getResult());
-  Value row = i64Of(op.getRow()), first = i64Of(op.getColumn());
-  if (!op.getTransposed())
-    return loadRows(shape, view, first, view.columns % 2 == 0 && divisorOf(op.getColumn()) % 2 == 0,
-                    [&](Value r) -> std::pair<Value, Value> {
-                      Value at = code.add(row, code.toI64(r));
-                      return {at, code.both(within(at, op.getLo(), op.getHi()), rowInside(shape, r))};
-                    });
-  // Element (i, j) stands at row j, column i of memory.
-  Fragment to{shape, isa<FloatType>(view.stored) ? code.f32() : view.stored, {}};
-  for (int64_t slab = 0; slab < shape.slabs(); ++slab)
-    for (int64_t group = 0; group < shape.groups(); ++group)
-      for (int64_t half = 0; half < shape.halves(); ++half)
-        for (int64_t e = 0; e < shape.pairs(); ++e) {
-          Value i = rowOf(shape, slab, half), j = columnOf(shape, group, e);
-          Value down = code.add(row, code.toI64(j));
-          Value at = elementAddress(view, down, code.add(first, code.toI64(i)));
-          Value predicate = code.both(within(down, op.getLo(), op.getHi()),
-                                      code.both(rowInside(shape, i), columnInside(shape, j)));
-          Value value;
-          if (Code::bytesOf(view.stored) == 2) {
-            Value word = code.loadHalfWord(at, predicate);
-            value = view.stored.isBF16() ? code.unpackBrain(word, false) : code.unpackHalf(word, false);
-          } else {
-            value = code.ofType(code.loadWords(at, 1, predicate)[0], to.element);
-          }
-          to.values.push_back(value);
-        }
-  return to;
+  Value row = i64Of(op.getRow());
+  bool transposed = op.getTransposed();
+  bool pairs = !transposed && !shape.oneColumn() && shape.columns % 2 == 0 && view.columns % 2 == 0 &&
+               divisorOf(op.getColumn()) % 2 == 0;
+  AddressOf addresses = addressesOf(view, shape, op.getRow(), op.getColumn(), transposed);
+  // One predicate for a row of memory.
+  llvm::DenseMap<std::pair<int64_t, int64_t>, Value> rows;
+  return loadElements(shape, view.stored, pairs, addresses, [&](int64_t slab, int64_t half, int64_t group, int64_t e) {
+    Value i = rowOf(shape, slab, half), j = columnOf(shape, group, e);
+    auto key = transposed ? std::pair(group, e) : std::pair(slab, half);
+    if (op.getLo() && !rows.count(key))
+      rows[key] = within(code.add(row, code.toI64(transposed ? j : i)), op.getLo(), op.getHi());
+    return code.both(rows.lookup(key), code.both(rowInside(shape, i), columnInside(shape, j)));
+  });
 }
 
 void KernelLowering::lower(tile::LoadOp op) {
+  seesStores(op.getMemory());
   if (staged.contains(op.getResult()))
     awaitStaged(op);
+  else if (auto it = streamed.find(op.getResult()); it != streamed.end())
+    bind(op.getResult(), loadStreamed(op, it->second));
   else if (!onlyShared.contains(op.getResult()))
     bind(op.getResult(), loadFragment(op));
 }
 
+/// In each block of 32 columns the elements that the threads of a row hold are exchanged: thread t has columns 8 t to
+/// 8 t + 7 in place of those of four groups, which are one piece of 16 bytes of bf16.
+Fragment KernelLowering::loadStreamed(tile::LoadOp op, const WarpGrid &grid) {
+  View view = viewOf(op.getMemory());
+  auto type = typeOf(op.getResult());
+  Distribution shape{type.getRows(), type.getColumns(), grid};
+  Fragment to{shape, code.f32(), SmallVector<Value>(shape.registers())};
+  bool brain = view.stored.isBF16();
+  int64_t bytes = Code::bytesOf(view.stored);
+  Value row = i64Of(op.getRow());
+  Value column = code.mul(laneColumn, 8);
+  if (grid.across > 1)
+    column = code.add(code.mul(warpAcross(grid), shape.columnsOfWarp()), column);
+  Value element = code.add(code.mul(code.add(row, code.toI64(rowOf(shape, 0, 0))), view.columns),
+                           code.add(i64Of(op.getColumn()), code.toI64(column)));
+  Value base = code.advance(view.pointer, element, view.stored);
+  for (int64_t slab = 0; slab < shape.slabs(); ++slab)
+    for (int64_t half = 0; half < shape.halves(); ++half) {
+      Value r = rowOf(shape, slab, half);
+      Value predicate =
+          code.both(within(code.add(row, code.toI64(r)), op.getLo(), op.getHi()), rowInside(shape, r));
+      int64_t down = (slab * 16 * grid.down + half * 8) * view.columns * bytes;
+      for (int64_t group = 0; group < shape.groups(); group += 4) {
+        SmallVector<Value> words;
+        for (int64_t part = 0; part < (brain ? 1 : 2); ++part)
+          llvm::append_range(words, code.loadWords(base, 4, predicate, down + group * 8 * bytes + part * 16));
+        for (int64_t i = 0; i < 8; ++i)
+          to.values[shape.at(slab, group + i / 2, half, i % 2)] =
+              brain ? code.unpackBrain(words[i / 2], i % 2 == 1) : code.realOf(words[i]);
+      }
+    }
+  return to;
+}
+
 void KernelLowering::lower(tile::GatherOp op) {
+  seesStores(op.getMemory());
   View view = viewOf(op.getMemory());
   Distribution shape = distributionOf(op.getResult());
   Fragment rows = fragmentOf(op.getRows(), shape.grid);
-  int64_t next = 0; // rows are asked for in the order they are held
-  bind(op.getResult(), loadRows(shape, view, i64Of(op.getColumn()),
-                                view.columns % 2 == 0 && divisorOf(op.getColumn()) % 2 == 0,
-                                [&](Value r) -> std::pair<Value, Value> {
-                                  return {code.toI64(rows.values[next++]), rowInside(shape, r)};
-                                }));
+  bool pairs =
+      !shape.oneColumn() && shape.columns % 2 == 0 && view.columns % 2 == 0 && divisorOf(op.getColumn()) % 2 == 0;
+  Value column = code.add(i64Of(op.getColumn()), code.toI64(columnOf(shape, 0, 0)));
+  llvm::DenseMap<std::pair<int64_t, int64_t>, Value> lines;
+  auto addressOf = [&](int64_t slab, int64_t half, int64_t group, int64_t e) -> Address {
+    Value &line = lines[{slab, half}];
+    if (!line)
+      line = elementAddress(view, code.toI64(rows.at(slab, 0, half, 0)), column);
+    return {line, (group * 8 + e) * Code::bytesOf(view.stored)};
+  };
+  bind(op.getResult(),
+       loadElements(shape, view.stored, pairs, addressOf, [&](int64_t slab, int64_t half, int64_t group, int64_t e) {
+         return code.both(rowInside(shape, rowOf(shape, slab, half)), columnInside(shape, columnOf(shape, group, e)));
+       }));
+}
+
+bool KernelLowering::isStoredTurned(tile::StoreOp op) {
+  auto turned = op.getValue().getDefiningOp<tile::TransposeOp>();
+  auto memory = cast<tile::MemoryType>(op.getMemory().getType());
+  tile::PagesType pages = pagesOf(op.getMemory());
+  if (!turned || !turned.getResult().hasOneUse() || turned->getBlock() != op->getBlock() ||
+      !memory.getElementType().isBF16() || (pages && isImage(pages)) || !code.target.matrixStore)
+    return false;
+  Distribution from = distributionOf(turned.getSource());
+  return !from.padsRows() && !from.padsColumns() && !from.oneRow() && !from.oneColumn() && from.groups() % 2 == 0 &&
+         from.rows % 64 == 0 && memory.getColumns() % 8 == 0 && divisorOf(op.getColumn()) % 8 == 0;
+}
+
+/// The fragment is stored to shared memory transposed, as a bf16 operand would stand there, and copied from it in pieces of
+/// 16 bytes.
+void KernelLowering::storeTurned(tile::StoreOp op) {
+  View view = viewOf(op.getMemory());
+  const Fragment from = fragmentOf(op.getValue().getDefiningOp<tile::TransposeOp>().getSource());
+  const Distribution &shape = from.shape;
+  SharedTile tile = allocateShared(shape.columns, shape.rows, 1);
+  shared.writes(tile.offset, tile.bytes());
+  // Matrix m of an instruction: rows `8 (m mod 2)` of the slab, columns of group `m div 2`; a lane gives the address of
+  // one row of the turned matrix.
+  Value inMatrix = code.modulo(lane, 8), second = code.modulo(code.divide(lane, 8), 2), fourth = code.divide(lane, 16);
+  for (int64_t slab = 0; slab < shape.slabs(); ++slab)
+    for (int64_t group = 0; group < shape.groups(); group += 2) {
+      SmallVector<Value> words;
+      for (int64_t g = group; g < group + 2; ++g)
+        for (int64_t half = 0; half < 2; ++half)
+          words.push_back(code.packBrain(from.at(slab, g, half, 0), from.at(slab, g, half, 1)));
+      Value row = code.add(code.add(code.mul(warpAcross(shape.grid), shape.columnsOfWarp()), inMatrix),
+                           code.add(code.mul(fourth, 8), code.constant32(group * 8)));
+      Value piece = code.add(code.add(code.mul(warpDown(shape.grid), 2), second), slab * 2 * shape.grid.down);
+      code.storeMatrices(words, pieceOffset(tile, row, piece, 0), /*transposed=*/true);
+    }
+  shared.reads(tile.offset, tile.bytes());
+  int64_t pieces = shape.rows / 8, total = shape.columns * pieces;
+  Value row = i64Of(op.getRow()), column = i64Of(op.getColumn());
+  for (int64_t first = 0; first < total; first += workers()) {
+    Value number = code.add(thread, first);
+    Value r, piece;
+    if (llvm::isPowerOf2_64(pieces)) {
+      r = code.divide(number, pieces), piece = code.modulo(number, pieces);
+    } else {
+      r = arith::DivUIOp::create(code.builder, code.loc, number, code.constant32(pieces));
+      piece = arith::RemUIOp::create(code.builder, code.loc, number, code.constant32(pieces));
+    }
+    Value exists = first + workers() > total ? code.lessThan(number, code.constant32(total)) : Value();
+    Value last = exists ? code.mini(r, code.constant32(shape.columns - 1)) : r;
+    auto words = code.loadShared(pieceOffset(tile, last, piece, 0), 4);
+    Value at = code.add(row, code.toI64(r));
+    code.storeWords(words, elementAddress(view, at, code.add(column, code.toI64(code.mul(piece, 8)))),
+                    code.both(exists, within(at, op.getLo(), op.getHi())));
+  }
+  shared.release(tile.offset);
 }
 
 void KernelLowering::lower(tile::StoreOp op) {
+  stored.insert(rootOf(op.getMemory()));
+  if (isStoredTurned(op))
+    return storeTurned(op);
   View view = viewOf(op.getMemory());
   const Fragment from = fragmentOf(op.getValue());
   const Distribution &shape = from.shape;
   Type stored = view.stored;
-  Value row = i64Of(op.getRow()), first = i64Of(op.getColumn());
+  Value row = i64Of(op.getRow());
   bool half16 = Code::bytesOf(stored) == 2;
-  bool pairs = !shape.oneColumn() && shape.columns % 2 == 0 && view.columns % 2 == 0 &&
-               divisorOf(op.getColumn()) % 2 == 0;
+  bool pairs =
+      !shape.oneColumn() && shape.columns % 2 == 0 && view.columns % 2 == 0 && divisorOf(op.getColumn()) % 2 == 0;
+  AddressOf addresses = addressesOf(view, shape, op.getRow(), op.getColumn(), /*transposed=*/false);
   Value writer = isWriter(shape);
   auto pack = [&](Value low, Value high) {
     return stored.isBF16() ? code.packBrain(low, high) : code.packHalf(low, high);
   };
   for (int64_t slab = 0; slab < shape.slabs(); ++slab)
     for (int64_t half = 0; half < shape.halves(); ++half) {
-      Value r = rowOf(shape, slab, half), at = code.add(row, code.toI64(r));
-      Value predicate = code.both(code.both(writer, rowInside(shape, r)), within(at, op.getLo(), op.getHi()));
-      for (int64_t group = 0; group < shape.groups(); ++group) {
-        if (pairs) {
-          Value column = columnOf(shape, group, 0);
-          Value low = from.at(slab, group, half, 0), high = from.at(slab, group, half, 1);
-          SmallVector<Value> words;
-          if (half16)
-            words = {pack(low, high)};
+      Value r = rowOf(shape, slab, half);
+      Value predicate = code.both(code.both(writer, rowInside(shape, r)),
+                                  within(code.add(row, code.toI64(r)), op.getLo(), op.getHi()));
+      for (int64_t group = 0; group < shape.groups(); ++group)
+        for (int64_t e = 0; e < shape.pairs(); e += pairs ? 2 : 1) {
+          auto [to, plus] = addresses(slab, half, group, e);
+          Value own = code.both(predicate, columnInside(shape, columnOf(shape, group, e)));
+          Value low = from.at(slab, group, half, e), high = pairs ? from.at(slab, group, half, 1) : low;
+          if (!pairs && half16)
+            code.storeHalfWord(pack(low, low), to, own, plus);
+          else if (!pairs)
+            code.storeWords({code.bitsOf(low)}, to, own, plus);
+          else if (half16)
+            code.storeWords({pack(low, high)}, to, own, plus);
           else
-            words = {code.bitsOf(low), code.bitsOf(high)};
-          code.storeWords(words, elementAddress(view, at, code.add(first, code.toI64(column))),
-                          code.both(predicate, columnInside(shape, column)));
-          continue;
+            code.storeWords({code.bitsOf(low), code.bitsOf(high)}, to, own, plus);
         }
-        for (int64_t e = 0; e < shape.pairs(); ++e) {
-          Value column = columnOf(shape, group, e), value = from.at(slab, group, half, e);
-          Value to = elementAddress(view, at, code.add(first, code.toI64(column)));
-          Value own = code.both(predicate, columnInside(shape, column));
-          if (half16)
-            code.storeHalfWord(pack(value, value), to, own);
-          else
-            code.storeWords({code.bitsOf(value)}, to, own);
-        }
-      }
     }
 }

@@ -151,7 +151,8 @@ void KernelLowering::lower(tile::CumsumOp op) {
         totals[slab].push_back(before);
       }
   // Slabs before this one: in the order of their rows, those of all warps down for each step of this warp's.
-  int64_t down = shape.grid.down, width = shape.groups() * shape.pairs() * (shape.oneColumn() ? 1 : 4) * shape.grid.across;
+  int64_t down = shape.grid.down,
+          width = shape.groups() * shape.pairs() * (shape.oneColumn() ? 1 : 4) * shape.grid.across;
   int64_t count = shape.slabs() * down;
   if (count > 1) {
     int64_t bytes = count * width * 4, offset = shared.allocate(bytes);

@@ -6,8 +6,8 @@
 //     [ A  0 ]^-1   [   A^-1           0   ]
 //     [ L  B ]    = [ -B^-1 L A^-1   B^-1  ]
 //
-// (spec/attention.md 3.3) by products of single warps. Their operands are taken apart into terms of bf16: two at least, for
-// errors add up from level to level, and three in exact mode. Solves with the same matrix share the inverse.
+// (spec/attention.md 3.3) by products of single warps. Their operands are taken apart into terms of bf16: two at least,
+// for errors add up from level to level, and three in exact mode. Solves with the same matrix share the inverse.
 #include "codegen/nvptx/KernelLowering.h"
 
 using namespace mlir;
@@ -183,10 +183,9 @@ void KernelLowering::multiplyBlocks(int64_t size, int64_t block, int64_t lhs, in
     for (int64_t half = 0; half < 2; ++half) {
       SmallVector<Value> words;
       for (int64_t e = 0; e < 2; ++e)
-        words.push_back(
-            code.bitsOf(second ? code.mulf(sums[half * 2 + e], code.number(-1)) : sums[half * 2 + e]));
-      code.storeShared(words, code.add(c, code.add(code.mul(code.add(laneRow, half * 8), pitch * 4),
-                                                   code.mul(laneColumn, 8))));
+        words.push_back(code.bitsOf(second ? code.mulf(sums[half * 2 + e], code.number(-1)) : sums[half * 2 + e]));
+      code.storeShared(
+          words, code.add(c, code.add(code.mul(code.add(laneRow, half * 8), pitch * 4), code.mul(laneColumn, 8))));
     }
   }
 }

@@ -68,8 +68,7 @@ void KernelLowering::lower(tile::RowsOp op) {
 
 void KernelLowering::lower(tile::SlotOp op) {
   Value table = pointers.lookup(op.getSlots());
-  pointers[op.getResult()] =
-      code.load(code.globalPointer(), code.advance(table, i64Of(op.getSequence()), code.i64()));
+  pointers[op.getResult()] = code.load(code.globalPointer(), code.advance(table, i64Of(op.getSequence()), code.i64()));
 }
 
 void KernelLowering::lower(tile::PageOp op) {

@@ -9,6 +9,9 @@ using namespace mlir;
 using namespace denim;
 using namespace denim::codegen::nvptx;
 
+/// Columns of a left operand that a loop may keep in registers: half a register each for a thread.
+static constexpr int64_t kMostHeldColumns = 128;
+
 KernelLowering::Form KernelLowering::formOf(const Shape &shape, bool transposeRhs) {
   if (shape.k == 1)
     return Form::outer;
@@ -33,7 +36,8 @@ bool KernelLowering::lhsInRegisters(tile::MmaOp op) {
     return false;
   // A load that only products read is nearer in shared memory, unless a loop uses it again and again.
   if (auto load = op.getLhs().getDefiningOp<tile::LoadOp>())
-    if (getenv("DENIM_SS") || load->getBlock() == op->getBlock() || precision == Precision::exact || formOf(op) != Form::group)
+    if (load->getBlock() == op->getBlock() || precision == Precision::exact || formOf(op) != Form::group ||
+        op.getK() > kMostHeldColumns)
       return false;
   Distribution lhs = distributionOf(op.getLhs()), result = distributionOf(op.getResult());
   return lhs.grid.across == 1 && lhs.grid == result.grid && !lhs.padsColumns() && lhs.columns % 16 == 0;

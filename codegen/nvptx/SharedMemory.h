@@ -1,8 +1,8 @@
 // The shared memory of a block: who holds which bytes while code is written, and the barriers between the threads that
 // write and those that read.
 //
-// A barrier is written when it is needed and not before: bytes that were written since the last one and are read now, or
-// were read and are written now. Where control flow meets (begin and end of loops and branches) nothing may be
+// A barrier is written when it is needed and not before: bytes that were written since the last one and are read now,
+// or were read and are written now. Where control flow meets (begin and end of loops and branches) nothing may be
 // outstanding, so that the code written once is right for every round.
 #ifndef CODEGEN_NVPTX_SHAREDMEMORY_H
 #define CODEGEN_NVPTX_SHAREDMEMORY_H

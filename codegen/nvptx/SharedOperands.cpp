@@ -16,6 +16,28 @@ void KernelLowering::findSharedOperands() {
       ++sharedUses[op.getLhs()];
     ++sharedUses[op.getRhs()];
   });
+  // Both operands of a streamed product are dealt its way, or neither is.
+  auto gridOf = [&](tile::MmaOp op) { return distributionOf(op.getRhs()).grid; };
+  llvm::DenseSet<Operation *> fitting;
+  kernel.walk([&](tile::MmaOp op) {
+    if (isStreamed(op))
+      fitting.insert(op);
+  });
+  for (bool changed = true; changed;) {
+    changed = false;
+    for (Operation *op : llvm::to_vector(fitting)) {
+      auto mma = cast<tile::MmaOp>(op);
+      for (Value operand : {mma.getLhs(), mma.getRhs()})
+        for (OpOperand &use : operand.getUses()) {
+          auto other = dyn_cast<tile::MmaOp>(use.getOwner());
+          if (!other || !fitting.contains(other) || !(gridOf(other) == gridOf(mma)) || use.getOperandNumber() > 1)
+            changed |= fitting.erase(op);
+        }
+    }
+  }
+  for (Operation *op : fitting)
+    for (Value operand : {cast<tile::MmaOp>(op).getLhs(), cast<tile::MmaOp>(op).getRhs()})
+      streamed.insert({operand, gridOf(cast<tile::MmaOp>(op))});
   for (auto &[value, uses] : sharedUses) {
     wantedShared.insert(value);
     auto load = value.getDefiningOp<tile::LoadOp>();
@@ -118,6 +140,9 @@ void KernelLowering::writeShared(const Fragment &from, const SharedTile &to) {
   }
   Value writer = isWriter(shape);
   bool single = shape.oneColumn();
+  SmallVector<AddressOf> addresses;
+  for (int64_t term = 0; term < to.terms; ++term)
+    addresses.push_back(addressesOf(to, shape, term));
   for (int64_t slab = 0; slab < shape.slabs(); ++slab)
     for (int64_t half = 0; half < shape.halves(); ++half) {
       Value row = rowOf(shape, slab, half);
@@ -136,9 +161,8 @@ void KernelLowering::writeShared(const Fragment &from, const SharedTile &to) {
         if (covered > to.panels() * 64)
           predicate = code.both(predicate, code.lessThan(column, code.constant32(to.panels() * 64)));
         for (int64_t term = 0; term < to.terms; ++term) {
-          Value at = code.add(pieceOffset(to, row, code.divide(column, 8), term),
-                              code.mul(code.modulo(column, 8), 2));
-          code.storeShared({packTerm(pair[0], pair[1], term)}, at, predicate);
+          auto [at, plus] = addresses[term](slab, half, group, 0);
+          code.storeShared({packTerm(pair[0], pair[1], term)}, at, predicate, plus);
         }
       }
     }

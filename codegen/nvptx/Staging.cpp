@@ -56,6 +56,8 @@ void KernelLowering::findStaged() {
     return;
   llvm::DenseMap<Value, bool> known;
   int64_t resident = 0;
+  llvm::DenseSet<Value> written; // by this very kernel: the copying warps do not wait for the others' stores
+  kernel.walk([&](tile::StoreOp op) { written.insert(rootOf(op.getMemory())); });
   kernel.walk([&](tile::LoadOp op) {
     auto type = typeOf(op.getResult());
     tile::PagesType pages = pagesOf(op.getMemory());
@@ -64,9 +66,13 @@ void KernelLowering::findStaged() {
       auto constant = v.getDefiningOp<arith::ConstantIndexOp>();
       return constant && constant.value() == 0;
     };
-    bool ahead = pages && isImage(pages) && op->getParentOfType<scf::ForOp>() && !op.getLo() && isZero(op.getRow()) &&
+    // Read by threads too: whole fragments only.
+    Distribution shape = distributionOf(op.getResult());
+    bool whole = onlyShared.contains(op.getResult()) || (!shape.padsRows() && !shape.padsColumns());
+    bool ahead = whole && pages && isImage(pages) && op->getParentOfType<scf::ForOp>() && !op.getLo() && isZero(op.getRow()) &&
                  isZero(op.getColumn()) && type.getRows() == pages.getTokens() &&
                  type.getColumns() == pages.getColumns() && !op.getTransposed();
+    ahead &= !written.contains(rootOf(op.getMemory()));
     for (Value operand : ahead ? ValueRange(page->getOperands().drop_front()) : ValueRange())
       ahead &= isKnownAhead(operand, known);
     for (Operation *parent = op->getParentOp(); parent != kernel; parent = parent->getParentOp()) {
@@ -154,21 +160,15 @@ void KernelLowering::awaitStaged(tile::LoadOp op) {
 /// The fragment of a tile that stands in shared memory.
 Fragment KernelLowering::readShared(const SharedTile &from, const Distribution &shape) {
   Fragment to{shape, code.f32(), SmallVector<Value>(shape.registers())};
+  AddressOf addresses = addressesOf(from, shape, 0);
   for (int64_t slab = 0; slab < shape.slabs(); ++slab)
-    for (int64_t half = 0; half < shape.halves(); ++half) {
-      Value row = rowOf(shape, slab, half);
-      if (shape.padsRows())
-        row = code.mini(row, code.constant32(from.rows - 1));
+    for (int64_t half = 0; half < shape.halves(); ++half)
       for (int64_t group = 0; group < shape.groups(); ++group) {
-        Value column = columnOf(shape, group, 0);
-        if (shape.padsColumns())
-          column = code.mini(column, code.constant32(from.columns - 2));
-        Value at = code.add(pieceOffset(from, row, code.divide(column, 8), 0), code.mul(code.modulo(column, 8), 2));
-        Value word = code.loadShared(at, 1)[0];
+        auto [at, plus] = addresses(slab, half, group, 0);
+        Value word = code.loadShared(at, 1, plus)[0];
         for (int64_t e = 0; e < 2; ++e)
           to.values[shape.at(slab, group, half, e)] = code.unpackBrain(word, e == 1);
       }
-    }
   return to;
 }
 

@@ -18,6 +18,7 @@ struct GpuTarget {
   int64_t registers;     ///< 32-bit registers of a multiprocessor.
   int64_t multiprocessors; ///< Of the chip the target is named for; what grids are shaped for.
   bool warpgroupProduct; ///< Has products of four warps with operands in shared memory (wgmma).
+  bool matrixStore;      ///< Stores 8x8 matrices from fragments (stmatrix).
   bool bulkCopy;         ///< Has copies of whole ranges that complete on a barrier in shared memory (cp.async.bulk).
 };
 

@@ -97,6 +97,7 @@ tile::KernelOp RecurrenceWriter::writePrepare() {
   keyHead = arith::DivUIOp::create(e.b, e.loc, ownHead, e.index(heads));
   // Many tiles live side by side here: eight warps hold half as much each as four.
   e.tileKernel->setAttr("tile.warps", e.b.getI64IntegerAttr(8));
+  e.tileKernel->setAttr("tile.blocks", e.b.getI64IntegerAttr(2));
   Value sequences = tile::CountOp::create(e.b, e.loc, tile::CountKind::sequences);
   e.loop(e.index(0), sequences, 1, [&](Value s) {
     auto sequence = tile::SequenceOp::create(e.b, e.loc, s);

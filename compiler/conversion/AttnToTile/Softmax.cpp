@@ -24,7 +24,6 @@ constexpr int64_t kTokenBlock = 64;
 constexpr int64_t kManyTokens = kSoftmaxManyTokens;
 /// Query heads of one tile over latents: a slab of the matrix units, and an accumulator of 16 x 576 still fits.
 constexpr int64_t kLatentHeads = 16;
-constexpr int64_t kMergeColumns = 128;
 /// Bytes of latents in f32 that stand in a tile: shared memory holds them as three terms.
 constexpr int64_t kLatentBytes = 64 * 1024;
 /// Pages below which splitting costs more than it brings.
@@ -40,8 +39,7 @@ public:
         values(cast<attn::CacheType>(op.values.getType())), allHeads(queryType.getDimSize(1) / keys.getShape()[0]),
         group(tileHeads(op, allHeads, few)),
         e(kernel, tile::ItemsAttr::get(kernel.getContext(), few ? tile::CountKind::sequences : tile::CountKind::tokens,
-                                       few ? 1 : kTokenBlock,
-                                       headGroups() * (op.isPart ? op.splits : op.valueWidth / mergeWidth(op, few)))),
+                                       few ? 1 : kTokenBlock, headGroups() * (op.isPart ? op.splits : 1))),
         result(kernel.getBlock()->getTerminator()->getOperand(0)), few(few) {
     int64_t width = keys.getShape()[1];
     if (few && op.sharesRows() && !keys.getElementType().isBF16())
@@ -58,20 +56,13 @@ public:
       --heads;
     return heads;
   }
-  /// Columns of a value that an item merges. A row of a latent is too long for the registers of one, and nothing
-  /// follows that would need it whole: what heads make of it is a kernel of its own.
-  static int64_t mergeWidth(const Attention &op, bool few) {
-    int64_t width = op.valueWidth;
-    if (few && op.parts && op.sharesRows() && width > kMergeColumns)
-      for (width = kMergeColumns; op.valueWidth % width;)
-        --width;
-    return width;
-  }
   /// Tiles of query heads.
   int64_t headGroups() const { return queryType.getDimSize(1) / group; }
 
   tile::KernelOp write() {
-    int64_t perBlock = headGroups() * (op.isPart ? op.splits : valueDim() / mergeWidth(op, few));
+    int64_t perBlock = headGroups() * (op.isPart ? op.splits : 1);
+    if (few && op.parts)
+      return writeMerge();
     if (few)
       return writeFewOnly(perBlock);
     Value block = balanced(arith::DivUIOp::create(e.b, e.loc, e.item(), e.index(perBlock)));
@@ -118,6 +109,49 @@ public:
     return e.failed() ? nullptr : e.tileKernel;
   }
 
+  /// An item is a query head; all its parts are one tile.
+  tile::KernelOp writeMerge() {
+    int64_t heads = queryType.getDimSize(1), width = valueDim() + 2;
+    Value s = arith::DivUIOp::create(e.b, e.loc, e.item(), e.index(heads));
+    Value head = arith::RemUIOp::create(e.b, e.loc, e.item(), e.index(heads));
+    begin();
+    Value parts = e.viewOf(op.parts, width);
+    auto bounds = tile::SequenceOp::create(e.b, e.loc, s);
+    e.sequence = s;
+    Value lo = bounds.getBegin(), hi = bounds.getEnd(), shift = e.sub(bounds.getPast(), lo);
+    e.branch(e.less(e.sub(hi, lo), e.index(kManyTokens)), [&] {
+      e.loop(lo, hi, 1, [&](Value row) {
+        Value position = e.add(row, shift);
+        auto [first, end] = visiblePages(position, position);
+        Value used = ceilDiv(e.sub(end, first), pagesPerPart(first, end));
+        Value from = e.add(e.mul(row, heads * op.splits), e.mul(head, op.splits));
+        Rows rows{from, op.splits, from, e.add(from, used)};
+        Value acc = e.load(parts, rows, e.index(0), valueDim()), m = e.load(parts, rows, e.index(valueDim()), 1),
+              l = e.load(parts, rows, e.index(valueDim() + 1), 1);
+        Value count = arith::IndexCastOp::create(e.b, e.loc, e.b.getI32Type(), used);
+        auto column = e.tileType(op.splits, 1), line = e.tileType(1, valueDim());
+        m = e.map(column, m, [&](OpBuilder &b, ValueRange in) -> Value {
+          Value i = tile::IndexOp::create(b, e.loc, b.getI32Type(), b.getI64IntegerAttr(0));
+          Value isUsed = arith::CmpIOp::create(b, e.loc, arith::CmpIPredicate::slt, i, count);
+          return arith::SelectOp::create(b, e.loc, isUsed, in[0], f32(b, -std::numeric_limits<double>::infinity()));
+        });
+        Value weight =
+            e.map(column, {m, e.reduce(tile::Combiner::max, m, 0)}, [&](OpBuilder &b, ValueRange in) -> Value {
+              return math::ExpOp::create(b, e.loc, arith::SubFOp::create(b, e.loc, in[0], in[1]));
+            });
+        auto times = [&](OpBuilder &b, ValueRange in) -> Value {
+          return arith::MulFOp::create(b, e.loc, in[0], in[1]);
+        };
+        Value sum = e.reduce(tile::Combiner::add, e.map(column, {l, weight}, times), 0);
+        Value all = e.reduce(tile::Combiner::add, e.map(e.tileType(op.splits, valueDim()), {acc, weight}, times), 0);
+        storeHead(Rows{row, 1, {}, {}}, head, e.map(line, {all, sum}, [&](OpBuilder &b, ValueRange in) -> Value {
+          return arith::DivFOp::create(b, e.loc, in[0], in[1]);
+        }));
+      });
+    });
+    return e.failed() ? nullptr : e.tileKernel;
+  }
+
   void begin() {
     // Half of the warps that a page would take: the accumulator is what they hold.
     if (few && op.sharesRows() && !op.parts)
@@ -129,7 +163,7 @@ public:
     query = e.memoryOf(op.query);
     queryHeads = e.viewOf(op.query, queryType.getDimSize(2));
     e.setAnchor([&](Value value, const Rows &, const Window &window) -> Value {
-      if (value != op.result || window.columns != mergeWidth(op, few))
+      if (value != op.result || window.columns != valueDim())
         return e.fail(value.getDefiningOp(), "expected to be used one head at a time");
       return output;
     });
@@ -272,11 +306,7 @@ private:
   }
 
   void storeHead(const Rows &rows, Value head, Value tile) {
-    Value first = e.mul(head, valueDim());
-    int64_t width = mergeWidth(op, few);
-    if (width != valueDim())
-      first = e.add(first, e.mul(split, width));
-    Window window{0, first, queryType.getDimSize(1) * valueDim(), width};
+    Window window{0, e.mul(head, valueDim()), queryType.getDimSize(1) * valueDim(), valueDim()};
     output = tile;
     e.store(e.emit(result, rows, window), 0, rows, window);
   }
@@ -332,8 +362,7 @@ private:
     auto [first, end] = visiblePages(position, position);
     Value used = ceilDiv(e.sub(end, first), pagesPerPart(first, end));
     Rows one{row, 1, {}, {}};
-    int64_t width = mergeWidth(op, few);
-    auto line = e.tileType(1, width), number = e.tileType(1, 1);
+    auto line = e.tileType(1, valueDim()), number = e.tileType(1, 1);
     auto exp = [&](OpBuilder &b, Value x, Value y) -> Value {
       return math::ExpOp::create(b, e.loc, arith::SubFOp::create(b, e.loc, x, y));
     };
@@ -344,10 +373,9 @@ private:
     };
     e.loop(e.index(0), e.index(group), 1, [&](Value j) {
       Value head = e.add(firstHead, j), parts = e.memoryOf(op.parts);
-      Running done = e.loop(e.index(0), used, 1, nothing(1, width), [&](Value part, ValueRange carried) {
+      Running done = e.loop(e.index(0), used, 1, nothing(1, valueDim()), [&](Value part, ValueRange carried) {
         Value column = partColumn(head, part);
-        Value firstValue = width == valueDim() ? column : e.add(column, e.mul(split, width));
-        Value acc = e.load(parts, one, firstValue, width);
+        Value acc = e.load(parts, one, column, valueDim());
         Value m = e.load(parts, one, e.add(column, e.index(valueDim())), 1);
         Value l = e.load(parts, one, e.add(column, e.index(valueDim() + 1)), 1);
         Value largest = e.map(number, {carried[0], m}, [&](OpBuilder &b, ValueRange in) -> Value {
@@ -368,7 +396,7 @@ private:
   int64_t keyRows = DENIM_PAGE_TOKENS; ///< of one turn
   Emitter e;
   Value result, keyHead, firstHead, query, queryHeads, output;
-  Value split; ///< number of the part of the keys; where parts are merged, of the columns
+  Value split; ///< number of the part of the keys
   bool few;
 };
 

@@ -36,8 +36,9 @@ public:
           op.kvB ? "many" : ""),
         result(kernel.getBlock()->getTerminator()->getOperand(0)) {
     // Keys in f32 are taken apart into several terms: fewer at a time, or they would not fit. Keys that are made here
-    // stand beside what they are made of.
-    pages = brain() && !op.kvB ? 2 : 1;
+    // stand beside what they are made of. And wide heads: accumulator, weights and scores of 128 keys
+    // would not fit the registers.
+    pages = brain() && !op.kvB && valueDim() <= 128 ? 2 : 1;
   }
 
   tile::KernelOp write() {

@@ -37,8 +37,8 @@ int64_t headWidth(Value mixerResult) {
 
 class Former {
 public:
-  Former(ArrayRef<Operation *> body, ArrayRef<Value> inputs, ArrayRef<Value> outputs)
-      : body(body), given(inputs.begin(), inputs.end()), outputs(outputs) {}
+  Former(ArrayRef<Operation *> body, ArrayRef<Value> inputs, ArrayRef<Value> outputs, bool parts)
+      : body(body), given(inputs.begin(), inputs.end()), outputs(outputs), parts(parts) {}
 
   SmallVector<KernelGroup> run() {
     for (Value output : outputs)
@@ -75,6 +75,8 @@ private:
   void addRequiredRoots(Operation *op) {
     if (auto linear = dyn_cast<model::LinearOp>(op))
       materialise(linear.getInput());
+    else if (parts && isa<RecurrenceOpInterface>(op))
+      materialise(op->getResult(0));
     else if (readsByChannel(op))
       materialiseSources(op->getOperand(0));
     else if (auto attend = dyn_cast<attn::AttendOp>(op)) {
@@ -260,14 +262,15 @@ private:
   llvm::DenseSet<Value> given;
   ArrayRef<Value> outputs;
   llvm::SetVector<Value> roots;
+  bool parts;
   llvm::MapVector<Operation *, Value> home;
 };
 
 } // namespace
 
 SmallVector<KernelGroup> denim::formKernels(ArrayRef<Operation *> body, ArrayRef<Value> inputs,
-                                            ArrayRef<Value> outputs) {
-  return Former(body, inputs, outputs).run();
+                                            ArrayRef<Value> outputs, bool parts) {
+  return Former(body, inputs, outputs, parts).run();
 }
 
 /// Whether `result` is the product, or the sum of it and a value from outside the kernel.

@@ -29,9 +29,10 @@ struct KernelGroup {
 };
 
 /// The kernels of a body of `model` and `attn` ops between `inputs` (materialised already) and `outputs` (to be
-/// materialised), in an order in which they may run.
+/// materialised), in an order in which they may run. `parts`: the machine does value columns of a recurrence in parts, so
+/// what follows it, which may need whole heads, is a kernel of its own.
 llvm::SmallVector<KernelGroup> formKernels(llvm::ArrayRef<mlir::Operation *> body, llvm::ArrayRef<mlir::Value> inputs,
-                                           llvm::ArrayRef<mlir::Value> outputs);
+                                           llvm::ArrayRef<mlir::Value> outputs, bool parts);
 
 /// A kernel of products with what is computed on their results, as kernels of one product each (with the value that is
 /// added to it, if nothing else follows), and one of the rest behind them: products that a library can do. Empty when

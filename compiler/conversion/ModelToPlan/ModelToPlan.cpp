@@ -94,7 +94,7 @@ private:
     // Rows behind `select` are those whose logits are wanted.
     llvm::DenseSet<Value> selected;
     llvm::DenseSet<Value> bound;
-    SmallVector<KernelGroup> groups = formKernels(body, input, output);
+    SmallVector<KernelGroup> groups = formKernels(body, input, output, /*parts=*/isCuda);
     for (KernelGroup &group : groups)
       for (Value value : group.inputs)
         bound.insert(value);

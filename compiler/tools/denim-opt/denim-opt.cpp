@@ -1,5 +1,6 @@
 // Reads a module, runs the passes named on the command line, prints the result. For people and for lit.
 #include "codegen/cpu/Compile.h"
+#include "codegen/math/ExpandMath.h"
 #include "codegen/nvptx/Compile.h"
 #include "compiler/pipelines/Pipelines.h"
 #include "mlir/Tools/mlir-opt/MlirOptMain.h"
@@ -9,6 +10,7 @@ int main(int argc, char **argv) {
   mlir::DialectRegistry registry;
   denim::registerDialects(registry);
   denim::registerPasses();
+  denim::codegen::registerMathPasses();
   denim::codegen::registerCpuPasses();
   denim::codegen::registerNvptxPasses();
   mlir::registerTransformsPasses();

@@ -32,15 +32,18 @@ struct Case {
   std::string name;
   std::string model;           ///< text of the network
   std::string kernels;         ///< names of the timed kernels begin so; of those that layers launch
-  int64_t tokens = 1;          ///< new tokens of a step
-  int64_t past = 0;            ///< tokens of the sequence before the step
+  bool whole = false;          ///< and with them whatever else stands between products and the last of them
+  int64_t tokens = 1;          ///< new tokens of each sequence of a step
+  int64_t sequences = 1;       ///< of a step
+  int64_t past = 0;            ///< tokens of each sequence before the step
   int64_t applications = 1;    ///< of the operator in a step
   double flops = 0, bytes = 0; ///< of one application
   Traffic traffic = Traffic::Read;
 };
 
-/// All cases, in the order of the report.
+/// All cases of a CPU, and of a GPU, in the order of the report.
 std::vector<Case> allCases();
+std::vector<Case> cudaCases();
 
 } // namespace denim::bench
 

@@ -25,8 +25,10 @@ FILTER: only rows whose name contains one of these words, separated by commas.
   --target T            as denim-compile --target=cpu,T or --target=nvptx,T; native or sm_90a unless given
   --model FILE          also rows for a model, text (.mlir) or compiled (.denim); its rows alone without FILTER
   --weights CHECKPOINT  of that model; random unless given
+  --prompt N            tokens of that model's prefill; 512 unless given
   --json FILE           the rows as JSON
   --device cpu|cuda|cuda:N
+  --cases cpu|cuda      rows of that machine; those of the device unless given
   --write-modules DIR   compiles the modules of all rows to DIR and times nothing
   --modules DIR         takes them from there, on a machine that has no compiler
 )";
@@ -40,22 +42,23 @@ public:
     std::printf("%s: %s %.1f GFLOP/s; memory read %.2f GB/s, updated in place %.2f GB/s\n", limits.name().c_str(),
                 limits.operations().c_str(), limits.operationRate() / 1e9,
                 limits.readRate(MachineLimits::kMemory) / 1e9, limits.updateRate(MachineLimits::kMemory) / 1e9);
-    std::printf("%-46s %6s %10s %10s %11s %8s %8s %-6s %7s %7s\n", "case", "reps", "median ms", "min ms", "tokens/s",
-                "GFLOP/s", "GB/s", "limit", "median", "best");
+    std::printf("%-46s %6s %10s %10s %11s %9s %8s %-6s %9s %7s %7s\n", "case", "reps", "median ms", "min ms",
+                "tokens/s", "GFLOP/s", "GB/s", "limit", "ms", "median", "best");
   }
 
   void add(const Row &row) {
     const Times &t = row.times;
     std::printf("%-46s %6lld %10.4f %10.4f %11.1f", row.name.c_str(), static_cast<long long>(t.repetitions),
                 t.median * 1e3, t.least * 1e3, row.tokens / t.median);
-    number(row.flops / t.median / 1e9);
-    number(row.bytes / t.median / 1e9);
+    number(row.flops / t.median / 1e9, 9);
+    number(row.bytes / t.median / 1e9, 8);
     if (row.limitSeconds > 0)
-      std::printf(" %-6s %5.1f %% %5.1f %%", row.limit.c_str(), 100 * row.limitSeconds / t.median,
-                  100 * row.limitSeconds / t.least);
+      std::printf(" %-6s %9.4f %5.1f %% %5.1f %%", row.limit.c_str(), row.limitSeconds * 1e3,
+                  100 * row.limitSeconds / t.median, 100 * row.limitSeconds / t.least);
     std::printf("\n");
     std::fflush(stdout);
     json.push_back({{"case", row.name},
+                    {"kernels", row.kernels},
                     {"repetitions", t.repetitions},
                     {"median_ms", t.median * 1e3},
                     {"min_ms", t.least * 1e3},
@@ -90,11 +93,11 @@ public:
   }
 
 private:
-  static void number(double value) {
+  static void number(double value, int width) {
     if (value > 0)
-      std::printf(" %8.2f", value);
+      std::printf(" %*.2f", width, value);
     else
-      std::printf(" %8s", "-");
+      std::printf(" %*s", width, "-");
   }
 
   Bench &bench;
@@ -151,13 +154,18 @@ Status run(int count, char **words) {
   Arguments arguments;
   if (Status status = Arguments::parse(static_cast<int>(rest.size()), rest.data(),
                                        {"--threads", "--seconds", "--target", "--model", "--weights", "--json",
-                                        "--device", "--modules", "--write-modules"},
+                                        "--device", "--modules", "--write-modules", "--prompt", "--cases"},
                                        arguments))
     return status;
   std::string filter = hasFilter ? arguments.file() : "";
   std::vector<Case> cases;
   bool modelOnly = arguments.has("--model") && !hasFilter;
-  for (Case &one : allCases())
+  std::string deviceName = arguments.text("--device", "cpu");
+  bool isCpu = deviceName == "cpu";
+  std::string rows = arguments.text("--cases", deviceName.rfind("cuda", 0) == 0 ? "cuda" : "cpu");
+  if (rows != "cpu" && rows != "cuda")
+    return invalidArgument("--cases: expected cpu or cuda, but got '", rows, "'");
+  for (Case &one : rows == "cpu" ? allCases() : cudaCases())
     if (!modelOnly && matches(one.name, filter))
       cases.push_back(std::move(one));
   if (cases.empty() && !arguments.has("--model") && !matches("sgemm", filter))
@@ -168,8 +176,10 @@ Status run(int count, char **words) {
     return {};
   }
 
-  int64_t threads = 1;
+  int64_t threads = 1, prompt = 512;
   double seconds = 0.5;
+  if (Status status = arguments.integer("--prompt", 1, 1 << 20, prompt))
+    return status;
   if (Status status = arguments.integer("--threads", 1, 4096, threads))
     return status;
   if (Status status = arguments.number("--seconds", seconds))
@@ -177,8 +187,6 @@ Status run(int count, char **words) {
   if (!(seconds >= 0 && seconds <= 3600))
     return invalidArgument("--seconds: expected a number from 0 to 3600, but got '", arguments.text("--seconds", ""),
                            "'");
-  std::string deviceName = arguments.text("--device", "cpu");
-  bool isCpu = deviceName == "cpu";
   std::string target =
       isCpu ? "cpu," + arguments.text("--target", "native") : "nvptx," + arguments.text("--target", "sm_90a");
   ModuleCompiler compiler;
@@ -210,13 +218,14 @@ Status run(int count, char **words) {
     }
     report.add(row);
   }
-  if (isCpu && !modelOnly && matches("sgemm OpenBLAS oneDNN", filter))
+  if (rows == "cpu" && isCpu && !modelOnly && matches("sgemm OpenBLAS oneDNN", filter))
     for (const Row &row : measureLibraries(bench))
       report.add(row);
   if (arguments.has("--model")) {
-    std::vector<Row> rows;
-    Status status = measureModel(bench, arguments.text("--model", ""), arguments.text("--weights", "random"), rows);
-    for (const Row &row : rows)
+    std::vector<Row> modelRows;
+    Status status =
+        measureModel(bench, arguments.text("--model", ""), arguments.text("--weights", "random"), prompt, modelRows);
+    for (const Row &row : modelRows)
       report.add(row);
     if (status)
       return status;

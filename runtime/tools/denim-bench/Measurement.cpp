@@ -24,15 +24,25 @@ void setLimit(MachineLimits &limits, Traffic traffic, double footprint, Row &row
 
 namespace {
 
-/// Kernels that layers launch and whose names begin with |prefix|.
-std::vector<uint32_t> timedKernels(const Session &session, const std::string &prefix) {
+/// Kernels that layers launch and whose names begin with `kernels` of the case. A mixer as a whole may be several,
+/// under names that the compiler chooses: all up to the last of them in the layer but products and copies into caches.
+std::vector<uint32_t> timedKernels(const Session &session, const Case &which) {
   std::vector<uint32_t> kernels;
+  auto begins = [&](const PlanLaunch &launch, const std::string &prefix) {
+    return session.target().kernels[launch.kernel].name.rfind(prefix, 0) == 0;
+  };
   for (const PlanStep &step : session.plan().steps) {
     if (step.layer < 0)
       continue;
-    for (const PlanLaunch &launch : session.plan().programs[step.program].launches)
-      if (session.target().kernels[launch.kernel].name.rfind(prefix, 0) == 0)
-        kernels.push_back(launch.kernel);
+    const std::vector<PlanLaunch> &launches = session.plan().programs[step.program].launches;
+    size_t end = launches.size();
+    while (end > 0 && !begins(launches[end - 1], which.kernels))
+      --end;
+    for (size_t i = 0; i < end; ++i) {
+      bool around = launches[i].product || begins(launches[i], "linear") || begins(launches[i], "cache");
+      if (which.whole ? !around : begins(launches[i], which.kernels))
+        kernels.push_back(launches[i].kernel);
+    }
   }
   std::sort(kernels.begin(), kernels.end());
   kernels.erase(std::unique(kernels.begin(), kernels.end()), kernels.end());
@@ -40,9 +50,8 @@ std::vector<uint32_t> timedKernels(const Session &session, const std::string &pr
 }
 
 /// Finite values of the size of activations in the pages that `Session::extend` gave out unwritten.
-Status fillPages(Device &device, const Session &session, int64_t tokens) {
+Status fillPages(Device &device, const Session &session, int64_t pages) {
   const Plan &plan = session.plan();
-  int64_t pages = (tokens + DENIM_PAGE_TOKENS - 1) / DENIM_PAGE_TOKENS;
   for (size_t c = 0; c < plan.caches.size(); ++c) {
     if (plan.caches[c].kind != CacheKind::Paged || plan.caches[c].type == PlanType::F16)
       continue;
@@ -50,17 +59,19 @@ Status fillPages(Device &device, const Session &session, int64_t tokens) {
     size_t element = bytes(plan.caches[c].type);
     std::vector<char> page(plan.caches[c].bytes);
     int64_t i = 0;
-    for (int64_t p = 0; p < pages; ++p) {
-      for (char *to = page.data(); to < page.data() + page.size(); to += element, ++i) {
-        float value = 0.01f * static_cast<float>((i * 2654435761u >> 16) % 17 - 8);
-        const char *bits = reinterpret_cast<const char *>(&value);
-        std::memcpy(to, bits + (sizeof value - element), element); // bf16: the upper half
-      }
-      if (Status status = device.write(base + page.size() * static_cast<size_t>(p), page.data(), page.size()))
-        return status;
+    for (char *to = page.data(); to < page.data() + page.size(); to += element, ++i) {
+      float value = 0.01f * static_cast<float>((i * 2654435761u >> 16) % 17 - 8);
+      const char *bits = reinterpret_cast<const char *>(&value);
+      std::memcpy(to, bits + (sizeof value - element), element); // bf16: the upper half
     }
+    if (Status status = device.write(base, page.data(), page.size()))
+      return status;
+    // All pages alike, twice as many with each copy.
+    size_t whole = page.size() * static_cast<size_t>(pages);
+    for (size_t done = page.size(); done < whole; done *= 2)
+      device.copy(base + done, base, std::min(done, whole - done));
   }
-  return {};
+  return device.synchronize();
 }
 
 /// A copy of more bytes than a GPU's cache holds, so that a kernel finds it without what it read the time before.
@@ -98,14 +109,15 @@ Status measureCase(Bench &bench, const Case &which, Row &out) {
   if (Status status = Weights::random(plan, 1, *bench.device, weights))
     return status;
   SessionOptions options;
-  int64_t pages = (which.past + which.tokens) / DENIM_PAGE_TOKENS + 2;
-  options.cacheBytes = plan.slotBytes() + plan.pageBytes() * static_cast<size_t>(pages) + (1 << 20);
-  options.maxStepTokens = static_cast<int32_t>(which.tokens);
+  int64_t pages = ((which.past + which.tokens) / DENIM_PAGE_TOKENS + 2) * which.sequences;
+  options.cacheBytes = plan.slotBytes() * static_cast<size_t>(which.sequences) +
+                       plan.pageBytes() * static_cast<size_t>(pages) + (1 << 20);
+  options.maxStepTokens = static_cast<int32_t>(which.tokens * which.sequences);
   std::unique_ptr<Session> session;
   if (Status status = Session::create(bench.device, module, std::move(weights), options, session))
     return status;
 
-  std::vector<uint32_t> kernels = timedKernels(*session, which.kernels);
+  std::vector<uint32_t> kernels = timedKernels(*session, which);
   if (kernels.empty())
     return error(DENIM_STATUS_INTERNAL, "'", which.name, "': expected a kernel '", which.kernels,
                  "...' in the layers, but got none");
@@ -114,8 +126,8 @@ Status measureCase(Bench &bench, const Case &which, Row &out) {
   std::vector<int32_t> tokens(which.tokens);
   for (size_t t = 0; t < tokens.size(); ++t)
     tokens[t] = static_cast<int32_t>(t * 7919 % static_cast<size_t>(plan.vocabulary));
-  StepEntry entry{0, tokens.data(), which.tokens, Logits::None};
-  bool begun = false, filled = false;
+  std::vector<StepEntry> entries(which.sequences, StepEntry{0, tokens.data(), which.tokens, Logits::None});
+  bool begun = false;
   CacheSweep sweep;
   if (Status status = sweep.create(*bench.device))
     return status;
@@ -124,23 +136,26 @@ Status measureCase(Bench &bench, const Case &which, Row &out) {
   bool continues = which.tokens == 1 && which.past == 0;
   auto once = [&](double &one) -> Status {
     if (!begun || !continues) {
-      if (begun)
-        if (Status status = session->release(entry.sequence))
+      for (StepEntry &entry : entries) {
+        if (begun)
+          if (Status status = session->release(entry.sequence))
+            return status;
+        if (Status status = session->createSequence(entry.sequence))
           return status;
-      if (Status status = session->createSequence(entry.sequence))
-        return status;
+        if (which.past > 0)
+          if (Status status = session->extend(entry.sequence, which.past))
+            return status;
+      }
+      // Which pages they got is not asked: the first so many are all that there are.
+      int64_t pagesHeld = which.sequences * ((which.past + DENIM_PAGE_TOKENS - 1) / DENIM_PAGE_TOKENS);
+      if (which.past > 0 && !begun)
+        if (Status status = fillPages(*bench.device, *session, pagesHeld))
+          return status;
       begun = true;
-      if (which.past > 0)
-        if (Status status = session->extend(entry.sequence, which.past))
-          return status;
-      if (which.past > 0 && !filled)
-        if (Status status = fillPages(*bench.device, *session, which.past))
-          return status;
-      filled = true;
     }
     std::fill(seconds.begin(), seconds.end(), 0.0);
     sweep();
-    if (Status status = session->step(&entry, 1, nullptr, 0))
+    if (Status status = session->step(entries.data(), entries.size(), nullptr, 0))
       return status;
     one = 0;
     for (uint32_t kernel : kernels)
@@ -149,7 +164,9 @@ Status measureCase(Bench &bench, const Case &which, Row &out) {
     return {};
   };
   out.name = which.name;
-  out.tokens = static_cast<double>(which.tokens);
+  for (uint32_t kernel : kernels)
+    out.kernels.push_back(session->target().kernels[kernel].name);
+  out.tokens = static_cast<double>(which.tokens * which.sequences);
   out.flops = which.flops;
   out.bytes = which.bytes;
   if (Status status = timeRow(bench, bench.seconds / static_cast<double>(which.applications), once, out))

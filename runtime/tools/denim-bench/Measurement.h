@@ -25,8 +25,9 @@ struct Row {
   Times times;
   double tokens = 0, flops = 0, bytes = 0; ///< of one application
   double fma = 0;                          ///< operations per second at most, around the time of the row
-  std::string limit;       ///< "read", "update" or the word of operations: what would take longest; or ""
-  double limitSeconds = 0; ///< what one application would take at that limit
+  std::string limit;                ///< "read", "update" or the word of operations: what would take longest; or ""
+  double limitSeconds = 0;          ///< what one application would take at that limit
+  std::vector<std::string> kernels; ///< that were timed; empty where the clock of the host was
 };
 
 /// What all rows of a run share.
@@ -54,9 +55,10 @@ template <typename Once> Status timeRow(Bench &bench, double budget, const Once 
 
 Status measureCase(Bench &bench, const Case &which, Row &out);
 
-/// Prefill of 512 tokens and decode steps behind them of a model (`.mlir` or `.denim`); with a checkpoint also the
+/// Prefill of |prompt| tokens and decode steps behind them of a model (`.mlir` or `.denim`); with a checkpoint also the
 /// start of `denim-run generate` to its first token.
-Status measureModel(Bench &bench, const std::string &file, const std::string &weights, std::vector<Row> &out);
+Status measureModel(Bench &bench, const std::string &file, const std::string &weights, int64_t prompt,
+                    std::vector<Row> &out);
 
 /// SGEMM at M=512, K=N=2048 by the libraries that are installed, each loaded at run time; none is no fault.
 std::vector<Row> measureLibraries(Bench &bench);

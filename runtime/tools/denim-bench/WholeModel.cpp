@@ -18,7 +18,7 @@ namespace denim::bench {
 
 namespace {
 
-constexpr int64_t kPrompt = 512, kDecode = 512;
+constexpr int64_t kDecode = 512;
 
 /// From starting the program to the first byte that it writes.
 Status timeToFirstToken(const std::string &tool, const std::string &module, const std::string &weights,
@@ -70,7 +70,8 @@ Status timeToFirstToken(const std::string &tool, const std::string &module, cons
 
 } // namespace
 
-Status measureModel(Bench &bench, const std::string &file, const std::string &weightsPath, std::vector<Row> &out) {
+Status measureModel(Bench &bench, const std::string &file, const std::string &weightsPath, int64_t prompt,
+                    std::vector<Row> &out) {
   std::string path;
   if (Status status = bench.compiler.compileFile(file, path))
     return status;
@@ -87,17 +88,17 @@ Status measureModel(Bench &bench, const std::string &file, const std::string &we
                              : Weights::map(weightsPath, plan, *bench.device, weights))
     return status;
   SessionOptions options;
-  options.maxStepTokens = kPrompt;
-  options.cacheBytes = 2 * plan.slotBytes() + plan.pageBytes() * ((kPrompt + kDecode) / DENIM_PAGE_TOKENS + 2);
+  options.maxStepTokens = static_cast<int32_t>(prompt);
+  options.cacheBytes = 2 * plan.slotBytes() + plan.pageBytes() * ((prompt + kDecode) / DENIM_PAGE_TOKENS + 2);
   std::unique_ptr<Session> session;
   if (Status status = Session::create(bench.device, module, std::move(weights), options, session))
     return status;
 
-  std::vector<int32_t> tokens(kPrompt + kDecode);
+  std::vector<int32_t> tokens(prompt + kDecode);
   for (size_t t = 0; t < tokens.size(); ++t)
     tokens[t] = static_cast<int32_t>((t * 7919 + 17) % static_cast<size_t>(plan.vocabulary));
   std::vector<float> logits(plan.vocabulary);
-  StepEntry entry{0, tokens.data(), kPrompt, Logits::Last};
+  StepEntry entry{0, tokens.data(), prompt, Logits::Last};
   int64_t decoded = kDecode;
   auto prefill = [&](double &seconds) -> Status {
     if (entry.sequence)
@@ -106,7 +107,7 @@ Status measureModel(Bench &bench, const std::string &file, const std::string &we
     if (Status status = session->createSequence(entry.sequence))
       return status;
     entry.tokens = tokens.data();
-    entry.count = kPrompt;
+    entry.count = prompt;
     decoded = 0;
     Stopwatch watch;
     Status status = session->step(&entry, 1, logits.data(), 1);
@@ -119,7 +120,7 @@ Status measureModel(Bench &bench, const std::string &file, const std::string &we
       if (Status status = prefill(ignored))
         return status;
     }
-    entry.tokens = tokens.data() + kPrompt + decoded++;
+    entry.tokens = tokens.data() + prompt + decoded++;
     entry.count = 1;
     Stopwatch watch;
     Status status = session->step(&entry, 1, logits.data(), 1);
@@ -129,15 +130,15 @@ Status measureModel(Bench &bench, const std::string &file, const std::string &we
 
   // Weights once, states and tails read and written, pages of the tokens before read.
   double cacheBytes = 2.0 * static_cast<double>(plan.slotBytes()) +
-                      static_cast<double>(plan.pageBytes()) / DENIM_PAGE_TOKENS * (kPrompt + kDecode / 2);
+                      static_cast<double>(plan.pageBytes()) / DENIM_PAGE_TOKENS * (prompt + kDecode / 2);
   Row row;
-  row.name = plan.name + " prefill T=" + std::to_string(kPrompt);
-  row.tokens = kPrompt;
+  row.name = plan.name + " prefill T=" + std::to_string(prompt);
+  row.tokens = prompt;
   if (Status status = repeat(bench.seconds, prefill, row.times))
     return status;
   out.push_back(row);
   row = Row();
-  row.name = plan.name + " decode past=" + std::to_string(kPrompt) + ".." + std::to_string(kPrompt + kDecode);
+  row.name = plan.name + " decode past=" + std::to_string(prompt) + ".." + std::to_string(prompt + kDecode);
   row.tokens = 1;
   row.bytes = static_cast<double>(plan.parameterBytes()) + cacheBytes;
   if (Status status = repeat(bench.seconds, decode, row.times))

@@ -132,23 +132,27 @@ void writeGpuCase(const Case &c, ModuleOp module, Memory &want) {
     codegen::NvptxOptions options;
     options.exact = exact;
     auto code = codegen::compileForNvptx(*alone, target, options);
+    bool refused = !c.gpuRefusal.words.empty() && (exact || !c.gpuRefusal.onlyExact);
     if (!code) {
-      fprintf(stderr, "no code for a GPU: %s: %s\n", c.name.c_str(), llvm::toString(code.takeError()).c_str());
+      std::string message = llvm::toString(code.takeError());
+      EXPECT_TRUE(refused && message.find(c.gpuRefusal.words) != std::string::npos) << c.name << ": " << message;
       continue;
     }
+    EXPECT_FALSE(refused) << c.name << ": expected '" << c.gpuRefusal.words << "', but got code for a GPU";
     for (const std::string &warning : code->warnings)
       fprintf(stderr, "%s: %s\n", c.name.c_str(), warning.c_str());
     GpuCase out;
     out.name = c.name, out.mode = exact ? "exact" : "bf16";
     // Exact products have errors near 2^-17 of their terms, bf16 ones near 2^-9, and both add up.
-    out.tolerance = exact ? std::max(c.tolerance, 5e-5) : std::max(c.tolerance, 2e-2);
+    out.tolerance = std::max(c.tolerance, exact ? 5e-5 : c.gpuTolerance);
     out.code = code->cubin.empty() ? code->ptx : std::string(code->cubin.begin(), code->cubin.end());
     out.threads = code->kernels[0].threads, out.sharedBytes = code->kernels[0].sharedBytes, out.items = c.items;
     const Step &s = c.step;
     out.tokens = s.tokens, out.positions = s.positions, out.rowBegin = s.rowBegin, out.past = s.past;
     out.outputs = s.outputs, out.pages = s.pages, out.pageBegin = s.pageBegin;
     for (auto [i, b] : llvm::enumerate(c.buffers))
-      out.buffers.push_back({b.element, b.tables,
+      out.buffers.push_back({b.element,
+                             b.tables,
                              {before.data[i]->data, before.data[i]->data + before.data[i]->bytes},
                              {want.data[i]->data, want.data[i]->data + want.data[i]->bytes}});
     std::FILE *file = fopen(path, "ab");

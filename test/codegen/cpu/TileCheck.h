@@ -1,5 +1,6 @@
 // Compiles tile programs for every target this machine runs and compares what they leave in memory with the
-// interpreter's answer.
+// interpreter's answer. With DENIM_WRITE_GPU_CASES=FILE they are compiled for a GPU as well, and FILE is what
+// run-gpu-cases runs on a machine that has one (test/codegen/nvptx/gpu_cases.test).
 #ifndef TEST_CODEGEN_CPU_TILECHECK_H
 #define TEST_CODEGEN_CPU_TILECHECK_H
 
@@ -24,6 +25,12 @@ struct Step {
   std::vector<int32_t> tokens, positions, rowBegin = {0}, past, outputs, pages, pageBegin = {0};
 };
 
+/// Code generation for a GPU refuses some sizes. It has to say so, in these words, in exact mode or in both.
+struct GpuRefusal {
+  std::string words;
+  bool onlyExact = false;
+};
+
 struct Case {
   std::string name;   // of the kernel
   std::string kernel; // text of `tile.kernel @name...`
@@ -31,6 +38,8 @@ struct Case {
   int64_t items = 1;
   double tolerance = 1e-5; // of |got - want| / (largest |want| of the buffer + 1e-30), unless both are the same
   Step step = {};
+  double gpuTolerance = 2e-2; // the same on a GPU where operands of products are rounded to bf16
+  GpuRefusal gpuRefusal = {};
 };
 
 /// One compilation per target for all cases; failures name case, target, buffer and element.

@@ -16,6 +16,12 @@ TEST(TilePrograms, Attention) {
     c.kernel = attention(c.name, queries, keys, block, width);
     c.buffers = {
         {"f32", queries * width, -3, 3}, {"f32", keys * width}, {"f32", keys * width}, {"f32", queries * width}};
+    // The program does not scale its scores: they spread as sqrt(width), about 11 at 128, and so does what rounding
+    // their operands to bf16 does to them: 2^-9 / sqrt(3) of that for each of two, 0.018 together. Between two keys
+    // that matter it comes to 0.09 in the worst of 64 rows, which moves a weight p by p (1 - p) 0.09 between values up
+    // to 2 apart.
+    if (width == 128)
+      c.gpuTolerance = 5e-2;
     cases.push_back(c);
   }
   check(cases);
@@ -41,6 +47,10 @@ TEST(TilePrograms, DeltaRule) {
     if (decay < -100)
       c.buffers[3].value = [](int64_t i) { return -512.0 * double(i * 7 % 20); };
     c.items = heads;
+    if (chunk % 16 != 0)
+      c.gpuRefusal = {"expected a triangle of 16, 32, 64 or 128 rows on a GPU"};
+    else if (chunk == 64)
+      c.gpuRefusal = {"of shared memory", /*onlyExact=*/true}; // a state of 128 x 128 and more, in three terms each
     cases.push_back(c);
   }
   check(cases);

@@ -1,9 +1,8 @@
 // expand-math: functions of f32 and vectors of f32 as polynomials, so that generated code calls no library.
 //
-// Errors are relative and were found by trying all or many inputs against double (test/codegen/cpu/ExpandMathTest):
+// Errors are relative and were found by trying all or many inputs against double (test/codegen/math/ExpandMathTest):
 // below 2e-7 each. NaN in, NaN out; infinities have their limits.
-#include "codegen/cpu/Code.h"
-#include "codegen/cpu/Compile.h"
+#include "codegen/math/ExpandMath.h"
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/LLVMIR/LLVMDialect.h"
 #include "mlir/Dialect/Math/IR/Math.h"
@@ -20,7 +19,7 @@ namespace {
 /// Arithmetic on values of one shape, scalar or vector.
 class Expander {
 public:
-  Expander(OpBuilder &b, Location loc, const Target &target, Type type) : b(b), loc(loc), target(target), type(type) {}
+  Expander(OpBuilder &b, Location loc, const MathInstructions &has, Type type) : b(b), loc(loc), has(has), type(type) {}
 
   Value exp(Value x) { return exponential(x, /*base2=*/false); }
   Value exp2(Value x) { return exponential(x, /*base2=*/true); }
@@ -80,12 +79,12 @@ private:
 
   OpBuilder &b;
   Location loc;
-  const Target &target;
+  const MathInstructions &has;
   Type type;
 };
 
 Value Expander::fma(Value x, Value y, Value z) {
-  if (!target.fusedMultiplyAdd)
+  if (!has.fusedMultiplyAdd)
     return add(mul(x, y), z);
   if (isa<VectorType>(x.getType()))
     return vector::FMAOp::create(b, loc, x, y, z);
@@ -95,7 +94,7 @@ Value Expander::fma(Value x, Value y, Value z) {
 /// x * 2^n for n in [-151, 129], given as a float and as an integer. Results below the normal range are rounded once.
 Value Expander::scale(Value x, Value rounded, Value integer) {
   auto vector = dyn_cast<VectorType>(type);
-  if (vector && vector.getNumElements() == 16 && target.lanes == 16) {
+  if (vector && vector.getNumElements() == 16 && has.scale16) {
     Value all = arith::ConstantOp::create(b, loc, b.getI16IntegerAttr(-1));
     Value current = arith::ConstantOp::create(b, loc, b.getI32IntegerAttr(4)); // the rounding mode in force
     return LLVM::CallIntrinsicOp::create(b, loc, type, b.getStringAttr("llvm.x86.avx512.mask.scalef.ps.512"),
@@ -217,8 +216,11 @@ Value Expander::sine(Value x, bool cosine) {
 struct ExpandMathPass : PassWrapper<ExpandMathPass, OperationPass<>> {
   MLIR_DEFINE_EXPLICIT_INTERNAL_INLINE_TYPE_ID(ExpandMathPass)
   ExpandMathPass() = default;
-  explicit ExpandMathPass(const Target &target) : chosen(target) {}
-  ExpandMathPass(const ExpandMathPass &other) : PassWrapper(other), chosen(other.chosen) {}
+  explicit ExpandMathPass(const MathInstructions &instructions) {
+    fused = instructions.fusedMultiplyAdd;
+    scale16 = instructions.scale16;
+  }
+  ExpandMathPass(const ExpandMathPass &other) : PassWrapper(other) {}
 
   StringRef getArgument() const override { return "expand-math"; }
   StringRef getDescription() const override { return "write functions of f32 as polynomials"; }
@@ -227,20 +229,13 @@ struct ExpandMathPass : PassWrapper<ExpandMathPass, OperationPass<>> {
   }
 
   void runOnOperation() override {
-    if (!chosen) {
-      llvm::Expected<Target> found = findTarget(name);
-      if (!found) {
-        getOperation()->emitError() << llvm::toString(found.takeError());
-        return signalPassFailure();
-      }
-      chosen = *found;
-    }
+    MathInstructions has{fused, scale16};
     getOperation()->walk([&](Operation *op) {
       if (op->getNumResults() != 1 || !isa_and_nonnull<math::MathDialect>(op->getDialect()) ||
           !getElementTypeOrSelf(op->getResult(0).getType()).isF32())
         return;
       OpBuilder builder(op);
-      Expander e(builder, op->getLoc(), *chosen, op->getResult(0).getType());
+      Expander e(builder, op->getLoc(), has, op->getResult(0).getType());
       auto x = [&] { return op->getOperand(0); };
       Value result = TypeSwitch<Operation *, Value>(op)
                          .Case([&](math::ExpOp) { return e.exp(x()); })
@@ -265,19 +260,16 @@ struct ExpandMathPass : PassWrapper<ExpandMathPass, OperationPass<>> {
     });
   }
 
-  std::optional<Target> chosen;
-  Option<std::string> name{*this, "target", llvm::cl::desc("x86-64-v4, x86-64-v3, x86-64-v2 or native"),
-                           llvm::cl::init("native")};
+  Option<bool> fused{*this, "fused", llvm::cl::desc("has a*b+c with one rounding"), llvm::cl::init(true)};
+  Option<bool> scale16{*this, "scale16", llvm::cl::desc("has x * 2^n of vectors of 16 (AVX-512)"),
+                       llvm::cl::init(false)};
 };
 
 } // namespace
 
-std::unique_ptr<Pass> denim::codegen::createExpandMathPass(const Target &target) {
-  return std::make_unique<ExpandMathPass>(target);
+std::unique_ptr<Pass> denim::codegen::createExpandMathPass(const MathInstructions &instructions) {
+  return std::make_unique<ExpandMathPass>(instructions);
 }
-
-namespace denim::codegen {
-void registerExpandMathPass() {
+void denim::codegen::registerMathPasses() {
   PassRegistration<ExpandMathPass>();
 }
-} // namespace denim::codegen

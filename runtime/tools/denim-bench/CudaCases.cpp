@@ -1,0 +1,230 @@
+//===- CudaCases.cpp - operators at the sizes of GPU libraries ------------===//
+//
+// Rows of `--device cuda`: the shapes at which libraries for GPUs publish their figures. bf16, heads of 128 channels, B
+// sequences of equal length in one step.
+//
+// Modules do not know lengths, so all rows of an operator share one.
+//
+//===----------------------------------------------------------------------===//
+
+#include "runtime/tools/denim-bench/Cases.h"
+
+#include <sstream>
+
+namespace denim::bench {
+
+namespace {
+
+template <typename... Parts> std::string text(const Parts &...parts) {
+  std::ostringstream out;
+  (out << ... << parts);
+  return out.str();
+}
+
+constexpr int64_t kDim = 128;
+/// Channels of the residual stream: few, for the products around the mixer are not timed.
+constexpr int64_t kStream = 16;
+
+/// `%name_flat` = what a product leaves in memory: |channels| of bf16.
+std::string projection(const std::string &name, int64_t channels) {
+  return text("  %w_", name, " = param \"", name, ".weight\" : tensor<", channels, "x", kStream, "xbf16>\n  %", name,
+              "_flat = linear %x, %w_", name, "\n");
+}
+std::string headed(const std::string &name, int64_t heads, int64_t dim = kDim) {
+  return projection(name, heads * dim) + text("  %", name, " = heads %", name, "_flat, ", heads, "\n");
+}
+
+/// |body| makes `%o` of |outputs| channels from `%x`; a product reads all of it.
+std::string model(const std::string &body, int64_t outputs) {
+  std::string tail = text("  %w_out = param \"out.weight\" : tensor<", kStream, "x", outputs, R"(xbf16>
+  %all = flatten %o
+  %back = linear %all, %w_out
+  %y = add %x, %back
+  yield %y
+}
+)");
+  return text(R"(
+model.network @bench(%ids: tensor<?xi32>) {
+  %table = param "embed.weight" : tensor<256x)",
+              kStream, R"(xbf16>
+  %head = param "head.weight" : tensor<256x)",
+              kStream, R"(xbf16>
+  %x = embed %ids, %table
+  %y = layers %x, "layers.{i}" = 1 x @mix
+  %logits = linear %y, %head
+  output %logits
+}
+model.block @mix(%x: tensor<?x)",
+              kStream, "xf32>) {\n", body, tail);
+}
+
+/// An operator: its page, and what a token costs in operations and bytes.
+struct Operator {
+  std::string name; ///< "GDN prefill 16/32"
+  std::string model;
+  std::string kernels; ///< see Case
+  double tokenFlops = 0, tokenBytes = 0;
+  double sequenceBytes = 0; ///< of a decode step: the state, read and written
+};
+
+constexpr double kElements = double(kDim) * kDim; ///< of a state
+constexpr double kChannelBytes = 2 * kDim;        ///< of one head
+
+Case makeCase(const Operator &op, int64_t sequences, int64_t tokens) {
+  Case result;
+  result.name = tokens == 1 ? text(op.name, " B=", sequences) : text(op.name, " B=", sequences, " T=", tokens);
+  result.model = op.model;
+  result.kernels = op.kernels;
+  result.whole = true;
+  result.tokens = tokens;
+  result.sequences = sequences;
+  double all = static_cast<double>(tokens * sequences);
+  result.flops = op.tokenFlops * all;
+  result.bytes = op.tokenBytes * all + (tokens == 1 ? op.sequenceBytes * static_cast<double>(sequences) : 0);
+  result.traffic = tokens == 1 ? Traffic::Update : Traffic::Read;
+  return result;
+}
+
+//===----------------------------------------------------------------------===//
+// Linear mixers
+//===----------------------------------------------------------------------===//
+
+enum class Gate { None, Head, Softplus, Bounded };
+
+/// The delta rule with l2 norms of q and k, sigmoid, and the gate from what its projection leaves.
+Operator deltaRule(const std::string &name, int64_t keyHeads, int64_t valueHeads, Gate gate) {
+  std::string body = headed("q_raw", keyHeads) + headed("k_raw", keyHeads) + headed("v", valueHeads) +
+                     projection("b", valueHeads) +
+                     "  %q = l2_norm %q_raw\n  %k = l2_norm %k_raw\n  %beta = sigmoid %b_flat\n";
+  bool channels = gate == Gate::Softplus || gate == Gate::Bounded;
+  int64_t gates = gate == Gate::None ? 0 : channels ? valueHeads * kDim : valueHeads;
+  if (gates) {
+    body += channels ? headed("a", valueHeads) : projection("a", valueHeads);
+    body += text("  %rate = param \"A_log\" : tensor<", valueHeads, "xbf16>\n  %bias = param \"dt_bias\" : tensor<",
+                 gates, "xbf16>\n  %decay = attn.log_decay ", channels ? "%a" : "%a_flat", " rate %rate bias %bias",
+                 gate == Gate::Bounded ? " at_least -5" : "", "\n");
+  }
+  body += text("  %o = attn.delta_rule %q, %k, %v beta %beta", gates ? " decay %decay" : "", "\n");
+  Operator op{name, model(body, valueHeads * kDim), "recurrence"};
+  // S^T k, the rank-1 update and S^T q; libraries do not count the decay.
+  op.tokenFlops = 6 * kElements * static_cast<double>(valueHeads);
+  // Gates of heads are f32, of channels bf16; a rate per head is f32 as well.
+  op.tokenBytes = kChannelBytes * static_cast<double>(2 * keyHeads + 2 * valueHeads) +
+                  4.0 * static_cast<double>(valueHeads) + (channels ? 2.0 : 4.0) * static_cast<double>(gates);
+  op.sequenceBytes = 8 * kElements * static_cast<double>(valueHeads);
+  return op;
+}
+
+/// Write, fade, read: with a gate that its projection leaves (Mamba-2, as simple GLA), or rates of the text
+/// (lightning).
+Operator fading(const std::string &name, int64_t heads, bool gated) {
+  std::ostringstream body;
+  body << headed("q", heads) << headed("k", heads) << headed("v", heads);
+  if (gated)
+    body << projection("a", heads) << "  %positive = softplus %a_flat\n  %g = scale %positive, -1\n";
+  body << "  %o = attn.recurrence (%s : 128x128, %q = %q, %k = %k, %v = %v" << (gated ? ", %g = %g" : "") << ") {\n";
+  if (gated) {
+    body << "    %d = decay %s, %g\n";
+  } else {
+    body << "    %d = decay %s, [";
+    for (int64_t h = 0; h < heads; ++h)
+      body << (h ? ", " : "") << "-" << 1.0 / static_cast<double>(h + 2);
+    body << "]\n";
+  }
+  body << "    %n = write %d, %k, %v\n    %y = read %n, %q\n    %z = scale %y, 0.08838834764831845\n"
+          "    yield %n, %z\n  }\n";
+  Operator op{name, model(body.str(), heads * kDim), "recurrence"};
+  op.tokenFlops = 4 * kElements * static_cast<double>(heads);
+  op.tokenBytes = kChannelBytes * static_cast<double>(4 * heads) + (gated ? 4.0 * static_cast<double>(heads) : 0);
+  op.sequenceBytes = 8 * kElements * static_cast<double>(heads);
+  return op;
+}
+
+//===----------------------------------------------------------------------===//
+// Softmax attention
+//===----------------------------------------------------------------------===//
+
+constexpr int64_t kHeads = 32;
+
+std::string softmax(int64_t keyHeads, int64_t window) {
+  return model(text(headed("q", kHeads), headed("k", keyHeads), headed("v", keyHeads), "  %o = attn.softmax %q, %k, %v",
+                    window ? text(" window ", window) : "", "\n"),
+               kHeads * kDim);
+}
+
+/// Keys and values of |keyHeads| heads for one token, or q and o.
+double pairBytes(int64_t heads) {
+  return 2 * kChannelBytes * static_cast<double>(heads);
+}
+
+Case softmaxPrefill(int64_t keyHeads, int64_t window, int64_t tokens) {
+  Case result;
+  std::string kind = window ? text("window ", window, " prefill ") : "softmax prefill ";
+  result.name = text(kind, kHeads, "/", keyHeads, " B=1 T=", tokens);
+  result.model = softmax(keyHeads, window);
+  result.kernels = "softmax";
+  result.whole = true;
+  result.tokens = tokens;
+  auto n = static_cast<double>(tokens), w = static_cast<double>(window && window < tokens ? window : tokens);
+  double pairs = w * (w + 1) / 2 + (n - w) * w;
+  result.flops = 4.0 * kDim * kHeads * pairs;
+  result.bytes = n * (pairBytes(keyHeads) + pairBytes(kHeads));
+  return result;
+}
+
+Case softmaxDecode(int64_t keyHeads, int64_t keys, int64_t sequences) {
+  Case result;
+  result.name = text("GQA decode ", kHeads, "/", keyHeads, " KV=", keys, " B=", sequences);
+  result.model = softmax(keyHeads, 0);
+  result.kernels = "softmax";
+  result.whole = true;
+  result.past = keys - 1;
+  result.sequences = sequences;
+  auto b = static_cast<double>(sequences), n = static_cast<double>(keys);
+  result.flops = 4.0 * kDim * kHeads * n * b;
+  result.bytes = b * n * pairBytes(keyHeads);
+  return result;
+}
+
+} // namespace
+
+std::vector<Case> cudaCases() {
+  std::vector<Case> cases;
+  auto prefill = [&](const Operator &op, std::initializer_list<int64_t> tokens, int64_t sequences = 1) {
+    for (int64_t t : tokens)
+      cases.push_back(makeCase(op, sequences, t));
+  };
+  auto lengths = {int64_t(2048), int64_t(8192), int64_t(32768), int64_t(131072)};
+  Operator gdn = deltaRule("GDN prefill 16/32", 16, 32, Gate::Head);
+  prefill(gdn, lengths);
+  prefill(gdn, {8192}, 4);
+  prefill(deltaRule("GDN prefill 32/32", 32, 32, Gate::Head), lengths);
+  prefill(deltaRule("GDN prefill 64/64", 64, 64, Gate::Head), {8192});
+  Operator kda = deltaRule("KDA prefill 32 softplus", 32, 32, Gate::Softplus);
+  prefill(kda, lengths);
+  Operator bounded = deltaRule("KDA prefill 32 at_least=-5", 32, 32, Gate::Bounded);
+  prefill(bounded, lengths);
+  prefill(bounded, {8192}, 4);
+  prefill(deltaRule("delta rule prefill 32/32", 32, 32, Gate::None), lengths);
+  Operator scan = fading("SSD prefill 32/32", 32, true);
+  prefill(scan, lengths);
+  prefill(fading("lightning prefill 32/32", 32, false), lengths);
+  for (int64_t keyHeads : {8, 32})
+    for (int64_t t : lengths)
+      cases.push_back(softmaxPrefill(keyHeads, 0, t));
+  for (int64_t keyHeads : {8, 32})
+    for (int64_t t : {8192, 32768, 131072})
+      cases.push_back(softmaxPrefill(keyHeads, 4096, t));
+  gdn.name = "GDN decode 16/32";
+  kda.name = "KDA decode 32 softplus";
+  scan.name = "SSD decode 32/32";
+  for (const Operator &op : {gdn, kda, scan})
+    for (int64_t sequences : {1, 32, 128})
+      cases.push_back(makeCase(op, sequences, 1));
+  for (int64_t keys : {8192, 32768, 131072})
+    for (int64_t sequences : {1, 32, 128})
+      cases.push_back(softmaxDecode(8, keys, sequences));
+  return cases;
+}
+
+} // namespace denim::bench

@@ -1,0 +1,145 @@
+// RUN: denim-opt %s --convert-tile-to-nvptx | FileCheck %s
+// RUN: denim-opt %s --tile-to-nvptx | FileCheck %s --check-prefix=LLVM
+
+// Products stand in products.mlir, copies ahead of their use in staging.mlir.
+
+// All dynamic shared memory of a block; the pipeline leaves nothing but the LLVM and NVVM dialects.
+// CHECK: llvm.mlir.global external @denim_shared() {addr_space = 3 : i32, alignment = 1024 : i64}
+// LLVM-NOT: {{^ *(%[^ ]* = )?(arith|scf|tile|math)\.}}
+
+// The parameters are the step, the number of items and the memories; the block is the item.
+// CHECK-LABEL: llvm.func @map(
+// CHECK-SAME: %{{.*}}: !llvm.ptr<1>, %{{.*}}: i64, %{{.*}}: !llvm.ptr<1>)
+// CHECK-SAME: nvvm.kernel
+// CHECK-SAME: tile.shared_bytes = 0
+// CHECK: nvvm.read.ptx.sreg.ctaid.x
+// Two neighbours of bf16 are one word. 16 x 32 elements, 128 threads: four of each.
+// CHECK-COUNT-2: ld.global.b32
+// CHECK-NOT: ld.global
+// CHECK-COUNT-4: call_intrinsic "llvm.nvvm.ex2.approx.ftz"
+// CHECK-NOT: ex2
+// CHECK-COUNT-2: st.global.b32
+// CHECK-NOT: st.global
+// CHECK: llvm.return
+tile.kernel @map(%x: !tile.memory<32xbf16>) items <once by 1 times 1> at %item {
+  %c0 = arith.constant 0 : index
+  %t = tile.load %x[%c0, %c0] : !tile.memory<32xbf16> -> !tile.tile<16x32xf32>
+  %u = tile.map (%a = %t : !tile.tile<16x32xf32>) -> !tile.tile<16x32xf32> {
+    %e = math.exp %a : f32
+    tile.yield %e : f32
+  }
+  tile.store %u, %x[%c0, %c0] : !tile.tile<16x32xf32>, !tile.memory<32xbf16>
+}
+
+// Rows outside the bounds are neither read nor written; columns that are no even number come one by one.
+// CHECK-LABEL: llvm.func @ragged(
+// CHECK: setp.ne.b32 p, ${{[0-9]+}}, 0; {{.*}}@p ld.global.b32
+// CHECK-NOT: ld.global.v2
+// CHECK: setp.ne.b32 p, ${{[0-9]+}}, 0; @p st.global.b32
+// CHECK: llvm.return
+tile.kernel @ragged(%x: !tile.memory<37xf32>) items <tokens by 16 times 1> at %item {
+  %c0 = arith.constant 0 : index
+  %c16 = arith.constant 16 : index
+  %n = tile.count tokens
+  %row = arith.muli %item, %c16 : index
+  %t = tile.load %x[%row, %c0] within [%c0, %n] : !tile.memory<37xf32> -> !tile.tile<16x37xf32>
+  tile.store %t, %x[%row, %c0] within [%c0, %n] : !tile.tile<16x37xf32>, !tile.memory<37xf32>
+}
+
+// The columns of a row lie in one warp: two exchanges among the four lanes of a row, no barrier.
+// CHECK-LABEL: llvm.func @sum_of_row(
+// CHECK-NOT: bar.sync
+// CHECK: nvvm.shfl.sync bfly {{.*}}, %c1_i32
+// CHECK: nvvm.shfl.sync bfly {{.*}}, %c2_i32
+// CHECK-NOT: bar.sync
+// CHECK: llvm.return
+tile.kernel @sum_of_row(%x: !tile.memory<64xf32>, %y: !tile.memory<1xf32>) items <once by 1 times 1> at %item {
+  %c0 = arith.constant 0 : index
+  %t = tile.load %x[%c0, %c0] : !tile.memory<64xf32> -> !tile.tile<64x64xf32>
+  %s = tile.reduce add %t along 1 : !tile.tile<64x64xf32> -> !tile.tile<64x1xf32>
+  tile.store %s, %y[%c0, %c0] : !tile.tile<64x1xf32>, !tile.memory<1xf32>
+}
+
+// The rows of a column lie in four warps: lanes first, then shared memory behind a barrier.
+// CHECK-LABEL: llvm.func @largest_of_column(
+// CHECK: nvvm.shfl.sync bfly {{.*}}, %c4_i32
+// CHECK: nvvm.shfl.sync bfly {{.*}}, %c8_i32
+// CHECK: nvvm.shfl.sync bfly {{.*}}, %c16_i32
+// CHECK: st.shared.b32
+// CHECK: bar.sync 1, 128;
+// CHECK: ld.shared.b32
+// CHECK-NOT: bar.sync
+// CHECK: llvm.return
+tile.kernel @largest_of_column(%x: !tile.memory<64xf32>, %y: !tile.memory<64xf32>) items <once by 1 times 1> at %item {
+  %c0 = arith.constant 0 : index
+  %t = tile.load %x[%c0, %c0] : !tile.memory<64xf32> -> !tile.tile<64x64xf32>
+  %s = tile.reduce max %t along 0 : !tile.tile<64x64xf32> -> !tile.tile<1x64xf32>
+  tile.store %s, %y[%c0, %c0] : !tile.tile<1x64xf32>, !tile.memory<64xf32>
+}
+
+// CHECK-LABEL: llvm.func @prefix_sums(
+// CHECK: nvvm.shfl.sync up
+// CHECK: llvm.return
+tile.kernel @prefix_sums(%x: !tile.memory<1xf32>) items <once by 1 times 1> at %item {
+  %c0 = arith.constant 0 : index
+  %t = tile.load %x[%c0, %c0] : !tile.memory<1xf32> -> !tile.tile<64x1xf32>
+  %s = tile.cumsum %t : !tile.tile<64x1xf32>
+  tile.store %s, %x[%c0, %c0] : !tile.tile<64x1xf32>, !tile.memory<1xf32>
+}
+
+// A window moves elements to other threads: through shared memory. One of all of its tile moves nothing.
+// CHECK-LABEL: llvm.func @window(
+// CHECK: st.shared.b32
+// CHECK: bar.sync 1, 128;
+// CHECK: ld.shared.b32
+// CHECK-NOT: bar.sync
+// CHECK: llvm.return
+tile.kernel @window(%x: !tile.memory<64xf32>) items <once by 1 times 1> at %item {
+  %c0 = arith.constant 0 : index
+  %t = tile.load %x[%c0, %c0] : !tile.memory<64xf32> -> !tile.tile<16x64xf32>
+  %w = tile.window %t[3, 5] : !tile.tile<16x64xf32> -> !tile.tile<8x16xf32>
+  %v = tile.window %w[0, 0] : !tile.tile<8x16xf32> -> !tile.tile<8x16xf32>
+  tile.store %v, %x[%c0, %c0] : !tile.tile<8x16xf32>, !tile.memory<64xf32>
+}
+
+// Where memory is in slots, pages and stacks is read from tables of the step; a carried tile is carried by registers:
+// 16 x 64 elements, 128 threads, eight of each.
+// CHECK-LABEL: llvm.func @carried(
+// CHECK-SAME: %[[STEP:[a-z0-9]+]]: !llvm.ptr<1>, %{{.*}}: i64
+// CHECK: %[[FIELD:.*]] = llvm.getelementptr %[[STEP]][%{{.*}}]
+// CHECK: llvm.load %[[FIELD]] {{.*}} : !llvm.ptr<1> -> !llvm.ptr<1>
+// CHECK: scf.for
+// CHECK-SAME: -> (f32, f32, f32, f32, f32, f32, f32, f32)
+// CHECK: arith.addf
+// CHECK: scf.yield
+// CHECK: llvm.return
+tile.kernel @carried(%s: !tile.slots<64xf32>, %x: !tile.memory<64xf32>) items <sequences by 1 times 1> at %item {
+  %c0 = arith.constant 0 : index
+  %c1 = arith.constant 1 : index
+  %begin, %end, %past = tile.sequence %item
+  %m = tile.slot %s[%item] : !tile.slots<64xf32> -> !tile.memory<64xf32>
+  %t = tile.load %m[%c0, %c0] : !tile.memory<64xf32> -> !tile.tile<16x64xf32>
+  %r = scf.for %i = %begin to %end step %c1 iter_args(%u = %t) -> (!tile.tile<16x64xf32>) {
+    %y = tile.load %x[%i, %c0] : !tile.memory<64xf32> -> !tile.tile<1x64xf32>
+    %v = tile.map (%a = %u : !tile.tile<16x64xf32>, %b = %y : !tile.tile<1x64xf32>) -> !tile.tile<16x64xf32> {
+      %w = arith.addf %a, %b : f32
+      tile.yield %w : f32
+    }
+    scf.yield %v : !tile.tile<16x64xf32>
+  }
+  tile.store %r, %m[%c0, %c0] : !tile.tile<16x64xf32>, !tile.memory<64xf32>
+}
+
+// Rows and columns change places between threads, through shared memory.
+// CHECK-LABEL: llvm.func @transpose(
+// CHECK: st.shared.b32
+// CHECK: bar.sync 1, 128;
+// CHECK: ld.shared.b32
+// CHECK-NOT: bar.sync
+// CHECK: llvm.return
+tile.kernel @transpose(%x: !tile.memory<32xf32>, %y: !tile.memory<16xf32>) items <once by 1 times 1> at %item {
+  %c0 = arith.constant 0 : index
+  %t = tile.load %x[%c0, %c0] : !tile.memory<32xf32> -> !tile.tile<16x32xf32>
+  %u = tile.transpose %t : !tile.tile<16x32xf32> -> !tile.tile<32x16xf32>
+  tile.store %u, %y[%c0, %c0] : !tile.tile<32x16xf32>, !tile.memory<16xf32>
+}

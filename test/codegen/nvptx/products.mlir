@@ -1,0 +1,139 @@
+// RUN: denim-opt %s --convert-tile-to-nvptx | FileCheck %s --check-prefixes=CHECK,BF16
+// RUN: denim-opt %s --convert-tile-to-nvptx=exact | FileCheck %s --check-prefixes=CHECK,EXACT
+// RUN: denim-opt %s --convert-tile-to-nvptx=target=sm_80 | FileCheck %s --check-prefix=SM80
+
+// A machine without products of warpgroups does all of them by warps.
+// SM80-NOT: wgmma
+// SM80: mma.sync
+// SM80-NOT: wgmma
+
+// 64 rows: a warpgroup, steps of 16 of the contraction, both operands in shared memory (64 and 128 rows of 64 bf16).
+// What is written there is fenced for the product, and a barrier stands between. What bf16 memory holds is one term,
+// also in exact mode.
+// CHECK-LABEL: llvm.func @group(
+// CHECK-SAME: nvvm.kernel, nvvm.maxntid = array<i32: 128>, tile.shared_bytes = 24576 : i64, tile.threads = 128
+// CHECK: ld.global.v4.b32
+// CHECK: st.shared.v4.b32
+// CHECK: fence.proxy.async.shared::cta
+// CHECK-NEXT: bar.sync 1, 128;
+// CHECK-COUNT-4: wgmma.mma_async.sync.aligned.m64n128k16.f32.bf16.bf16
+// CHECK-NOT: wgmma.mma_async
+// CHECK: wgmma.commit_group
+// CHECK: wgmma.wait_group.sync.aligned 0;
+// CHECK-NOT: bar.sync
+// CHECK: st.global.v2.b32
+tile.kernel @group(%a: !tile.memory<64xbf16>, %b: !tile.memory<64xbf16>, %c: !tile.memory<128xf32>) items <once by 1 times 1> at %item {
+  %c0 = arith.constant 0 : index
+  %x = tile.load %a[%c0, %c0] : !tile.memory<64xbf16> -> !tile.tile<64x64xf32>
+  %y = tile.load %b[%c0, %c0] : !tile.memory<64xbf16> -> !tile.tile<128x64xf32>
+  %p = tile.mma %x, transpose_rhs %y : !tile.tile<64x64xf32>, !tile.tile<128x64xf32> -> !tile.tile<64x128xf32>
+  tile.store %p, %c[%c0, %c0] : !tile.tile<64x128xf32>, !tile.memory<128xf32>
+}
+
+// An operand of f32 is one rounded term, or the sum of three: of the nine products of terms, six count.
+// CHECK-LABEL: llvm.func @terms(
+// BF16-SAME: tile.shared_bytes = 16384
+// EXACT-SAME: tile.shared_bytes = 49152
+// BF16-COUNT-4: wgmma.mma_async.sync.aligned.m64n64k16
+// EXACT-COUNT-24: wgmma.mma_async.sync.aligned.m64n64k16
+// CHECK-NOT: wgmma.mma_async
+// CHECK: wgmma.commit_group
+tile.kernel @terms(%a: !tile.memory<64xf32>, %b: !tile.memory<64xf32>, %c: !tile.memory<64xf32>) items <once by 1 times 1> at %item {
+  %c0 = arith.constant 0 : index
+  %x = tile.load %a[%c0, %c0] : !tile.memory<64xf32> -> !tile.tile<64x64xf32>
+  %y = tile.load %b[%c0, %c0] : !tile.memory<64xf32> -> !tile.tile<64x64xf32>
+  %p = tile.mma %x, %y : !tile.tile<64x64xf32>, !tile.tile<64x64xf32> -> !tile.tile<64x64xf32>
+  tile.store %p, %c[%c0, %c0] : !tile.tile<64x64xf32>, !tile.memory<64xf32>
+}
+
+// 16 rows: single warps, 32 of the 128 columns each: four pieces of 8 columns by four steps of 16.
+// CHECK-LABEL: llvm.func @warps(
+// CHECK-NOT: wgmma
+// CHECK: bar.sync 1, 128;
+// CHECK: ldmatrix.sync.aligned.m8n8.x4.shared
+// CHECK-COUNT-16: mma.sync.aligned.m16n8k16.row.col.f32.bf16.bf16.f32
+// CHECK-NOT: mma.sync
+// CHECK: llvm.return
+tile.kernel @warps(%a: !tile.memory<64xbf16>, %b: !tile.memory<64xbf16>, %c: !tile.memory<128xf32>) items <once by 1 times 1> at %item {
+  %c0 = arith.constant 0 : index
+  %x = tile.load %a[%c0, %c0] : !tile.memory<64xbf16> -> !tile.tile<16x64xf32>
+  %y = tile.load %b[%c0, %c0] : !tile.memory<64xbf16> -> !tile.tile<128x64xf32>
+  %p = tile.mma %x, transpose_rhs %y : !tile.tile<16x64xf32>, !tile.tile<128x64xf32> -> !tile.tile<16x128xf32>
+  tile.store %p, %c[%c0, %c0] : !tile.tile<16x128xf32>, !tile.memory<128xf32>
+}
+
+// The right operand as it lies, contracted over its rows, is turned on its way to registers.
+// CHECK-LABEL: llvm.func @turned(
+// CHECK: ldmatrix.sync.aligned.m8n8.x4.trans.shared
+// CHECK: mma.sync
+tile.kernel @turned(%a: !tile.memory<64xbf16>, %b: !tile.memory<128xbf16>, %c: !tile.memory<128xf32>) items <once by 1 times 1> at %item {
+  %c0 = arith.constant 0 : index
+  %x = tile.load %a[%c0, %c0] : !tile.memory<64xbf16> -> !tile.tile<16x64xf32>
+  %y = tile.load %b[%c0, %c0] : !tile.memory<128xbf16> -> !tile.tile<64x128xf32>
+  %p = tile.mma %x, %y : !tile.tile<16x64xf32>, !tile.tile<64x128xf32> -> !tile.tile<16x128xf32>
+  tile.store %p, %c[%c0, %c0] : !tile.tile<16x128xf32>, !tile.memory<128xf32>
+}
+
+// What a product leaves is the next one's left operand where it stands: nothing of it goes to shared memory, which
+// holds the three loads alone (64x64, 128x64 and 128x64 bf16).
+// CHECK-LABEL: llvm.func @chained(
+// BF16-SAME: tile.shared_bytes = 40960
+// BF16: wgmma.mma_async.sync.aligned.m64n128k16
+// BF16: wgmma.wait_group.sync.aligned 0;
+// BF16: cvt.rn.bf16x2.f32
+// BF16-NOT: st.shared
+// BF16: wgmma.mma_async.sync.aligned.m64n64k16
+tile.kernel @chained(%a: !tile.memory<64xbf16>, %b: !tile.memory<64xbf16>, %v: !tile.memory<64xbf16>, %c: !tile.memory<64xf32>) items <once by 1 times 1> at %item {
+  %c0 = arith.constant 0 : index
+  %x = tile.load %a[%c0, %c0] : !tile.memory<64xbf16> -> !tile.tile<64x64xf32>
+  %y = tile.load %b[%c0, %c0] : !tile.memory<64xbf16> -> !tile.tile<128x64xf32>
+  %z = tile.load %v[%c0, %c0] : !tile.memory<64xbf16> -> !tile.tile<128x64xf32>
+  %p = tile.mma %x, transpose_rhs %y : !tile.tile<64x64xf32>, !tile.tile<128x64xf32> -> !tile.tile<64x128xf32>
+  %q = tile.mma %p, %z : !tile.tile<64x128xf32>, !tile.tile<128x64xf32> -> !tile.tile<64x64xf32>
+  tile.store %q, %c[%c0, %c0] : !tile.tile<64x64xf32>, !tile.memory<64xf32>
+}
+
+// A row times a matrix: f32 in registers, no matrix units. The four warps hold 16 of the rows each, so their sums meet
+// in shared memory.
+// CHECK-LABEL: llvm.func @vector(
+// CHECK-NOT: mma
+// CHECK: arith.mulf
+// CHECK: nvvm.shfl.sync bfly
+// CHECK: bar.sync 1, 128;
+// CHECK-NOT: mma
+// CHECK: llvm.return
+tile.kernel @vector(%a: !tile.memory<64xf32>, %b: !tile.memory<64xf32>, %c: !tile.memory<64xf32>) items <once by 1 times 1> at %item {
+  %c0 = arith.constant 0 : index
+  %x = tile.load %a[%c0, %c0] : !tile.memory<64xf32> -> !tile.tile<1x64xf32>
+  %y = tile.load %b[%c0, %c0] : !tile.memory<64xf32> -> !tile.tile<64x64xf32>
+  %p = tile.mma %x, %y : !tile.tile<1x64xf32>, !tile.tile<64x64xf32> -> !tile.tile<1x64xf32>
+  tile.store %p, %c[%c0, %c0] : !tile.tile<1x64xf32>, !tile.memory<64xf32>
+}
+
+// A column times a row is one multiplication for each element; both lie where they are wanted.
+// CHECK-LABEL: llvm.func @outer(
+// CHECK-NOT: mma
+// CHECK-NOT: bar.sync
+// CHECK-COUNT-32: arith.mulf
+// CHECK-NOT: arith.mulf
+// CHECK: llvm.return
+tile.kernel @outer(%a: !tile.memory<1xf32>, %b: !tile.memory<64xf32>, %c: !tile.memory<64xf32>) items <once by 1 times 1> at %item {
+  %c0 = arith.constant 0 : index
+  %x = tile.load %a[%c0, %c0] : !tile.memory<1xf32> -> !tile.tile<64x1xf32>
+  %y = tile.load %b[%c0, %c0] : !tile.memory<64xf32> -> !tile.tile<1x64xf32>
+  %p = tile.mma %x, %y : !tile.tile<64x1xf32>, !tile.tile<1x64xf32> -> !tile.tile<64x64xf32>
+  tile.store %p, %c[%c0, %c0] : !tile.tile<64x64xf32>, !tile.memory<64xf32>
+}
+
+// The inverse of the triangle, blocks of 16 first, then one product with it.
+// CHECK-LABEL: llvm.func @solve(
+// CHECK: ld.shared.b32
+// CHECK: wgmma.mma_async.sync.aligned.m64n128k16
+// CHECK: llvm.return
+tile.kernel @solve(%l: !tile.memory<64xf32>, %b: !tile.memory<128xf32>) items <once by 1 times 1> at %item {
+  %c0 = arith.constant 0 : index
+  %x = tile.load %l[%c0, %c0] : !tile.memory<64xf32> -> !tile.tile<64x64xf32>
+  %y = tile.load %b[%c0, %c0] : !tile.memory<128xf32> -> !tile.tile<64x128xf32>
+  %s = tile.solve %x, %y : !tile.tile<64x64xf32>, !tile.tile<64x128xf32>
+  tile.store %s, %b[%c0, %c0] : !tile.tile<64x128xf32>, !tile.memory<128xf32>
+}

@@ -1,0 +1,101 @@
+// RUN: denim-opt %s --tile-sink-windows | FileCheck %s
+
+// A window of a load is a smaller load.
+// CHECK-LABEL: tile.kernel @of_load
+// CHECK-DAG: %[[C8:.*]] = arith.constant 8 : index
+// CHECK-DAG: %[[C3:.*]] = arith.constant 3 : index
+// CHECK-DAG: %[[C5:.*]] = arith.constant 5 : index
+// CHECK-DAG: %[[ROW:.*]] = arith.addi %[[C8]], %[[C3]]
+// CHECK-DAG: %[[COLUMN:.*]] = arith.addi %{{.*}}, %[[C5]]
+// CHECK: tile.load %{{.*}}[%[[ROW]], %[[COLUMN]]] : !tile.memory<64xf32> -> !tile.tile<4x16xf32>
+// CHECK-NOT: tile.window
+// CHECK: tile.store
+tile.kernel @of_load(%x: !tile.memory<64xf32>) items <once by 1 times 1> at %item {
+  %c0 = arith.constant 0 : index
+  %c8 = arith.constant 8 : index
+  %t = tile.load %x[%c8, %c0] : !tile.memory<64xf32> -> !tile.tile<16x64xf32>
+  %w = tile.window %t[3, 5] : !tile.tile<16x64xf32> -> !tile.tile<4x16xf32>
+  tile.store %w, %x[%c0, %c0] : !tile.tile<4x16xf32>, !tile.memory<64xf32>
+}
+
+// Of a transposed load: rows of the tile are columns of memory.
+// CHECK-LABEL: tile.kernel @of_transposed
+// CHECK-DAG: %[[C3:.*]] = arith.constant 3 : index
+// CHECK-DAG: %[[C5:.*]] = arith.constant 5 : index
+// CHECK-DAG: %[[ROW:.*]] = arith.addi %{{.*}}, %[[C5]]
+// CHECK-DAG: %[[COLUMN:.*]] = arith.addi %{{.*}}, %[[C3]]
+// CHECK: tile.load %{{.*}}[%[[ROW]], %[[COLUMN]]] transposed
+// CHECK-NOT: tile.window
+// CHECK: tile.store
+tile.kernel @of_transposed(%x: !tile.memory<16xf32>, %y: !tile.memory<64xf32>) items <once by 1 times 1> at %item {
+  %c0 = arith.constant 0 : index
+  %t = tile.load %x[%c0, %c0] transposed : !tile.memory<16xf32> -> !tile.tile<16x64xf32>
+  %w = tile.window %t[3, 5] : !tile.tile<16x64xf32> -> !tile.tile<4x16xf32>
+  tile.store %w, %y[%c0, %c0] : !tile.tile<4x16xf32>, !tile.memory<64xf32>
+}
+
+// Through a map to what it reads: a column keeps its one column, a splat has no place, an index starts later.
+// CHECK-LABEL: tile.kernel @through_map
+// CHECK: tile.load {{.*}} -> !tile.tile<4x16xf32>
+// CHECK: tile.load {{.*}} -> !tile.tile<4x1xf32>
+// CHECK: tile.splat %{{.*}} : f32 -> !tile.tile<4x16xf32>
+// CHECK: tile.map {{.*}} -> !tile.tile<4x16xf32>
+// CHECK: %[[I:.*]] = tile.index 0
+// CHECK: %[[C3:.*]] = arith.constant 3 : i32
+// CHECK: arith.addi %[[I]], %[[C3]] : i32
+// CHECK-NOT: tile.window
+// CHECK: tile.store
+tile.kernel @through_map(%x: !tile.memory<64xf32>, %c: !tile.memory<1xf32>) items <once by 1 times 1> at %item {
+  %c0 = arith.constant 0 : index
+  %two = arith.constant 2.0 : f32
+  %t = tile.load %x[%c0, %c0] : !tile.memory<64xf32> -> !tile.tile<16x64xf32>
+  %d = tile.load %c[%c0, %c0] : !tile.memory<1xf32> -> !tile.tile<16x1xf32>
+  %s = tile.splat %two : f32 -> !tile.tile<16x64xf32>
+  %u = tile.map (%a = %t : !tile.tile<16x64xf32>, %b = %d : !tile.tile<16x1xf32>, %e = %s : !tile.tile<16x64xf32>) -> !tile.tile<16x64xf32> {
+    %i = tile.index 0
+    %f = arith.sitofp %i : i32 to f32
+    %m = arith.mulf %a, %b : f32
+    %n = arith.mulf %m, %e : f32
+    %r = arith.addf %n, %f : f32
+    tile.yield %r : f32
+  }
+  %w = tile.window %u[3, 5] : !tile.tile<16x64xf32> -> !tile.tile<4x16xf32>
+  tile.store %w, %x[%c0, %c0] : !tile.tile<4x16xf32>, !tile.memory<64xf32>
+}
+
+// Memory that may be written in between is not read later.
+// CHECK-LABEL: tile.kernel @written
+// CHECK: tile.load {{.*}} -> !tile.tile<16x64xf32>
+// CHECK: tile.store
+// CHECK-NEXT: tile.window
+tile.kernel @written(%x: !tile.memory<64xf32>, %y: !tile.memory<64xf32>) items <once by 1 times 1> at %item {
+  %c0 = arith.constant 0 : index
+  %zero = arith.constant 0.0 : f32
+  %z = tile.splat %zero : f32 -> !tile.tile<16x64xf32>
+  %t = tile.load %x[%c0, %c0] : !tile.memory<64xf32> -> !tile.tile<16x64xf32>
+  tile.store %z, %x[%c0, %c0] : !tile.tile<16x64xf32>, !tile.memory<64xf32>
+  %w = tile.window %t[3, 5] : !tile.tile<16x64xf32> -> !tile.tile<4x16xf32>
+  tile.store %w, %y[%c0, %c0] : !tile.tile<4x16xf32>, !tile.memory<64xf32>
+}
+
+// A map that is needed whole is computed once, and what a reduction leaves is not cut before it is there.
+// CHECK-LABEL: tile.kernel @stays
+// CHECK-COUNT-1: tile.map
+// CHECK-NOT: tile.map
+// CHECK: tile.window {{.*}} -> !tile.tile<4x16xf32>
+// CHECK: tile.reduce
+// CHECK-NEXT: tile.window {{.*}} -> !tile.tile<4x1xf32>
+tile.kernel @stays(%x: !tile.memory<64xf32>, %y: !tile.memory<64xf32>) items <once by 1 times 1> at %item {
+  %c0 = arith.constant 0 : index
+  %t = tile.load %x[%c0, %c0] : !tile.memory<64xf32> -> !tile.tile<16x64xf32>
+  %u = tile.map (%a = %t : !tile.tile<16x64xf32>) -> !tile.tile<16x64xf32> {
+    %e = math.exp %a : f32
+    tile.yield %e : f32
+  }
+  tile.store %u, %y[%c0, %c0] : !tile.tile<16x64xf32>, !tile.memory<64xf32>
+  %w = tile.window %u[3, 5] : !tile.tile<16x64xf32> -> !tile.tile<4x16xf32>
+  tile.store %w, %x[%c0, %c0] : !tile.tile<4x16xf32>, !tile.memory<64xf32>
+  %s = tile.reduce add %u along 1 : !tile.tile<16x64xf32> -> !tile.tile<16x1xf32>
+  %v = tile.window %s[3, 0] : !tile.tile<16x1xf32> -> !tile.tile<4x1xf32>
+  tile.store %v, %y[%c0, %c0] : !tile.tile<4x1xf32>, !tile.memory<64xf32>
+}
