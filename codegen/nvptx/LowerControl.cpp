@@ -44,7 +44,7 @@ LogicalResult KernelLowering::lower() {
     return result;
   }
   makeRing();
-  bool divides = workers() == 256;
+  bool divides = movesRegisters();
   IRMapping before = scalars;
   auto memories = pointers;
   code.branch(
