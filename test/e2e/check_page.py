@@ -2,10 +2,12 @@
 """Compiles a page of text, runs it with random weights, and compares its logits with what the page means.
 
     check_page.py PAGE.mlir [--target cpu,native] [--tokens N] [--keep DIR] [--plan-of cuda]
+                  [--relative R] [--lengths N,N,...] [--chunks N,N,...]
 
 The meaning is `evaluate_page.py`. The network of the page is an embedding, `layers`, and a product with the head. Tokens are fed
 whole, in chunks, one by one, and cut short. With `--plan-of cuda` the plan and the tile programs are those of a CUDA device
-(exact: in f32), and only machine code is for the target: what they compute is tested where there is no such device.
+(exact: in f32), and only machine code is for the target: what they compute is tested where there is no such device. With
+`--relative` they are those of bf16, and differences may be that share of the largest logit.
 `--keep` leaves the module (`m.denim`) and its weights (`w.safetensors`). A failure prints the command that shows it.
 """
 
@@ -103,18 +105,19 @@ def check(options, directory):
     vocabulary = next(iter(params.values()))[0][0]
     tokens = [source.randrange(vocabulary) for _ in range(options.tokens)]
     want = meaning(blocks, network, schedule, params, tokens)
-    limit = RELATIVE * max(abs(x) for row in want for x in row)
+    limit = (options.relative or RELATIVE) * max(abs(x) for row in want for x in row)
 
     weights, module, logits = (os.path.join(directory, name) for name in ("w.safetensors", "m.denim", "l.safetensors"))
     write_safetensors(weights, params)
     page = options.page
     if options.plan_of == "cuda":
         page = os.path.join(directory, "tile.mlir")
-        run(["denim-compile", options.page, "--target=nvptx", "--exact", "--emit=tile", "-o", page])
+        exact = [] if options.relative else ["--exact"]
+        run(["denim-compile", options.page, "--target=nvptx", *exact, "--emit=tile", "-o", page])
     from_tile = ["--compile-from=tile"] if page != options.page else []
     run(["denim-compile", page, *from_tile, "--target", options.target, "-o", module])
-    ways = [(len(tokens), ["--chunk", str(size)]) for size in CHUNKS if size < len(tokens)]
-    ways += [(length, []) for length in LENGTHS if length < len(tokens)]
+    ways = [(len(tokens), ["--chunk", str(size)]) for size in options.chunks if size < len(tokens)]
+    ways += [(length, []) for length in options.lengths if length < len(tokens)]
     for length, words in [(len(tokens), []), *ways, (len(tokens), ["--decode", str(len(tokens))])]:
         line = ["denim-run", "score", module, "--weights", weights, "--logits", logits, "--threads", "2"]
         run(line + ["--tokens", ",".join(map(str, tokens[:length])), *words])
@@ -127,6 +130,10 @@ def check(options, directory):
         print(f"{os.path.basename(options.page)}, {what}: max abs difference {worst:.1e}, tolerance {limit:.1e}")
 
 
+def numbers(text):
+    return [int(word) for word in text.split(",")]
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("page")
@@ -134,6 +141,9 @@ def main():
     parser.add_argument("--tokens", type=int, default=70)
     parser.add_argument("--keep")
     parser.add_argument("--plan-of", default="cpu", choices=["cpu", "cuda"])
+    parser.add_argument("--relative", type=float)
+    parser.add_argument("--lengths", type=numbers, default=LENGTHS)
+    parser.add_argument("--chunks", type=numbers, default=CHUNKS)
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as directory:
         if options.keep:

@@ -175,6 +175,75 @@ TEST(TileOps, TransposedLoad) {
   check(cases);
 }
 
+TEST(TileOps, Transpose) {
+  std::vector<Case> cases;
+  for (auto [m, n] : shapes) {
+    Case c;
+    c.name = fmt::format("transpose_{}x{}", m, n);
+    // Of a load, which may be no copy, and of a tile that is one; used by a map and stored as it is.
+    c.kernel = fmt::format(R"(
+      tile.kernel @{name}(%X: !tile.memory<{n}xf32>, %Y: !tile.memory<{m}xf32>, %Z: !tile.memory<{m}xbf16>,
+                          %W: !tile.memory<{n}xf32>) items <once by 1 times 1> at %item {{
+        %c0 = arith.constant 0 : index
+        %x = tile.load %X[%c0, %c0] : !tile.memory<{n}xf32> -> {mn}
+        %t = tile.transpose %x : {mn} -> {nm}
+        %u = tile.map (%a = %x : {mn}) -> {mn} {{
+          %j = tile.index 1
+          %f = arith.sitofp %j : i32 to f32
+          %b = arith.addf %a, %f : f32
+          tile.yield %b : f32
+        }}
+        %v = tile.transpose %u : {mn} -> {nm}
+        %s = tile.map (%a = %t : {nm}, %b = %v : {nm}) -> {nm} {{
+          %p = arith.mulf %a, %b : f32
+          tile.yield %p : f32
+        }}
+        %w = tile.transpose %s : {nm} -> {mn}
+        tile.store %t, %Y[%c0, %c0] : {nm}, !tile.memory<{m}xf32>
+        tile.store %v, %Z[%c0, %c0] : {nm}, !tile.memory<{m}xbf16>
+        tile.store %w, %W[%c0, %c0] : {mn}, !tile.memory<{n}xf32>
+      }})",
+                           fmt::arg("name", c.name), fmt::arg("m", m), fmt::arg("n", n), fmt::arg("mn", tile(m, n)),
+                           fmt::arg("nm", tile(n, m)));
+    c.buffers = {{"f32", m * n}, {"f32", m * n}, {"bf16", m * n}, {"f32", m * n}};
+    cases.push_back(c);
+  }
+  check(cases);
+}
+
+TEST(TileOps, BlocksByNumberAndHead) {
+  std::vector<Case> cases;
+  for (auto [m, n] : shapes)
+    for (const char *element : {"f32", "bf16"}) {
+      Case c;
+      int numbers = 3, heads = 2;
+      c.name = fmt::format("block_{}x{}_{}", m, n, element);
+      // Item i reads head i / 3 of block i % 3 and writes head 1 - i / 3 of block 2 - i % 3: every block once.
+      c.kernel = fmt::format(R"(
+        tile.kernel @{name}(%X: !tile.pages<2x{m}x{n}x{e}>, %Y: !tile.pages<2x{m}x{n}x{e}>)
+            items <once by 1 times 6> at %item {{
+          %c0 = arith.constant 0 : index
+          %c1 = arith.constant 1 : index
+          %c2 = arith.constant 2 : index
+          %c3 = arith.constant 3 : index
+          %number = arith.remui %item, %c3 : index
+          %head = arith.divui %item, %c3 : index
+          %otherNumber = arith.subi %c2, %number : index
+          %otherHead = arith.subi %c1, %head : index
+          %from = tile.block %X[%number, %head] : !tile.pages<2x{m}x{n}x{e}> -> !tile.memory<{n}x{e}>
+          %to = tile.block %Y[%otherNumber, %otherHead] : !tile.pages<2x{m}x{n}x{e}> -> !tile.memory<{n}x{e}>
+          %x = tile.load %from[%c0, %c0] : !tile.memory<{n}x{e}> -> {mn}
+          tile.store %x, %to[%c0, %c0] : {mn}, !tile.memory<{n}x{e}>
+        }})",
+                             fmt::arg("name", c.name), fmt::arg("m", m), fmt::arg("n", n), fmt::arg("e", element),
+                             fmt::arg("mn", tile(m, n)));
+      c.buffers = {{element, numbers * heads * m * n}, {element, numbers * heads * m * n}};
+      c.items = numbers * heads;
+      cases.push_back(c);
+    }
+  check(cases);
+}
+
 TEST(TileOps, TheStep) {
   Case c;
   c.name = "step";

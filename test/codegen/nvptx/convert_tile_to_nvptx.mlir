@@ -143,3 +143,23 @@ tile.kernel @transpose(%x: !tile.memory<32xf32>, %y: !tile.memory<16xf32>) items
   %u = tile.transpose %t : !tile.tile<16x32xf32> -> !tile.tile<32x16xf32>
   tile.store %u, %y[%c0, %c0] : !tile.tile<32x16xf32>, !tile.memory<16xf32>
 }
+
+// A kernel may say how many warps a block has and how many blocks a multiprocessor should hold; without, a tile this
+// small has four warps and no such bound.
+// CHECK-LABEL: llvm.func @occupancy(
+// CHECK-SAME: nvvm.maxntid = array<i32: 256>, nvvm.minctasm = 2 : i32
+// CHECK-SAME: tile.threads = 256
+tile.kernel @occupancy(%x: !tile.memory<64xf32>, %y: !tile.memory<64xf32>) items <once by 1 times 1> at %item attributes {tile.warps = 8 : i64, tile.blocks = 2 : i64} {
+  %c0 = arith.constant 0 : index
+  %t = tile.load %x[%c0, %c0] : !tile.memory<64xf32> -> !tile.tile<16x64xf32>
+  tile.store %t, %y[%c0, %c0] : !tile.tile<16x64xf32>, !tile.memory<64xf32>
+}
+
+// CHECK-LABEL: llvm.func @no_occupancy(
+// CHECK-SAME: nvvm.maxntid = array<i32: 128>, tile.shared_bytes
+// CHECK-SAME: tile.threads = 128
+tile.kernel @no_occupancy(%x: !tile.memory<64xf32>, %y: !tile.memory<64xf32>) items <once by 1 times 1> at %item {
+  %c0 = arith.constant 0 : index
+  %t = tile.load %x[%c0, %c0] : !tile.memory<64xf32> -> !tile.tile<16x64xf32>
+  tile.store %t, %y[%c0, %c0] : !tile.tile<16x64xf32>, !tile.memory<64xf32>
+}

@@ -137,3 +137,85 @@ tile.kernel @solve(%l: !tile.memory<64xf32>, %b: !tile.memory<128xf32>) items <o
   %s = tile.solve %x, %y : !tile.tile<64x64xf32>, !tile.tile<64x128xf32>
   tile.store %s, %b[%c0, %c0] : !tile.tile<64x128xf32>, !tile.memory<128xf32>
 }
+
+// Two right sides of one triangle: the inverse, which warps make by products of their own, is made once. Another
+// triangle has another inverse.
+// CHECK-LABEL: llvm.func @solve_two_sides(
+// CHECK: mma.sync.aligned
+// CHECK: wgmma.mma_async.sync.aligned.m64n128k16
+// CHECK-NOT: mma.sync.aligned
+// CHECK: wgmma.mma_async.sync.aligned.m64n64k16
+// CHECK: llvm.return
+tile.kernel @solve_two_sides(%l: !tile.memory<64xf32>, %b: !tile.memory<128xf32>, %c: !tile.memory<64xf32>) items <once by 1 times 1> at %item {
+  %c0 = arith.constant 0 : index
+  %x = tile.load %l[%c0, %c0] : !tile.memory<64xf32> -> !tile.tile<64x64xf32>
+  %y = tile.load %b[%c0, %c0] : !tile.memory<128xf32> -> !tile.tile<64x128xf32>
+  %z = tile.load %c[%c0, %c0] : !tile.memory<64xf32> -> !tile.tile<64x64xf32>
+  %s = tile.solve %x, %y : !tile.tile<64x64xf32>, !tile.tile<64x128xf32>
+  %t = tile.solve %x, %z : !tile.tile<64x64xf32>, !tile.tile<64x64xf32>
+  tile.store %s, %b[%c0, %c0] : !tile.tile<64x128xf32>, !tile.memory<128xf32>
+  tile.store %t, %c[%c0, %c0] : !tile.tile<64x64xf32>, !tile.memory<64xf32>
+}
+
+// CHECK-LABEL: llvm.func @solve_two_triangles(
+// CHECK: mma.sync.aligned
+// CHECK: wgmma.mma_async.sync.aligned.m64n128k16
+// CHECK: mma.sync.aligned
+// CHECK: wgmma.mma_async.sync.aligned.m64n64k16
+// CHECK: llvm.return
+tile.kernel @solve_two_triangles(%l: !tile.memory<64xf32>, %m: !tile.memory<64xf32>, %b: !tile.memory<128xf32>, %c: !tile.memory<64xf32>) items <once by 1 times 1> at %item {
+  %c0 = arith.constant 0 : index
+  %x = tile.load %l[%c0, %c0] : !tile.memory<64xf32> -> !tile.tile<64x64xf32>
+  %w = tile.load %m[%c0, %c0] : !tile.memory<64xf32> -> !tile.tile<64x64xf32>
+  %y = tile.load %b[%c0, %c0] : !tile.memory<128xf32> -> !tile.tile<64x128xf32>
+  %z = tile.load %c[%c0, %c0] : !tile.memory<64xf32> -> !tile.tile<64x64xf32>
+  %s = tile.solve %x, %y : !tile.tile<64x64xf32>, !tile.tile<64x128xf32>
+  %t = tile.solve %w, %z : !tile.tile<64x64xf32>, !tile.tile<64x64xf32>
+  tile.store %s, %b[%c0, %c0] : !tile.tile<64x128xf32>, !tile.memory<128xf32>
+  tile.store %t, %c[%c0, %c0] : !tile.tile<64x64xf32>, !tile.memory<64xf32>
+}
+
+// Rows of a matrix times a vector, both from memory, are read 16 bytes at a time. Each of the four warps has 64 of the
+// columns: a thread 32 elements of the matrix (four pieces of 8 bf16) and 16 of the vector (two).
+// CHECK-LABEL: llvm.func @streamed(
+// CHECK-NOT: ld.global.b32
+// CHECK-COUNT-6: ld.global.v4.b32
+// CHECK-NOT: ld.global
+// CHECK: llvm.return
+tile.kernel @streamed(%a: !tile.memory<256xbf16>, %b: !tile.memory<256xbf16>, %c: !tile.memory<16xf32>) items <once by 1 times 1> at %item {
+  %c0 = arith.constant 0 : index
+  %x = tile.load %a[%c0, %c0] : !tile.memory<256xbf16> -> !tile.tile<1x256xf32>
+  %y = tile.load %b[%c0, %c0] : !tile.memory<256xbf16> -> !tile.tile<16x256xf32>
+  %p = tile.mma %x, transpose_rhs %y : !tile.tile<1x256xf32>, !tile.tile<16x256xf32> -> !tile.tile<1x16xf32>
+  tile.store %p, %c[%c0, %c0] : !tile.tile<1x16xf32>, !tile.memory<16xf32>
+}
+
+// 48 columns of a warp are no whole number of such pieces for its four threads of a row.
+// CHECK-LABEL: llvm.func @odd_columns(
+// CHECK-NOT: ld.global.v4
+// CHECK: ld.global.b32
+// CHECK-NOT: ld.global.v4
+// CHECK: llvm.return
+tile.kernel @odd_columns(%a: !tile.memory<192xbf16>, %b: !tile.memory<192xbf16>, %c: !tile.memory<16xf32>) items <once by 1 times 1> at %item {
+  %c0 = arith.constant 0 : index
+  %x = tile.load %a[%c0, %c0] : !tile.memory<192xbf16> -> !tile.tile<1x192xf32>
+  %y = tile.load %b[%c0, %c0] : !tile.memory<192xbf16> -> !tile.tile<16x192xf32>
+  %p = tile.mma %x, transpose_rhs %y : !tile.tile<1x192xf32>, !tile.tile<16x192xf32> -> !tile.tile<1x16xf32>
+  tile.store %p, %c[%c0, %c0] : !tile.tile<1x16xf32>, !tile.memory<16xf32>
+}
+
+// A matrix that something else reads too is dealt as that wants it, and the vector with it.
+// CHECK-LABEL: llvm.func @read_twice(
+// CHECK-NOT: ld.global.v4
+// CHECK: ld.global.b32
+// CHECK-NOT: ld.global.v4
+// CHECK: llvm.return
+tile.kernel @read_twice(%a: !tile.memory<256xbf16>, %b: !tile.memory<256xbf16>, %c: !tile.memory<16xf32>, %d: !tile.memory<1xf32>) items <once by 1 times 1> at %item {
+  %c0 = arith.constant 0 : index
+  %x = tile.load %a[%c0, %c0] : !tile.memory<256xbf16> -> !tile.tile<1x256xf32>
+  %y = tile.load %b[%c0, %c0] : !tile.memory<256xbf16> -> !tile.tile<16x256xf32>
+  %p = tile.mma %x, transpose_rhs %y : !tile.tile<1x256xf32>, !tile.tile<16x256xf32> -> !tile.tile<1x16xf32>
+  %s = tile.reduce add %y along 1 : !tile.tile<16x256xf32> -> !tile.tile<16x1xf32>
+  tile.store %p, %c[%c0, %c0] : !tile.tile<1x16xf32>, !tile.memory<16xf32>
+  tile.store %s, %d[%c0, %c0] : !tile.tile<16x1xf32>, !tile.memory<1xf32>
+}

@@ -25,3 +25,12 @@ module attributes {plan.machine = "cuda"} {
     plan.return %n : tensor<?x64xbf16>
   }
 }
+
+// What two kernels of one op hand to each other: the first yields it, the second takes it.
+// CHECK-LABEL: plan.kernel @first
+plan.kernel @first(%x: tensor<?x64xbf16>) attributes {kind = "rows"} {
+  // CHECK: %[[S:.*]]:2 = plan.scratch of %{{.*}} : tensor<?x64xbf16> -> tensor<?x128xbf16>, tensor<?x1xf32>
+  %a, %b = plan.scratch of %x : tensor<?x64xbf16> -> tensor<?x128xbf16>, tensor<?x1xf32>
+  // CHECK: plan.yield %[[S]]#0, %[[S]]#1
+  plan.yield %a, %b : tensor<?x128xbf16>, tensor<?x1xf32>
+}

@@ -62,3 +62,16 @@ tile.kernel @one_head(%q: !tile.memory<128xf32>, %k: !tile.pages<4x64x128xf32>, 
   }
   tile.store %m, %o[%begin, %c0] within [%begin, %end] : !tile.tile<16x128xf32>, !tile.memory<128xf32>
 }
+
+// CHECK-LABEL: tile.kernel @turned
+tile.kernel @turned(%x: !tile.pages<2x16x64xbf16>, %y: !tile.pages<2x64x16xbf16>) items <once by 1 times 6> at %item {
+  %c0 = arith.constant 0 : index
+  %c1 = arith.constant 1 : index
+  // CHECK: tile.block %{{.*}}[%{{.*}}, %{{.*}}] : !tile.pages<2x16x64xbf16> -> !tile.memory<64xbf16>
+  %from = tile.block %x[%item, %c1] : !tile.pages<2x16x64xbf16> -> !tile.memory<64xbf16>
+  %to = tile.block %y[%item, %c0] : !tile.pages<2x64x16xbf16> -> !tile.memory<16xbf16>
+  %t = tile.load %from[%c0, %c0] : !tile.memory<64xbf16> -> !tile.tile<16x64xf32>
+  // CHECK: tile.transpose %{{.*}} : !tile.tile<16x64xf32> -> !tile.tile<64x16xf32>
+  %u = tile.transpose %t : !tile.tile<16x64xf32> -> !tile.tile<64x16xf32>
+  tile.store %u, %to[%c0, %c0] : !tile.tile<64x16xf32>, !tile.memory<16xbf16>
+}

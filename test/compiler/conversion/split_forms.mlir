@@ -1,0 +1,187 @@
+// RUN: denim-opt %s --split-input-file --split-forms | FileCheck %s
+// RUN: denim-opt %s --split-input-file --split-forms=exact=true | FileCheck %s --check-prefix=EXACT
+
+// Few queries of a sequence or many: two launches, whose rows come together. Every kernel says which form it is.
+// CHECK-LABEL: module attributes {plan.machine = "cuda"}
+// CHECK: plan.kernel @a_few({{.*}} attributes {form = "few", kind = "softmax"}
+// CHECK: plan.kernel @a_many({{.*}} attributes {form = "many", kind = "softmax"}
+// CHECK-NOT: plan.kernel @a(
+// CHECK: plan.program @p(%[[X:.*]]: tensor
+// CHECK: %[[FEW:.*]] = plan.launch @a_few(%[[X]], {{.*}}) {when = {least = 1 : i64, most = 7 : i64, of = "sequence"}}
+// CHECK: %[[MANY:.*]] = plan.launch @a_many(%[[X]], {{.*}}) {when = {least = 8 : i64, most = 1073741824 : i64, of = "sequence"}}
+// CHECK: %[[Y:.*]] = plan.merge %[[FEW]], %[[MANY]]
+// A kernel that two launches share has each form once.
+// CHECK: plan.launch @a_few(%[[Y]]
+// CHECK: plan.launch @a_many(%[[Y]]
+// CHECK: %[[Z:.*]] = plan.merge
+// CHECK: plan.return %[[Z]]
+module attributes {plan.machine = "cuda"} {
+  plan.kernel @a(%x: tensor<?x1x32xf32>, %k: !attn.cache<paged 1x32xf32>, %v: !attn.cache<paged 1x32xf32>) attributes {kind = "softmax"} {
+    %o = attn.attend %x, %k, %v scale 0.5
+    plan.yield %o : tensor<?x1x32xf32>
+  }
+  plan.program @p(%x: tensor<?x1x32xf32>) {
+    %k = attn.cache "k" : !attn.cache<paged 1x32xf32>
+    %v = attn.cache "v" : !attn.cache<paged 1x32xf32>
+    %y = plan.launch @a(%x, %k, %v) : (tensor<?x1x32xf32>, !attn.cache<paged 1x32xf32>, !attn.cache<paged 1x32xf32>) -> tensor<?x1x32xf32>
+    %z = plan.launch @a(%y, %k, %v) : (tensor<?x1x32xf32>, !attn.cache<paged 1x32xf32>, !attn.cache<paged 1x32xf32>) -> tensor<?x1x32xf32>
+    plan.return %z : tensor<?x1x32xf32>
+  }
+}
+
+// -----
+
+// Parts of the keys are for few queries: nothing stands for the others, so there is nothing to merge.
+// CHECK-LABEL: module attributes {plan.machine = "cuda"}
+// CHECK-NOT: form = "many"
+// CHECK: plan.program @p
+// CHECK: %[[PARTS:.*]] = plan.launch @part_few({{.*}}) {when = {least = 1 : i64, most = 7 : i64, of = "sequence"}}
+// CHECK-NOT: plan.merge
+// CHECK: plan.return %[[PARTS]]
+module attributes {plan.machine = "cuda"} {
+  plan.kernel @part(%x: tensor<?x1x32xf32>, %k: !attn.cache<paged 1x32xf32>, %v: !attn.cache<paged 1x32xf32>) attributes {kind = "softmax_part"} {
+    %o = attn.attend_part %x, %k, %v splits 2 scale 0.5
+    plan.yield %o : tensor<?x1x68xf32>
+  }
+  plan.program @p(%x: tensor<?x1x32xf32>) {
+    %k = attn.cache "k" : !attn.cache<paged 1x32xf32>
+    %v = attn.cache "v" : !attn.cache<paged 1x32xf32>
+    %y = plan.launch @part(%x, %k, %v) : (tensor<?x1x32xf32>, !attn.cache<paged 1x32xf32>, !attn.cache<paged 1x32xf32>) -> tensor<?x1x68xf32>
+    plan.return %y : tensor<?x1x68xf32>
+  }
+}
+
+// -----
+
+// One decay per head: long sequences are prepared and scanned. Five blocks of 64 x 64 elements and the decay of a chunk
+// are handed over. A chunk has 64 tokens, but of a sequence of 32 tokens it is a block of its own: 32 rows of the scratch
+// have to hold the 4096 elements of one block, 128 each.
+// CHECK-LABEL: module attributes {plan.machine = "cuda"}
+// CHECK: plan.kernel @r_few({{.*}} attributes {form = "few", kind = "recurrence", scans}
+// CHECK-NOT: plan.scratch
+// CHECK: plan.kernel @r_prepare({{.*}} attributes {form = "prepare", kind = "recurrence", scans, scratch = [!tile.pages<1x64x64xbf16>, !tile.pages<1x64x64xbf16>, !tile.pages<1x64x64xbf16>, !tile.pages<1x64x64xbf16>, !tile.pages<1x64x64xbf16>, !tile.memory<1xf32>]}
+// CHECK: %[[O:.*]] = attn.delta_rule
+// CHECK: %[[N:.*]] = plan.cast %[[O]]
+// CHECK: %[[S:.*]]:6 = plan.scratch of %[[N]] : tensor<?x1x64xbf16> -> tensor<?x128xbf16>, tensor<?x128xbf16>, tensor<?x128xbf16>, tensor<?x128xbf16>, tensor<?x128xbf16>, tensor<?x1xf32>
+// CHECK: plan.yield %[[S]]#0, %[[S]]#1, %[[S]]#2, %[[S]]#3, %[[S]]#4, %[[S]]#5
+// CHECK: plan.kernel @r_scan({{.*}}, %{{.*}}: tensor<?x128xbf16>, %{{.*}}: tensor<?x1xf32>) attributes {form = "scan"
+// CHECK: %[[O:.*]] = attn.delta_rule
+// CHECK-NEXT: %[[N:.*]] = plan.cast %[[O]]
+// CHECK-NEXT: plan.yield %[[N]] : tensor<?x1x64xbf16>
+// CHECK: plan.program @p
+// CHECK: %[[FEW:.*]] = plan.launch @r_few({{.*}}) {when = {least = 1 : i64, most = 31 : i64, of = "sequence"}}
+// CHECK: %[[B:.*]]:6 = plan.launch @r_prepare({{.*}}) {when = {least = 32 : i64, most = 1073741824 : i64, of = "sequence"}}
+// CHECK: %[[SCAN:.*]] = plan.launch @r_scan({{.*}}, %[[B]]#0, %[[B]]#1, %[[B]]#2, %[[B]]#3, %[[B]]#4, %[[B]]#5) {when = {least = 32 : i64, most = 1073741824 : i64, of = "sequence"}}
+// CHECK: %[[Y:.*]] = plan.merge %[[FEW]], %[[SCAN]] : tensor<?x1x64xbf16>
+// CHECK: plan.return %[[Y]]
+
+// What is handed over in bf16 is not exact.
+// EXACT-LABEL: plan.kernel @r_few
+// EXACT-LABEL: plan.kernel @r_many
+// EXACT-NOT: {{prepare|scan|scratch}}
+// EXACT: %[[FEW:.*]] = plan.launch @r_few({{.*}}) {when = {least = 1 : i64, most = 7 : i64, of = "sequence"}}
+// EXACT: %[[MANY:.*]] = plan.launch @r_many({{.*}}) {when = {least = 8 : i64, most = 1073741824 : i64, of = "sequence"}}
+// EXACT: plan.merge %[[FEW]], %[[MANY]]
+module attributes {plan.machine = "cuda"} {
+  plan.kernel @r(%x: tensor<?x192xbf16>, %bg: tensor<?x2xf32>, %s: !attn.cache<state 1x64x64xf32>) attributes {kind = "recurrence"} {
+    %w = plan.cast %x : tensor<?x192xbf16> to tensor<?x192xf32>
+    %q, %k, %v = model.split %w into 1x64, 1x64, 1x64
+    %b, %g = model.split %bg into 1, 1
+    %o = attn.delta_rule %q, %k, %v beta %b decay %g chunk 64 state %s
+    %n = plan.cast %o : tensor<?x1x64xf32> to tensor<?x1x64xbf16>
+    plan.yield %n : tensor<?x1x64xbf16>
+  }
+  plan.program @p(%x: tensor<?x192xbf16>) {
+    %s = attn.cache "s" : !attn.cache<state 1x64x64xf32>
+    %bg = plan.launch @gates(%x) : (tensor<?x192xbf16>) -> tensor<?x2xf32>
+    %y = plan.launch @r(%x, %bg, %s) : (tensor<?x192xbf16>, tensor<?x2xf32>, !attn.cache<state 1x64x64xf32>) -> tensor<?x1x64xbf16>
+    plan.return %y : tensor<?x1x64xbf16>
+  }
+}
+
+// -----
+
+// A decay per channel is no product of a block with a number: one kernel does a chunk.
+// CHECK-LABEL: module attributes {plan.machine = "cuda"}
+// CHECK-NOT: scratch
+// CHECK: plan.kernel @r_few({{.*}} attributes {form = "few", kind = "recurrence"}
+// CHECK: plan.kernel @r_many({{.*}} attributes {form = "many", kind = "recurrence"}
+// CHECK: plan.launch @r_few({{.*}}) {when = {least = 1 : i64, most = 7 : i64, of = "sequence"}}
+// CHECK: plan.launch @r_many({{.*}}) {when = {least = 8 : i64, most = 1073741824 : i64, of = "sequence"}}
+// CHECK: plan.merge
+module attributes {plan.machine = "cuda"} {
+  plan.kernel @r(%x: tensor<?x257xf32>, %s: !attn.cache<state 1x64x64xf32>) attributes {kind = "recurrence"} {
+    %q, %k, %v, %b, %g = model.split %x into 1x64, 1x64, 1x64, 1, 1x64
+    %o = attn.delta_rule %q, %k, %v beta %b decay %g chunk 64 state %s
+    plan.yield %o : tensor<?x1x64xf32>
+  }
+  plan.program @p(%x: tensor<?x257xf32>) {
+    %s = attn.cache "s" : !attn.cache<state 1x64x64xf32>
+    %y = plan.launch @r(%x, %s) : (tensor<?x257xf32>, !attn.cache<state 1x64x64xf32>) -> tensor<?x1x64xf32>
+    plan.return %y : tensor<?x1x64xf32>
+  }
+}
+
+// -----
+
+// A launch that has a condition already stays, and so does a kernel of another kind.
+// CHECK-LABEL: module attributes {plan.machine = "cuda"}
+// CHECK: plan.kernel @a({{.*}} attributes {kind = "softmax"}
+// CHECK: plan.kernel @b({{.*}} attributes {kind = "rows"}
+// CHECK: plan.launch @a({{.*}}) {when = {least = 1 : i64, most = 3 : i64, of = "sequence"}}
+// CHECK-NEXT: plan.launch @b(
+// CHECK-NEXT: plan.return
+module attributes {plan.machine = "cuda"} {
+  plan.kernel @a(%x: tensor<?x1x32xf32>, %k: !attn.cache<paged 1x32xf32>, %v: !attn.cache<paged 1x32xf32>) attributes {kind = "softmax"} {
+    %o = attn.attend %x, %k, %v scale 0.5
+    plan.yield %o : tensor<?x1x32xf32>
+  }
+  plan.kernel @b(%x: tensor<?x1x32xf32>) attributes {kind = "rows"} {
+    %o = model.silu %x
+    plan.yield %o : tensor<?x1x32xf32>
+  }
+  plan.program @p(%x: tensor<?x1x32xf32>) {
+    %k = attn.cache "k" : !attn.cache<paged 1x32xf32>
+    %v = attn.cache "v" : !attn.cache<paged 1x32xf32>
+    %y = plan.launch @a(%x, %k, %v) {when = {of = "sequence", least = 1, most = 3}} : (tensor<?x1x32xf32>, !attn.cache<paged 1x32xf32>, !attn.cache<paged 1x32xf32>) -> tensor<?x1x32xf32>
+    %z = plan.launch @b(%y) : (tensor<?x1x32xf32>) -> tensor<?x1x32xf32>
+    plan.return %z : tensor<?x1x32xf32>
+  }
+}
+
+// -----
+
+// A CPU does both forms in one kernel.
+// CHECK-LABEL: module attributes {plan.machine = "cpu"}
+// CHECK: plan.kernel @cpu({{.*}} attributes {kind = "softmax"}
+// CHECK: plan.launch @cpu({{.*}}) : (
+// CHECK-NEXT: plan.return
+module attributes {plan.machine = "cpu"} {
+  plan.kernel @cpu(%x: tensor<?x1x32xf32>, %k: !attn.cache<paged 1x32xf32>, %v: !attn.cache<paged 1x32xf32>) attributes {kind = "softmax"} {
+    %o = attn.attend %x, %k, %v scale 0.5
+    plan.yield %o : tensor<?x1x32xf32>
+  }
+  plan.program @p(%x: tensor<?x1x32xf32>) {
+    %k = attn.cache "k" : !attn.cache<paged 1x32xf32>
+    %v = attn.cache "v" : !attn.cache<paged 1x32xf32>
+    %y = plan.launch @cpu(%x, %k, %v) : (tensor<?x1x32xf32>, !attn.cache<paged 1x32xf32>, !attn.cache<paged 1x32xf32>) -> tensor<?x1x32xf32>
+    plan.return %y : tensor<?x1x32xf32>
+  }
+}
+
+// -----
+
+// CHECK-LABEL: plan.kernel @no_machine(
+// CHECK-SAME: attributes {kind = "softmax"}
+// CHECK: plan.launch @no_machine({{.*}}) : (
+// CHECK-NEXT: plan.return
+plan.kernel @no_machine(%x: tensor<?x1x32xf32>, %k: !attn.cache<paged 1x32xf32>, %v: !attn.cache<paged 1x32xf32>) attributes {kind = "softmax"} {
+  %o = attn.attend %x, %k, %v scale 0.5
+  plan.yield %o : tensor<?x1x32xf32>
+}
+plan.program @p(%x: tensor<?x1x32xf32>) {
+  %k = attn.cache "k" : !attn.cache<paged 1x32xf32>
+  %v = attn.cache "v" : !attn.cache<paged 1x32xf32>
+  %y = plan.launch @no_machine(%x, %k, %v) : (tensor<?x1x32xf32>, !attn.cache<paged 1x32xf32>, !attn.cache<paged 1x32xf32>) -> tensor<?x1x32xf32>
+  plan.return %y : tensor<?x1x32xf32>
+}

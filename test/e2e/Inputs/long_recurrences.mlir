@@ -1,0 +1,117 @@
+// Linear mixers whose heads are as wide as those of models: in a plan for a CUDA device long sequences are done by two
+// kernels, one behind the other. One decay per head, or none.
+
+model.network @net(%ids: tensor<?xi32>) {
+  %table = param "table" : tensor<32x64xf32>
+  %head = param "head" : tensor<32x64xf32>
+  %x = embed %ids, %table
+  %y = layers %x, "l.{i}" = 1 x (1 x @gated_delta_net, 1 x @delta_net, 1 x @lightning, 1 x @ssd)
+  %logits = linear %y, %head
+  output %logits
+}
+
+// Two heads of values share a head of queries and keys; a norm of what was read stands behind.
+model.block @gated_delta_net(%x: tensor<?x64xf32>) {
+  %w_ba = param "ba" : tensor<4x64xf32>
+  %w_qkv = param "qkv" : tensor<256x64xf32>
+  %w_norm = param "norm" : tensor<64xf32>
+  %w_out = param "out" : tensor<64x128xf32>
+  %ba = linear %x, %w_ba
+  %b, %g = split %ba into 2, 2
+  %beta = sigmoid %b
+  %positive = softplus %g
+  %gate = scale %positive, -0.1
+  %qkv = linear %x, %w_qkv
+  %q0, %k0, %value = split %qkv into 1x64, 1x64, 2x64
+  %query = l2_norm %q0
+  %key = l2_norm %k0
+  %o = attn.recurrence (%s : 64x64, %q = %query, %k = %key, %v = %value, %b = %beta, %g = %gate) {
+    %d = decay %s, %g
+    %p = read %d, %k
+    %e = sub %v, %p
+    %w = mul %b, %e
+    %n = write %d, %k, %w
+    %y = read %n, %q
+    yield %n, %y
+  }
+  %normed = rms_norm %o, %w_norm
+  %flat = flatten %normed
+  %y = linear %flat, %w_out
+  %out = add %x, %y
+  yield %out
+}
+
+// No decay; values in two parts of 64 columns.
+model.block @delta_net(%x: tensor<?x64xf32>) {
+  %w_b = param "b" : tensor<1x64xf32>
+  %w_qkv = param "qkv" : tensor<256x64xf32>
+  %w_out = param "out" : tensor<64x128xf32>
+  %b0 = linear %x, %w_b
+  %beta = sigmoid %b0
+  %qkv = linear %x, %w_qkv
+  %q0, %k0, %value = split %qkv into 1x64, 1x64, 1x128
+  %query = l2_norm %q0
+  %key = l2_norm %k0
+  %o = attn.recurrence (%s : 64x128, %q = %query, %k = %key, %v = %value, %b = %beta) {
+    %p = read %s, %k
+    %e = sub %v, %p
+    %w = mul %b, %e
+    %n = write %s, %k, %w
+    %y = read %n, %q
+    yield %n, %y
+  }
+  %flat = flatten %o
+  %y = linear %flat, %w_out
+  %out = add %x, %y
+  yield %out
+}
+
+// A constant decay for each head: one forgets within a chunk, one hardly.
+model.block @lightning(%x: tensor<?x64xf32>) {
+  %w_qkv = param "qkv" : tensor<384x64xf32>
+  %w_out = param "out" : tensor<64x128xf32>
+  %qkv = linear %x, %w_qkv
+  %q0, %k0, %value = split %qkv into 2x64, 2x64, 2x64
+  %query = l2_norm %q0
+  %key = l2_norm %k0
+  %o = attn.recurrence (%s : 64x64, %q = %query, %k = %key, %v = %value) {
+    %d = decay %s, [-0.25, -0.015625]
+    %n = write %d, %k, %v
+    %y = read %n, %q
+    yield %n, %y
+  }
+  %flat = flatten %o
+  %y = linear %flat, %w_out
+  %out = add %x, %y
+  yield %out
+}
+
+// Mamba-2: steps scale what is written, and a skip.
+model.block @ssd(%x: tensor<?x64xf32>) {
+  %w_dt = param "dt" : tensor<2x64xf32>
+  %w_in = param "in" : tensor<256x64xf32>
+  %w_out = param "out" : tensor<64x128xf32>
+  %skip = param "D" : tensor<2xf32>
+  %dt0 = linear %x, %w_dt
+  %step = softplus %dt0
+  %rate = param "rate" : tensor<2xf32>
+  %negative = scale %rate, -0.1
+  %in = linear %x, %w_in
+  %c0, %b0, %xs = split %in into 1x64, 1x64, 2x64
+  %c = l2_norm %c0
+  %b = l2_norm %b0
+  %o = attn.recurrence (%s : 64x64, %q = %c, %k = %b, %v = %xs, %dt = %step, %a = %negative, %s0 = %skip) {
+    %g = mul %dt, %a
+    %d = decay %s, %g
+    %u = mul %dt, %v
+    %n = write %d, %k, %u
+    %y = read %n, %q
+    %dx = mul %s0, %v
+    %z = add %y, %dx
+    yield %n, %z
+  }
+  %flat = flatten %o
+  %y = linear %flat, %w_out
+  %out = add %x, %y
+  yield %out
+}
