@@ -75,8 +75,6 @@ struct ConvertTileToNvptxPass : PassWrapper<ConvertTileToNvptxPass, OperationPas
     // Blocks that should be on a multiprocessor together: the assembler then keeps registers down.
     if (auto blocks = kernel->getAttrOfType<IntegerAttr>("tile.blocks"))
       function->setAttr("nvvm.minctasm", builder.getI32IntegerAttr(blocks.getInt()));
-    else if (lowering.movesRegisters()) // else setmaxnreg is ignored (C7508)
-      function->setAttr("nvvm.minctasm", builder.getI32IntegerAttr(1));
     function->setAttr("tile.threads", builder.getI64IntegerAttr(lowering.threads()));
     function->setAttr("tile.shared_bytes", builder.getI64IntegerAttr(lowering.sharedBytes()));
     lowerMath(function);

@@ -32,8 +32,6 @@ public:
   /// Threads of a block: those that compute, and a warpgroup that copies ahead when there is something to copy.
   int64_t threads() const { return workers() + (staged.empty() ? 0 : 128); }
   int64_t sharedBytes() const { return shared.size(); }
-  /// Whether the copying warpgroup hands registers to the others.
-  bool movesRegisters() const { return !staged.empty() && workers() == 256; }
 
 private:
   int64_t workers() const { return warps * 32; }

@@ -44,7 +44,7 @@ LogicalResult KernelLowering::lower() {
     return result;
   }
   makeRing();
-  bool divides = movesRegisters();
+  bool divides = workers() == 256;
   IRMapping before = scalars;
   auto memories = pointers;
   code.branch(
