@@ -105,9 +105,9 @@ static llvm::Expected<std::unique_ptr<llvm::TargetMachine>> makeMachine(const Gp
       triple, target.name, target.features, options, std::nullopt, std::nullopt, llvm::CodeGenOptLevel::Aggressive));
 }
 
-/// Registers are assigned by the assembler, which does not compute an address again once it is there. So nothing is hoisted
-/// out of loops or kept for later blocks here: hundreds of offsets of fragments would live all through a kernel and push
-/// its tiles to local memory (1160 bytes of a delta rule's preparation against none).
+/// Registers are assigned by the assembler, which does not compute an address again once it is there. So nothing is
+/// hoisted out of loops or kept for later blocks here: hundreds of offsets of fragments would live all through a kernel
+/// and push its tiles to local memory (1160 bytes of a delta rule's preparation against none).
 static llvm::Error optimize(llvm::Module &module, llvm::TargetMachine &machine) {
   module.setTargetTriple(machine.getTargetTriple());
   module.setDataLayout(machine.createDataLayout());

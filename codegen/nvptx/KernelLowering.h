@@ -100,10 +100,12 @@ private:
 
   /// The same in a shared tile, of pairs of columns.
   AddressOf addressesOf(const SharedTile &tile, const Distribution &shape, int64_t term);
-  /// Pointers to piece k of a row, k exchanged with the lane's row: base + ((k xor row) * 16 bytes); one per k asked for.
+  /// Pointers to piece k of a row, k exchanged with the lane's row: base + ((k xor row) * 16 bytes); one per k asked
+  /// for.
   std::function<mlir::Value(int64_t)> piecesFrom(mlir::Value base, mlir::Value exchangedRow, bool global);
-  Fragment loadElements(const Distribution &shape, mlir::Type stored, bool pairs, const AddressOf &addressOf,
-                        llvm::function_ref<mlir::Value(int64_t slab, int64_t half, int64_t group, int64_t e)> predicate);
+  Fragment
+  loadElements(const Distribution &shape, mlir::Type stored, bool pairs, const AddressOf &addressOf,
+               llvm::function_ref<mlir::Value(int64_t slab, int64_t half, int64_t group, int64_t e)> predicate);
   /// Null when every row may be used.
   mlir::Value within(mlir::Value row, mlir::Value lo, mlir::Value hi);
   /// What `value` is known to be a multiple of.
@@ -205,7 +207,7 @@ private:
   }
 
   // ---- where a thread's elements are; each asked for at most once per function
-  mlir::Value rowOf(const Distribution &shape, int64_t slab, int64_t half);       ///< i32
+  mlir::Value rowOf(const Distribution &shape, int64_t slab, int64_t half);        ///< i32
   mlir::Value columnOf(const Distribution &shape, int64_t group, int64_t element); ///< i32
   mlir::Value warpDown(const WarpGrid &grid);
   mlir::Value warpAcross(const WarpGrid &grid);
@@ -243,8 +245,8 @@ private:
   llvm::DenseMap<mlir::Value, Fragment> fragments;
   llvm::DenseSet<mlir::Value> stored; ///< roots of memory written since the last barrier for them
   llvm::DenseMap<mlir::Value, SharedTile> sharedTiles;
-  llvm::DenseSet<mlir::Value> wantedShared;   ///< tiles some product reads from shared memory
-  llvm::DenseSet<mlir::Value> onlyShared;     ///< of these, loads nothing else reads
+  llvm::DenseSet<mlir::Value> wantedShared;       ///< tiles some product reads from shared memory
+  llvm::DenseSet<mlir::Value> onlyShared;         ///< of these, loads nothing else reads
   llvm::DenseMap<mlir::Value, WarpGrid> streamed; ///< loads that only streamed products read, and how these are dealt
   llvm::DenseMap<mlir::Operation *, llvm::SmallVector<mlir::Value>> dyingAt;
   llvm::DenseMap<mlir::Value, llvm::SmallVector<mlir::Value>> packedWords; ///< of tiles that are carried packed
@@ -252,9 +254,9 @@ private:
   llvm::DenseMap<mlir::Value, SharedTile> inverses; ///< of matrices that later solves of the block need again
 
   int64_t groupsIssued = 0, groupsFinished = 0;
-  llvm::MapVector<mlir::Value, int64_t> groupOf; ///< tiles whose products are in flight
-  llvm::SmallVector<mlir::Value> besideGroups;   ///< tiles made while products were in flight
-  mlir::Operation *current = nullptr;            ///< the op that is being lowered
+  llvm::MapVector<mlir::Value, int64_t> groupOf;              ///< tiles whose products are in flight
+  llvm::SmallVector<mlir::Value> besideGroups;                ///< tiles made while products were in flight
+  mlir::Operation *current = nullptr;                         ///< the op that is being lowered
   llvm::SmallVector<std::pair<mlir::Value, int64_t>> leaving; ///< barriers of ring slots that a group still reads
 
   struct Ring {
@@ -262,8 +264,8 @@ private:
   } ring;
   llvm::SetVector<mlir::Value> staged; ///< loads that a warpgroup of its own copies ahead
   llvm::DenseMap<mlir::Value, mlir::Value> emptyBarrierOf;
-  bool copying = false;                ///< this walk is that warpgroup's
-  mlir::Value ringIndex, ringPhase;    ///< i32: the slot and the parity of the next staged load
+  bool copying = false;             ///< this walk is that warpgroup's
+  mlir::Value ringIndex, ringPhase; ///< i32: the slot and the parity of the next staged load
 };
 
 } // namespace denim::codegen::nvptx

@@ -86,7 +86,7 @@ Value KernelLowering::within(Value row, Value lo, Value hi) {
 
 std::function<Value(int64_t)> KernelLowering::piecesFrom(Value base, Value exchangedRow, bool global) {
   auto made = std::make_shared<llvm::DenseMap<int64_t, Value>>();
-  return [=, this](int64_t piece) {
+  return [=](int64_t piece) {
     Value &known = (*made)[piece];
     if (!known) {
       Value bytes = code.mul(code.exclusiveOr(exchangedRow, code.constant32(piece)), 16);
@@ -116,7 +116,7 @@ KernelLowering::AddressOf KernelLowering::addressesOf(const View &view, const Di
   bool aligned = !transposed && divisorOf(rowIndex) % 8 == 0 && divisorOf(columnIndex) % 64 == 0 &&
                  (shape.grid.across == 1 || across % 64 == 0 || (llvm::isPowerOf2_64(across) && across < 64));
   if (!aligned)
-    return [=, this](int64_t slab, int64_t half, int64_t group, int64_t e) -> Address {
+    return [=](int64_t slab, int64_t half, int64_t group, int64_t e) -> Address {
       Value i = code.toI64(rowOf(shape, slab, half)), j = code.toI64(columnOf(shape, group, e));
       if (transposed)
         std::swap(i, j);
@@ -148,7 +148,7 @@ KernelLowering::AddressOf KernelLowering::addressesOf(const SharedTile &tile, co
       shape.oneColumn() || shape.grid.across == 1 || across % 64 == 0 || (llvm::isPowerOf2_64(across) && across < 64);
   if (!simple || shape.oneRow() || shape.oneColumn()) {
     SharedTile copy = tile;
-    return [=, this](int64_t slab, int64_t half, int64_t group, int64_t) -> Address {
+    return [=](int64_t slab, int64_t half, int64_t group, int64_t) -> Address {
       Value row = rowOf(shape, slab, half), column = columnOf(shape, group, 0);
       return {code.add(pieceOffset(copy, row, code.divide(column, 8), term), code.mul(code.modulo(column, 8), 2)), 0};
     };
@@ -244,8 +244,7 @@ Fragment KernelLowering::loadStreamed(tile::LoadOp op, const WarpGrid &grid) {
   for (int64_t slab = 0; slab < shape.slabs(); ++slab)
     for (int64_t half = 0; half < shape.halves(); ++half) {
       Value r = rowOf(shape, slab, half);
-      Value predicate =
-          code.both(within(code.add(row, code.toI64(r)), op.getLo(), op.getHi()), rowInside(shape, r));
+      Value predicate = code.both(within(code.add(row, code.toI64(r)), op.getLo(), op.getHi()), rowInside(shape, r));
       int64_t down = (slab * 16 * grid.down + half * 8) * view.columns * bytes;
       for (int64_t group = 0; group < shape.groups(); group += 4) {
         SmallVector<Value> words;
@@ -292,8 +291,8 @@ bool KernelLowering::isStoredTurned(tile::StoreOp op) {
          from.rows % 64 == 0 && memory.getColumns() % 8 == 0 && divisorOf(op.getColumn()) % 8 == 0;
 }
 
-/// The fragment is stored to shared memory transposed, as a bf16 operand would stand there, and copied from it in pieces of
-/// 16 bytes.
+/// The fragment is stored to shared memory transposed, as a bf16 operand would stand there, and copied from it in
+/// pieces of 16 bytes.
 void KernelLowering::storeTurned(tile::StoreOp op) {
   View view = viewOf(op.getMemory());
   const Fragment from = fragmentOf(op.getValue().getDefiningOp<tile::TransposeOp>().getSource());

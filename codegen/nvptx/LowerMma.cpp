@@ -85,7 +85,8 @@ Fragment KernelLowering::vectorProduct(tile::MmaOp op) {
   Fragment vector = fragmentOf(matrixRight ? op.getLhs() : op.getRhs());
   bool overColumns = matrixRight ? op.getTransposeRhs() : !op.getTransposeLhs();
   const Distribution &shape = matrix.shape;
-  Distribution wanted = overColumns ? Distribution{1, shape.columns, shape.grid} : Distribution{shape.rows, 1, shape.grid};
+  Distribution wanted =
+      overColumns ? Distribution{1, shape.columns, shape.grid} : Distribution{shape.rows, 1, shape.grid};
   bool turned = vector.shape.oneRow() != wanted.oneRow();
   if (!streamed.contains(op.getRhs())) // else both are dealt alike already
     vector = turned ? exchange(vector, wanted, true, 0, 0) : convert(vector, shape.grid);

@@ -1,8 +1,8 @@
 // Products by matrix units: of single warps (mma.sync) and of warpgroups (wgmma).
 //
-// Operands are bf16. In exact mode an operand is the sum of three, each what rounding the ones before left over (24 bits
-// of mantissa together), and the product is the sum of the six products of terms i and j with i + j <= 2, all accumulated
-// in f32.
+// Operands are bf16. In exact mode an operand is the sum of three, each what rounding the ones before left over (24
+// bits of mantissa together), and the product is the sum of the six products of terms i and j with i + j <= 2, all
+// accumulated in f32.
 #include "codegen/nvptx/KernelLowering.h"
 
 using namespace mlir;
@@ -47,9 +47,8 @@ SmallVector<Value, 4> KernelLowering::operandWords(const Fragment &lhs, int64_t 
   SmallVector<Value, 4> words;
   for (int64_t g = group; g < group + 2; ++g)
     for (int64_t half = 0; half < 2; ++half)
-      words.push_back(g < lhs.shape.groups()
-                          ? packTerm(lhs.at(slab, g, half, 0), lhs.at(slab, g, half, 1), term)
-                          : code.constant32(0));
+      words.push_back(g < lhs.shape.groups() ? packTerm(lhs.at(slab, g, half, 0), lhs.at(slab, g, half, 1), term)
+                                             : code.constant32(0));
   return words;
 }
 
@@ -104,7 +103,7 @@ void KernelLowering::multiplyByWarps(const Shape &shape, const Operand &lhs, con
     return clamp(start, result.padsColumns(), llvm::alignTo(shape.n, 16) - width);
   };
   auto times8 = [&](Value v) { return code.mul(v, 8); };
-  for (int64_t k = 0; k < llvm::alignTo(shape.k, 16); k += 16) {
+  for (int64_t k = 0; k < int64_t(llvm::alignTo(shape.k, 16)); k += 16) {
     // B: fragments of two groups at a time, for each term.
     SmallVector<SmallVector<Value>> b(rhs.terms);
     for (int64_t term = 0; term < rhs.terms; ++term)
@@ -160,8 +159,8 @@ void KernelLowering::multiplyByGroups(const Shape &shape, const Operand &lhs, co
   Major bMajor = rhs.transposed ? Major::contraction : Major::outer;
   // Units of 16 bytes from the begin of an operand to step k of a term.
   auto stepOffset = [&](const SharedTile &tile, Major major, int64_t k, int64_t term) {
-    int64_t bytes = term * tile.termBytes() +
-                    (major == Major::contraction ? k / 64 * tile.panelBytes() + k % 64 * 2 : k * 128);
+    int64_t bytes =
+        term * tile.termBytes() + (major == Major::contraction ? k / 64 * tile.panelBytes() + k % 64 * 2 : k * 128);
     return bytes / 16;
   };
   // Bytes from the begin of an operand to its outer index `start` (of a warp: the same for the whole warpgroup).
@@ -176,14 +175,13 @@ void KernelLowering::multiplyByGroups(const Shape &shape, const Operand &lhs, co
     return tile.slot ? code.add(offset, tile.slot) : offset;
   };
   Value column = code.mul(warpAcross(result.grid), result.columnsOfWarp());
-  Value b = code.descriptor(baseOf(*rhs.shared, outerOffset(*rhs.shared, bMajor, column)), bMajor,
-                            rhs.shared->panelBytes());
+  Value b =
+      code.descriptor(baseOf(*rhs.shared, outerOffset(*rhs.shared, bMajor, column)), bMajor, rhs.shared->panelBytes());
   for (int64_t slab = 0; slab < result.slabs(); ++slab) {
     Value a;
     if (lhs.shared) {
       Value row = code.add(code.mul(code.divide(warpDown(result.grid), 4), 64), slab * 16 * result.grid.down);
-      a = code.descriptor(baseOf(*lhs.shared, outerOffset(*lhs.shared, aMajor, row)), aMajor,
-                          lhs.shared->panelBytes());
+      a = code.descriptor(baseOf(*lhs.shared, outerOffset(*lhs.shared, aMajor, row)), aMajor, lhs.shared->panelBytes());
     }
     SmallVector<Code::GroupStep> steps;
     for (auto [left, right] : termPairs(lhs.terms, rhs.terms))

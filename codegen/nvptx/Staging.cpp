@@ -21,8 +21,8 @@ using namespace denim::codegen::nvptx;
 
 /// Slots worth having: more only help against jitter.
 static constexpr int64_t kMostSlots = 16;
-/// Shared memory for what is exchanged between threads is not known before the walk; this much is left free, or what the
-/// largest transposition takes.
+/// Shared memory for what is exchanged between threads is not known before the walk; this much is left free, or what
+/// the largest transposition takes.
 static constexpr int64_t kLeastFree = 16 * 1024;
 
 /// Whether the scalar can be computed without reading a tile.
@@ -69,8 +69,8 @@ void KernelLowering::findStaged() {
     // Read by threads too: whole fragments only.
     Distribution shape = distributionOf(op.getResult());
     bool whole = onlyShared.contains(op.getResult()) || (!shape.padsRows() && !shape.padsColumns());
-    bool ahead = whole && pages && isImage(pages) && op->getParentOfType<scf::ForOp>() && !op.getLo() && isZero(op.getRow()) &&
-                 isZero(op.getColumn()) && type.getRows() == pages.getTokens() &&
+    bool ahead = whole && pages && isImage(pages) && op->getParentOfType<scf::ForOp>() && !op.getLo() &&
+                 isZero(op.getRow()) && isZero(op.getColumn()) && type.getRows() == pages.getTokens() &&
                  type.getColumns() == pages.getColumns() && !op.getTransposed();
     ahead &= !written.contains(rootOf(op.getMemory()));
     for (Value operand : ahead ? ValueRange(page->getOperands().drop_front()) : ValueRange())
@@ -105,9 +105,10 @@ void KernelLowering::findStaged() {
 bool KernelLowering::holdsStaged(Operation *op) {
   if (staged.empty())
     return false;
-  return op->walk([&](tile::LoadOp load) {
-             return staged.contains(load.getResult()) ? WalkResult::interrupt() : WalkResult::advance();
-           })
+  return op
+      ->walk([&](tile::LoadOp load) {
+        return staged.contains(load.getResult()) ? WalkResult::interrupt() : WalkResult::advance();
+      })
       .wasInterrupted();
 }
 

@@ -56,7 +56,9 @@ public:
   mlir::Value withinBlock(mlir::Value x, mlir::Value y, int64_t block, Reader reader, bool diagonal, double scale,
                           mlir::Value xy);
   /// For one block: x decayed from the start of the chunk to its reader, times `scale`.
-  mlir::Value fromStart(mlir::Value x, Reader reader, double scale) { return g ? toBlock(x, 0, reader, scale) : scaled(x, scale); }
+  mlir::Value fromStart(mlir::Value x, Reader reader, double scale) {
+    return g ? toBlock(x, 0, reader, scale) : scaled(x, scale);
+  }
   /// For one block: y decayed from its token to the end of the chunk.
   mlir::Value toEnd(mlir::Value y);
   /// exp(G_C), [1, 1]: what the chunk leaves of the state.

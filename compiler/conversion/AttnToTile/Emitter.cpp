@@ -131,8 +131,8 @@ Emitter::Emitter(plan::KernelOp kernel, tile::ItemsAttr items, StringRef variant
   // Scratch of an op that two kernels do: results of the first, last arguments of the second.
   auto scratch = kernel->getAttrOfType<ArrayAttr>("scratch");
   auto scratchType = [&](unsigned index) { return cast<TypeAttr>(scratch[index]).getValue(); };
-  bool taken = scratch && !isa_and_nonnull<plan::ScratchOp>(
-                              kernel.getBlock()->getTerminator()->getOperand(0).getDefiningOp());
+  bool taken =
+      scratch && !isa_and_nonnull<plan::ScratchOp>(kernel.getBlock()->getTerminator()->getOperand(0).getDefiningOp());
   unsigned own = kernel.getBlock()->getNumArguments() - (taken ? scratch.size() : 0);
   for (BlockArgument argument : kernel.getBlock()->getArguments()) {
     if (argument.getArgNumber() >= own) {
@@ -152,8 +152,7 @@ Emitter::Emitter(plan::KernelOp kernel, tile::ItemsAttr items, StringRef variant
     memories[argument] = block->addArgument(type, loc);
   }
   for (auto [index, result] : llvm::enumerate(kernel.getBlock()->getTerminator()->getOperands()))
-    results.push_back(
-        block->addArgument(scratch && !taken ? scratchType(index) : memoryType(result.getType()), loc));
+    results.push_back(block->addArgument(scratch && !taken ? scratchType(index) : memoryType(result.getType()), loc));
   block->addArgument(b.getIndexType(), loc);
   b.setInsertionPointToStart(block);
 }

@@ -17,8 +17,8 @@ static tile::ItemsAttr itemsOf(plan::KernelOp kernel, const NormalForm &form, St
 
 RecurrenceWriter::RecurrenceWriter(plan::KernelOp kernel, RecurrenceOpInterface op)
     : kernel(kernel), form(op.getNormalForm()), op(op), heads(form.valueHeads / form.keyHeads),
-      only(kernel->getAttrOfType<StringAttr>("form")), e(kernel, itemsOf(kernel, form, only)),
-      width(form.valueDim), result(kernel.getBlock()->getTerminator()->getOperand(0)) {}
+      only(kernel->getAttrOfType<StringAttr>("form")), e(kernel, itemsOf(kernel, form, only)), width(form.valueDim),
+      result(kernel.getBlock()->getTerminator()->getOperand(0)) {}
 
 tile::KernelOp RecurrenceWriter::write() {
   if (only && only.getValue() == "prepare")
@@ -58,9 +58,7 @@ tile::KernelOp RecurrenceWriter::write() {
     auto byToken = [&] {
       e.loop(begin, end, 1, [&](Value row) { form.outside.empty() ? writeToken(row) : writeRegionToken(row); });
     };
-    auto byChunk = [&] {
-      e.loop(begin, end, chunk.getInt(), [&](Value row) { writeChunk(row, chunk.getInt()); });
-    };
+    auto byChunk = [&] { e.loop(begin, end, chunk.getInt(), [&](Value row) { writeChunk(row, chunk.getInt()); }); };
     bool chunked = chunk && form.outside.empty();
     if (only.getValue() == "few")
       e.branch(arith::XOrIOp::create(e.b, e.loc, many, arith::ConstantIntOp::create(e.b, e.loc, 1, 1)), byToken);

@@ -95,12 +95,12 @@ private:
   plan::KernelOp kernel;
   NormalForm form;
   RecurrenceOpInterface op;
-  int64_t heads; ///< value heads per key head
+  int64_t heads;         ///< value heads per key head
   mlir::StringAttr only; ///< the form of a kernel that has one (split-forms); an item is then a value head
   Emitter e;
-  int64_t width; ///< value columns of an item
+  int64_t width;    ///< value columns of an item
   Value partColumn; ///< the first of them in its head; null for 0
-  Value ownHead; ///< of an item that is one value head
+  Value ownHead;    ///< of an item that is one value head
   Value result, keyHead, begin, end, state, output;
 };
 

@@ -8,8 +8,8 @@
 //   prepare   U = T beta V     K+ = T beta exp(G) K     Q+ = scale exp(G) Q     K- = exp(G_C - G) K     A = D o Q K^T
 //   scan      W = U - K+ S     O = Q+ S + A W           S <- exp(G_C) S + K-^T W
 //
-// A diagonal recurrence has no K+ and U = beta V. All blocks are bf16, the state is f32 and never leaves the registers: the
-// scan is written for its transpose, columns of values by keys,
+// A diagonal recurrence has no K+ and U = beta V. All blocks are bf16, the state is f32 and never leaves the registers:
+// the scan is written for its transpose, columns of values by keys,
 //
 //             W^T = U^T - S^T K+^T     O^T = S^T Q+^T + W^T A^T      S^T <- exp(G_C) S^T + W^T K-
 //
@@ -128,9 +128,8 @@ void RecurrenceWriter::writePrepared(Value number, Value row) {
                           Value(), Value());
   };
   auto weighted = [&](Value tile) {
-    return e.map(cast<tile::TileType>(tile.getType()), {beta, tile}, [&](OpBuilder &b, ValueRange in) -> Value {
-      return arith::MulFOp::create(b, e.loc, in[0], in[1]);
-    });
+    return e.map(cast<tile::TileType>(tile.getType()), {beta, tile},
+                 [&](OpBuilder &b, ValueRange in) -> Value { return arith::MulFOp::create(b, e.loc, in[0], in[1]); });
   };
   // In an order that lets each tile die soon.
   write(decay.toEnd(k), 2, head);
@@ -225,9 +224,8 @@ tile::KernelOp RecurrenceWriter::writeScan() {
       writeRead(e.sub(c, e.index(1)), carried[2]); // rows before the first are not written
       Value w = block(0, e.add(e.mul(ownHead, parts), part));
       if (form.p)
-        w = e.map(across, {w, read}, [&](OpBuilder &b, ValueRange in) -> Value {
-          return arith::SubFOp::create(b, e.loc, in[0], in[1]);
-        });
+        w = e.map(across, {w, read},
+                  [&](OpBuilder &b, ValueRange in) -> Value { return arith::SubFOp::create(b, e.loc, in[0], in[1]); });
       Value kept = e.map(panel, {s, carried[1]}, [&](OpBuilder &b, ValueRange in) -> Value {
         return arith::MulFOp::create(b, e.loc, in[0], in[1]);
       });

@@ -45,8 +45,8 @@ public:
     // Two groups of warps with 64 rows each: one is at its softmax while the other's products run.
     if (rows == 128)
       e.tileKernel->setAttr("tile.warps", e.b.getI64IntegerAttr(8));
-    // What the assembler makes of the bound was measured on an H200, d=128: causal 1.032 -> 1.006 ms with it, window 4096
-    // 0.710 -> 0.804 ms.
+    // What the assembler makes of the bound was measured on an H200, d=128: causal 1.032 -> 1.006 ms with it, window
+    // 4096 0.710 -> 0.804 ms.
     if (!op.window)
       e.tileKernel->setAttr("tile.blocks", e.b.getI64IntegerAttr(1));
     Value blocks = ceilDiv(tile::CountOp::create(e.b, e.loc, tile::CountKind::tokens), e.index(rows));
