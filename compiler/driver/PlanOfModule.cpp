@@ -78,7 +78,9 @@ private:
           if (arguments[value].index != arguments[merge.getValues()[0]].index)
             return merge.emitOpError() << "expected values of one slot, but got slots "
                                        << arguments[merge.getValues()[0]].index << " and " << arguments[value].index;
-        arguments[merge.getResult()] = arguments[merge.getValues()[0]];
+        // A copy first: the entry of the result may move all others.
+        LaunchArgument whole = arguments.lookup(merge.getValues()[0]);
+        arguments[merge.getResult()] = whole;
       }
     }
     programs[program.getSymName()] = {static_cast<int64_t>(result.programs.size()), program};
