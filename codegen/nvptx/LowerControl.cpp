@@ -25,6 +25,7 @@ KernelLowering::KernelLowering(tile::KernelOp kernel, Code &code, Precision prec
 }
 
 LogicalResult KernelLowering::lower() {
+  findStreamed();
   findSharedOperands();
   findStaged();
   Value item = code.toIndex(code.blockNumber());
@@ -70,7 +71,7 @@ LogicalResult KernelLowering::lowerBlock(Block &block) {
   if (!copying)
     for (Value argument : block.getArguments())
       if (isa<tile::TileType>(argument.getType()))
-        shareIfWanted(argument);
+        shareIfWanted(argument), dealPiecesIfWanted(argument);
   for (Operation &op : block) {
     if (op.hasTrait<OpTrait::IsTerminator>())
       break;
@@ -80,7 +81,7 @@ LogicalResult KernelLowering::lowerBlock(Block &block) {
       continue;
     for (Value result : op.getResults())
       if (isa<tile::TileType>(result.getType()))
-        shareIfWanted(result);
+        shareIfWanted(result), dealPiecesIfWanted(result);
     releaseDead(op);
   }
   return success();
@@ -108,7 +109,8 @@ LogicalResult KernelLowering::lowerOp(Operation &op) {
   return TypeSwitch<Operation *, LogicalResult>(&op)
       .Case<scf::ForOp, scf::IfOp, tile::ExtractOp, tile::SolveOp>([&](auto o) { return lower(o); })
       .Case<tile::CountOp, tile::SequenceOp, tile::RowsOp, tile::SlotOp, tile::PageOp, tile::BlockOp, tile::StackedOp,
-            tile::LoadOp, tile::GatherOp, tile::StoreOp, tile::SplatOp, tile::WindowOp, tile::TransposeOp, tile::MapOp,
+            tile::LoadOp, tile::GatherOp, tile::StoreOp, tile::SplatOp, tile::WindowOp, tile::TransposeOp, tile::FlattenOp,
+            tile::MapOp,
             tile::ReduceOp, tile::CumsumOp, tile::MmaOp>([&](auto o) {
         lower(o);
         return success();
