@@ -224,6 +224,13 @@ void Code::initBarrier(Value offset, int64_t arrivals) {
 void Code::fenceBarrierInit() {
   assembly("fence.mbarrier_init.release.cluster;", "~{memory}", {}, {}, true);
 }
+void Code::letNextBegin() {
+  assembly("griddepcontrol.launch_dependents;", "", {}, {}, true);
+}
+void Code::awaitKernelsBefore() {
+  assembly("griddepcontrol.wait;", "~{memory}", {}, {}, true);
+}
+
 void Code::arrive(Value barrier, Value predicate) {
   assembly("{ .reg .pred p; setp.ne.b32 p, $1, 0; @p mbarrier.arrive.shared::cta.b64 _, [$0]; }", "r,r,~{memory}",
            {addressOf(barrier), bitsOf(predicate)}, {}, true);

@@ -49,6 +49,12 @@ public:
                            int64_t plus = 0); ///< 16 bits, in the low half of an i32
   void storeHalfWord(mlir::Value word, mlir::Value pointer, mlir::Value predicate, int64_t plus = 0);
 
+  // ---- kernels that follow each other on a stream
+  /// The next kernel may begin; it waits for the end of this one when it needs to.
+  void letNextBegin();
+  /// All kernels before are done, and what they wrote is seen.
+  void awaitKernelsBefore();
+
   // ---- shared memory
   llvm::SmallVector<mlir::Value, 4> loadShared(mlir::Value offset, int count, int64_t plus = 0); ///< words, as i32
   void storeShared(llvm::ArrayRef<mlir::Value> words, mlir::Value offset, mlir::Value predicate = {}, int64_t plus = 0);

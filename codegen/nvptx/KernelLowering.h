@@ -51,6 +51,11 @@ private:
   void unflatten(mlir::Operation *op, mlir::ValueRange values, mlir::ValueRange registers);
   bool isCarriedPacked(mlir::Operation *op, unsigned index);
 
+  // ---- the kernel before (Overlap.cpp)
+  /// A wait in front of `op` if it is the first that touches what another kernel may write, or still reads.
+  void awaitIfTouched(mlir::Operation &op);
+  void awaitKernelsBefore();
+
   // ---- what the kernel knows of the step (LowerStep.cpp)
   void lower(tile::CountOp op);
   void lower(tile::SequenceOp op);
@@ -271,6 +276,9 @@ private:
   llvm::DenseMap<mlir::Value, llvm::SmallVector<mlir::Value>> packedWords; ///< of tiles that are carried packed
 
   llvm::DenseMap<mlir::Value, SharedTile> inverses; ///< of matrices that later solves of the block need again
+
+  llvm::DenseSet<mlir::Value> constants; ///< memory that no kernel writes: parameters
+  bool awaited = true;                   ///< behind the wait for the kernels before, or there is none
 
   int64_t groupsIssued = 0, groupsFinished = 0;
   llvm::MapVector<mlir::Value, int64_t> groupOf;              ///< tiles whose products are in flight

@@ -8,9 +8,9 @@
 //
 //     x [1, 2048] times W [16, 2048]^T, 256 threads: a thread has 8 elements of x and 16 x 8 of W, 64 registers
 //
-// A short row has fewer pieces than there are threads: teams of T threads then take the rows of the matrix in turn. Sums
-// over the lanes of a warp take all rows at once: in each step a lane gives away half of what it has left, n/2 + n/4 ...
-// exchanges instead of n log 32.
+// A short row has fewer pieces than there are threads: teams of T threads then take the rows of the matrix in turn.
+// Sums over the lanes of a warp take all rows at once: in each step a lane gives away half of what it has left, n/2 +
+// n/4 ... exchanges instead of n log 32.
 #include "codegen/nvptx/KernelLowering.h"
 
 using namespace mlir;
@@ -77,8 +77,8 @@ void KernelLowering::loadStreamed(tile::LoadOp op) {
   SmallVector<Value> &words = streamedWords[op.getResult()];
   for (int64_t row = 0; row < type.getRows(); row += dealing.groups) {
     Value own = code.add(team, row);
-    Value predicate = row + dealing.groups > type.getRows() ? code.lessThan(own, code.constant32(type.getRows()))
-                                                            : Value();
+    Value predicate =
+        row + dealing.groups > type.getRows() ? code.lessThan(own, code.constant32(type.getRows())) : Value();
     predicate = code.both(predicate, within(code.add(i64Of(op.getRow()), code.toI64(own)), op.getLo(), op.getHi()));
     for (int64_t turn = 0; turn < dealing.turns; ++turn) {
       int64_t plus = (row * view.columns + turn * dealing.threads * kPiece) * bytes;
@@ -141,8 +141,9 @@ void KernelLowering::dealPiecesIfWanted(Value row) {
   shared.release(offset);
 }
 
-/// Sums over teams of `lanes` neighbours. Of n values (a power of two) a lane ends with max(1, n / lanes): the steps halve
-/// them while there are several, by the bits of the lane from the highest of the team down, and then add what is left.
+/// Sums over teams of `lanes` neighbours. Of n values (a power of two) a lane ends with max(1, n / lanes): the steps
+/// halve them while there are several, by the bits of the lane from the highest of the team down, and then add what is
+/// left.
 SmallVector<Value> KernelLowering::sumOverLanes(SmallVector<Value> values, int64_t lanes) {
   for (int64_t mask = lanes / 2; mask > 0; mask /= 2) {
     if (values.size() == 1) {

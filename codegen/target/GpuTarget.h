@@ -19,6 +19,7 @@ struct GpuTarget {
   int64_t multiprocessors; ///< Of the chip the target is named for; what grids are shaped for.
   bool warpgroupProduct; ///< Has products of four warps with operands in shared memory (wgmma).
   bool matrixStore;      ///< Stores 8x8 matrices from fragments (stmatrix).
+  bool launchOverlap;    ///< A kernel may begin while the one before ends, and wait for it itself (griddepcontrol).
   bool bulkCopy;         ///< Has copies of whole ranges that complete on a barrier in shared memory (cp.async.bulk).
 };
 
