@@ -22,7 +22,7 @@ static constexpr int64_t kPiece = 8;
 KernelLowering::Dealing KernelLowering::dealingOf(int64_t columns) const {
   int64_t all = warps * 32, pieces = columns / kPiece;
   int64_t team = std::min<int64_t>(all, int64_t(1) << llvm::Log2_64_Ceil(pieces));
-  return {pieces, team, all / team, llvm::divideCeil(pieces, team)};
+  return {pieces, team, all / team, (pieces + team - 1) / team};
 }
 
 Value KernelLowering::hasPiece(const Dealing &dealing, int64_t turn) {

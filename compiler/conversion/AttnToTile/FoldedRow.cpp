@@ -9,6 +9,10 @@ static RankedTensorType tensorOf(Value value) {
 static bool isParameter(Value value) {
   return !tensorOf(value).isDynamicDim(0);
 }
+/// Of a token, or of a parameter.
+static int64_t elementsOf(Value value) {
+  return isParameter(value) ? tensorOf(value).getNumElements() : channelsOf(value);
+}
 static bool isElementwise(Operation *op) {
   return isa<model::AddOp, model::MulOp, model::SiluOp, model::SigmoidOp, model::SoftplusOp, model::ExpOp,
              model::ScaleOp>(op);
@@ -80,7 +84,7 @@ private:
     if (!isElementwise(op))
       return false;
     for (Value operand : op->getOperands()) {
-      int64_t count = channelsOf(operand), all = channelsOf(value);
+      int64_t count = elementsOf(operand), all = channelsOf(value);
       if (!isParameter(operand) ? !visit(operand) || (count != all && count != 1)
                                 : count != all && count != 1 && !needsColumns(count))
         return false;
@@ -110,7 +114,7 @@ tile::TileType FoldedRow::typeOf(Value value) {
 /// Row `row` of an argument; parameters have one.
 Value FoldedRow::load(Value argument, Value row) {
   argument = withoutReshapes(argument);
-  int64_t count = channelsOf(argument);
+  int64_t count = elementsOf(argument);
   if (count == 1)
     return e.load(e.memoryOf(argument), Rows{row ? row : e.index(0), 1, {}, {}}, e.index(0), 1);
   Value &view = views[argument];

@@ -10,6 +10,7 @@
 //   flatten, mma                     [1, 16]
 //   what follows the products, store
 #include "compiler/conversion/AttnToTile/FoldedRow.h"
+#include <map>
 
 using namespace mlir;
 using namespace denim;
@@ -169,7 +170,7 @@ private:
       int64_t width = foldedColumns(value, llvm::IsaPred<BlockArgument>);
       if (!width)
         return e.fail(value.getDefiningOp(), "expected a row that can be computed as a matrix");
-      Value matrix = FoldedRow(e, row, width).emit(value);
+      Value matrix = folded.try_emplace(width, e, row, width).first->second.emit(value);
       if (!matrix)
         return {};
       whole = tile::FlattenOp::create(e.b, e.loc, e.tileType(1, channelsOf(value)), matrix);
@@ -181,6 +182,7 @@ private:
   SmallVector<Part> parts;
   Emitter e;
   Value row;
+  std::map<int64_t, FoldedRow> folded; ///< by columns; they see arguments once for all parts
 };
 
 } // namespace
