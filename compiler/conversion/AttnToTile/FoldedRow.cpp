@@ -35,8 +35,8 @@ public:
       for (int64_t width : {128, 64})
         if (!columns && llvm::all_of(channels, [&](int64_t n) { return n % width == 0; }))
           columns = width;
-    bool fits = columns && columns % 8 == 0 && columns <= 256;
-    fits &= llvm::all_of(channels, [&](int64_t n) { return n % columns == 0; });
+    bool fits = columns != 0 && columns % 8 == 0 && columns <= 256 &&
+                llvm::all_of(channels, [&](int64_t n) { return n % columns == 0; });
     return fits ? columns : 0;
   }
 

@@ -16,27 +16,24 @@ void RecurrenceWriter::writeToken(Value row) {
   Rows rows{row, 1, begin, end};
   // An item of a block of threads is one head. Its state is asked for first: all else is done while it is under way.
   Value ownState = only ? stateOf(ownHead) : Value();
-  Shared shared = sharedVectors(rows);
+  // A block of threads holds vectors along the keys as columns, each thread the elements of its rows of the state.
+  bool upright = bool(only);
+  Shared shared = upright ? Shared() : sharedVectors(rows);
   if (e.failed())
     return;
   bool delta = form.isDelta(), freeRank = form.p && !delta;
   auto line = e.tileType(1, width);
 
-  // A block of threads holds vectors along the keys as columns, each thread the elements of its rows of the state.
-  bool upright = bool(only);
   auto across = e.tileType(upright ? form.keyDim : 1, upright ? 1 : form.keyDim);
   auto product = [&](Value x, Value matrix) { return e.mma(x, matrix, {upright, false, {}, tile::Triangle::none}); };
-  llvm::SmallDenseMap<Value, Value, 4> turned;
+  llvm::SmallDenseMap<Value, Value, 4> columns;
   auto vectorAt = [&](Value vector, Value head) -> Value {
-    bool once = shared.count(vector) || only;
-    if (once && turned.count(vector))
-      return turned.lookup(vector);
-    Value x = vectorOf(vector, shared, rows, head);
-    if (x && upright)
-      x = e.turned(x);
-    if (once)
-      turned[vector] = x;
-    return x;
+    if (!upright)
+      return vectorOf(vector, shared, rows, head);
+    Value &column = columns[vector];
+    if (!column)
+      column = columnOf(vector, rows, ownHead);
+    return column;
   };
 
   // Products of vectors, and keys as columns, once for all heads that share them.
