@@ -64,7 +64,7 @@ struct ConvertTileToNvptxPass : PassWrapper<ConvertTileToNvptxPass, OperationPas
     SmallVector<Value> arguments(entry->getArguments().drop_front(2));
     nvptx::KernelLowering lowering(kernel, code, exact ? nvptx::Precision::exact : nvptx::Precision::bf16,
                                    entry->getArgument(0), arguments);
-    if (failed(lowering.lower()))
+    if (failed(lowering.lower(entry->getArgument(1))))
       return failure();
     builder.setInsertionPointToEnd(entry);
     LLVM::ReturnOp::create(builder, loc, ValueRange());

@@ -6,6 +6,16 @@ using namespace mlir;
 using namespace denim;
 using namespace denim::codegen::nvptx;
 
+bool KernelLowering::alternates(Operation *product, bool first) {
+  if (!kernel->hasAttr("tile.alternate") || workers() != 256 || !isa<scf::ForOp>(product->getParentOp()))
+    return false;
+  SmallVector<Operation *> issued;
+  for (auto op : product->getBlock()->getOps<tile::MmaOp>())
+    if (formOf(op) == Form::group && !waitsForPair(op))
+      issued.push_back(op);
+  return product == (first ? issued.front() : issued.back());
+}
+
 void KernelLowering::startGroup(Value tile) {
   ++groupsIssued;
   groupOf[tile] = groupsIssued;

@@ -27,8 +27,9 @@ public:
   KernelLowering(tile::KernelOp kernel, Code &code, Precision precision, mlir::Value batch,
                  llvm::ArrayRef<mlir::Value> arguments);
 
-  /// Writes the work of item `blockNumber`. On failure an error stands at the op that has no lowering.
-  mlir::LogicalResult lower();
+  /// Writes the work of item `blockNumber`, or of every so many items up to `items` where the kernel is persistent. On
+  /// failure an error stands at the op that has no lowering.
+  mlir::LogicalResult lower(mlir::Value items);
   /// Threads of a block: those that compute, and a warpgroup that copies ahead when there is something to copy.
   int64_t threads() const { return workers() + (staged.empty() ? 0 : 128); }
   int64_t sharedBytes() const { return shared.size(); }
@@ -162,6 +163,8 @@ private:
   // ---- products in flight (Groups.cpp)
   /// Remembers that the registers of `tile` are being written by the group that was issued last.
   void startGroup(mlir::Value tile);
+  /// Two warpgroups that compute issue the products of a loop's turn one after the other.
+  bool alternates(mlir::Operation *product, bool first);
   /// Waits for all groups up to number `group`.
   void finishGroups(int64_t group);
   void finishAllGroups() { finishGroups(groupsIssued); }
@@ -176,6 +179,14 @@ private:
   void awaitStaged(tile::LoadOp op);
   void releaseStaged(mlir::Value tile);
   Fragment readShared(const SharedTile &from, const Distribution &shape);
+
+  // ---- two pages as one operand (PagePairs.cpp)
+  void findPairs();
+  bool isPair(tile::MmaOp first, tile::MmaOp second);
+  /// The first of the two products of a pair waits for the second.
+  bool waitsForPair(tile::MmaOp op) { return firstOfPair.contains(op); }
+  void multiplyPair(tile::MmaOp first, tile::MmaOp second);
+
 
   /// (I + the strictly lower part)^-1 as an operand in shared memory.
   SharedTile invertUnitLower(const Fragment &matrix, int64_t terms);
@@ -264,6 +275,10 @@ private:
   } ring;
   llvm::SetVector<mlir::Value> staged; ///< loads that a warpgroup of its own copies ahead
   llvm::DenseMap<mlir::Value, mlir::Value> emptyBarrierOf;
+  llvm::DenseMap<mlir::Value, mlir::Value> partnerOf;               ///< of the second page of a pair: the first
+  llvm::DenseSet<mlir::Value> firstPages;                           ///< of all pairs
+  llvm::DenseMap<mlir::Operation *, mlir::Operation *> productPair; ///< second product to first
+  llvm::DenseSet<mlir::Operation *> firstOfPair;
   bool copying = false;             ///< this walk is that warpgroup's
   mlir::Value ringIndex, ringPhase; ///< i32: the slot and the parity of the next staged load
 };

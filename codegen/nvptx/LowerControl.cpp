@@ -24,19 +24,38 @@ KernelLowering::KernelLowering(tile::KernelOp kernel, Code &code, Precision prec
   laneColumn = code.modulo(lane, 4);
 }
 
-LogicalResult KernelLowering::lower() {
+LogicalResult KernelLowering::lower(Value items) {
   findSharedOperands();
   findStaged();
-  Value item = code.toIndex(code.blockNumber());
+  Value block = code.toIndex(code.blockNumber());
   LogicalResult result = success();
-  auto walk = [&] {
+  auto doItem = [&](Value item) {
     scalars.map(kernel.getItem(), item);
-    if (!staged.empty())
-      ringIndex = ringPhase = code.constant32(0);
     if (succeeded(result))
       result = lowerBlock(*kernel.getBlock());
     if (!copying)
       finishAllGroups();
+  };
+  auto walk = [&] {
+    if (!staged.empty())
+      ringIndex = ringPhase = code.constant32(0);
+    if (!kernel->hasAttr("tile.persistent")) {
+      doItem(block);
+      return SmallVector<Value>();
+    }
+    // The ring goes on from item to item: the next item's pages are on their way while this one is stored.
+    SmallVector<Value> ringPlace;
+    if (!staged.empty())
+      ringPlace = {ringIndex, ringPhase};
+    Value blocks = code.toIndex(code.blockCount());
+    code.loop(block, code.toIndex(items), blocks, ringPlace, [&](Value item, ValueRange place) {
+      if (!staged.empty())
+        ringIndex = place[0], ringPhase = place[1];
+      doItem(item);
+      if (!copying)
+        shared.settle();
+      return staged.empty() ? SmallVector<Value>() : SmallVector<Value>{ringIndex, ringPhase};
+    });
     return SmallVector<Value>();
   };
   if (staged.empty()) {
@@ -52,6 +71,11 @@ LogicalResult KernelLowering::lower() {
       [&] {
         if (divides)
           code.setRegisters(kComputingRegisters, true);
+        if (kernel->hasAttr("tile.alternate"))
+          code.branch(code.lessThan(code.constant32(3), warp), {}, [&] {
+            code.namedBarrier(code.constant32(2), workers(), /*wait=*/false);
+            return SmallVector<Value>();
+          });
         return walk();
       },
       [&] {

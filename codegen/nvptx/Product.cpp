@@ -37,7 +37,7 @@ bool KernelLowering::lhsInRegisters(tile::MmaOp op) {
   // A load that only products read is nearer in shared memory, unless a loop uses it again and again.
   if (auto load = op.getLhs().getDefiningOp<tile::LoadOp>())
     if (load->getBlock() == op->getBlock() || precision == Precision::exact || formOf(op) != Form::group ||
-        op.getK() > kMostHeldColumns)
+        op.getK() > kMostHeldColumns || getenv("DENIM_SS"))
       return false;
   Distribution lhs = distributionOf(op.getLhs()), result = distributionOf(op.getResult());
   return lhs.grid.across == 1 && lhs.grid == result.grid && !lhs.padsColumns() && lhs.columns % 16 == 0;

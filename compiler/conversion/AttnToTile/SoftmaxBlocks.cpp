@@ -50,10 +50,20 @@ public:
     if (!op.window)
       e.tileKernel->setAttr("tile.blocks", e.b.getI64IntegerAttr(1));
     Value blocks = ceilDiv(tile::CountOp::create(e.b, e.loc, tile::CountKind::tokens), e.index(rows));
-    Value number = arith::DivUIOp::create(e.b, e.loc, e.item(), e.index(heads));
-    Value block = e.sub(e.sub(blocks, e.index(1)), number);
-    head = arith::RemUIOp::create(e.b, e.loc, e.item(), e.index(heads));
-    keyHead = arith::DivUIOp::create(e.b, e.loc, head, e.index(heads / keys.getShape()[0]));
+    int64_t group = heads / keys.getShape()[0];
+    Value number, block;
+    if (getenv("DENIM_ORDER")) {
+      Value perKeyHead = e.mul(blocks, group);
+      keyHead = arith::DivUIOp::create(e.b, e.loc, e.item(), perKeyHead);
+      Value within = arith::RemUIOp::create(e.b, e.loc, e.item(), perKeyHead);
+      number = arith::DivUIOp::create(e.b, e.loc, within, e.index(group));
+      head = e.add(e.mul(keyHead, group), arith::RemUIOp::create(e.b, e.loc, within, e.index(group)));
+    } else {
+      number = arith::DivUIOp::create(e.b, e.loc, e.item(), e.index(heads));
+      head = arith::RemUIOp::create(e.b, e.loc, e.item(), e.index(heads));
+      keyHead = arith::DivUIOp::create(e.b, e.loc, head, e.index(group));
+    }
+    block = e.sub(e.sub(blocks, e.index(1)), number);
     e.setAnchor([&](Value value, const Rows &, const Window &window) -> Value {
       if (value != op.result || window.columns != valueDim())
         return e.fail(value.getDefiningOp(), "expected to be used one head at a time");
@@ -245,10 +255,16 @@ private:
         scores[i] = capped(scores[i]);
       if (masked)
         scores[i] = visible(scores[i], j, i);
-      m = e.map(column, {m, e.reduce(tile::Combiner::max, scores[i], 1)}, [&](OpBuilder &b, ValueRange in) -> Value {
-        return arith::MaximumFOp::create(b, e.loc, in[0], in[1]);
-      });
     }
+    auto larger = [&](OpBuilder &b, ValueRange in) -> Value {
+      return arith::MaximumFOp::create(b, e.loc, in[0], in[1]);
+    };
+    auto together = [&](OpBuilder &b, ValueRange in) -> Value { return arith::AddFOp::create(b, e.loc, in[0], in[1]); };
+    // All pages of the turn column by column first: what is exchanged between threads is exchanged once.
+    Value largest = scores[0];
+    for (int64_t i = 1; i < pages; ++i)
+      largest = e.map(square, {largest, scores[i]}, larger);
+    m = e.map(column, {m, e.reduce(tile::Combiner::max, largest, 1)}, larger);
     // A row that has seen no key yet has m = -inf: its weights are 2^(-inf - 0) = 0.
     Value base = e.map(column, m, [&](OpBuilder &b, ValueRange in) -> Value {
       Value none = arith::CmpFOp::create(b, e.loc, arith::CmpFPredicate::OEQ, in[0], f32(b, -infinity));
@@ -261,16 +277,14 @@ private:
     };
     Value fade = e.map(column, {before.m, base}, power);
     Running after{{}, m, {}, {}};
-    SmallVector<Value> sums{before.l, fade};
+    Value sum;
     for (Value x : scores) {
       after.weights.push_back(e.map(square, {x, base}, power));
-      sums.push_back(e.reduce(tile::Combiner::add, after.weights.back(), 1));
+      sum = sum ? e.map(square, {sum, after.weights.back()}, together) : after.weights.back();
     }
-    after.l = e.map(column, sums, [&](OpBuilder &b, ValueRange in) -> Value {
-      Value sum = arith::MulFOp::create(b, e.loc, in[0], in[1]);
-      for (Value part : in.drop_front(2))
-        sum = arith::AddFOp::create(b, e.loc, sum, part);
-      return sum;
+    Value added = e.reduce(tile::Combiner::add, sum, 1);
+    after.l = e.map(column, {before.l, fade, added}, [&](OpBuilder &b, ValueRange in) -> Value {
+      return arith::AddFOp::create(b, e.loc, arith::MulFOp::create(b, e.loc, in[0], in[1]), in[2]);
     });
     after.acc = e.map(panel, {acc, fade}, [&](OpBuilder &b, ValueRange in) -> Value {
       return arith::MulFOp::create(b, e.loc, in[0], in[1]);
