@@ -15,6 +15,9 @@
 
 namespace denim::codegen::nvptx {
 
+/// Two places, each of two barriers and a word.
+inline constexpr int64_t kHandoverBytes = 48;
+
 /// How exactly products take their operands.
 enum class Precision : uint8_t {
   bf16,  ///< rounded to bf16
@@ -27,9 +30,12 @@ public:
   KernelLowering(tile::KernelOp kernel, Code &code, Precision precision, mlir::Value batch,
                  llvm::ArrayRef<mlir::Value> arguments);
 
-  /// Writes the work of item `blockNumber`, or of every so many items up to `items` where the kernel is persistent. On
-  /// failure an error stands at the op that has no lowering.
+  /// Writes the work of a block: its item of `items`, or item after item where the kernel is persistent. On failure an
+  /// error stands at the op that has no lowering.
   mlir::LogicalResult lower(mlir::Value items);
+  /// Any number of blocks does all items; `ticketsOf` counts them. Known behind `lower`.
+  bool isPersistent() const { return persistent; }
+  static std::string ticketsOf(tile::KernelOp kernel) { return kernel.getSymName().str() + "_tickets"; }
   /// Threads of a block: those that compute, and a warpgroup that copies ahead when there is something to copy.
   int64_t threads() const { return workers() + (staged.empty() ? 0 : 128); }
   int64_t sharedBytes() const { return shared.size(); }
@@ -180,6 +186,11 @@ private:
   void releaseStaged(mlir::Value tile);
   Fragment readShared(const SharedTile &from, const Distribution &shape);
 
+  // ---- item after item (Persistent.cpp)
+  void makeHandover();
+  void forItems(mlir::Value items, llvm::function_ref<void(mlir::Value)> doItem);
+  mlir::Value handover(mlir::Value turn, mlir::Value next);
+
   // ---- two pages as one operand (PagePairs.cpp)
   void findPairs();
   bool isPair(tile::MmaOp first, tile::MmaOp second);
@@ -279,6 +290,8 @@ private:
   llvm::DenseSet<mlir::Value> firstPages;                           ///< of all pairs
   llvm::DenseMap<mlir::Operation *, mlir::Operation *> productPair; ///< second product to first
   llvm::DenseSet<mlir::Operation *> firstOfPair;
+  bool persistent = false;
+  int64_t handoverOffset = 0;       ///< of the words by which the copying warpgroup names the next item
   bool copying = false;             ///< this walk is that warpgroup's
   mlir::Value ringIndex, ringPhase; ///< i32: the slot and the parity of the next staged load
 };

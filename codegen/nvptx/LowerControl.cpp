@@ -7,8 +7,12 @@ using namespace denim;
 using namespace denim::codegen::nvptx;
 
 /// Registers of a thread in kernels with a copying warpgroup: it needs few, and gives the rest to those that compute.
-/// One computing warpgroup has what it wants anyway; with two, 24 * 128 + 240 * 256 fit the 65536 of a multiprocessor.
-static constexpr int64_t kCopyingRegisters = 24, kComputingRegisters = 240;
+/// One computing warpgroup has what it wants anyway; with two, 24 * 128 + 240 * 256 and 40 * 128 + 232 * 256 fit the
+/// 65536 of a multiprocessor. A persistent block's copying warpgroup keeps more: it knows of two items.
+struct Registers {
+  int64_t copying, computing;
+};
+static constexpr Registers kRegisters{24, 240}, kPersistentRegisters{40, 232};
 
 KernelLowering::KernelLowering(tile::KernelOp kernel, Code &code, Precision precision, Value batch,
                                ArrayRef<Value> arguments)
@@ -27,10 +31,10 @@ KernelLowering::KernelLowering(tile::KernelOp kernel, Code &code, Precision prec
 LogicalResult KernelLowering::lower(Value items) {
   findSharedOperands();
   findStaged();
-  Value block = code.toIndex(code.blockNumber());
+  persistent = kernel->hasAttr("tile.persistent") && !staged.empty();
   LogicalResult result = success();
   auto doItem = [&](Value item) {
-    scalars.map(kernel.getItem(), item);
+    scalars.map(kernel.getItem(), code.toIndex(item));
     if (succeeded(result))
       result = lowerBlock(*kernel.getBlock());
     if (!copying)
@@ -39,23 +43,10 @@ LogicalResult KernelLowering::lower(Value items) {
   auto walk = [&] {
     if (!staged.empty())
       ringIndex = ringPhase = code.constant32(0);
-    if (!kernel->hasAttr("tile.persistent")) {
-      doItem(block);
-      return SmallVector<Value>();
-    }
-    // The ring goes on from item to item: the next item's pages are on their way while this one is stored.
-    SmallVector<Value> ringPlace;
-    if (!staged.empty())
-      ringPlace = {ringIndex, ringPhase};
-    Value blocks = code.toIndex(code.blockCount());
-    code.loop(block, code.toIndex(items), blocks, ringPlace, [&](Value item, ValueRange place) {
-      if (!staged.empty())
-        ringIndex = place[0], ringPhase = place[1];
-      doItem(item);
-      if (!copying)
-        shared.settle();
-      return staged.empty() ? SmallVector<Value>() : SmallVector<Value>{ringIndex, ringPhase};
-    });
+    if (persistent)
+      forItems(items, doItem);
+    else
+      doItem(code.blockNumber());
     return SmallVector<Value>();
   };
   if (staged.empty()) {
@@ -64,13 +55,14 @@ LogicalResult KernelLowering::lower(Value items) {
   }
   makeRing();
   bool divides = workers() == 256;
+  Registers registers = persistent ? kPersistentRegisters : kRegisters;
   IRMapping before = scalars;
   auto memories = pointers;
   code.branch(
       code.lessThan(warp, code.constant32(warps)), {},
       [&] {
         if (divides)
-          code.setRegisters(kComputingRegisters, true);
+          code.setRegisters(registers.computing, true);
         if (kernel->hasAttr("tile.alternate"))
           code.branch(code.lessThan(code.constant32(3), warp), {}, [&] {
             code.namedBarrier(code.constant32(2), workers(), /*wait=*/false);
@@ -80,7 +72,7 @@ LogicalResult KernelLowering::lower(Value items) {
       },
       [&] {
         if (divides)
-          code.setRegisters(kCopyingRegisters, false);
+          code.setRegisters(registers.copying, false);
         scalars = before;
         pointers = memories;
         copying = true;
@@ -248,6 +240,8 @@ LogicalResult KernelLowering::lower(scf::ForOp op) {
                            [&](Value counter, ValueRange carried) {
                              scalars.map(op.getInductionVar(), counter);
                              unflatten(op, op.getRegionIterArgs(), carried);
+                             if (!copying)
+                               shared.beginTurn();
                              result = lowerBlock(body);
                              if (failed(result))
                                return SmallVector<Value>(carried);
@@ -256,9 +250,11 @@ LogicalResult KernelLowering::lower(scf::ForOp op) {
                                op.walk([&](tile::StoreOp store) { stored.insert(rootOf(store.getMemory())); });
                              current = body.getTerminator();
                              auto next = flatten(op, body.getTerminator()->getOperands());
-                             if (!copying)
+                             if (!copying) {
                                releaseDead(*body.getTerminator());
-                             settle();
+                               finishAllGroups();
+                               shared.endTurn();
+                             }
                              return next;
                            });
   unflatten(op, op.getResults(), results);

@@ -117,11 +117,15 @@ bool KernelLowering::holdsStaged(Operation *op) {
 void KernelLowering::makeRing() {
   ring.offset = shared.allocate(ring.slots * ring.slotBytes, 1024);
   ring.barriers = shared.allocate(ring.slots * 16, 16);
+  if (persistent)
+    handoverOffset = shared.allocate(kHandoverBytes, 16);
   code.branch(code.equal(thread, code.constant32(0)), {}, [&] {
     for (int64_t slot = 0; slot < ring.slots; ++slot) {
       code.initBarrier(code.constant32(ring.barriers + slot * 16), 1);
       code.initBarrier(code.constant32(ring.barriers + slot * 16 + 8), warps);
     }
+    if (persistent)
+      makeHandover();
     code.fenceBarrierInit();
     return SmallVector<Value>();
   });
