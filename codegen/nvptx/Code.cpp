@@ -113,14 +113,12 @@ Value Code::threadNumber() {
 Value Code::blockNumber() {
   return NVVM::BlockIdXOp::create(builder, loc, i32());
 }
-Value Code::blockCount() {
-  return NVVM::GridDimXOp::create(builder, loc, i32());
-}
 
 void Code::namedBarrier(Value number, int64_t threads, bool wait) {
   assembly(std::string(wait ? "bar.sync" : "bar.arrive") + " $0, " + std::to_string(threads) + ";", "r,~{memory}",
            {number}, {}, true);
 }
+
 void Code::barrier(int64_t number, int64_t threads) {
   assembly("bar.sync " + std::to_string(number) + ", " + std::to_string(threads) + ";", "~{memory}", {}, {}, true);
 }
@@ -216,14 +214,6 @@ void Code::storeWords(ArrayRef<Value> words, Value pointer, Value predicate, int
   operands.push_back(bitsOf(predicate));
   assembly("{ .reg .pred p; setp.ne.b32 p, $" + std::to_string(count + 1) + ", 0; @p " + access + " }",
            in + "l,r,~{memory}", operands, {}, true);
-}
-
-Value Code::drawTicket(StringRef counter) {
-  Value pointer = LLVM::AddressOfOp::create(builder, loc, globalPointer(), counter);
-  return assembly("atom.global.add.u32 $0, [$1], 1;", "=r,l,~{memory}", {pointer}, {i32()}, true).front();
-}
-void Code::resetTickets(StringRef counter, Value predicate) {
-  storeWords({constant32(0)}, LLVM::AddressOfOp::create(builder, loc, globalPointer(), counter), predicate);
 }
 
 Value Code::loadHalfWord(Value pointer, Value predicate, int64_t plus) {
@@ -524,25 +514,6 @@ SmallVector<Value> Code::loop(Value low, Value high, Value step, ValueRange carr
     block->back().erase();
   SmallVector<Value> next = body(op.getInductionVar(), op.getRegionIterArgs());
   scf::YieldOp::create(builder, loc, next);
-  return SmallVector<Value>(op.getResults());
-}
-
-SmallVector<Value> Code::repeat(ValueRange carried, llvm::function_ref<Value(ValueRange)> goesOn,
-                                llvm::function_ref<SmallVector<Value>(ValueRange)> body) {
-  auto op = scf::WhileOp::create(
-      builder, loc, carried.getTypes(), carried,
-      [&](OpBuilder &inner, Location, ValueRange values) {
-        OpBuilder::InsertionGuard guard(builder);
-        builder.restoreInsertionPoint(inner.saveInsertionPoint());
-        Value condition = goesOn(values);
-        scf::ConditionOp::create(builder, loc, condition, values);
-      },
-      [&](OpBuilder &inner, Location, ValueRange values) {
-        OpBuilder::InsertionGuard guard(builder);
-        builder.restoreInsertionPoint(inner.saveInsertionPoint());
-        SmallVector<Value> next = body(values);
-        scf::YieldOp::create(builder, loc, next);
-      });
   return SmallVector<Value>(op.getResults());
 }
 

@@ -56,7 +56,6 @@ public:
   // ---- the thread
   mlir::Value threadNumber();
   mlir::Value blockNumber();
-  mlir::Value blockCount();
   /// All `threads` threads that come here; `number` names the barrier.
   void barrier(int64_t number, int64_t threads);
   /// The same with a number that is known to the running kernel; `wait` false: counts as arrived and goes on.
@@ -71,9 +70,6 @@ public:
   /// `count` (1, 2, 4) words of 32 bits as i32; zero where the predicate is false. `constant`: nothing writes there.
   llvm::SmallVector<mlir::Value, 4> loadWords(mlir::Value pointer, int count, mlir::Value predicate, int64_t plus = 0);
   void storeWords(llvm::ArrayRef<mlir::Value> words, mlir::Value pointer, mlir::Value predicate, int64_t plus = 0);
-  /// Adds one to a word of the module that begins as zero; what it was.
-  mlir::Value drawTicket(llvm::StringRef counter);
-  void resetTickets(llvm::StringRef counter, mlir::Value predicate);
   mlir::Value loadHalfWord(mlir::Value pointer, mlir::Value predicate,
                            int64_t plus = 0); ///< 16 bits, in the low half of an i32
   void storeHalfWord(mlir::Value word, mlir::Value pointer, mlir::Value predicate, int64_t plus = 0);
@@ -145,10 +141,6 @@ public:
   using LoopBody = llvm::function_ref<llvm::SmallVector<mlir::Value>(mlir::Value, mlir::ValueRange)>;
   llvm::SmallVector<mlir::Value> loop(mlir::Value low, mlir::Value high, mlir::Value step, mlir::ValueRange carried,
                                       LoopBody body);
-  /// Turns while `goesOn` of what is carried.
-  llvm::SmallVector<mlir::Value> repeat(mlir::ValueRange carried,
-                                        llvm::function_ref<mlir::Value(mlir::ValueRange)> goesOn,
-                                        llvm::function_ref<llvm::SmallVector<mlir::Value>(mlir::ValueRange)> body);
   /// Runs `then` where the condition holds, `otherwise` elsewhere; what they give has the types.
   llvm::SmallVector<mlir::Value> branch(mlir::Value condition, llvm::ArrayRef<mlir::Type> types,
                                         llvm::function_ref<llvm::SmallVector<mlir::Value>()> then,

@@ -64,15 +64,8 @@ struct ConvertTileToNvptxPass : PassWrapper<ConvertTileToNvptxPass, OperationPas
     SmallVector<Value> arguments(entry->getArguments().drop_front(2));
     nvptx::KernelLowering lowering(kernel, code, exact ? nvptx::Precision::exact : nvptx::Precision::bf16,
                                    entry->getArgument(0), arguments);
-    if (failed(lowering.lower(entry->getArgument(1))))
+    if (failed(lowering.lower()))
       return failure();
-    if (lowering.isPersistent()) {
-      OpBuilder outside(function);
-      LLVM::GlobalOp::create(outside, loc, builder.getI32Type(), /*isConstant=*/false, LLVM::Linkage::Internal,
-                             nvptx::KernelLowering::ticketsOf(kernel), builder.getI32IntegerAttr(0), /*alignment=*/4,
-                             /*addrSpace=*/1);
-      function->setAttr("tile.persistent", builder.getUnitAttr());
-    }
     builder.setInsertionPointToEnd(entry);
     LLVM::ReturnOp::create(builder, loc, ValueRange());
     if (lowering.sharedBytes() > chosen->sharedBytes)

@@ -15,9 +15,6 @@
 
 namespace denim::codegen::nvptx {
 
-/// Two places, each of two barriers and a word.
-inline constexpr int64_t kHandoverBytes = 48;
-
 /// How exactly products take their operands.
 enum class Precision : uint8_t {
   bf16,  ///< rounded to bf16
@@ -30,12 +27,8 @@ public:
   KernelLowering(tile::KernelOp kernel, Code &code, Precision precision, mlir::Value batch,
                  llvm::ArrayRef<mlir::Value> arguments);
 
-  /// Writes the work of a block: its item of `items`, or item after item where the kernel is persistent. On failure an
-  /// error stands at the op that has no lowering.
-  mlir::LogicalResult lower(mlir::Value items);
-  /// Any number of blocks does all items; `ticketsOf` counts them. Known behind `lower`.
-  bool isPersistent() const { return persistent; }
-  static std::string ticketsOf(tile::KernelOp kernel) { return kernel.getSymName().str() + "_tickets"; }
+  /// Writes the work of item `blockNumber`. On failure an error stands at the op that has no lowering.
+  mlir::LogicalResult lower();
   /// Threads of a block: those that compute, and a warpgroup that copies ahead when there is something to copy.
   int64_t threads() const { return workers() + (staged.empty() ? 0 : 128); }
   int64_t sharedBytes() const { return shared.size(); }
@@ -149,6 +142,7 @@ private:
   Form formOf(tile::MmaOp op);
   bool lhsInRegisters(tile::MmaOp op);
   void lower(tile::MmaOp op);
+  void multiplyAlone(tile::MmaOp op);
   /// acc += lhs * rhs; `accumulate` false: acc holds nothing yet.
   void multiply(const Shape &shape, const Operand &lhs, const Operand &rhs, Fragment &acc, bool accumulate);
   void multiplyByWarps(const Shape &shape, const Operand &lhs, const Operand &rhs, Fragment &acc);
@@ -169,8 +163,11 @@ private:
   // ---- products in flight (Groups.cpp)
   /// Remembers that the registers of `tile` are being written by the group that was issued last.
   void startGroup(mlir::Value tile);
-  /// Two warpgroups that compute issue the products of a loop's turn one after the other.
-  bool alternates(mlir::Operation *product, bool first);
+  /// Around the products of a loop's turn: the two computing warpgroups issue theirs one after the other.
+  bool alternates() { return kernel->hasAttr("tile.alternate") && workers() == 256 && !staged.empty(); }
+  void beginAlternation();
+  void awaitTurn(mlir::Operation *product);
+  void passTurn(mlir::Operation *product);
   /// Waits for all groups up to number `group`.
   void finishGroups(int64_t group);
   void finishAllGroups() { finishGroups(groupsIssued); }
@@ -186,18 +183,12 @@ private:
   void releaseStaged(mlir::Value tile);
   Fragment readShared(const SharedTile &from, const Distribution &shape);
 
-  // ---- item after item (Persistent.cpp)
-  void makeHandover();
-  void forItems(mlir::Value items, llvm::function_ref<void(mlir::Value)> doItem);
-  mlir::Value handover(mlir::Value turn, mlir::Value next);
-
   // ---- two pages as one operand (PagePairs.cpp)
   void findPairs();
   bool isPair(tile::MmaOp first, tile::MmaOp second);
   /// The first of the two products of a pair waits for the second.
-  bool waitsForPair(tile::MmaOp op) { return firstOfPair.contains(op); }
+  bool waitsForPair(tile::MmaOp op) { return firstProducts.contains(op); }
   void multiplyPair(tile::MmaOp first, tile::MmaOp second);
-
 
   /// (I + the strictly lower part)^-1 as an operand in shared memory.
   SharedTile invertUnitLower(const Fragment &matrix, int64_t terms);
@@ -286,12 +277,10 @@ private:
   } ring;
   llvm::SetVector<mlir::Value> staged; ///< loads that a warpgroup of its own copies ahead
   llvm::DenseMap<mlir::Value, mlir::Value> emptyBarrierOf;
-  llvm::DenseMap<mlir::Value, mlir::Value> partnerOf;               ///< of the second page of a pair: the first
-  llvm::DenseSet<mlir::Value> firstPages;                           ///< of all pairs
-  llvm::DenseMap<mlir::Operation *, mlir::Operation *> productPair; ///< second product to first
-  llvm::DenseSet<mlir::Operation *> firstOfPair;
-  bool persistent = false;
-  int64_t handoverOffset = 0;       ///< of the words by which the copying warpgroup names the next item
+  llvm::DenseMap<mlir::Value, mlir::Value> firstPageOf; ///< of the second page of a pair
+  llvm::DenseSet<mlir::Value> firstPages;               ///< of all pairs
+  llvm::DenseMap<mlir::Operation *, mlir::Operation *> firstProductOf;
+  llvm::DenseSet<mlir::Operation *> firstProducts;
   bool copying = false;             ///< this walk is that warpgroup's
   mlir::Value ringIndex, ringPhase; ///< i32: the slot and the parity of the next staged load
 };

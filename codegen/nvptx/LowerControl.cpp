@@ -7,12 +7,8 @@ using namespace denim;
 using namespace denim::codegen::nvptx;
 
 /// Registers of a thread in kernels with a copying warpgroup: it needs few, and gives the rest to those that compute.
-/// One computing warpgroup has what it wants anyway; with two, 24 * 128 + 240 * 256 and 40 * 128 + 232 * 256 fit the
-/// 65536 of a multiprocessor. A persistent block's copying warpgroup keeps more: it knows of two items.
-struct Registers {
-  int64_t copying, computing;
-};
-static constexpr Registers kRegisters{24, 240}, kPersistentRegisters{40, 232};
+/// One computing warpgroup has what it wants anyway; with two, 24 * 128 + 240 * 256 fit the 65536 of a multiprocessor.
+static constexpr int64_t kCopyingRegisters = 24, kComputingRegisters = 240;
 
 KernelLowering::KernelLowering(tile::KernelOp kernel, Code &code, Precision precision, Value batch,
                                ArrayRef<Value> arguments)
@@ -28,25 +24,19 @@ KernelLowering::KernelLowering(tile::KernelOp kernel, Code &code, Precision prec
   laneColumn = code.modulo(lane, 4);
 }
 
-LogicalResult KernelLowering::lower(Value items) {
+LogicalResult KernelLowering::lower() {
   findSharedOperands();
   findStaged();
-  persistent = kernel->hasAttr("tile.persistent") && !staged.empty();
+  Value item = code.toIndex(code.blockNumber());
   LogicalResult result = success();
-  auto doItem = [&](Value item) {
-    scalars.map(kernel.getItem(), code.toIndex(item));
+  auto walk = [&] {
+    scalars.map(kernel.getItem(), item);
+    if (!staged.empty())
+      ringIndex = ringPhase = code.constant32(0);
     if (succeeded(result))
       result = lowerBlock(*kernel.getBlock());
     if (!copying)
       finishAllGroups();
-  };
-  auto walk = [&] {
-    if (!staged.empty())
-      ringIndex = ringPhase = code.constant32(0);
-    if (persistent)
-      forItems(items, doItem);
-    else
-      doItem(code.blockNumber());
     return SmallVector<Value>();
   };
   if (staged.empty()) {
@@ -55,24 +45,19 @@ LogicalResult KernelLowering::lower(Value items) {
   }
   makeRing();
   bool divides = workers() == 256;
-  Registers registers = persistent ? kPersistentRegisters : kRegisters;
   IRMapping before = scalars;
   auto memories = pointers;
   code.branch(
       code.lessThan(warp, code.constant32(warps)), {},
       [&] {
         if (divides)
-          code.setRegisters(registers.computing, true);
-        if (kernel->hasAttr("tile.alternate"))
-          code.branch(code.lessThan(code.constant32(3), warp), {}, [&] {
-            code.namedBarrier(code.constant32(2), workers(), /*wait=*/false);
-            return SmallVector<Value>();
-          });
+          code.setRegisters(kComputingRegisters, true);
+        beginAlternation();
         return walk();
       },
       [&] {
         if (divides)
-          code.setRegisters(registers.copying, false);
+          code.setRegisters(kCopyingRegisters, false);
         scalars = before;
         pointers = memories;
         copying = true;

@@ -1,6 +1,5 @@
 // tile.mma: chooses the form of a product and brings the operands to it.
 #include "codegen/nvptx/KernelLowering.h"
-#include "llvm/ADT/ScopeExit.h"
 
 using namespace mlir;
 using namespace denim;
@@ -9,15 +8,15 @@ using namespace denim::codegen::nvptx;
 void KernelLowering::lower(tile::MmaOp op) {
   if (waitsForPair(op))
     return;
-  Value own = alternates(op, true) || alternates(op, false) ? code.divide(warp, 4) : Value();
-  if (alternates(op, true))
-    code.namedBarrier(code.add(own, 2), workers(), /*wait=*/true);
-  llvm::scope_exit leave([&] {
-    if (alternates(op, false))
-      code.namedBarrier(code.sub(code.constant32(3), own), workers(), /*wait=*/false);
-  });
-  if (Operation *first = productPair.lookup(op))
-    return multiplyPair(cast<tile::MmaOp>(first), op);
+  awaitTurn(op);
+  if (Operation *first = firstProductOf.lookup(op))
+    multiplyPair(cast<tile::MmaOp>(first), op);
+  else
+    multiplyAlone(op);
+  passTurn(op);
+}
+
+void KernelLowering::multiplyAlone(tile::MmaOp op) {
   Form form = formOf(op);
   if (form == Form::outer)
     return bind(op.getResult(), outerProduct(op));

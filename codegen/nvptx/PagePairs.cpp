@@ -1,8 +1,8 @@
 // Two pages as one operand.
 //
-// A page has the tokens that a cache hands out at a time, fewer than a product of matrix units wants: with 64 columns it
-// reads its left operand twice as often as with 128. Where a kernel takes its pages in twos, the copying warpgroup puts
-// the rows of both behind each other in one slot of the ring, and
+// A page has the tokens that a cache hands out at a time, fewer than a product of matrix units wants: with 64 columns
+// it reads its left operand twice as often as with 128. Where a kernel takes its pages in twos, the copying warpgroup
+// puts the rows of both behind each other in one slot of the ring, and
 //
 //     s0 = q k0^T, s1 = q k1^T            is one product with the columns of both
 //     acc' = (acc + p0 v0) + p1 v1        is one product along the rows of both
@@ -43,7 +43,7 @@ bool KernelLowering::isPair(tile::MmaOp first, tile::MmaOp second) {
 
 void KernelLowering::findPairs() {
   auto loads = staged.getArrayRef();
-  if (loads.size() % 2 || getenv("DENIM_NOPAIR"))
+  if (loads.size() % 2)
     return;
   auto productOf = [&](Value load) {
     bool once = onlyShared.contains(load) && load.hasOneUse();
@@ -61,9 +61,9 @@ void KernelLowering::findPairs() {
   }
   for (size_t i = 0; i < loads.size(); i += 2) {
     firstPages.insert(loads[i]);
-    partnerOf[loads[i + 1]] = loads[i];
-    firstOfPair.insert(productOf(loads[i]));
-    productPair[productOf(loads[i + 1])] = productOf(loads[i]);
+    firstPageOf[loads[i + 1]] = loads[i];
+    firstProducts.insert(productOf(loads[i]));
+    firstProductOf[productOf(loads[i + 1])] = productOf(loads[i]);
   }
   ring.slotBytes *= 2;
 }

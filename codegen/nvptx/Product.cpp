@@ -38,7 +38,7 @@ bool KernelLowering::lhsInRegisters(tile::MmaOp op) {
   if (auto load = op.getLhs().getDefiningOp<tile::LoadOp>()) {
     auto isOfLoop = [&](Operation *user) { return user->getBlock() != load->getBlock(); };
     if (llvm::none_of(load->getUsers(), isOfLoop) || precision == Precision::exact || formOf(op) != Form::group ||
-        op.getK() > kMostHeldColumns || getenv("DENIM_SS"))
+        op.getK() > kMostHeldColumns)
       return false;
   }
   Distribution lhs = distributionOf(op.getLhs()), result = distributionOf(op.getResult());

@@ -71,7 +71,6 @@ void SharedMemory::settle() {
 
 void SharedMemory::endTurn() {
   llvm::SmallVector<Range> all = turns.pop_back_val();
-  if (!written.empty() ||
-      llvm::any_of(read, [&](const Range &range) { return overlap(all, range.begin, range.end); }))
+  if (!written.empty() || llvm::any_of(read, [&](const Range &range) { return overlap(all, range.begin, range.end); }))
     barrier();
 }

@@ -117,15 +117,11 @@ bool KernelLowering::holdsStaged(Operation *op) {
 void KernelLowering::makeRing() {
   ring.offset = shared.allocate(ring.slots * ring.slotBytes, 1024);
   ring.barriers = shared.allocate(ring.slots * 16, 16);
-  if (persistent)
-    handoverOffset = shared.allocate(kHandoverBytes, 16);
   code.branch(code.equal(thread, code.constant32(0)), {}, [&] {
     for (int64_t slot = 0; slot < ring.slots; ++slot) {
       code.initBarrier(code.constant32(ring.barriers + slot * 16), 1);
       code.initBarrier(code.constant32(ring.barriers + slot * 16 + 8), warps);
     }
-    if (persistent)
-      makeHandover();
     code.fenceBarrierInit();
     return SmallVector<Value>();
   });
@@ -147,7 +143,7 @@ void KernelLowering::issueStaged(tile::LoadOp op) {
   // The first round finds the slots empty: the parity before the first is that of a round done.
   code.waitBarrier(code.add(full, 8), code.exclusiveOr(ringPhase, code.constant32(1)));
   Value to = code.add(ringSlot(), ring.offset), from = pointers.lookup(op.getMemory());
-  if (Value first = partnerOf.lookup(op.getResult())) {
+  if (Value first = firstPageOf.lookup(op.getResult())) {
     // Panel by panel, so that the rows of both pages follow each other.
     int64_t panel = type.getRows() * 128;
     code.expectBytes(full, 2 * bytes);
@@ -169,7 +165,7 @@ void KernelLowering::awaitStaged(tile::LoadOp op) {
   auto type = typeOf(op.getResult());
   Value full = code.add(code.mul(ringIndex, 16), ring.barriers);
   code.waitBarrier(full, ringPhase);
-  int64_t pages = partnerOf.contains(op.getResult()) ? 2 : 1;
+  int64_t pages = firstPageOf.contains(op.getResult()) ? 2 : 1;
   SharedTile tile{ring.offset, ringSlot(), pages * type.getRows(), type.getColumns(), 1};
   sharedTiles[op.getResult()] = tile;
   emptyBarrierOf[op.getResult()] = code.add(full, 8);
