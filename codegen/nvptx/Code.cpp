@@ -39,6 +39,11 @@ Value Code::blockNumber() {
   return NVVM::BlockIdXOp::create(builder, loc, i32());
 }
 
+void Code::namedBarrier(Value number, int64_t threads, bool wait) {
+  assembly(std::string(wait ? "bar.sync" : "bar.arrive") + " $0, " + std::to_string(threads) + ";", "r,~{memory}",
+           {number}, {}, true);
+}
+
 void Code::barrier(int64_t number, int64_t threads) {
   assembly("bar.sync " + std::to_string(number) + ", " + std::to_string(threads) + ";", "~{memory}", {}, {}, true);
 }
@@ -101,13 +106,14 @@ static std::string at(int operand, int64_t plus) {
   return "$" + std::to_string(operand) + (plus ? "+" + std::to_string(plus) : "");
 }
 
-SmallVector<Value, 4> Code::loadWords(Value pointer, int count, Value predicate, int64_t plus) {
+SmallVector<Value, 4> Code::loadWords(Value pointer, int count, Value predicate, int64_t plus, bool once) {
   SmallVector<Type> types(count, i32());
   std::string out;
   for (int i = 0; i < count; ++i)
     out += "=&r,";
   SmallVector<Value> words;
-  std::string access = "ld.global" + vectorSuffix(count) + ".b32 " + names(0, count) + ", [" + at(count, plus);
+  std::string access = std::string("ld.global") + (once ? ".L1::no_allocate" : "") + vectorSuffix(count) + ".b32 " +
+                       names(0, count) + ", [" + at(count, plus);
   if (!predicate) {
     words = assembly(access + "];", out + "l", {pointer}, types, true);
   } else {

@@ -35,6 +35,8 @@ public:
   mlir::Value blockNumber();
   /// All `threads` threads that come here; `number` names the barrier.
   void barrier(int64_t number, int64_t threads);
+  /// The same with a number that is known to the running kernel; `wait` false: counts as arrived and goes on.
+  void namedBarrier(mlir::Value number, int64_t threads, bool wait);
   void warpBarrier();
   /// What this thread wrote to shared memory is seen by products and bulk copies behind the next barrier.
   void fenceForProducts();
@@ -43,7 +45,9 @@ public:
   mlir::Value advance(mlir::Value pointer, mlir::Value elements, mlir::Type element);
   mlir::Value load(mlir::Type type, mlir::Value pointer);
   /// `count` (1, 2, 4) words of 32 bits as i32; zero where the predicate is false. `constant`: nothing writes there.
-  llvm::SmallVector<mlir::Value, 4> loadWords(mlir::Value pointer, int count, mlir::Value predicate, int64_t plus = 0);
+  /// `once`: no thread of the block reads them again, so they need no place in the first cache.
+  llvm::SmallVector<mlir::Value, 4> loadWords(mlir::Value pointer, int count, mlir::Value predicate, int64_t plus = 0,
+                                              bool once = false);
   void storeWords(llvm::ArrayRef<mlir::Value> words, mlir::Value pointer, mlir::Value predicate, int64_t plus = 0);
   mlir::Value loadHalfWord(mlir::Value pointer, mlir::Value predicate,
                            int64_t plus = 0); ///< 16 bits, in the low half of an i32

@@ -84,7 +84,7 @@ void KernelLowering::loadStreamed(tile::LoadOp op) {
       int64_t plus = (row * view.columns + turn * dealing.threads * kPiece) * bytes;
       Value present = code.both(predicate, hasPiece(dealing, turn));
       for (int64_t part = 0; part < (brain ? 1 : 2); ++part)
-        llvm::append_range(words, code.loadWords(base, 4, present, plus + part * 16));
+        llvm::append_range(words, code.loadWords(base, 4, present, plus + part * 16, /*once=*/true));
     }
   }
 }

@@ -27,7 +27,7 @@ tile::KernelOp RecurrenceWriter::write() {
     return writeScan();
   int64_t parts = only && only.getValue() == "few" ? tokenParts(kernel, form) : 1;
   if (parts > 1) // waiting for memory is all they do: several blocks wait at once
-    e.tileKernel->setAttr("tile.blocks", e.b.getI64IntegerAttr(5));
+    e.tileKernel->setAttr("tile.blocks", e.b.getI64IntegerAttr(4));
   int64_t perSequence = only ? form.valueHeads * parts : form.keyHeads;
   Value s = arith::DivUIOp::create(e.b, e.loc, e.item(), e.index(perSequence));
   keyHead = arith::RemUIOp::create(e.b, e.loc, e.item(), e.index(perSequence));

@@ -6,7 +6,7 @@
 // OLD-NOT: griddepcontrol
 // CHECK-LABEL: llvm.func @weights(
 // CHECK: griddepcontrol.launch_dependents
-// CHECK: ld.global.v4.b32
+// CHECK: ld.global.L1::no_allocate.v4.b32
 // CHECK: griddepcontrol.wait
 // CHECK: ld.global.v4.b32
 // CHECK-NOT: griddepcontrol
