@@ -170,7 +170,7 @@ LogicalResult denim::emitLinearOfBlock(plan::KernelOp kernel, Variants &variants
   // panels for the few rows that each block reads too.
   int64_t fewColumns = columns <= 4096 ? 16 : columns <= 16384 ? 32 : 64;
   std::pair<ItemShape, DictionaryAttr> forms[] = {
-      {{"few", kSmallPassRows, fewColumns, 512}, whenRows(context, 2, kSmallPassRows)},
+      {{"few", kSmallPassRows, fewColumns, 512}, whenRows(context, 1, kSmallPassRows)},
       {{"many", 128, 128, 64}, whenRows(context, kSmallPassRows + 1)},
   };
   for (auto &[shape, when] : forms) {

@@ -26,8 +26,10 @@ tile::KernelOp RecurrenceWriter::write() {
   if (only && only.getValue() == "scan")
     return writeScan();
   int64_t parts = only && only.getValue() == "few" ? tokenParts(kernel, form) : 1;
-  if (parts > 1) // waiting for memory is all they do: several blocks wait at once
-    e.tileKernel->setAttr("tile.blocks", e.b.getI64IntegerAttr(4));
+  if (parts > 1) { // waiting for memory is all they do: several blocks wait at once, as many as have the registers
+    bool convolves = !kernel.getBlock()->getOps<attn::ShortConvOp>().empty();
+    e.tileKernel->setAttr("tile.blocks", e.b.getI64IntegerAttr(convolves ? 3 : 4));
+  }
   int64_t perSequence = only ? form.valueHeads * parts : form.keyHeads;
   Value s = arith::DivUIOp::create(e.b, e.loc, e.item(), e.index(perSequence));
   keyHead = arith::RemUIOp::create(e.b, e.loc, e.item(), e.index(perSequence));
