@@ -180,9 +180,8 @@ tile.kernel @solve_two_triangles(%l: !tile.memory<64xf32>, %m: !tile.memory<64xf
 // and three more.
 // CHECK-LABEL: llvm.func @streamed(
 // CHECK-NOT: ld.global.b32
-// CHECK-COUNT-4: ld.global.L1::no_allocate.v4.b32
-// CHECK-NOT: no_allocate
 // CHECK: ld.global.v4.b32
+// CHECK-COUNT-4: ld.global.L1::no_allocate.v4.b32
 // CHECK-NOT: ld.global
 // CHECK-COUNT-6: nvvm.shfl.sync bfly
 // CHECK-NOT: nvvm.shfl.sync bfly

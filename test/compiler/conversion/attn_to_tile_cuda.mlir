@@ -106,7 +106,7 @@ module attributes {plan.machine = "cuda"} {
     plan.return %y : tensor<?x2048xbf16>
   }
   // CHECK-LABEL: tile.kernel @norm(
-  // CHECK-SAME: !tile.memory<2048xf32>, %{{.*}}: !tile.memory<2048xbf16>, %[[X:.*]]: !tile.memory<128xf32>, %[[W:.*]]: !tile.memory<128xbf16>, %[[Y:.*]]: !tile.memory<128xbf16>) items <tokens by 1 times 1> at %[[ITEM:.*]] {
+  // CHECK-SAME: !tile.memory<2048xf32>, %{{.*}}: !tile.memory<2048xbf16>, %[[X:.*]]: !tile.memory<128xf32>, %[[W:.*]]: !tile.memory<128xbf16>, %[[Y:.*]]: !tile.memory<128xbf16>) items <tokens by 1 times 1> at %[[ITEM:[a-z0-9]+]] attributes {tile.constants = array<i64: 1, 3>} {
   // CHECK-DAG: %[[C16:.*]] = arith.constant 16 : index
   // CHECK: %[[ROW:.*]] = arith.muli %[[ITEM]], %[[C16]]
   // CHECK: tile.load %[[X]][%[[ROW]], %{{.*}}] : {{.*}} -> !tile.tile<16x128xf32>

@@ -1,6 +1,6 @@
 // RUN: denim-opt %s --split-input-file --convert-attn-to-tile --cse --canonicalize | FileCheck %s
 
-// All products of one value, for a step of one row: 8 columns an item, those of the second result behind those of the
+// All products of one value, for a step of one row: 16 columns an item, those of the second result behind those of the
 // first. Weights are asked for first. The norm in front of them is computed by every item, as a matrix of the row, which
 // the launch passes once more.
 module attributes {plan.machine = "cuda"} {
@@ -14,17 +14,17 @@ module attributes {plan.machine = "cuda"} {
     plan.return %y#1 : tensor<?x64xf32>
   }
   // CHECK-LABEL: tile.kernel @products(
-  // CHECK-SAME: items <tokens by 1 times 72>
+  // CHECK-SAME: items <tokens by 1 times 36>
   // CHECK-SAME: tile.constants = array<i64: 1, 2, 3, 5>
   // CHECK: scf.if
-  // CHECK: %[[W:.*]] = tile.load {{.*}} : !tile.memory<2048xbf16> -> !tile.tile<8x2048xf32>
+  // CHECK: %[[W:.*]] = tile.load {{.*}} : !tile.memory<2048xbf16> -> !tile.tile<16x2048xf32>
   // CHECK: tile.load {{.*}} : !tile.memory<128xf32> -> !tile.tile<16x128xf32>
   // CHECK: tile.reduce add {{.*}} -> !tile.tile<1x1xf32>
   // CHECK: %[[ROW:.*]] = tile.flatten %{{.*}} : !tile.tile<16x128xf32> -> !tile.tile<1x2048xf32>
   // CHECK: %[[P:.*]] = tile.mma %[[ROW]], transpose_rhs %[[W]]
   // CHECK: tile.store %[[P]]
   // CHECK: } else {
-  // CHECK: %[[V:.*]] = tile.load {{.*}} : !tile.memory<2048xbf16> -> !tile.tile<8x2048xf32>
+  // CHECK: %[[V:.*]] = tile.load {{.*}} : !tile.memory<2048xbf16> -> !tile.tile<16x2048xf32>
   // CHECK: tile.mma %{{.*}}, transpose_rhs %[[V]]
   plan.kernel @products(%x: tensor<?x2048xf32>, %n: tensor<2048xbf16>, %w: tensor<512x2048xbf16>, %v: tensor<64x2048xbf16>) attributes {kind = "one_row"} {
     %h = model.rms_norm %x, %n
@@ -37,31 +37,26 @@ module attributes {plan.machine = "cuda"} {
 
 // -----
 
-// A row that stands in memory is read as it is. Results wider than what runs at once have several panels an item, of
-// which two are under way.
+// A row that stands in memory is read as it is. Longer rows of weights leave room for fewer columns.
 module attributes {plan.machine = "cuda"} {
-  plan.program @wide(%x: tensor<?x2048xbf16>) {
-    %w = model.param "w" : tensor<6336x2048xbf16>
-    %y = plan.launch @logits(%x, %w) slots [1] {when = {of = "rows", least = 1, most = 1}} : (tensor<?x2048xbf16>, tensor<6336x2048xbf16>) -> tensor<?x6336xf32>
-    plan.return %y : tensor<?x6336xf32>
+  plan.program @down(%x: tensor<?x5632xbf16>, %s: tensor<?x2048xf32>) {
+    %w = model.param "w" : tensor<2048x5632xbf16>
+    %y = plan.launch @sum(%x, %s, %w) slots [1] {when = {of = "rows", least = 1, most = 1}} : (tensor<?x5632xbf16>, tensor<?x2048xf32>, tensor<2048x5632xbf16>) -> tensor<?x2048xf32>
+    plan.return %y : tensor<?x2048xf32>
   }
-  // CHECK-LABEL: tile.kernel @logits(
-  // CHECK-SAME: items <tokens by 1 times 264>
+  // CHECK-LABEL: tile.kernel @sum(
+  // CHECK-SAME: items <tokens by 1 times 256>
   // CHECK-NOT: tile.flatten
-  // CHECK: %[[W0:.*]] = tile.load {{.*}} -> !tile.tile<8x2048xf32>
-  // CHECK: %[[W1:.*]] = tile.load {{.*}} -> !tile.tile<8x2048xf32>
-  // CHECK: tile.mma %{{.*}}, transpose_rhs %[[W0]]
-  // CHECK: %[[W2:.*]] = tile.load {{.*}} -> !tile.tile<8x2048xf32>
+  // CHECK: %[[W:.*]] = tile.load {{.*}} -> !tile.tile<8x5632xf32>
+  // CHECK: %[[X:.*]] = tile.load {{.*}} -> !tile.tile<1x5632xf32>
+  // CHECK: tile.mma %[[X]], transpose_rhs %[[W]]
+  // CHECK: tile.load {{.*}} : !tile.memory<2048xf32> -> !tile.tile<1x8xf32>
   // CHECK: tile.store
-  // CHECK: tile.mma %{{.*}}, transpose_rhs %[[W1]]
-  // CHECK: tile.store
-  // CHECK: tile.mma %{{.*}}, transpose_rhs %[[W2]]
-  // CHECK: tile.store
-  // CHECK-NOT: tile.mma
-  plan.kernel @logits(%kept: tensor<?x2048xbf16>, %w: tensor<6336x2048xbf16>) attributes {kind = "one_row"} {
-    %x = plan.cast %kept : tensor<?x2048xbf16> to tensor<?x2048xf32>
-    %y = model.linear %x, %w
-    plan.yield %y : tensor<?x6336xf32>
+  plan.kernel @sum(%kept: tensor<?x5632xbf16>, %s: tensor<?x2048xf32>, %w: tensor<2048x5632xbf16>) attributes {kind = "one_row"} {
+    %x = plan.cast %kept : tensor<?x5632xbf16> to tensor<?x5632xf32>
+    %p = model.linear %x, %w
+    %y = model.add %s, %p
+    plan.yield %y : tensor<?x2048xf32>
   }
 }
 
