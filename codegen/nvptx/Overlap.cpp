@@ -1,10 +1,11 @@
-// A kernel may begin while the one before it on the stream still runs, where the target can do that and the launch allows
-// it. Blocks then fill the places that the last blocks of the one before leave, and what does not depend on it is done
-// meanwhile: numbers of the step are read, and weights are asked for.
+// A kernel may begin while the one before it on the stream still runs, where the target can do that and the launch
+// allows it. Blocks then fill the places that the last blocks of the one before leave, and what does not depend on it
+// is done meanwhile: numbers of the step are read, and weights are asked for.
 //
 // Two rules make it right whatever the kernels are:
 //
-//   1. A thread touches memory that some kernel writes only behind the wait, which returns when all of the kernel before
+//   1. A thread touches memory that some kernel writes only behind the wait, which returns when all of the kernel
+//   before
 //      is done and what it wrote is seen. So nothing is read too early, and nothing overwritten that is still read.
 //      Parameters (`tile.constants` of the kernel) and the description of the step are written by no kernel.
 //   2. Every kernel waits on every path, so that its end is the end of all before it.

@@ -129,6 +129,10 @@ private:
     llvm::DenseMap<Value, Value> ofOneRow;
     for (auto [i, group] : llvm::enumerate(groups)) {
       made |= llvm::is_contained(group.results, result);
+      if (OneRowKernel *kernel = begins.lookup(i)) {
+        made |= llvm::is_contained(kernel->fused.results, result);
+        readBehind |= made && kernel->fused.inputs.contains(input);
+      }
       readBehind |= made && group.inputs.contains(input);
       bool outputRows = hasOutputRows(group);
       if (OneRowKernel *kernel = begins.lookup(i)) {

@@ -199,8 +199,8 @@ tile.kernel @streamed(%a: !tile.memory<256xbf16>, %b: !tile.memory<256xbf16>, %c
 // CHECK: st.shared.b32
 // CHECK: bar.sync 1, 128;
 // CHECK-COUNT-2: ld.shared.v4.b32
-// CHECK-NOT: ld.shared.b32
-// CHECK: llvm.return
+// CHECK-NOT: ld.shared
+// CHECK: nvvm.shfl.sync bfly
 tile.kernel @flattened(%a: !tile.memory<64xf32>, %b: !tile.memory<256xbf16>, %c: !tile.memory<16xf32>) items <once by 1 times 1> at %item {
   %c0 = arith.constant 0 : index
   %y = tile.load %b[%c0, %c0] : !tile.memory<256xbf16> -> !tile.tile<16x256xf32>
