@@ -1,0 +1,152 @@
+#include "compiler/tuning/CostModel.h"
+#include "llvm/Support/MathExtras.h"
+#include <algorithm>
+#include <initializer_list>
+
+using namespace denim;
+using namespace denim::tuning;
+using codegen::GpuTarget;
+using codegen::Target;
+
+//===--------------------------------------------------------------------------------------------------------------===//
+// What a machine takes
+//===--------------------------------------------------------------------------------------------------------------===//
+
+Occupancy tuning::occupancyOf(const GpuTarget &target, int64_t threads, int64_t registers, int64_t sharedBytes) {
+  constexpr int64_t kWarp = 32, kRegisterUnit = 256, kSharedUnit = 128, kUnseen = 1024;
+  int64_t warps = llvm::divideCeil(threads, kWarp);
+  int64_t ofBlock = warps * llvm::alignTo(std::max<int64_t>(registers, 1) * kWarp, kRegisterUnit);
+  const std::pair<int64_t, llvm::StringRef> limits[] = {
+      {target.registers / ofBlock, "registers"},
+      {target.sharedOfMultiprocessor / (llvm::alignTo(sharedBytes, kSharedUnit) + kUnseen), "shared memory"},
+      {target.residentThreads / (warps * kWarp), "threads"},
+      {target.residentBlocks, "blocks"}};
+  Occupancy result{limits[0].first, limits[0].second};
+  for (auto &[blocks, limit] : limits)
+    if (blocks < result.blocks)
+      result = {blocks, limit};
+  return result;
+}
+
+/// Microseconds of an item while `active` of them run.
+static double itemTime(const GpuTarget &target, const Grid &grid, int64_t active) {
+  double rate = target.memoryRate / static_cast<double>(active);
+  if (grid.bytesInFlight > 0)
+    rate = std::min(rate, grid.bytesInFlight / target.memoryLatency);
+  double memory = grid.bytes > 0 ? target.memoryLatency + grid.bytes / rate : 0;
+  auto processors = static_cast<double>(target.multiprocessors);
+  auto sharing = static_cast<double>(llvm::divideCeil(active, target.multiprocessors));
+  double products = grid.flops * sharing * processors / target.matrixRate;
+  return std::max({grid.chain, memory, products});
+}
+
+double tuning::microseconds(const GpuTarget &target, const Grid &grid) {
+  int64_t resident = target.multiprocessors * grid.blocks;
+  int64_t waves = grid.items / resident, rest = grid.items % resident;
+  double time = waves ? static_cast<double>(waves) * itemTime(target, grid, resident) : 0;
+  return rest ? time + itemTime(target, grid, rest) : time;
+}
+
+//===--------------------------------------------------------------------------------------------------------------===//
+// attend_part.key_splits
+//===--------------------------------------------------------------------------------------------------------------===//
+
+namespace {
+
+/// What becomes of the pages of a sequence.
+struct Parts {
+  int64_t pages; ///< of a part
+  int64_t used;  ///< parts of a head
+};
+
+Parts partsOf(const KeySplits &shape, int64_t keys, int64_t splits) {
+  int64_t pages = llvm::divideCeil(keys, shape.pageTokens);
+  int64_t share = std::max<int64_t>(llvm::divideCeil(pages, splits), splits > 1 ? shape.leastPages : 1);
+  return {share, int64_t(llvm::divideCeil(pages, share))};
+}
+
+/// Tiles of query heads: each walks the keys of its own.
+int64_t headTiles(const KeySplits &shape) {
+  return shape.latentRows ? llvm::divideCeil(shape.queryHeads, shape.latentRows) : shape.keyHeads;
+}
+
+/// Bytes of a page for one key head; shared rows are read once.
+double pageBytes(const KeySplits &shape) {
+  int64_t width = shape.keyDim + (shape.latentRows ? 0 : shape.valueDim);
+  return static_cast<double>(shape.pageTokens * width * shape.elementBytes);
+}
+
+/// Of a part: sums, largest score, sum of weights.
+double partBytes(const KeySplits &shape) {
+  return 4.0 * static_cast<double>(shape.valueDim + 2);
+}
+
+constexpr int64_t kReferenceKeys = 8192;
+
+} // namespace
+
+double tuning::keySplits(const GpuTarget &target, const KeySplits &shape, int64_t splits) {
+  // Scores, their softmax, the weighted sum: a page waits for the one before. 64 pages to a part, with all of the
+  // memory to themselves, took 58 us on an H200.
+  constexpr double kPageChain = 0.9;
+  // A launch that waits for the one before it, and its own latencies.
+  constexpr double kMerge = 3;
+  Parts parts = partsOf(shape, kReferenceKeys, splits);
+  Grid attend;
+  attend.items = headTiles(shape) * parts.used;
+  attend.bytes = static_cast<double>(parts.pages) * pageBytes(shape);
+  // The ring of pages takes what shared memory there is, so a multiprocessor has one block.
+  attend.bytesInFlight = static_cast<double>(target.sharedBytes) * 0.75;
+  attend.chain = static_cast<double>(parts.pages) * kPageChain;
+  double time = microseconds(target, attend);
+  if (splits == 1)
+    return time;
+  // What all parts leave is written and read again.
+  double between = 2 * partBytes(shape) * static_cast<double>(shape.queryHeads * parts.used);
+  return time + kMerge + between / target.memoryRate;
+}
+
+double tuning::keySplits(const Target &target, const KeySplits &shape, int64_t splits) {
+  constexpr double kItem = 0.5; // to take an item and to begin it
+  Parts parts = partsOf(shape, kReferenceKeys, splits);
+  double page = pageBytes(shape) / target.farRate, item = kItem + static_cast<double>(parts.pages) * page;
+  double merge = splits > 1 ? kItem + static_cast<double>(parts.used) * 2 * partBytes(shape) / target.nearRate : 0;
+  double work = static_cast<double>(headTiles(shape) * parts.pages * parts.used) * page;
+  double sum = 0;
+  auto machines = {1, 2, 4, 8, 16};
+  for (int64_t threads : machines) {
+    double time = static_cast<double>(llvm::divideCeil(headTiles(shape) * parts.used, threads)) * item +
+                  static_cast<double>(llvm::divideCeil(shape.queryHeads, threads)) * merge;
+    sum += time * static_cast<double>(threads) / work;
+  }
+  return sum / static_cast<double>(machines.size()) * work;
+}
+
+//===--------------------------------------------------------------------------------------------------------------===//
+// linear.panel_columns
+//===--------------------------------------------------------------------------------------------------------------===//
+
+double tuning::linearPanel(const Target &target, int64_t columns, int64_t inner, int64_t panel) {
+  constexpr int64_t kRows = 512, kRowBlock = 64;
+  constexpr double kItem = 0.5;
+  auto rows = static_cast<double>(kRows), k = static_cast<double>(inner), width = static_cast<double>(panel);
+  auto rateOf = [&](double bytes) {
+    return bytes <= static_cast<double>(target.cacheBytes) ? target.nearRate : target.farRate;
+  };
+  // Operands that a register tile loads for each multiply-add; with more than one, loading is what takes the time.
+  int64_t vectors = std::clamp<int64_t>(panel / target.lanes, 1, target.outerTile.vectors);
+  auto tileRows = static_cast<double>(target.outerTile.rows), tileVectors = static_cast<double>(vectors);
+  double loads = std::max(1.0, (tileRows + tileVectors) / (tileRows * tileVectors));
+  double item = kItem + 2 * rows * k * width * loads / target.operationRate();
+  // The rows pass by once for each panel, the weights are turned once, and again passed by for each block of rows.
+  double rowBytes = 4 * rows * k, panelBytes = 4 * width * k;
+  item += rowBytes / rateOf(rowBytes) + panelBytes / target.farRate;
+  if (panelBytes > static_cast<double>(target.cacheBytes))
+    item += static_cast<double>(kRows / kRowBlock) * panelBytes / target.farRate;
+  int64_t panels = llvm::divideCeil(columns, panel);
+  double sum = 0;
+  auto machines = {1, 2, 4};
+  for (int64_t threads : machines)
+    sum += static_cast<double>(llvm::divideCeil(panels, threads) * threads) * item;
+  return sum / static_cast<double>(machines.size());
+}
