@@ -4,7 +4,7 @@
 #include "mlir/IR/SymbolTable.h"
 #include "llvm/ADT/MapVector.h"
 #include "llvm/ADT/SetVector.h"
-#include "llvm/Support/FormatVariadic.h"
+#include "llvm/Support/Format.h"
 #include "llvm/Support/raw_ostream.h"
 #include <cmath>
 
@@ -191,7 +191,7 @@ std::string tuning::choicesAsTable(ModuleOp module) {
        << record.getAs<StringAttr>("by").getValue() << "\", \"predicted_us\": {";
     for (auto [i, candidate] : llvm::enumerate(record.getAs<DenseI64ArrayAttr>("candidates").asArrayRef()))
       os << (i ? ", " : "") << '"' << candidate
-         << "\": " << llvm::formatv("{0:g}", record.getAs<DenseF64ArrayAttr>("predicted")[i]);
+         << "\": " << llvm::format("%.6g", record.getAs<DenseF64ArrayAttr>("predicted")[i]);
     os << "}, \"kernels\": [";
     llvm::SetVector<StringRef> names(kernels.begin(), kernels.end());
     llvm::interleave(

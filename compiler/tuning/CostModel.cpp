@@ -150,3 +150,48 @@ double tuning::linearPanel(const Target &target, int64_t columns, int64_t inner,
     sum += static_cast<double>(llvm::divideCeil(panels, threads) * threads) * item;
   return sum / static_cast<double>(machines.size());
 }
+
+//===--------------------------------------------------------------------------------------------------------------===//
+// recurrence_few.value_columns, recurrence_few.blocks, recurrence_scan.value_columns
+//===--------------------------------------------------------------------------------------------------------------===//
+
+double tuning::tokenStep(const GpuTarget &target, const StateShape &shape, int64_t threads, int64_t columns,
+                         int64_t blocks) {
+  constexpr int64_t kSequences = 32;
+  // Vectors, gates, addresses: what a thread holds beside its part of the state. The kernel for 32 columns of 128 rows
+  // has 32 registers of the state and 88 in all.
+  constexpr int64_t kBeside = 56;
+  // Begin, ask for state and vectors, two products one behind the other, store: 7.5 us for a launch with one item on
+  // each multiprocessor, of which 3 are the launch.
+  constexpr double kChain = 4.5;
+  // Every register too many is written and read once at least, by way of the first cache.
+  constexpr double kSpilled = 0.05;
+  int64_t held = shape.keyDim * columns / threads;
+  int64_t given = std::min<int64_t>(255, target.registers / (threads * blocks) / 8 * 8);
+  Grid grid;
+  grid.items = kSequences * shape.heads * shape.valueDim / columns;
+  grid.blocks = blocks;
+  // The state is read and written; keys, queries, gates are read by each part of a head again.
+  double state = 4.0 * static_cast<double>(shape.keyDim * columns);
+  grid.bytes = 2 * state + 4.0 * static_cast<double>(shape.keyDim);
+  grid.bytesInFlight = state;
+  grid.chain = kChain;
+  auto spilled = static_cast<double>(std::max<int64_t>(held + kBeside - given, 0));
+  return microseconds(target, grid) * (1 + kSpilled * spilled);
+}
+
+double tuning::stateScan(const GpuTarget &target, const StateShape &shape, int64_t columns) {
+  constexpr int64_t kChunk = 64, kChunks = 128;
+  // Four products, each of which waits for the one before: 1.06 us a chunk on an H200.
+  constexpr double kChunkChain = 1.06;
+  auto width = static_cast<double>(columns), keys = static_cast<double>(shape.keyDim);
+  Grid grid;
+  grid.items = shape.heads * shape.valueDim / columns;
+  // Blocks of keys and queries and two of the chunk by itself belong to the head, and are read by each of its parts.
+  double head = 2 * (3 * kChunk * keys + 2.0 * kChunk * kChunk), own = 2 * 2 * kChunk * width;
+  grid.bytes = kChunks * (head + own);
+  grid.bytesInFlight = 0.75 * static_cast<double>(target.sharedBytes);
+  grid.flops = kChunks * 2 * width * kChunk * (3 * keys + kChunk);
+  grid.chain = kChunks * kChunkChain;
+  return microseconds(target, grid);
+}

@@ -61,6 +61,21 @@ double keySplits(const codegen::Target &target, const KeySplits &shape, int64_t 
 /// to 4 threads.
 double linearPanel(const codegen::Target &target, int64_t columns, int64_t inner, int64_t panel);
 
+//===--------------------------------------------------------------------------------------------------------------===//
+// recurrence_few.value_columns, recurrence_few.blocks, recurrence_scan.value_columns
+//===--------------------------------------------------------------------------------------------------------------===//
+
+/// The state of a linear recurrence: `heads` of keyDim x valueDim in f32.
+struct StateShape {
+  int64_t heads, keyDim, valueDim;
+};
+/// One new token of each of 32 sequences, by blocks of `threads` threads that have `columns` value columns of a head
+/// each and registers such that `blocks` of them fit a multiprocessor.
+double tokenStep(const codegen::GpuTarget &target, const StateShape &shape, int64_t threads, int64_t columns,
+                 int64_t blocks);
+/// The state through 128 chunks of 64 tokens of one sequence, by blocks that have `columns` value columns of a head.
+double stateScan(const codegen::GpuTarget &target, const StateShape &shape, int64_t columns);
+
 } // namespace denim::tuning
 
 #endif // COMPILER_TUNING_COSTMODEL_H

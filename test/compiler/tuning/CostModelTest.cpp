@@ -178,6 +178,54 @@ TEST(LinearPanel, WhatTwoPanelsShareIsComputedTwice) {
 }
 
 //===--------------------------------------------------------------------------------------------------------------===//
+// Recurrences
+//===--------------------------------------------------------------------------------------------------------------===//
+
+int64_t bestScan(const StateShape &shape) {
+  return predict({"", "", divisors(shape.valueDim, 64, 64, 256),
+                  [&](int64_t columns) { return stateScan(gpu(), shape, columns); }})
+      .best;
+}
+
+TEST(StateScan, FewHeadsAreTakenInParts) {
+  // 32 heads of 128 columns are 64 items of half of them: all run at once, each no longer than one of a whole head.
+  EXPECT_EQ(bestScan({32, 128, 128}), 64);
+  EXPECT_LE(stateScan(gpu(), {32, 128, 128}, 64), stateScan(gpu(), {32, 128, 128}, 128));
+}
+
+TEST(StateScan, PartsThatNeedASecondWaveAreNotMade) {
+  // 128 heads are an item for nearly each multiprocessor; halves of them are twice as many, with the keys read twice.
+  EXPECT_EQ(bestScan({128, 128, 128}), 128);
+}
+
+TEST(TokenStep, WaitingBlocksHideEachOther) {
+  // The chain of an item is longer than its bytes take: with twice as many at once there are half as many waves.
+  StateShape shape{32, 128, 128};
+  EXPECT_LT(tokenStep(gpu(), shape, 128, 32, 2), 0.6 * tokenStep(gpu(), shape, 128, 32, 1));
+}
+
+TEST(TokenStep, BlocksWithTooFewRegistersSpill) {
+  // 8 blocks of 128 threads leave 64 registers for each thread, of which the state takes half.
+  StateShape shape{32, 128, 128};
+  EXPECT_GT(tokenStep(gpu(), shape, 128, 32, 8), tokenStep(gpu(), shape, 128, 32, 5));
+  // A state with twice the keys is held by twice the registers: fewer blocks are best.
+  auto best = [](const StateShape &shape) {
+    return predict({"", "", {1, 2, 3, 4, 5, 6, 8},
+                    [&](int64_t blocks) { return tokenStep(gpu(), shape, 128, 32, blocks); }})
+        .best;
+  };
+  EXPECT_LT(best({32, 256, 128}), best({32, 128, 128}));
+}
+
+TEST(TokenStep, NeverFasterThanMemory) {
+  StateShape shape{32, 128, 128};
+  double bytes = 32.0 * 32 * 128 * 128 * 8;
+  for (int64_t columns : {32, 64, 128})
+    for (int64_t blocks : {1, 4, 8})
+      EXPECT_GT(tokenStep(gpu(), shape, 128, columns, blocks), bytes / gpu().memoryRate);
+}
+
+//===--------------------------------------------------------------------------------------------------------------===//
 // Questions and tables
 //===--------------------------------------------------------------------------------------------------------------===//
 
