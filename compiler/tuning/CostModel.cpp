@@ -1,6 +1,7 @@
 #include "compiler/tuning/CostModel.h"
 #include "llvm/Support/MathExtras.h"
 #include <algorithm>
+#include <cmath>
 #include <initializer_list>
 
 using namespace denim;
@@ -28,23 +29,22 @@ Occupancy tuning::occupancyOf(const GpuTarget &target, int64_t threads, int64_t 
   return result;
 }
 
-/// Microseconds of an item while `active` of them run.
-static double itemTime(const GpuTarget &target, const Grid &grid, int64_t active) {
-  double rate = target.memoryRate / static_cast<double>(active);
-  if (grid.bytesInFlight > 0)
-    rate = std::min(rate, grid.bytesInFlight / target.memoryLatency);
-  double memory = grid.bytes > 0 ? target.memoryLatency + grid.bytes / rate : 0;
-  auto processors = static_cast<double>(target.multiprocessors);
-  auto sharing = static_cast<double>(llvm::divideCeil(active, target.multiprocessors));
-  double products = grid.flops * sharing * processors / target.matrixRate;
-  return std::max({grid.chain, memory, products});
-}
-
 double tuning::microseconds(const GpuTarget &target, const Grid &grid) {
   int64_t resident = target.multiprocessors * grid.blocks;
-  int64_t waves = grid.items / resident, rest = grid.items % resident;
-  double time = waves ? static_cast<double>(waves) * itemTime(target, grid, resident) : 0;
-  return rest ? time + itemTime(target, grid, rest) : time;
+  double chains = static_cast<double>(llvm::divideCeil(grid.items, resident)) * grid.chain;
+  double memory = 0;
+  if (grid.bytes > 0) {
+    double rate = target.memoryRate;
+    if (grid.bytesInFlight > 0) {
+      auto running = static_cast<double>(std::min(grid.items, resident));
+      rate = std::min(rate, running * grid.bytesInFlight / target.memoryLatency);
+    }
+    memory = target.memoryLatency + static_cast<double>(grid.items) * grid.bytes / rate;
+  }
+  auto processors = static_cast<double>(target.multiprocessors);
+  auto ofProcessor = static_cast<double>(llvm::divideCeil(grid.items, target.multiprocessors));
+  double products = ofProcessor * grid.flops * processors / target.matrixRate;
+  return std::max({chains, memory, products});
 }
 
 //===--------------------------------------------------------------------------------------------------------------===//
@@ -157,39 +157,47 @@ double tuning::linearPanel(const Target &target, int64_t columns, int64_t inner,
 
 double tuning::tokenStep(const GpuTarget &target, const StateShape &shape, int64_t threads, int64_t columns,
                          int64_t blocks) {
-  constexpr int64_t kSequences = 32;
   // Vectors, gates, addresses: what a thread holds beside its part of the state. The kernel for 32 columns of 128 rows
   // has 32 registers of the state and 88 in all.
   constexpr int64_t kBeside = 56;
   // Begin, ask for state and vectors, two products one behind the other, store: 7.5 us for a launch with one item on
   // each multiprocessor, of which 3 are the launch.
   constexpr double kChain = 4.5;
+  // One multiprocessor moves 64 bytes in a cycle.
+  constexpr double kProcessorRate = 1.1e5;
   // Every register too many is written and read once at least, by way of the first cache.
   constexpr double kSpilled = 0.05;
   int64_t held = shape.keyDim * columns / threads;
   int64_t given = std::min<int64_t>(255, target.registers / (threads * blocks) / 8 * 8);
-  Grid grid;
-  grid.items = kSequences * shape.heads * shape.valueDim / columns;
-  grid.blocks = blocks;
-  // The state is read and written; keys, queries, gates are read by each part of a head again.
-  double state = 4.0 * static_cast<double>(shape.keyDim * columns);
-  grid.bytes = 2 * state + 4.0 * static_cast<double>(shape.keyDim);
-  grid.bytesInFlight = state;
-  grid.chain = kChain;
   auto spilled = static_cast<double>(std::max<int64_t>(held + kBeside - given, 0));
-  return microseconds(target, grid) * (1 + kSpilled * spilled);
+  double product = 1;
+  for (int64_t sequences : {1, 32}) {
+    Grid grid;
+    grid.items = sequences * shape.heads * shape.valueDim / columns;
+    grid.blocks = blocks;
+    // The state is read and written; keys and queries, in bf16, are read by each part of a head again.
+    double state = 4.0 * static_cast<double>(shape.keyDim * columns);
+    grid.bytes = 2 * state + 4.0 * static_cast<double>(shape.keyDim);
+    grid.bytesInFlight = state;
+    grid.chain = kChain + grid.bytes / kProcessorRate;
+    product *= microseconds(target, grid) * (1 + kSpilled * spilled);
+  }
+  return std::sqrt(product);
 }
 
 double tuning::stateScan(const GpuTarget &target, const StateShape &shape, int64_t columns) {
   constexpr int64_t kChunk = 64, kChunks = 128;
-  // Four products, each of which waits for the one before: 1.06 us a chunk on an H200.
+  // Products that wait for one another: 1.06 us a chunk on an H200.
   constexpr double kChunkChain = 1.06;
+  // What another part of the head has just read comes from the last cache, at twice the rate of memory.
+  constexpr double kAgain = 0.5;
   auto width = static_cast<double>(columns), keys = static_cast<double>(shape.keyDim);
+  double parts = static_cast<double>(shape.valueDim) / width;
   Grid grid;
   grid.items = shape.heads * shape.valueDim / columns;
-  // Blocks of keys and queries and two of the chunk by itself belong to the head, and are read by each of its parts.
+  // Blocks of keys and queries and two of the chunk by itself belong to the head; values and results to the part.
   double head = 2 * (3 * kChunk * keys + 2.0 * kChunk * kChunk), own = 2 * 2 * kChunk * width;
-  grid.bytes = kChunks * (head + own);
+  grid.bytes = kChunks * (head * (1 + kAgain * (parts - 1)) / parts + own);
   grid.bytesInFlight = 0.75 * static_cast<double>(target.sharedBytes);
   grid.flops = kChunks * 2 * width * kChunk * (3 * keys + kChunk);
   grid.chain = kChunks * kChunkChain;

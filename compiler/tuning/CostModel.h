@@ -31,9 +31,10 @@ struct Grid {
   double flops = 0;         ///< of an item, by matrix units
   double chain = 0;         ///< microseconds of its longest chain of dependent steps, however fast memory is
 };
-/// From the first item to the last. Items go out as blocks become free: full waves, then a rest that has memory for
-/// itself. Within a wave an item takes the longest of its chain, its share of memory (also no faster than what is under
-/// way can arrive in a latency) and its share of the matrix units.
+/// From the first item to the last: the longest of
+///   chains    one behind the other in each place for a block, so one item more than there are places takes a wave more
+///   memory    all bytes, at the rate of memory or no faster than what is under way can arrive in a latency
+///   products  of the items of one multiprocessor, at its share of the matrix units
 double microseconds(const codegen::GpuTarget &target, const Grid &grid);
 
 //===--------------------------------------------------------------------------------------------------------------===//
@@ -69,8 +70,8 @@ double linearPanel(const codegen::Target &target, int64_t columns, int64_t inner
 struct StateShape {
   int64_t heads, keyDim, valueDim;
 };
-/// One new token of each of 32 sequences, by blocks of `threads` threads that have `columns` value columns of a head
-/// each and registers such that `blocks` of them fit a multiprocessor.
+/// One new token of one sequence and of each of 32 (the geometric mean), by blocks of `threads` threads that have
+/// `columns` value columns of a head each and registers such that `blocks` of them fit a multiprocessor.
 double tokenStep(const codegen::GpuTarget &target, const StateShape &shape, int64_t threads, int64_t columns,
                  int64_t blocks);
 /// The state through 128 chunks of 64 tokens of one sequence, by blocks that have `columns` value columns of a head.
