@@ -124,6 +124,8 @@ FailureOr<int64_t> tuning::choose(Operation *kernel, const Question &question) {
       return wrong(value ? value.getInt() : 0);
     return value.getInt();
   }
+  if (question.candidates.size() == 1) // nothing to choose, nothing to record
+    return question.candidates.front();
   Prediction prediction = predict(question);
   int64_t value = prediction.best;
   StringRef by = "model";

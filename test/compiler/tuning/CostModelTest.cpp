@@ -5,6 +5,7 @@
 #include "compiler/tuning/EmbeddedTables.h"
 #include "compiler/tuning/Table.h"
 #include "llvm/Support/MathExtras.h"
+#include <cmath>
 #include <gtest/gtest.h>
 
 using namespace denim;
@@ -199,9 +200,10 @@ TEST(StateScan, PartsThatNeedASecondWaveAreNotMade) {
 }
 
 TEST(TokenStep, WaitingBlocksHideEachOther) {
-  // The chain of an item is longer than its bytes take: with twice as many at once there are half as many waves.
+  // The chain of an item is longer than its bytes take: with twice as many at once 32 sequences have half as many
+  // waves. One sequence has a single wave; the mean of both is geometric.
   StateShape shape{32, 128, 128};
-  EXPECT_LT(tokenStep(gpu(), shape, 128, 32, 2), 0.6 * tokenStep(gpu(), shape, 128, 32, 1));
+  EXPECT_LT(tokenStep(gpu(), shape, 128, 32, 2), 0.75 * tokenStep(gpu(), shape, 128, 32, 1));
 }
 
 TEST(TokenStep, BlocksWithTooFewRegistersSpill) {
@@ -221,7 +223,7 @@ TEST(TokenStep, BlocksWithTooFewRegistersSpill) {
 
 TEST(TokenStep, NeverFasterThanMemory) {
   StateShape shape{32, 128, 128};
-  double bytes = 32.0 * 32 * 128 * 128 * 8;
+  double bytes = std::sqrt(32.0) * 32 * 128 * 128 * 8; // of one sequence and of 32, their mean
   for (int64_t columns : {32, 64, 128})
     for (int64_t blocks : {1, 4, 8})
       EXPECT_GT(tokenStep(gpu(), shape, 128, columns, blocks), bytes / gpu().memoryRate);
