@@ -164,8 +164,12 @@ private:
 
   /// The target that choices are made for, by the name that tables have.
   static llvm::Expected<std::string> targetName(const MachineTargets &machine) {
-    if (machine.machine == Machine::Cuda)
-      return machine.targets.front();
+    if (machine.machine == Machine::Cuda) {
+      llvm::Expected<codegen::GpuTarget> target = codegen::findGpuTarget(machine.targets.front());
+      if (!target)
+        return target.takeError();
+      return target->name;
+    }
     llvm::Expected<codegen::Target> target = codegen::findTarget(machine.targets.front());
     if (!target)
       return target.takeError();

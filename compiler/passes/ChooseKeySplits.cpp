@@ -12,10 +12,12 @@ namespace denim {
 
 namespace {
 
-/// Bytes of a token's parts up to which there may be more than `kAnyStep` of them: a step of 8192 tokens then has 4 GiB.
-constexpr int64_t kPartBytes = 512 * 1024, kAnyStep = 8;
+/// Parts of each token that there is memory for on a CUDA device. How many are made is chosen with the kernel.
+constexpr int64_t kHeldParts = 8;
 
 FailureOr<int64_t> chooseSplits(attn::AttendOp op) {
+  if (plan::isForCuda(op))
+    return kHeldParts;
   auto query = cast<RankedTensorType>(op.getQuery().getType());
   auto keys = cast<attn::CacheType>(op.getKeys().getType());
   tuning::KeySplits shape{keys.getShape()[0],
@@ -30,19 +32,7 @@ FailureOr<int64_t> chooseSplits(attn::AttendOp op) {
   question.choice = "attend_part.key_splits";
   question.shape = tuning::shapeText(
       {{"heads", shape.queryHeads}, {"kv_heads", shape.keyHeads}, {"dk", shape.keyDim}, {"dv", shape.valueDim}});
-  // Parts are activations: a row for every token of a step, also of those that have none.
-  int64_t partBytes = 4 * shape.queryHeads * (shape.valueDim + 2);
-  for (int64_t splits : {1, 2, 4, 8, 16, 32, 64})
-    if (splits <= kAnyStep || splits * partBytes <= kPartBytes)
-      question.candidates.push_back(splits);
-  if (plan::isForCuda(op)) {
-    FailureOr<codegen::GpuTarget> target = tuning::gpuTargetOf(op);
-    if (failed(target))
-      return failure();
-    shape.elementBytes = 2; // pages of that machine
-    question.predict = [=](int64_t splits) { return tuning::keySplits(*target, shape, splits); };
-    return tuning::choose(op, question);
-  }
+  question.candidates = {1, 2, 4, 8, 16, 32, 64};
   FailureOr<codegen::Target> target = tuning::cpuTargetOf(op);
   if (failed(target))
     return failure();

@@ -1,5 +1,4 @@
 #include "compiler/conversion/AttnToTile/Recurrence.h"
-#include "compiler/conversion/AttnToTile/RecurrenceChoices.h"
 
 using namespace mlir;
 using namespace denim;
@@ -27,12 +26,8 @@ tile::KernelOp RecurrenceWriter::write() {
   if (only && only.getValue() == "scan")
     return writeScan();
   int64_t parts = only && only.getValue() == "few" ? tokenParts(kernel, form) : 1;
-  if (parts > 1) { // waiting for memory is all they do: several blocks wait at once
-    FailureOr<int64_t> blocks = chooseTokenBlocks(kernel, form, form.valueDim / parts);
-    if (failed(blocks))
-      return nullptr;
-    e.tileKernel->setAttr("tile.blocks", e.b.getI64IntegerAttr(*blocks));
-  }
+  if (parts > 1) // waiting for memory is all they do: several blocks wait at once
+    e.tileKernel->setAttr("tile.blocks", e.b.getI64IntegerAttr(3));
   int64_t perSequence = only ? form.valueHeads * parts : form.keyHeads;
   Value s = arith::DivUIOp::create(e.b, e.loc, e.item(), e.index(perSequence));
   keyHead = arith::RemUIOp::create(e.b, e.loc, e.item(), e.index(perSequence));
