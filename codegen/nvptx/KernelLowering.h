@@ -158,6 +158,7 @@ private:
   llvm::SmallVector<mlir::Value, 4> operandWords(const Fragment &lhs, int64_t slab, int64_t group, int64_t term);
   mlir::Value packTerm(mlir::Value low, mlir::Value high, int64_t term);
   mlir::LogicalResult lower(tile::SolveOp op);
+  mlir::LogicalResult lower(tile::InverseOp op);
 
   // ---- products in flight (Groups.cpp)
   /// Remembers that the registers of `tile` are being written by the group that was issued last.
@@ -167,18 +168,37 @@ private:
   void finishAllGroups() { finishGroups(groupsIssued); }
 
   // ---- copies ahead of their use (Staging.cpp)
+  /// Loads of one kind and size, and the slots that they go through.
+  struct Ring {
+    bool pieces = false; ///< copied by all copying threads in pieces of 16 bytes; else pages, in bulk
+    int64_t slotBytes = 0, loads = 0, slots = 0, offset = 0, barriers = 0;
+    mlir::Value index, phase; ///< i32: the slot and the parity of the next load
+  };
   void findStaged();
+  bool isKnownAhead(tile::LoadOp op, llvm::DenseMap<mlir::Value, bool> &known);
+  bool isStagedPage(tile::LoadOp op);
+  bool isStagedRows(tile::LoadOp op);
+  void addStaged(tile::LoadOp op, bool pieces);
+  /// Deals shared memory out among the rings; false if it is too little.
+  bool dealSlots(int64_t bytes);
   bool holdsStaged(mlir::Operation *op);
-  void makeRing();
-  void advanceRing();
-  mlir::Value ringSlot() { return code.mul(ringIndex, ring.slotBytes); }
+  void makeRings();
+  /// Gives their memory back behind the last op that holds staged loads.
+  void releaseRings(mlir::Operation &done);
+  void advance(Ring &ring);
   void issueStaged(tile::LoadOp op);
+  void copyRows(tile::LoadOp op, mlir::Value slot);
   void awaitStaged(tile::LoadOp op);
   void releaseStaged(mlir::Value tile);
-  Fragment readShared(const SharedTile &from, const Distribution &shape);
+  /// The fragment of a tile of bf16 that stands in shared memory, or of its transpose.
+  Fragment readShared(const SharedTile &from, const Distribution &shape, bool transposed);
+  int64_t blocksTogether();
+  /// Shared memory that a block may take.
+  int64_t sharedLimit();
 
-  /// (I + the strictly lower part)^-1 as an operand in shared memory.
-  SharedTile invertUnitLower(const Fragment &matrix, int64_t terms);
+  bool canInvert(int64_t size) { return size % 16 == 0 && size <= workers() && llvm::isPowerOf2_64(size); }
+  /// (I + the strictly lower part)^-1.
+  Fragment invertUnitLower(const Fragment &matrix);
   void invertDiagonal(int64_t lower, int64_t inverse, int64_t size);
   void multiplyBlocks(int64_t size, int64_t block, int64_t lhs, int64_t rhs, int64_t to, bool second);
 
@@ -259,13 +279,10 @@ private:
   mlir::Operation *current = nullptr;                         ///< the op that is being lowered
   llvm::SmallVector<std::pair<mlir::Value, int64_t>> leaving; ///< barriers of ring slots that a group still reads
 
-  struct Ring {
-    int64_t slots = 0, slotBytes = 0, offset = 0, barriers = 0;
-  } ring;
-  llvm::SetVector<mlir::Value> staged; ///< loads that a warpgroup of its own copies ahead
+  llvm::SmallVector<Ring> rings;
+  llvm::MapVector<mlir::Value, unsigned> staged; ///< loads that a warpgroup of its own copies ahead, and their rings
   llvm::DenseMap<mlir::Value, mlir::Value> emptyBarrierOf;
-  bool copying = false;             ///< this walk is that warpgroup's
-  mlir::Value ringIndex, ringPhase; ///< i32: the slot and the parity of the next staged load
+  bool copying = false; ///< this walk is that warpgroup's
 };
 
 } // namespace denim::codegen::nvptx

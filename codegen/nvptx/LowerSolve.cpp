@@ -1,4 +1,4 @@
-// tile.solve: the inverse of the unit lower triangular matrix by blocks, then one product.
+// tile.inverse: the inverse of a unit lower triangular matrix by blocks; tile.solve: the same, then one product.
 //
 // Diagonal blocks of 16 are inverted by substitution in f32, one thread a column; then blocks of twice the size from
 // pairs,
@@ -23,7 +23,7 @@ static int64_t pitchOf(int64_t size) {
 
 LogicalResult KernelLowering::lower(tile::SolveOp op) {
   int64_t size = typeOf(op.getLower()).getRows();
-  if (size % kBlock != 0 || size > workers() || !llvm::isPowerOf2_64(size))
+  if (!canInvert(size))
     return op.emitError() << "expected a triangle of 16, 32, 64 or 128 rows on a GPU, but got " << size;
   Shape shape{size, typeOf(op.getRhs()).getColumns(), size};
   if (shape.n == 1)
@@ -31,8 +31,12 @@ LogicalResult KernelLowering::lower(tile::SolveOp op) {
   int64_t terms = precision == Precision::exact ? 3 : 1;
   auto sameBlock = [&](Operation *user) { return isa<tile::SolveOp>(user) && user->getBlock() == op->getBlock(); };
   auto it = inverses.find(op.getLower());
-  if (it == inverses.end())
-    it = inverses.insert({op.getLower(), invertUnitLower(fragmentOf(op.getLower()), terms)}).first;
+  if (it == inverses.end()) {
+    Fragment inverse = invertUnitLower(fragmentOf(op.getLower()));
+    SharedTile tile = allocateShared(size, size, terms);
+    writeShared(inverse, tile);
+    it = inverses.insert({op.getLower(), tile}).first;
+  }
   SharedTile left = it->second;
   // The last solve of the block gives the inverse back.
   bool last = llvm::none_of(op.getLower().getUsers(),
@@ -57,7 +61,15 @@ LogicalResult KernelLowering::lower(tile::SolveOp op) {
   return success();
 }
 
-SharedTile KernelLowering::invertUnitLower(const Fragment &matrix, int64_t terms) {
+LogicalResult KernelLowering::lower(tile::InverseOp op) {
+  int64_t size = typeOf(op.getLower()).getRows();
+  if (!canInvert(size))
+    return op.emitError() << "expected a triangle of 16, 32, 64 or 128 rows on a GPU, but got " << size;
+  bind(op.getResult(), invertUnitLower(fragmentOf(op.getLower())));
+  return success();
+}
+
+Fragment KernelLowering::invertUnitLower(const Fragment &matrix) {
   int64_t size = matrix.shape.rows, pitch = pitchOf(size), bytes = size * pitch * 4;
   int64_t lower = shared.allocate(bytes), inverse = shared.allocate(bytes);
   shared.writes(lower, bytes);
@@ -80,7 +92,6 @@ SharedTile KernelLowering::invertUnitLower(const Fragment &matrix, int64_t terms
     shared.release(temporary);
   shared.release(lower);
 
-  // As an operand of products.
   Distribution square{size, size, chooseGrid(size, size, warps)};
   Fragment inverted{square, code.f32(), {}};
   shared.reads(inverse, bytes);
@@ -97,9 +108,7 @@ SharedTile KernelLowering::invertUnitLower(const Fragment &matrix, int64_t terms
           inverted.values.push_back(code.realOf(code.loadShared(at, 1)[0]));
         }
   shared.release(inverse);
-  SharedTile tile = allocateShared(size, size, terms);
-  writeShared(inverted, tile);
-  return tile;
+  return inverted;
 }
 
 void KernelLowering::invertDiagonal(int64_t lower, int64_t inverse, int64_t size) {

@@ -89,7 +89,7 @@ struct SplitFormsPass : impl::SplitFormsPassBase<SplitFormsPass> {
     if (form.name == "few")
       return;
     NormalForm normal = recurrenceOf(clone).getNormalForm();
-    clone->setAttr("scratch", b.getTypeArrayAttr(scanScratch(clone, normal)));
+    clone->setAttr("scratch", b.getTypeArrayAttr(scanScratch(clone, normal, form.name)));
     SmallVector<Type> tensors = scanScratchTensors(clone, normal);
     Operation *yield = clone.getBlock()->getTerminator();
     if (form.name == "prepare") {
