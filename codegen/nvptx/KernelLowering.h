@@ -87,6 +87,9 @@ private:
   Fragment loadFragment(tile::LoadOp op);
   bool canCopyToShared(tile::LoadOp op);
   void copyToShared(tile::LoadOp op, const SharedTile &to);
+  /// A load that products and threads read: copied in pieces of 16 bytes, and read from there when it is asked for.
+  bool isCopiedFirst(tile::LoadOp op);
+  void readCopied(mlir::Value tile);
   /// An address and bytes that the instruction adds.
   struct Address {
     mlir::Value pointer;
@@ -168,24 +171,33 @@ private:
   void finishAllGroups() { finishGroups(groupsIssued); }
 
   // ---- copies ahead of their use (Staging.cpp)
-  /// Loads of one kind and size, and the slots that they go through.
+  /// Where a load stands that is copied ahead: slot n of its own, or of all loads, begins at offset + n * bytes.
+  struct Staged {
+    bool pieces = false; ///< copied by a warp in pieces of 16 bytes; else a page, in bulk
+    int64_t bytes = 0, offset = 0, barriers = 0;
+    int64_t warp = 0; ///< the copying warp
+    unsigned ring = 0;
+  };
+  /// The place that both sides keep count of.
   struct Ring {
-    bool pieces = false; ///< copied by all copying threads in pieces of 16 bytes; else pages, in bulk
-    int64_t slotBytes = 0, loads = 0, slots = 0, offset = 0, barriers = 0;
+    int64_t slots = 0;
     mlir::Value index, phase; ///< i32: the slot and the parity of the next load
+    mlir::Value last;         ///< the place moves on behind this load; null: behind each
   };
   void findStaged();
   bool isKnownAhead(tile::LoadOp op, llvm::DenseMap<mlir::Value, bool> &known);
   bool isStagedPage(tile::LoadOp op);
   bool isStagedRows(tile::LoadOp op);
   void addStaged(tile::LoadOp op, bool pieces);
-  /// Deals shared memory out among the rings; false if it is too little.
+  /// Shared memory that may be taken for slots: all loads go through the same ones, or each has its own. False if it is
+  /// too little.
   bool dealSlots(int64_t bytes);
+  bool dealOwnSlots(int64_t bytes);
   bool holdsStaged(mlir::Operation *op);
   void makeRings();
   /// Gives their memory back behind the last op that holds staged loads.
   void releaseRings(mlir::Operation &done);
-  void advance(Ring &ring);
+  void advance(mlir::Value load);
   void issueStaged(tile::LoadOp op);
   void copyRows(tile::LoadOp op, mlir::Value slot);
   void awaitStaged(tile::LoadOp op);
@@ -211,6 +223,8 @@ private:
   const Fragment &fragmentOf(mlir::Value tile) {
     if (int64_t group = groupOf.lookup(tile))
       finishGroups(group);
+    if (readLater.contains(tile))
+      readCopied(tile);
     return fragments.find(tile)->second;
   }
   Fragment fragmentOf(mlir::Value tile, const WarpGrid &grid) { return convert(fragmentOf(tile), grid); }
@@ -267,6 +281,7 @@ private:
   llvm::DenseMap<mlir::Value, SharedTile> sharedTiles;
   llvm::DenseSet<mlir::Value> wantedShared;       ///< tiles some product reads from shared memory
   llvm::DenseSet<mlir::Value> onlyShared;         ///< of these, loads nothing else reads
+  llvm::DenseSet<mlir::Value> readLater;          ///< of these, loads that stand there and have no fragment yet
   llvm::DenseMap<mlir::Value, WarpGrid> streamed; ///< loads that only streamed products read, and how these are dealt
   llvm::DenseMap<mlir::Operation *, llvm::SmallVector<mlir::Value>> dyingAt;
   llvm::DenseMap<mlir::Value, llvm::SmallVector<mlir::Value>> packedWords; ///< of tiles that are carried packed
@@ -280,7 +295,8 @@ private:
   llvm::SmallVector<std::pair<mlir::Value, int64_t>> leaving; ///< barriers of ring slots that a group still reads
 
   llvm::SmallVector<Ring> rings;
-  llvm::MapVector<mlir::Value, unsigned> staged; ///< loads that a warpgroup of its own copies ahead, and their rings
+  llvm::MapVector<mlir::Value, Staged> staged; ///< loads that a warpgroup of its own copies ahead
+  bool ownSlots = false;                       ///< each load has its own, and a warp that copies it
   llvm::DenseMap<mlir::Value, mlir::Value> emptyBarrierOf;
   bool copying = false; ///< this walk is that warpgroup's
 };

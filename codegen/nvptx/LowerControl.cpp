@@ -44,8 +44,7 @@ LogicalResult KernelLowering::lower() {
   }
   makeRings();
   // Registers of a block are dealt to its threads evenly; one computing warpgroup alone has what it wants anyway.
-  bool rows = llvm::any_of(rings, [](const Ring &ring) { return ring.pieces; });
-  int64_t few = rows ? kCopyingRows : kCopyingPages, all = code.target.registers / blocksTogether();
+  int64_t few = ownSlots ? kCopyingRows : kCopyingPages, all = code.target.registers / blocksTogether();
   int64_t many = std::min(kMostRegisters, (all - few * 128) / workers() / 8 * 8);
   bool divides = all / threads() < many && workers() % 128 == 0 && workers() <= 256 && all / threads() > few;
   IRMapping before = scalars;
@@ -63,7 +62,7 @@ LogicalResult KernelLowering::lower() {
         scalars = before;
         pointers = memories;
         copying = true;
-        if (rows)
+        if (ownSlots)
           walk();
         else // pages need one thread
           code.branch(code.equal(thread, code.constant32(workers())), {}, walk);

@@ -221,8 +221,31 @@ void KernelLowering::lower(tile::LoadOp op) {
     awaitStaged(op);
   else if (auto it = streamed.find(op.getResult()); it != streamed.end())
     bind(op.getResult(), loadStreamed(op, it->second));
-  else if (!onlyShared.contains(op.getResult()))
+  else if (isCopiedFirst(op)) {
+    auto type = typeOf(op.getResult());
+    SharedTile tile = allocateShared(type.getRows(), type.getColumns(), 1);
+    copyToShared(op, tile);
+    sharedTiles[op.getResult()] = tile;
+    readLater.insert(op.getResult());
+  } else if (!onlyShared.contains(op.getResult()))
     bind(op.getResult(), loadFragment(op));
+}
+
+bool KernelLowering::isCopiedFirst(tile::LoadOp op) {
+  Value tile = op.getResult();
+  Distribution shape = distributionOf(tile);
+  bool brain = cast<tile::MemoryType>(op.getMemory().getType()).getElementType().isBF16();
+  // A fragment that is made late must not be made inside a branch that not every reader passes.
+  return brain && wantedShared.contains(tile) && !onlyShared.contains(tile) && canCopyToShared(op) &&
+         !shape.padsRows() && !shape.padsColumns() && !shape.oneRow() && shape.columns % 64 == 0 &&
+         llvm::all_of(tile.getUsers(), [&](Operation *user) { return user->getBlock() == op->getBlock(); });
+}
+
+void KernelLowering::readCopied(Value tile) {
+  readLater.erase(tile);
+  const SharedTile from = sharedOf(tile);
+  shared.reads(from.offset, from.bytes());
+  bind(tile, readShared(from, distributionOf(tile), /*transposed=*/false));
 }
 
 /// In each block of 32 columns the elements that the threads of a row hold are exchanged: thread t has columns 8 t to

@@ -24,11 +24,11 @@ using namespace denim;
 using namespace denim::codegen::nvptx;
 
 /// Slots worth having: more only help against jitter.
-static constexpr int64_t kMostSlots = 16, kMostTurns = 4;
+static constexpr int64_t kMostSlots = 16, kMostOwnSlots = 4;
 /// Shared memory for what is exchanged between threads is not known before the walk; this much is left free, or what
 /// the largest transposition takes.
 static constexpr int64_t kLeastFree = 16 * 1024;
-static constexpr int64_t kCopyingThreads = 128, kPieceBytes = 16;
+static constexpr int64_t kCopyingWarps = 4, kLanes = 32, kPieceBytes = 16;
 
 /// Whether the scalar can be computed without reading a tile.
 static bool isKnownAhead(Value value, llvm::DenseMap<Value, bool> &known) {
@@ -106,50 +106,74 @@ bool KernelLowering::isStagedRows(tile::LoadOp op) {
   int64_t rows = turned ? type.getColumns() : type.getRows(), columns = turned ? type.getRows() : type.getColumns();
   int64_t perPiece = brain ? 8 : 4, pieces = columns / perPiece;
   if (columns % perPiece != 0 || memory.getColumns() % perPiece != 0 || divisorOf(op.getColumn()) % perPiece != 0 ||
-      pieces > kCopyingThreads)
+      pieces > kLanes)
     return false;
   if (!brain)
     return rows == 1 && columns > 1 && !turned && !distributionOf(op.getResult()).padsColumns();
-  return rows % 16 == 0 && columns % 64 == 0 && llvm::isPowerOf2_64(pieces) && rows * pieces % kCopyingThreads == 0;
+  return rows % 16 == 0 && columns % 64 == 0 && llvm::isPowerOf2_64(pieces) && rows * pieces % kLanes == 0;
 }
 
 void KernelLowering::addStaged(tile::LoadOp op, bool pieces) {
   auto type = typeOf(op.getResult());
   bool turned = op.getTransposed();
   SharedTile tile{0, {}, turned ? type.getColumns() : type.getRows(), turned ? type.getRows() : type.getColumns(), 1};
-  int64_t bytes = type.getRows() == 1 ? llvm::alignTo(type.getColumns() * 4, 128) : tile.bytes();
-  auto it = llvm::find_if(rings, [&](const Ring &ring) { return ring.pieces == pieces && ring.slotBytes == bytes; });
-  if (it == rings.end()) {
-    rings.push_back({});
-    it = rings.end() - 1;
-    it->pieces = pieces, it->slotBytes = bytes;
-  }
-  ++it->loads;
-  staged.insert({op.getResult(), unsigned(it - rings.begin())});
+  Staged load;
+  load.pieces = pieces;
+  load.bytes = type.getRows() == 1 ? llvm::alignTo(type.getColumns() * 4, 128) : tile.bytes();
+  staged.insert({op.getResult(), load});
 }
 
 bool KernelLowering::dealSlots(int64_t bytes) {
-  auto take = [&](Ring &ring) {
-    if (ring.slotBytes + 16 > bytes)
-      return false;
-    bytes -= ring.slotBytes + 16;
-    ++ring.slots;
-    return true;
+  int64_t slot = 0;
+  for (auto &[value, load] : staged)
+    slot = std::max(slot, load.bytes);
+  rings = {Ring{std::min(kMostSlots, bytes / (slot + 16)), {}, {}, {}}};
+  return rings[0].slots >= 2;
+}
+
+bool KernelLowering::dealOwnSlots(int64_t bytes) {
+  // Those first that are read longest, then the largest, which take longest to come.
+  llvm::DenseMap<Operation *, int64_t> position;
+  for (Operation &op : *staged.front().first.getParentBlock())
+    position[&op] = position.size();
+  auto heldFor = [&](Value value) {
+    int64_t held = 0, begin = position[value.getDefiningOp()];
+    if (wantedShared.contains(value))
+      for (Operation *user : value.getUsers())
+        held = std::max(held, position[value.getParentBlock()->findAncestorOpInBlock(*user)] - begin);
+    return held;
   };
-  // A slot for each load of a turn, and two at least; with one ring, loads wait for each other in their own order.
-  for (Ring &ring : rings)
-    for (int64_t n = 0; n < (rings.size() == 1 ? 2 : std::max<int64_t>(2, ring.loads)); ++n)
-      if (!take(ring))
-        return false;
-  // The rest where the fewest turns are ahead.
-  for (SmallVector<bool> full(rings.size(), false); !llvm::all_of(full, [](bool f) { return f; });) {
-    unsigned best = rings.size();
-    for (unsigned i = 0; i < rings.size(); ++i)
-      if (!full[i] && (best == rings.size() || rings[i].slots * rings[best].loads < rings[best].slots * rings[i].loads))
-        best = i;
-    Ring &ring = rings[best];
-    bool enough = ring.slots >= kMostSlots || (ring.pieces && ring.slots >= kMostTurns * ring.loads);
-    full[best] = enough || !take(ring);
+  SmallVector<Value> order;
+  for (auto &[value, load] : staged)
+    order.push_back(value);
+  llvm::stable_sort(order, [&](Value a, Value b) {
+    return std::pair(heldFor(a), staged[a].bytes) > std::pair(heldFor(b), staged[b].bytes);
+  });
+  llvm::DenseMap<Value, int64_t> slots;
+  for (int64_t round = 0; round < kMostOwnSlots; ++round)
+    for (Value value : order) {
+      int64_t slot = staged[value].bytes + 16;
+      if (slots[value] != round || slot > bytes) {
+        if (round == 0)
+          return false;
+        continue;
+      }
+      bytes -= slot;
+      ++slots[value];
+    }
+  int64_t copied[kCopyingWarps] = {};
+  llvm::stable_sort(order, [&](Value a, Value b) { return staged[a].bytes > staged[b].bytes; });
+  for (Value value : order) {
+    Staged &load = staged[value];
+    load.warp = std::min_element(copied, copied + kCopyingWarps) - copied;
+    copied[load.warp] += load.pieces ? load.bytes : kPieceBytes;
+  }
+  for (auto &[value, load] : staged) {
+    auto it = llvm::find_if(rings, [&](const Ring &ring) { return ring.slots == slots[value]; });
+    if (it == rings.end())
+      it = rings.insert(rings.end(), Ring{slots[value], {}, {}, {}});
+    load.ring = it - rings.begin();
+    it->last = value;
   }
   return true;
 }
@@ -166,19 +190,23 @@ void KernelLowering::findStaged() {
     bool whole = onlyShared.contains(op.getResult()) || (!shape.padsRows() && !shape.padsColumns());
     return whole && !written.contains(rootOf(op.getMemory())) && isKnownAhead(op, known);
   };
-  llvm::DenseSet<Block *> loops;
+  SmallVector<tile::LoadOp> pages;
+  llvm::SmallSetVector<Block *, 2> loops;
   kernel.walk([&](tile::LoadOp op) {
     if (isStagedPage(op) && mayGoAhead(op)) {
-      addStaged(op, /*pieces=*/false);
+      pages.push_back(op);
       loops.insert(op->getBlock());
     }
   });
-  kernel.walk([&](tile::LoadOp op) {
-    if (loops.contains(op->getBlock()) && !staged.contains(op.getResult()) && isStagedRows(op) && mayGoAhead(op))
-      addStaged(op, /*pieces=*/true);
-  });
-  if (staged.empty())
+  if (pages.empty())
     return;
+  // In the order of the walk, which is that of the loads.
+  kernel.walk([&](tile::LoadOp op) {
+    bool rows = loops.size() == 1 && op->getBlock() == loops.front() && isStagedRows(op) && mayGoAhead(op);
+    ownSlots |= rows;
+    if (rows || llvm::is_contained(pages, op))
+      addStaged(op, rows);
+  });
   int64_t resident = 0;
   for (Value value : wantedShared)
     if (!staged.contains(value))
@@ -188,7 +216,7 @@ void KernelLowering::findStaged() {
   for (Operation &op : *kernel.getBlock())
     if (holdsStaged(&op))
       last = &op;
-  int64_t exchanged = kLeastFree;
+  int64_t exchanged = ownSlots ? kLeastFree / 2 : kLeastFree;
   kernel.walk([&](tile::TransposeOp op) {
     auto type = typeOf(op.getSource());
     auto store = op.getResult().hasOneUse() ? dyn_cast<tile::StoreOp>(*op.getResult().getUsers().begin()) : nullptr;
@@ -202,9 +230,11 @@ void KernelLowering::findStaged() {
     if (!behind)
       exchanged = std::max<int64_t>(exchanged, bytes);
   });
-  if (!dealSlots(sharedLimit() - exchanged - resident)) {
+  int64_t bytes = sharedLimit() - exchanged - resident;
+  if (!(ownSlots ? dealOwnSlots(bytes) : dealSlots(bytes))) {
     staged.clear();
     rings.clear();
+    ownSlots = false;
   }
 }
 
@@ -220,15 +250,31 @@ bool KernelLowering::holdsStaged(Operation *op) {
 
 /// Slots and barriers; every thread of the block comes here.
 void KernelLowering::makeRings() {
-  for (Ring &ring : rings)
-    ring.offset = shared.allocate(ring.slots * ring.slotBytes, 1024);
-  for (Ring &ring : rings)
-    ring.barriers = shared.allocate(ring.slots * 16, 16);
+  struct Barriers {
+    int64_t begin, slots, arrivals;
+  };
+  SmallVector<Barriers> all;
+  if (ownSlots) {
+    for (auto &[value, load] : staged)
+      load.offset = shared.allocate(rings[load.ring].slots * load.bytes, 1024);
+    for (auto &[value, load] : staged) {
+      load.barriers = shared.allocate(rings[load.ring].slots * 16, 16);
+      all.push_back({load.barriers, rings[load.ring].slots, load.pieces ? kLanes : 1});
+    }
+  } else {
+    int64_t slot = 0;
+    for (auto &[value, load] : staged)
+      slot = std::max(slot, load.bytes);
+    int64_t offset = shared.allocate(rings[0].slots * slot, 1024);
+    all.push_back({shared.allocate(rings[0].slots * 16, 16), rings[0].slots, 1});
+    for (auto &[value, load] : staged)
+      load.bytes = slot, load.offset = offset, load.barriers = all[0].begin;
+  }
   code.branch(code.equal(thread, code.constant32(0)), {}, [&] {
-    for (const Ring &ring : rings)
-      for (int64_t slot = 0; slot < ring.slots; ++slot) {
-        code.initBarrier(code.constant32(ring.barriers + slot * 16), ring.pieces ? kCopyingThreads : 1);
-        code.initBarrier(code.constant32(ring.barriers + slot * 16 + 8), warps);
+    for (const Barriers &own : all)
+      for (int64_t slot = 0; slot < own.slots; ++slot) {
+        code.initBarrier(code.constant32(own.begin + slot * 16), own.arrivals);
+        code.initBarrier(code.constant32(own.begin + slot * 16 + 8), warps);
       }
     code.fenceBarrierInit();
     return SmallVector<Value>();
@@ -246,85 +292,106 @@ void KernelLowering::releaseRings(Operation &done) {
       if (holdsStaged(next))
         return;
   }
-  for (const Ring &ring : rings)
-    shared.release(ring.offset);
+  for (auto &[value, load] : staged)
+    shared.release(load.offset);
 }
 
-void KernelLowering::advance(Ring &ring) {
+void KernelLowering::advance(Value load) {
+  Ring &ring = rings[staged[load].ring];
+  if (ring.last && ring.last != load)
+    return;
+  if (ring.slots == 1) {
+    ring.phase = code.exclusiveOr(ring.phase, code.constant32(1));
+    return;
+  }
   Value next = code.add(ring.index, 1), wraps = code.equal(next, code.constant32(ring.slots));
   ring.index = code.select(wraps, code.constant32(0), next);
   ring.phase = code.select(wraps, code.exclusiveOr(ring.phase, code.constant32(1)), ring.phase);
 }
 
 void KernelLowering::issueStaged(tile::LoadOp op) {
-  Ring &ring = rings[staged.lookup(op.getResult())];
-  Value full = code.add(code.mul(ring.index, 16), ring.barriers);
-  Value slot = code.add(code.mul(ring.index, ring.slotBytes), ring.offset);
-  // The first round finds the slots empty: the parity before the first is that of a round done.
-  code.waitBarrier(code.add(full, 8), code.exclusiveOr(ring.phase, code.constant32(1)));
-  if (ring.pieces) {
-    copyRows(op, slot);
-    code.arriveWithPieces(full);
-  } else {
-    auto copy = [&] {
-      code.expectBytes(full, ring.slotBytes);
-      code.copyBulk(slot, pointers.lookup(op.getMemory()), ring.slotBytes, full);
-      return SmallVector<Value>();
-    };
-    // Pages need one thread; where there are no rows it is the only one that comes here.
-    if (llvm::any_of(rings, [](const Ring &ring) { return ring.pieces; }))
-      code.branch(code.equal(thread, code.constant32(workers())), {}, copy);
-    else
-      copy();
-  }
-  advance(ring);
+  const Staged &load = staged[op.getResult()];
+  const Ring &ring = rings[load.ring];
+  auto copy = [&] {
+    Value full = code.add(code.mul(ring.index, 16), load.barriers);
+    Value slot = code.add(code.mul(ring.index, load.bytes), load.offset);
+    // The first round finds the slots empty: the parity before the first is that of a round done.
+    code.waitBarrier(code.add(full, 8), code.exclusiveOr(ring.phase, code.constant32(1)));
+    if (load.pieces) {
+      copyRows(op, slot);
+      code.arriveWithPieces(full);
+    } else {
+      auto type = typeOf(op.getResult());
+      int64_t bytes = SharedTile{0, {}, type.getRows(), type.getColumns(), 1}.bytes();
+      code.expectBytes(full, bytes);
+      code.copyBulk(slot, pointers.lookup(op.getMemory()), bytes, full);
+    }
+    return SmallVector<Value>();
+  };
+  if (!ownSlots)
+    copy();
+  else if (load.pieces)
+    code.branch(code.equal(warp, code.constant32(warps + load.warp)), {}, copy);
+  else
+    code.branch(code.equal(thread, code.constant32((warps + load.warp) * kLanes)), {}, copy);
+  advance(op.getResult());
 }
 
+/// The lanes of a warp: neighbours copy neighbouring pieces.
 void KernelLowering::copyRows(tile::LoadOp op, Value slot) {
   View view = viewOf(op.getMemory());
   auto type = typeOf(op.getResult());
-  Value own = code.sub(thread, code.constant32(workers()));
+  Value firstRow = i64Of(op.getRow());
   if (type.getRows() == 1) {
     int64_t pieces = type.getColumns() * 4 / kPieceBytes;
-    code.branch(code.lessThan(own, code.constant32(pieces)), {}, [&] {
-      Value from =
-          elementAddress(view, i64Of(op.getRow()), code.add(i64Of(op.getColumn()), code.toI64(code.mul(own, 4))));
-      code.copyPiece(code.add(slot, code.mul(own, kPieceBytes)), 0, from, 0,
-                     within(i64Of(op.getRow()), op.getLo(), op.getHi()));
+    code.branch(code.lessThan(lane, code.constant32(pieces)), {}, [&] {
+      Value column = code.add(i64Of(op.getColumn()), code.toI64(code.mul(lane, 4)));
+      code.copyPiece(code.add(slot, code.mul(lane, kPieceBytes)), 0, elementAddress(view, firstRow, column), 0,
+                     within(firstRow, op.getLo(), op.getHi()));
       return SmallVector<Value>();
     });
     return;
   }
   bool turned = op.getTransposed();
   SharedTile tile{0, slot, turned ? type.getColumns() : type.getRows(), turned ? type.getRows() : type.getColumns(), 1};
-  int64_t pieces = tile.columns / 8, step = kCopyingThreads / pieces;
-  Value row = code.divide(own, pieces), piece = code.modulo(own, pieces);
-  Value first = code.add(i64Of(op.getRow()), code.toI64(row));
-  Value from = elementAddress(view, first, code.add(i64Of(op.getColumn()), code.toI64(code.mul(piece, 8))));
-  Value to = pieceOffset(tile, row, piece, 0);
+  int64_t pieces = tile.columns / 8, step = kLanes / pieces;
+  Value row = code.divide(lane, pieces), piece = code.modulo(lane, pieces);
+  Value from = elementAddress(view, code.add(firstRow, code.toI64(row)),
+                              code.add(i64Of(op.getColumn()), code.toI64(code.mul(piece, 8))));
+  // Rows of this lane, counted from its first, that exist.
+  Value low, high;
+  if (op.getLo()) {
+    low = code.sub(code.toI32(code.sub(i64Of(op.getLo()), firstRow)), row);
+    high = code.sub(code.toI32(code.sub(i64Of(op.getHi()), firstRow)), row);
+  }
+  SmallVector<Value> to; // eight rows on, pieces are exchanged alike
   for (int64_t down = 0; down < tile.rows; down += step) {
-    // Eight rows on, pieces are exchanged alike.
-    Value at = step % 8 == 0 ? to : pieceOffset(tile, code.add(row, down), piece, 0);
-    code.copyPiece(at, step % 8 == 0 ? down * 128 : 0, from, down * view.columns * 2,
-                   within(code.add(first, down), op.getLo(), op.getHi()));
+    if (down < std::max<int64_t>(step, 8))
+      to.push_back(pieceOffset(tile, code.add(row, down), piece, 0));
+    Value exists;
+    if (low)
+      exists = code.both(code.lessThan(code.constant32(down), high), code.lessThan(low, code.constant32(down + 1)));
+    int64_t turn = down / step % to.size();
+    code.copyPiece(to[turn], (down - turn * step) * 128, from, down * view.columns * 2, exists);
   }
 }
 
 void KernelLowering::awaitStaged(tile::LoadOp op) {
-  Ring &ring = rings[staged.lookup(op.getResult())];
+  const Staged &load = staged[op.getResult()];
+  const Ring &ring = rings[load.ring];
   auto type = typeOf(op.getResult());
   bool turned = op.getTransposed();
-  Value full = code.add(code.mul(ring.index, 16), ring.barriers), slot = code.mul(ring.index, ring.slotBytes);
+  Value full = code.add(code.mul(ring.index, 16), load.barriers), slot = code.mul(ring.index, load.bytes);
   code.waitBarrier(full, ring.phase);
-  SharedTile tile{ring.offset, slot, turned ? type.getColumns() : type.getRows(),
+  SharedTile tile{load.offset, slot, turned ? type.getColumns() : type.getRows(),
                   turned ? type.getRows() : type.getColumns(), 1};
   sharedTiles[op.getResult()] = tile;
   emptyBarrierOf[op.getResult()] = code.add(full, 8);
-  advance(ring);
+  advance(op.getResult());
   if (type.getRows() == 1) {
     Distribution shape = distributionOf(op.getResult());
     Fragment line{shape, code.f32(), {}};
-    Value at = code.add(code.add(code.mul(columnOf(shape, 0, 0), 4), slot), ring.offset);
+    Value at = code.add(code.add(code.mul(columnOf(shape, 0, 0), 4), slot), load.offset);
     for (int64_t group = 0; group < shape.groups(); ++group)
       for (Value word : code.loadShared(at, 2, group * 32))
         line.values.push_back(code.realOf(word));
@@ -333,7 +400,7 @@ void KernelLowering::awaitStaged(tile::LoadOp op) {
     bind(op.getResult(), readShared(tile, distributionOf(op.getResult()), turned));
   }
   // Pieces are written by ordinary stores of other threads, and products read by another way.
-  if (ring.pieces && wantedShared.contains(op.getResult()))
+  if (load.pieces && wantedShared.contains(op.getResult()))
     code.fenceForProducts();
   if (!wantedShared.contains(op.getResult()))
     releaseStaged(op.getResult());

@@ -4,7 +4,8 @@
  *
  * Three sequences are fed alone, then together: the first step brings 70, 1 and 37 tokens and none of a fourth, the second
  * 1, 65 and 0, the third 1 of each, so that long, short and absent ones stand side by side. Products choose their code by
- * the number of rows, hence a bound and no equality of bits.
+ * the number of rows, hence a bound and no equality of bits: where activations are kept in bf16, the last bit of a sum may
+ * become one of 2^-8 of an activation. A row of another sequence in place of one's own changes logits by much more.
  */
 #include <denim/denim.h>
 
@@ -91,10 +92,10 @@ int main(int argc, char **argv) {
       worst = difference;
   }
   printf("largest logit %g, largest difference %g\n", largest, worst);
-  int good = largest > 0 && worst <= 1e-5f * largest;
+  int good = largest > 0 && worst <= 2e-3f * largest;
   if (!good)
     fprintf(stderr, "RaggedSteps: expected logits of sequences alone and together to agree within %g, but got %g\n",
-            1e-5f * largest, worst);
+            2e-3f * largest, worst);
   free(alone);
   free(together);
   denim_session_release(session);

@@ -53,18 +53,18 @@ module attributes {plan.machine = "cuda"} {
 
 // -----
 
-// One decay per head: long sequences are prepared and scanned. Five blocks of 64 x 64 elements and the decay of a chunk
-// are handed over. A chunk has 64 tokens, but of a sequence of 32 tokens it is a block of its own: 32 rows of the scratch
-// have to hold the 4096 elements of one block, 128 each.
+// One decay per head: long sequences are prepared and scanned. Two blocks of 64 x 64 elements, three times 64 numbers
+// and the decay of a chunk are handed over. A chunk has 64 tokens, but of a sequence of 32 tokens it is a block of its own:
+// 32 rows of the scratch have to hold the 4096 elements of one block, 128 each.
 // CHECK-LABEL: module attributes {plan.machine = "cuda"}
 // CHECK: plan.kernel @r_few({{.*}} attributes {form = "few", kind = "recurrence", scans}
 // CHECK-NOT: plan.scratch
-// CHECK: plan.kernel @r_prepare({{.*}} attributes {form = "prepare", kind = "recurrence", scans, scratch = [!tile.pages<1x64x64xbf16>, !tile.pages<1x64x64xbf16>, !tile.pages<1x64x64xbf16>, !tile.pages<1x64x64xbf16>, !tile.pages<1x64x64xbf16>, !tile.memory<1xf32>]}
+// CHECK: plan.kernel @r_prepare({{.*}} attributes {form = "prepare", kind = "recurrence", scans, scratch = [!tile.pages<1x64x64xbf16>, !tile.pages<1x64x64xbf16>, !tile.memory<1xf32>, !tile.memory<1xf32>, !tile.memory<1xf32>, !tile.memory<1xf32>]}
 // CHECK: %[[O:.*]] = attn.delta_rule
 // CHECK: %[[N:.*]] = plan.cast %[[O]]
-// CHECK: %[[S:.*]]:6 = plan.scratch of %[[N]] : tensor<?x1x64xbf16> -> tensor<?x128xbf16>, tensor<?x128xbf16>, tensor<?x128xbf16>, tensor<?x128xbf16>, tensor<?x128xbf16>, tensor<?x1xf32>
+// CHECK: %[[S:.*]]:6 = plan.scratch of %[[N]] : tensor<?x1x64xbf16> -> tensor<?x128xbf16>, tensor<?x128xbf16>, tensor<?x2xf32>, tensor<?x2xf32>, tensor<?x2xf32>, tensor<?x1xf32>
 // CHECK: plan.yield %[[S]]#0, %[[S]]#1, %[[S]]#2, %[[S]]#3, %[[S]]#4, %[[S]]#5
-// CHECK: plan.kernel @r_scan({{.*}}, %{{.*}}: tensor<?x128xbf16>, %{{.*}}: tensor<?x1xf32>) attributes {form = "scan"
+// CHECK: plan.kernel @r_scan({{.*}}, %{{.*}}: tensor<?x2xf32>, %{{.*}}: tensor<?x1xf32>) attributes {form = "scan", kind = "recurrence", scans, scratch = [!tile.pages<1x64x64xbf16>, !tile.pages<1x64x64xbf16>, !tile.memory<64xf32>, !tile.memory<64xf32>, !tile.memory<64xf32>, !tile.memory<1xf32>]}
 // CHECK: %[[O:.*]] = attn.delta_rule
 // CHECK-NEXT: %[[N:.*]] = plan.cast %[[O]]
 // CHECK-NEXT: plan.yield %[[N]] : tensor<?x1x64xbf16>
