@@ -22,80 +22,11 @@ Type Code::storageOf(Type element) {
   return element.isInteger(1) ? builder.getI8Type() : element;
 }
 
-int64_t Code::bytesOf(Type element) {
-  return (element.getIntOrFloatBitWidth() + 7) / 8;
-}
-
-Value Code::constant(int64_t value) {
-  return arith::ConstantOp::create(builder, loc, builder.getI64IntegerAttr(value));
-}
-
-std::optional<int64_t> Code::constantOf(Value value) {
-  auto constant = value.getDefiningOp<arith::ConstantOp>();
-  auto attribute = constant ? dyn_cast<IntegerAttr>(constant.getValue()) : IntegerAttr();
-  return attribute ? std::optional(attribute.getInt()) : std::nullopt;
-}
-
-Value Code::add(Value a, Value b) {
-  auto x = constantOf(a), y = constantOf(b);
-  if (x && y)
-    return constant(*x + *y);
-  if (x && *x == 0)
-    return b;
-  if (y && *y == 0)
-    return a;
-  return arith::AddIOp::create(builder, loc, a, b);
-}
-Value Code::add(Value a, int64_t b) {
-  return b == 0 ? a : add(a, constant(b));
-}
-Value Code::sub(Value a, Value b) {
-  auto x = constantOf(a), y = constantOf(b);
-  return x && y ? constant(*x - *y) : Value(arith::SubIOp::create(builder, loc, a, b));
-}
-Value Code::mul(Value a, int64_t b) {
-  if (b == 1)
-    return a;
-  auto x = constantOf(a);
-  return x ? constant(*x * b) : Value(arith::MulIOp::create(builder, loc, a, constant(b)));
-}
-Value Code::min(Value a, Value b) {
-  auto x = constantOf(a), y = constantOf(b);
-  return x && y ? constant(std::min(*x, *y)) : Value(arith::MinSIOp::create(builder, loc, a, b));
-}
-Value Code::max(Value a, Value b) {
-  auto x = constantOf(a), y = constantOf(b);
-  return x && y ? constant(std::max(*x, *y)) : Value(arith::MaxSIOp::create(builder, loc, a, b));
-}
 Value Code::roundDown(Value a, int64_t multiple) {
   if (auto x = constantOf(a))
     return constant(*x / multiple * multiple);
   return mul(arith::DivSIOp::create(builder, loc, a, constant(multiple)), multiple);
 }
-Value Code::lessThan(Value a, Value b) {
-  return arith::CmpIOp::create(builder, loc, arith::CmpIPredicate::slt, a, b);
-}
-Value Code::both(Value a, Value b) {
-  return arith::AndIOp::create(builder, loc, a, b);
-}
-
-Value Code::toI64(Value value) {
-  if (value.getType().isInteger(64))
-    return value;
-  if (value.getType().isIndex()) {
-    if (auto x = constantOf(value))
-      return constant(*x);
-    return arith::IndexCastOp::create(builder, loc, i64(), value);
-  }
-  return arith::ExtSIOp::create(builder, loc, i64(), value);
-}
-Value Code::toIndex(Value value) {
-  return arith::IndexCastOp::create(builder, loc, builder.getIndexType(), value);
-}
-Value Code::toI32(Value value) {
-  return arith::TruncIOp::create(builder, loc, i32(), value);
-}
-
 //===--------------------------------------------------------------------------------------------------------------===//
 // Memory
 //===--------------------------------------------------------------------------------------------------------------===//
@@ -116,6 +47,9 @@ Value Code::advance(Value pointer, int64_t elements, Type element) {
 }
 Value Code::load(Type type, Value pointer, int64_t alignment) {
   return LLVM::LoadOp::create(builder, loc, type, pointer, alignment);
+}
+Value Code::load(Type scalar, Value pointer) {
+  return load(scalar, pointer, isa<LLVM::LLVMPointerType>(scalar) ? 8 : bytesOf(scalar));
 }
 void Code::store(Value value, Value pointer, int64_t alignment) {
   LLVM::StoreOp::create(builder, loc, value, pointer, alignment);
@@ -168,29 +102,8 @@ Value Code::broadcast(Value scalar) {
 Value Code::addi(Value a, Value b) {
   return arith::AddIOp::create(builder, loc, a, b);
 }
-Value Code::addf(Value a, Value b) {
-  return arith::AddFOp::create(builder, loc, a, b);
-}
-Value Code::subf(Value a, Value b) {
-  return arith::SubFOp::create(builder, loc, a, b);
-}
-Value Code::mulf(Value a, Value b) {
-  return arith::MulFOp::create(builder, loc, a, b);
-}
 Value Code::negf(Value a) {
   return arith::NegFOp::create(builder, loc, a);
-}
-Value Code::maxf(Value a, Value b) {
-  return arith::MaximumFOp::create(builder, loc, a, b);
-}
-Value Code::minf(Value a, Value b) {
-  return arith::MinimumFOp::create(builder, loc, a, b);
-}
-Value Code::maxi(Value a, Value b) {
-  return arith::MaxSIOp::create(builder, loc, a, b);
-}
-Value Code::mini(Value a, Value b) {
-  return arith::MinSIOp::create(builder, loc, a, b);
 }
 Value Code::fma(Value a, Value b, Value c) {
   if (!target.fusedMultiplyAdd)
@@ -198,9 +111,6 @@ Value Code::fma(Value a, Value b, Value c) {
   if (!isa<VectorType>(a.getType()))
     return math::FmaOp::create(builder, loc, a, b, c);
   return vector::FMAOp::create(builder, loc, a, b, c);
-}
-Value Code::select(Value condition, Value a, Value b) {
-  return arith::SelectOp::create(builder, loc, condition, a, b);
 }
 Value Code::shuffle(Value a, Value b, ArrayRef<int64_t> mask) {
   return vector::ShuffleOp::create(builder, loc, a, b, mask);

@@ -6,53 +6,33 @@
 #ifndef CODEGEN_CPU_CODE_H
 #define CODEGEN_CPU_CODE_H
 
+#include "codegen/builder/ArithBuilder.h"
 #include "codegen/target/Target.h"
-#include "mlir/IR/Builders.h"
-#include "mlir/IR/BuiltinTypes.h"
-#include <optional>
 
 namespace denim::codegen {
 
-class Code {
+class Code : public ArithBuilder {
 public:
   Code(mlir::OpBuilder &builder, mlir::Location loc, const Target &target)
-      : builder(builder), loc(loc), target(target), lanes(target.lanes) {}
+      : ArithBuilder(builder, loc), target(target), lanes(target.lanes) {}
 
-  mlir::OpBuilder &builder;
-  mlir::Location loc;
   const Target &target;
   const int64_t lanes;
 
   // ---- types
-  mlir::Type f32() { return builder.getF32Type(); }
-  mlir::Type i64() { return builder.getI64Type(); }
-  mlir::Type i32() { return builder.getI32Type(); }
   mlir::Type pointerType();
   mlir::VectorType vectorOf(mlir::Type element) { return mlir::VectorType::get({lanes}, element); }
   /// What an element of a tile or memory is in memory: bits for bf16 and f16, a byte for i1.
   mlir::Type storageOf(mlir::Type element);
-  static int64_t bytesOf(mlir::Type element);
 
-  // ---- i64 arithmetic, folded where both sides are known
-  mlir::Value constant(int64_t value);
-  static std::optional<int64_t> constantOf(mlir::Value value);
-  mlir::Value add(mlir::Value a, mlir::Value b);
-  mlir::Value add(mlir::Value a, int64_t b);
-  mlir::Value sub(mlir::Value a, mlir::Value b);
-  mlir::Value mul(mlir::Value a, int64_t b);
-  mlir::Value min(mlir::Value a, mlir::Value b);
-  mlir::Value max(mlir::Value a, mlir::Value b);
+  // ---- i64
   mlir::Value roundDown(mlir::Value a, int64_t multiple);
-  mlir::Value lessThan(mlir::Value a, mlir::Value b);
-  mlir::Value both(mlir::Value a, mlir::Value b);
-  mlir::Value toI64(mlir::Value value);   ///< from index or a narrower signed integer
-  mlir::Value toIndex(mlir::Value value); ///< from i64
-  mlir::Value toI32(mlir::Value value);   ///< from i64
 
   // ---- memory
   mlir::Value advance(mlir::Value pointer, mlir::Value elements, mlir::Type element);
   mlir::Value advance(mlir::Value pointer, int64_t elements, mlir::Type element);
   mlir::Value load(mlir::Type type, mlir::Value pointer, int64_t alignment);
+  mlir::Value load(mlir::Type scalar, mlir::Value pointer); ///< aligned to its size
   void store(mlir::Value value, mlir::Value pointer, int64_t alignment);
   mlir::Value maskedLoad(mlir::Type vectorType, mlir::Value pointer, mlir::Value mask, int64_t alignment);
   void maskedStore(mlir::Value value, mlir::Value pointer, mlir::Value mask, int64_t alignment);
@@ -66,16 +46,8 @@ public:
   mlir::Value broadcast(mlir::Value scalar);
   mlir::Value zero(mlir::Type element) { return broadcast(scalarConstant(element, 0)); }
   mlir::Value addi(mlir::Value a, mlir::Value b); ///< of i32, any shape
-  mlir::Value addf(mlir::Value a, mlir::Value b);
-  mlir::Value subf(mlir::Value a, mlir::Value b);
-  mlir::Value mulf(mlir::Value a, mlir::Value b);
   mlir::Value negf(mlir::Value a);
-  mlir::Value maxf(mlir::Value a, mlir::Value b); ///< NaN if either is
-  mlir::Value minf(mlir::Value a, mlir::Value b);
-  mlir::Value maxi(mlir::Value a, mlir::Value b);
-  mlir::Value mini(mlir::Value a, mlir::Value b);
   mlir::Value fma(mlir::Value a, mlir::Value b, mlir::Value c); ///< a * b + c, fused where the target can
-  mlir::Value select(mlir::Value condition, mlir::Value a, mlir::Value b);
   mlir::Value shuffle(mlir::Value a, mlir::Value b, llvm::ArrayRef<int64_t> mask);
   mlir::Value extract(mlir::Value vector, int64_t lane);
   mlir::Value insert(mlir::Value scalar, mlir::Value vector, int64_t lane);

@@ -5,6 +5,7 @@
 #ifndef CODEGEN_CPU_KERNELLOWERING_H
 #define CODEGEN_CPU_KERNELLOWERING_H
 
+#include "codegen/builder/StepFields.h"
 #include "codegen/cpu/Layouts.h"
 #include "mlir/IR/IRMapping.h"
 
@@ -14,8 +15,8 @@ class KernelLowering {
 public:
   /// `batch`, `arguments` and `scratch` are the pointers of denim_kernel_fn.
   KernelLowering(tile::KernelOp kernel, Code &code, mlir::Value batch, mlir::Value arguments, mlir::Value scratch)
-      : kernel(kernel), code(code), access(code), lifetimes(kernel), layouts(kernel), batch(batch),
-        arguments(arguments), scratchPointer(scratch) {}
+      : kernel(kernel), code(code), access(code), lifetimes(kernel), layouts(kernel),
+        step(code, batch, code.pointerType()), arguments(arguments), scratchPointer(scratch) {}
 
   /// Writes items [begin, end). On failure an error stands at the op that has no lowering.
   mlir::LogicalResult lowerItems(mlir::Value begin, mlir::Value end);
@@ -39,8 +40,6 @@ private:
   void lower(tile::BlockOp op);
   void lower(tile::StackedOp op);
   void loadArguments();
-  mlir::Value batchField(size_t offset, mlir::Type type);
-  mlir::Value listEntry(mlir::Value list, mlir::Value index);
 
   // ---- memory (LowerMemory.cpp)
   void lower(tile::LoadOp op);
@@ -101,7 +100,8 @@ private:
   Access access;
   Lifetimes lifetimes;
   Layouts layouts;
-  mlir::Value batch, arguments, scratchPointer;
+  StepFields<Code> step;
+  mlir::Value arguments, scratchPointer;
   mlir::IRMapping scalars;                           ///< The kernel's scalars to scalars of the function.
   llvm::DenseMap<mlir::Value, mlir::Value> pointers; ///< Memory, slots, pages and stacks to what args[i] holds.
   llvm::DenseMap<mlir::Value, mlir::Value> roots;    ///< Memory to the kernel argument it is a part of.

@@ -1,5 +1,6 @@
 // Blocks, loops and branches. A loop carries each tile in one storage: its initial value is copied there (or is there
 // already), each round reads it there and leaves the next one there, and the loop's result lives there on.
+#include "codegen/builder/ScalarOps.h"
 #include "codegen/cpu/KernelLowering.h"
 #include "mlir/Dialect/SCF/IR/SCF.h"
 #include "llvm/ADT/TypeSwitch.h"
@@ -45,15 +46,7 @@ LogicalResult KernelLowering::lowerOp(Operation &op) {
         lower(o);
         return success();
       })
-      .Default([&](Operation *o) -> LogicalResult {
-        bool tiles = llvm::any_of(o->getOperandTypes(), llvm::IsaPred<tile::TileType>) ||
-                     llvm::any_of(o->getResultTypes(), llvm::IsaPred<tile::TileType>);
-        if (tiles || o->getNumRegions() != 0)
-          return o->emitError() << "expected a tile op, scf.for, scf.if or a scalar op, but got '" << o->getName()
-                                << "'";
-        code.builder.clone(*o, scalars);
-        return success();
-      });
+      .Default([&](Operation *o) { return cloneScalarOp(code.builder, *o, scalars); });
 }
 
 /// Asks that the yielded tiles be made in the storages, where an op of the block makes them.

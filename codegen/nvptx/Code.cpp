@@ -17,50 +17,6 @@ Type Code::globalPointer() {
   return LLVM::LLVMPointerType::get(builder.getContext(), 1);
 }
 
-int64_t Code::bytesOf(Type element) {
-  return (element.getIntOrFloatBitWidth() + 7) / 8;
-}
-
-Value Code::integer(Type type, int64_t value) {
-  return arith::ConstantOp::create(builder, loc, builder.getIntegerAttr(type, value));
-}
-Value Code::constant(int64_t value) {
-  return integer(i64(), value);
-}
-Value Code::constant32(int64_t value) {
-  return integer(i32(), value);
-}
-
-std::optional<int64_t> Code::constantOf(Value value) {
-  auto constant = value.getDefiningOp<arith::ConstantOp>();
-  auto attribute = constant ? dyn_cast<IntegerAttr>(constant.getValue()) : IntegerAttr();
-  return attribute ? std::optional(attribute.getInt()) : std::nullopt;
-}
-
-Value Code::add(Value a, Value b) {
-  auto x = constantOf(a), y = constantOf(b);
-  if (x && y)
-    return integer(a.getType(), *x + *y);
-  if (x && *x == 0)
-    return b;
-  if (y && *y == 0)
-    return a;
-  return arith::AddIOp::create(builder, loc, a, b);
-}
-Value Code::add(Value a, int64_t b) {
-  return b == 0 ? a : add(a, integer(a.getType(), b));
-}
-Value Code::sub(Value a, Value b) {
-  auto x = constantOf(a), y = constantOf(b);
-  return x && y ? integer(a.getType(), *x - *y) : Value(arith::SubIOp::create(builder, loc, a, b));
-}
-Value Code::mul(Value a, Value b) {
-  auto x = constantOf(a), y = constantOf(b);
-  return x && y ? integer(a.getType(), *x * *y) : Value(arith::MulIOp::create(builder, loc, a, b));
-}
-Value Code::mul(Value a, int64_t b) {
-  return b == 1 ? a : mul(a, integer(a.getType(), b));
-}
 Value Code::divide(Value a, int64_t powerOfTwo) {
   if (powerOfTwo == 1)
     return a;
@@ -72,37 +28,6 @@ Value Code::modulo(Value a, int64_t powerOfTwo) {
 Value Code::exclusiveOr(Value a, Value b) {
   return arith::XOrIOp::create(builder, loc, a, b);
 }
-Value Code::lessThan(Value a, Value b) {
-  return arith::CmpIOp::create(builder, loc, arith::CmpIPredicate::slt, a, b);
-}
-Value Code::equal(Value a, Value b) {
-  return arith::CmpIOp::create(builder, loc, arith::CmpIPredicate::eq, a, b);
-}
-Value Code::both(Value a, Value b) {
-  if (!a || !b)
-    return a ? a : b;
-  return arith::AndIOp::create(builder, loc, a, b);
-}
-Value Code::toI64(Value value) {
-  if (value.getType() == i64())
-    return value;
-  if (value.getType().isIndex())
-    return arith::IndexCastOp::create(builder, loc, i64(), value);
-  return arith::ExtSIOp::create(builder, loc, i64(), value);
-}
-Value Code::toI32(Value value) {
-  if (value.getType() == i32())
-    return value;
-  if (value.getType().isIndex())
-    return arith::IndexCastOp::create(builder, loc, i32(), value);
-  return arith::TruncIOp::create(builder, loc, i32(), value);
-}
-Value Code::toIndex(Value value) {
-  if (value.getType().isIndex())
-    return value;
-  return arith::IndexCastOp::create(builder, loc, builder.getIndexType(), value);
-}
-
 //===--------------------------------------------------------------------------------------------------------------===//
 // The thread
 //===--------------------------------------------------------------------------------------------------------------===//
@@ -358,32 +283,8 @@ Value Code::shuffleIndex(Value value, int64_t lane) {
 Value Code::number(double value) {
   return arith::ConstantOp::create(builder, loc, builder.getF32FloatAttr(value));
 }
-Value Code::addf(Value a, Value b) {
-  return arith::AddFOp::create(builder, loc, a, b);
-}
-Value Code::subf(Value a, Value b) {
-  return arith::SubFOp::create(builder, loc, a, b);
-}
-Value Code::mulf(Value a, Value b) {
-  return arith::MulFOp::create(builder, loc, a, b);
-}
-Value Code::maxf(Value a, Value b) {
-  return arith::MaximumFOp::create(builder, loc, a, b);
-}
-Value Code::minf(Value a, Value b) {
-  return arith::MinimumFOp::create(builder, loc, a, b);
-}
-Value Code::maxi(Value a, Value b) {
-  return arith::MaxSIOp::create(builder, loc, a, b);
-}
-Value Code::mini(Value a, Value b) {
-  return arith::MinSIOp::create(builder, loc, a, b);
-}
 Value Code::fma(Value a, Value b, Value c) {
   return LLVM::FMAOp::create(builder, loc, a, b, c);
-}
-Value Code::select(Value condition, Value a, Value b) {
-  return arith::SelectOp::create(builder, loc, condition, a, b);
 }
 Value Code::bitsOf(Value value) {
   if (value.getType() == f32())

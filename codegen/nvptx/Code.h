@@ -6,52 +6,29 @@
 #ifndef CODEGEN_NVPTX_CODE_H
 #define CODEGEN_NVPTX_CODE_H
 
+#include "codegen/builder/ArithBuilder.h"
 #include "codegen/target/GpuTarget.h"
-#include "mlir/IR/Builders.h"
-#include "mlir/IR/BuiltinTypes.h"
 #include "mlir/IR/IRMapping.h"
-#include <optional>
 
 namespace denim::codegen::nvptx {
 
 /// Which way the rows of a shared operand run in a product (CUTLASS says K-major and MN-major).
 enum class Major : uint8_t { contraction, outer };
 
-class Code {
+class Code : public ArithBuilder {
 public:
   Code(mlir::OpBuilder &builder, mlir::Location loc, const GpuTarget &target)
-      : builder(builder), loc(loc), target(target) {}
+      : ArithBuilder(builder, loc), target(target) {}
 
-  mlir::OpBuilder &builder;
-  mlir::Location loc;
   const GpuTarget &target;
 
   // ---- types
-  mlir::Type f32() { return builder.getF32Type(); }
-  mlir::Type i64() { return builder.getI64Type(); }
-  mlir::Type i32() { return builder.getI32Type(); }
-  mlir::Type i1() { return builder.getI1Type(); }
   mlir::Type globalPointer();
-  static int64_t bytesOf(mlir::Type element);
 
-  // ---- integers (i32 or i64, both sides alike), folded where both sides are known
-  mlir::Value constant(int64_t value);   ///< i64
-  mlir::Value constant32(int64_t value); ///< i32
-  static std::optional<int64_t> constantOf(mlir::Value value);
-  mlir::Value add(mlir::Value a, mlir::Value b);
-  mlir::Value add(mlir::Value a, int64_t b);
-  mlir::Value sub(mlir::Value a, mlir::Value b);
-  mlir::Value mul(mlir::Value a, mlir::Value b);
-  mlir::Value mul(mlir::Value a, int64_t b);
+  // ---- more of integers
   mlir::Value divide(mlir::Value a, int64_t powerOfTwo); ///< of no negative number
   mlir::Value modulo(mlir::Value a, int64_t powerOfTwo);
   mlir::Value exclusiveOr(mlir::Value a, mlir::Value b);
-  mlir::Value lessThan(mlir::Value a, mlir::Value b); ///< signed
-  mlir::Value equal(mlir::Value a, mlir::Value b);
-  mlir::Value both(mlir::Value a, mlir::Value b); ///< of i1; a null side counts as true
-  mlir::Value toI64(mlir::Value value);           ///< from index or i32
-  mlir::Value toI32(mlir::Value value);           ///< from index or i64
-  mlir::Value toIndex(mlir::Value value);
 
   // ---- the thread
   mlir::Value threadNumber();
@@ -103,15 +80,7 @@ public:
 
   // ---- f32, and what memory holds
   mlir::Value number(double value);
-  mlir::Value addf(mlir::Value a, mlir::Value b);
-  mlir::Value subf(mlir::Value a, mlir::Value b);
-  mlir::Value mulf(mlir::Value a, mlir::Value b);
-  mlir::Value maxf(mlir::Value a, mlir::Value b);
-  mlir::Value minf(mlir::Value a, mlir::Value b);
-  mlir::Value maxi(mlir::Value a, mlir::Value b);
-  mlir::Value mini(mlir::Value a, mlir::Value b);
   mlir::Value fma(mlir::Value a, mlir::Value b, mlir::Value c);
-  mlir::Value select(mlir::Value condition, mlir::Value a, mlir::Value b);
   mlir::Value bitsOf(mlir::Value real);                     ///< f32 to i32; an i32 stays, an i1 becomes 0 or 1
   mlir::Value realOf(mlir::Value bits);                     ///< i32 to f32
   mlir::Value ofType(mlir::Value bits, mlir::Type element); ///< i32 to f32, i32 or i1
@@ -150,7 +119,6 @@ public:
                                         llvm::function_ref<llvm::SmallVector<mlir::Value>()> otherwise = {});
 
 private:
-  mlir::Value integer(mlir::Type type, int64_t value);
   llvm::SmallVector<mlir::Value> assembly(llvm::StringRef text, llvm::StringRef constraints, mlir::ValueRange operands,
                                           llvm::ArrayRef<mlir::Type> results, bool sideEffects);
   mlir::Value sharedPointer(mlir::Value offset);

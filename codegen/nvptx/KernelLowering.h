@@ -6,6 +6,7 @@
 #ifndef CODEGEN_NVPTX_KERNELLOWERING_H
 #define CODEGEN_NVPTX_KERNELLOWERING_H
 
+#include "codegen/builder/StepFields.h"
 #include "codegen/nvptx/Code.h"
 #include "codegen/nvptx/Fragment.h"
 #include "codegen/nvptx/SharedMemory.h"
@@ -39,6 +40,7 @@ private:
   // ---- control (LowerControl.cpp)
   mlir::LogicalResult lowerBlock(mlir::Block &block);
   mlir::LogicalResult lowerOp(mlir::Operation &op);
+  void settle();
   mlir::LogicalResult lower(mlir::scf::ForOp op);
   mlir::LogicalResult lower(mlir::scf::IfOp op);
   /// What control flow carries of a value: registers of tiles, packed for those that only products read; scalars; and
@@ -57,9 +59,6 @@ private:
   void lower(tile::PageOp op);
   void lower(tile::BlockOp op);
   void lower(tile::StackedOp op);
-  mlir::Value batchField(size_t offset, mlir::Type type);
-  mlir::Value listEntry(mlir::Value list, mlir::Value index);
-  mlir::Value rowList(tile::RowList list);
 
   // ---- memory (LowerMemory.cpp)
   void lower(tile::LoadOp op);
@@ -273,7 +272,8 @@ private:
   Precision precision;
   int64_t warps;
   SharedMemory shared;
-  mlir::Value batch, thread, lane, warp, laneRow, laneColumn;
+  StepFields<Code> step;
+  mlir::Value thread, lane, warp, laneRow, laneColumn;
   mlir::IRMapping scalars;
   llvm::DenseMap<mlir::Value, mlir::Value> pointers;
   llvm::DenseMap<mlir::Value, Fragment> fragments;

@@ -1,4 +1,5 @@
 // Blocks, loops and branches. Tiles that a loop carries are carried register by register.
+#include "codegen/builder/ScalarOps.h"
 #include "codegen/nvptx/KernelLowering.h"
 #include "llvm/ADT/TypeSwitch.h"
 
@@ -12,7 +13,7 @@ static constexpr int64_t kCopyingPages = 24, kCopyingRows = 40, kMostRegisters =
 KernelLowering::KernelLowering(tile::KernelOp kernel, Code &code, Precision precision, Value batch,
                                ArrayRef<Value> arguments)
     : kernel(kernel), code(code), precision(precision), warps(chooseWarps(kernel)),
-      shared(code, workers(), [this](int64_t group) { finishGroups(group); }), batch(batch) {
+      shared(code, workers(), [this](int64_t group) { finishGroups(group); }), step(code, batch, code.globalPointer()) {
   for (auto [memory, argument] : llvm::zip_equal(kernel.getMemories(), arguments))
     pointers[memory] = argument;
   thread = code.threadNumber();
@@ -119,15 +120,7 @@ LogicalResult KernelLowering::lowerOp(Operation &op) {
         lower(o);
         return success();
       })
-      .Default([&](Operation *o) -> LogicalResult {
-        bool tiles = llvm::any_of(o->getOperandTypes(), llvm::IsaPred<tile::TileType>) ||
-                     llvm::any_of(o->getResultTypes(), llvm::IsaPred<tile::TileType>);
-        if (tiles || o->getNumRegions() != 0)
-          return o->emitError() << "expected a tile op, scf.for, scf.if or a scalar op, but got '" << o->getName()
-                                << "'";
-        code.builder.clone(*o, scalars);
-        return success();
-      });
+      .Default([&](Operation *o) { return cloneScalarOp(code.builder, *o, scalars); });
 }
 
 /// A tile that nothing but products reads, as a left operand in registers, is carried as the words they take.
@@ -214,15 +207,17 @@ void KernelLowering::unflatten(Operation *op, ValueRange values, ValueRange regi
       ring.index = registers[next++], ring.phase = registers[next++];
 }
 
+/// What is in flight ends in front of control flow, and what is behind knows nothing of it.
+void KernelLowering::settle() {
+  if (copying)
+    return;
+  finishAllGroups();
+  shared.settle();
+}
+
 LogicalResult KernelLowering::lower(scf::ForOp op) {
   Block &body = *op.getBody();
   SmallVector<Value> initial = flatten(op, op.getInitArgs());
-  auto settle = [&] {
-    if (copying)
-      return;
-    finishAllGroups();
-    shared.settle();
-  };
   settle();
   // What a turn stores the next one may load.
   if (!copying)
@@ -250,12 +245,6 @@ LogicalResult KernelLowering::lower(scf::ForOp op) {
 }
 
 LogicalResult KernelLowering::lower(scf::IfOp op) {
-  auto settle = [&] {
-    if (copying)
-      return;
-    finishAllGroups();
-    shared.settle();
-  };
   settle();
   LogicalResult result = success();
   SmallVector<Ring> before = rings;

@@ -31,7 +31,7 @@ LogicalResult KernelLowering::lower(tile::ExtractOp op) {
     // The list itself is nearer than the thread that holds the entry.
     Value entry = code.add(i64Of(rows.getRow()), op.getRow());
     Value present = code.lessThan(entry, i64Of(rows.getCount()));
-    element = code.loadWords(code.advance(rowList(rows.getList()), entry, code.i32()), 1, present)[0];
+    element = code.loadWords(code.advance(step.list(rows.getList()), entry, code.i32()), 1, present)[0];
   } else {
     Distribution one{1, 1, {warps, 1}};
     const Fragment from = fragmentOf(op.getSource());

@@ -2,17 +2,9 @@
 
 #include "runtime/tools/denim-bench/Cases.h"
 
-#include <sstream>
-
 namespace denim::bench {
 
 namespace {
-
-template <typename... Parts> std::string text(const Parts &...parts) {
-  std::ostringstream out;
-  (out << ... << parts);
-  return out.str();
-}
 
 /// The network around blocks of |width| channels. The head is never run: no logits are asked for.
 std::string network(int64_t width, const std::string &schedule, const std::string &blocks) {

@@ -20,10 +20,18 @@
 #define DENIM_RUNTIME_TOOLS_DENIM_BENCH_CASES_H
 
 #include <cstdint>
+#include <sstream>
 #include <string>
 #include <vector>
 
 namespace denim::bench {
+
+/// The parts one behind the other, as `<<` writes them.
+template <typename... Parts> std::string text(const Parts &...parts) {
+  std::ostringstream out;
+  (out << ... << parts);
+  return out.str();
+}
 
 /// What moves the bytes that a case counts.
 enum class Traffic : uint8_t { Read, Update };

@@ -9,17 +9,9 @@
 
 #include "runtime/tools/denim-bench/Cases.h"
 
-#include <sstream>
-
 namespace denim::bench {
 
 namespace {
-
-template <typename... Parts> std::string text(const Parts &...parts) {
-  std::ostringstream out;
-  (out << ... << parts);
-  return out.str();
-}
 
 constexpr int64_t kDim = 128;
 /// Channels of the residual stream: few, for the products around the mixer are not timed.

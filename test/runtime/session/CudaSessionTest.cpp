@@ -8,6 +8,7 @@
 #include "runtime/device/cuda/CudaDevice.h"
 #include "runtime/session/Session.h"
 #include "test/formats/TemporaryDirectory.h"
+#include "test/runtime/Inputs/AssertOk.h"
 #include "test/runtime/Inputs/TestModule.h"
 #include "test/runtime/device/cuda/FakeCuda.h"
 
@@ -18,12 +19,6 @@ using namespace denim;
 using namespace denim::test;
 
 namespace {
-
-#define ASSERT_OK(expression)                                                                                          \
-  do {                                                                                                                 \
-    Status status = (expression);                                                                                      \
-    ASSERT_FALSE(status) << status.message();                                                                          \
-  } while (false)
 
 class CudaSessionTest : public ::testing::Test {
 protected:

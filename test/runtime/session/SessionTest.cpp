@@ -4,6 +4,7 @@
 #include "formats/safetensors/SafetensorsWriter.h"
 #include "runtime/device/cpu/CpuDevice.h"
 #include "test/formats/TemporaryDirectory.h"
+#include "test/runtime/Inputs/AssertOk.h"
 #include "test/runtime/Inputs/TestModule.h"
 
 #include <gtest/gtest.h>
@@ -12,12 +13,6 @@ using namespace denim;
 using namespace denim::test;
 
 namespace {
-
-#define ASSERT_OK(expression)                                                                                          \
-  do {                                                                                                                 \
-    Status status = (expression);                                                                                      \
-    ASSERT_FALSE(status) << status.message();                                                                          \
-  } while (false)
 
 float fromBf16(uint16_t value) {
   uint32_t bits = static_cast<uint32_t>(value) << 16;

@@ -1,6 +1,7 @@
 //===- CudaDeviceTest.cpp - the CUDA device on the fake driver ------------===//
 
 #include "runtime/device/cuda/CudaDevice.h"
+#include "test/runtime/Inputs/AssertOk.h"
 #include "test/runtime/Inputs/TestModule.h"
 #include "test/runtime/device/cuda/FakeCuda.h"
 
@@ -11,12 +12,6 @@ using namespace denim;
 using namespace denim::test;
 
 namespace {
-
-#define ASSERT_OK(expression)                                                                                          \
-  do {                                                                                                                 \
-    Status status = (expression);                                                                                      \
-    ASSERT_FALSE(status) << status.message();                                                                          \
-  } while (false)
 
 const CudaLibraries kFakes = {DENIM_FAKE_CUDA "/libcuda.so.1", {"/nonexistent", DENIM_FAKE_CUDA "/libcublasLt.so.13"}};
 
