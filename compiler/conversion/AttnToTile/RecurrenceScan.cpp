@@ -120,9 +120,6 @@ void RecurrenceWriter::writeScanned() {
   auto after = e.loop(e.index(0), chunks, 1, {before, fade}, [&](Value c, ValueRange carried) {
     Value number = e.add(firstBlock, c), s = carried[0];
     Rows rows = rowsOf(c);
-    // The next chunk's decay is on its way while this one is worked on; behind the last stands some other's.
-    Value next =
-        numbersOf(Handed::fade, e.min(e.add(number, e.index(1)), e.add(firstBlock, e.sub(chunks, e.index(1)))), 1);
     auto block = [&](Handed what) -> Value {
       return tile::LoadOp::create(e.b, e.loc, e.tileType(kChunk, kChunk), handedBlock(what, number, ownHead),
                                   e.index(0), e.index(0), Value(), Value(), false);
@@ -147,6 +144,9 @@ void RecurrenceWriter::writeScanned() {
     out = e.mma(w, block(Handed::weights), {false, true, out, tile::Triangle::none});
     Value left = scaled(w, numbersOf(Handed::keysToEnd, number, kChunk));
     Value state = e.mma(left, k, {false, false, kept, tile::Triangle::none});
+    // The next chunk's decay is on its way while this one is worked on; behind the last stands some other's.
+    Value next =
+        numbersOf(Handed::fade, e.min(e.add(number, e.index(1)), e.add(firstBlock, e.sub(chunks, e.index(1)))), 1);
     writeRead(rows, out);
     return SmallVector<Value>{state, next};
   });
