@@ -41,7 +41,27 @@ struct ConvertTileToCpuPass : PassWrapper<ConvertTileToCpuPass, OperationPass<Mo
         return signalPassFailure();
   }
 
+  /// An inverse is a solve for the identity.
+  static void expandInverses(tile::KernelOp kernel) {
+    kernel.walk([](tile::InverseOp op) {
+      OpBuilder b(op);
+      Location loc = op.getLoc();
+      auto type = cast<tile::TileType>(op.getResult().getType());
+      auto number = [&](double x) -> Value { return arith::ConstantOp::create(b, loc, b.getF32FloatAttr(x)); };
+      Value one = number(1), zero = number(0);
+      Value identity = tile::MapOp::create(b, loc, type, {}, [&](OpBuilder &b, Location loc, ValueRange) -> Value {
+        Value row = tile::IndexOp::create(b, loc, b.getI32Type(), b.getI64IntegerAttr(0));
+        Value column = tile::IndexOp::create(b, loc, b.getI32Type(), b.getI64IntegerAttr(1));
+        Value onDiagonal = arith::CmpIOp::create(b, loc, arith::CmpIPredicate::eq, row, column);
+        return arith::SelectOp::create(b, loc, onDiagonal, one, zero);
+      });
+      op.getResult().replaceAllUsesWith(tile::SolveOp::create(b, loc, type, op.getLower(), identity));
+      op.erase();
+    });
+  }
+
   LogicalResult convert(tile::KernelOp kernel) {
+    expandInverses(kernel);
     OpBuilder builder(kernel);
     Location loc = kernel.getLoc();
     Type pointer = LLVM::LLVMPointerType::get(builder.getContext()), i64 = builder.getI64Type();

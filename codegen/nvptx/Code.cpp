@@ -255,6 +255,17 @@ void Code::copyBulk(Value sharedOffset, Value pointer, int64_t bytes, Value barr
                ", [$2];",
            "r,l,r,~{memory}", {addressOf(sharedOffset), pointer, addressOf(barrier)}, {}, true);
 }
+void Code::copyPiece(Value sharedOffset, int64_t plusShared, Value pointer, int64_t plus, Value predicate) {
+  SmallVector<Value> operands{addressOf(sharedOffset), pointer};
+  std::string text = "cp.async.cg.shared.global [$0+" + std::to_string(plusShared) + "], [$1+" + std::to_string(plus) +
+                     "], 16" + (predicate ? ", $2;" : ";");
+  if (predicate)
+    operands.push_back(select(predicate, constant32(16), constant32(0)));
+  assembly(text, predicate ? "r,l,r,~{memory}" : "r,l,~{memory}", operands, {}, true);
+}
+void Code::arriveWithPieces(Value barrier) {
+  assembly("cp.async.mbarrier.arrive.noinc.shared::cta.b64 [$0];", kAddress, {addressOf(barrier)}, {}, true);
+}
 void Code::setRegisters(int64_t count, bool increase) {
   assembly(std::string("setmaxnreg.") + (increase ? "inc" : "dec") + ".sync.aligned.u32 " + std::to_string(count) + ";",
            "", {}, {}, true);

@@ -75,6 +75,11 @@ public:
   void expectBytes(mlir::Value barrier, int64_t bytes); ///< arrives as well
   void waitBarrier(mlir::Value barrier, mlir::Value parity);
   void copyBulk(mlir::Value sharedOffset, mlir::Value pointer, int64_t bytes, mlir::Value barrier);
+  /// 16 bytes, zeros where the predicate is false; `plus...`: bytes that the instruction adds to the addresses.
+  void copyPiece(mlir::Value sharedOffset, int64_t plusShared, mlir::Value pointer, int64_t plus,
+                 mlir::Value predicate);
+  /// Arrives when this thread's pieces so far are there.
+  void arriveWithPieces(mlir::Value barrier);
   /// Gives registers to the warpgroup, or takes some away.
   void setRegisters(int64_t count, bool increase);
 

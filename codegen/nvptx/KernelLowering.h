@@ -91,6 +91,9 @@ private:
   Fragment loadFragment(tile::LoadOp op);
   bool canCopyToShared(tile::LoadOp op);
   void copyToShared(tile::LoadOp op, const SharedTile &to);
+  /// A load that products and threads read: copied in pieces of 16 bytes, and read from there when it is asked for.
+  bool isCopiedFirst(tile::LoadOp op);
+  void readCopied(mlir::Value tile);
   /// An address and bytes that the instruction adds.
   struct Address {
     mlir::Value pointer;
@@ -161,6 +164,7 @@ private:
   llvm::SmallVector<mlir::Value, 4> operandWords(const Fragment &lhs, int64_t slab, int64_t group, int64_t term);
   mlir::Value packTerm(mlir::Value low, mlir::Value high, int64_t term);
   mlir::LogicalResult lower(tile::SolveOp op);
+  mlir::LogicalResult lower(tile::InverseOp op);
 
   // ---- one row times a matrix in memory (Streamed.cpp)
   /// How threads are dealt the pieces (8 columns) of a row: `threads` of them share one row of the matrix, `groups` such
@@ -193,15 +197,42 @@ private:
   void finishAllGroups() { finishGroups(groupsIssued); }
 
   // ---- copies ahead of their use (Staging.cpp)
+  /// Where a load stands that is copied ahead: slot n of its own, or of all loads, begins at offset + n * bytes.
+  struct Staged {
+    bool pieces = false; ///< copied by a warp in pieces of 16 bytes; else a page, in bulk
+    int64_t bytes = 0, offset = 0, barriers = 0;
+    int64_t warp = 0; ///< the copying warp
+    unsigned ring = 0;
+  };
+  /// The place that both sides keep count of.
+  struct Ring {
+    int64_t slots = 0;
+    mlir::Value index, phase; ///< i32: the slot and the parity of the next load
+    mlir::Value last;         ///< the place moves on behind this load; null: behind each
+  };
   void findStaged();
+  bool isKnownAhead(tile::LoadOp op, llvm::DenseMap<mlir::Value, bool> &known);
+  bool isStagedPage(tile::LoadOp op);
+  bool isStagedRows(tile::LoadOp op);
+  void addStaged(tile::LoadOp op, bool pieces);
+  /// Shared memory that may be taken for slots: all loads go through the same ones, or each has its own. False if it is
+  /// too little.
+  bool dealSlots(int64_t bytes);
+  bool dealOwnSlots(int64_t bytes);
   bool holdsStaged(mlir::Operation *op);
-  void makeRing();
-  void advanceRing();
-  mlir::Value ringSlot() { return code.mul(ringIndex, ring.slotBytes); }
+  void makeRings();
+  /// Gives their memory back behind the last op that holds staged loads.
+  void releaseRings(mlir::Operation &done);
+  void advance(mlir::Value load);
   void issueStaged(tile::LoadOp op);
+  void copyRows(tile::LoadOp op, mlir::Value slot);
   void awaitStaged(tile::LoadOp op);
   void releaseStaged(mlir::Value tile);
-  Fragment readShared(const SharedTile &from, const Distribution &shape);
+  /// The fragment of a tile of bf16 that stands in shared memory, or of its transpose.
+  Fragment readShared(const SharedTile &from, const Distribution &shape, bool transposed);
+  int64_t blocksTogether();
+  /// Shared memory that a block may take.
+  int64_t sharedLimit();
 
   // ---- two pages as one operand (PagePairs.cpp)
   void findPairs();
@@ -210,8 +241,9 @@ private:
   bool waitsForPair(tile::MmaOp op) { return firstProducts.contains(op); }
   void multiplyPair(tile::MmaOp first, tile::MmaOp second);
 
-  /// (I + the strictly lower part)^-1 as an operand in shared memory.
-  SharedTile invertUnitLower(const Fragment &matrix, int64_t terms);
+  bool canInvert(int64_t size) { return size % 16 == 0 && size <= workers() && llvm::isPowerOf2_64(size); }
+  /// (I + the strictly lower part)^-1.
+  Fragment invertUnitLower(const Fragment &matrix);
   void invertDiagonal(int64_t lower, int64_t inverse, int64_t size);
   void multiplyBlocks(int64_t size, int64_t block, int64_t lhs, int64_t rhs, int64_t to, bool second);
 
@@ -224,6 +256,8 @@ private:
   const Fragment &fragmentOf(mlir::Value tile) {
     if (int64_t group = groupOf.lookup(tile))
       finishGroups(group);
+    if (readLater.contains(tile))
+      readCopied(tile);
     return fragments.find(tile)->second;
   }
   Fragment fragmentOf(mlir::Value tile, const WarpGrid &grid) { return convert(fragmentOf(tile), grid); }
@@ -285,6 +319,7 @@ private:
   llvm::DenseSet<mlir::Value> wantedPieces;       ///< rows that only streamed products read
   llvm::DenseMap<mlir::Value, llvm::SmallVector<mlir::Value>> streamedWords; ///< of a matrix: by row, turn, word
   llvm::DenseMap<mlir::Value, llvm::SmallVector<mlir::Value>> rowPieces;     ///< f32, by turn and element
+  llvm::DenseSet<mlir::Value> readLater;          ///< of these, loads that stand there and have no fragment yet
   llvm::DenseMap<mlir::Operation *, llvm::SmallVector<mlir::Value>> dyingAt;
   llvm::DenseMap<mlir::Value, llvm::SmallVector<mlir::Value>> packedWords; ///< of tiles that are carried packed
 
@@ -299,17 +334,16 @@ private:
   mlir::Operation *current = nullptr;                         ///< the op that is being lowered
   llvm::SmallVector<std::pair<mlir::Value, int64_t>> leaving; ///< barriers of ring slots that a group still reads
 
-  struct Ring {
-    int64_t slots = 0, slotBytes = 0, offset = 0, barriers = 0;
-  } ring;
-  llvm::SetVector<mlir::Value> staged; ///< loads that a warpgroup of its own copies ahead
+  llvm::SmallVector<Ring> rings;
+  llvm::MapVector<mlir::Value, Staged> staged; ///< loads that a warpgroup of its own copies ahead
+  bool ownSlots = false;                       ///< each load has its own, and a warp that copies it
   llvm::DenseMap<mlir::Value, mlir::Value> emptyBarrierOf;
   llvm::DenseMap<mlir::Value, mlir::Value> firstPageOf; ///< of the second page of a pair
   llvm::DenseSet<mlir::Value> firstPages;               ///< of all pairs
   llvm::DenseMap<mlir::Operation *, mlir::Operation *> firstProductOf;
   llvm::DenseSet<mlir::Operation *> firstProducts;
-  bool copying = false;             ///< this walk is that warpgroup's
-  mlir::Value ringIndex, ringPhase; ///< i32: the slot and the parity of the next staged load
+  bool ringsHeld = false; ///< the memory of the slots is not given back yet
+  bool copying = false;   ///< this walk is that warpgroup's
 };
 
 } // namespace denim::codegen::nvptx

@@ -8,8 +8,7 @@ using namespace denim;
 using namespace denim::codegen::nvptx;
 
 /// Registers of a thread in kernels with a copying warpgroup: it needs few, and gives the rest to those that compute.
-/// One computing warpgroup has what it wants anyway; with two, 24 * 128 + 240 * 256 fit the 65536 of a multiprocessor.
-static constexpr int64_t kCopyingRegisters = 24, kComputingRegisters = 240;
+static constexpr int64_t kCopyingPages = 24, kCopyingRows = 40, kMostRegisters = 240;
 
 KernelLowering::KernelLowering(tile::KernelOp kernel, Code &code, Precision precision, Value batch,
                                ArrayRef<Value> arguments)
@@ -37,8 +36,8 @@ LogicalResult KernelLowering::lower() {
   auto walk = [&] {
     scalars.map(kernel.getItem(), item);
     awaited = !code.target.launchOverlap;
-    if (!staged.empty())
-      ringIndex = ringPhase = code.constant32(0);
+    for (Ring &ring : rings)
+      ring.index = ring.phase = code.constant32(0);
     if (succeeded(result))
       result = lowerBlock(*kernel.getBlock());
     awaitKernelsBefore();
@@ -52,25 +51,31 @@ LogicalResult KernelLowering::lower() {
     walk();
     return result;
   }
-  makeRing();
-  bool divides = workers() == 256;
+  makeRings();
+  // Registers of a block are dealt to its threads evenly; one computing warpgroup alone has what it wants anyway.
+  int64_t few = ownSlots ? kCopyingRows : kCopyingPages, all = code.target.registers / blocksTogether();
+  int64_t many = std::min(kMostRegisters, (all - few * 128) / workers() / 8 * 8);
+  bool divides = all / threads() < many && workers() % 128 == 0 && workers() <= 256 && all / threads() > few;
   IRMapping before = scalars;
   auto memories = pointers;
   code.branch(
       code.lessThan(warp, code.constant32(warps)), {},
       [&] {
         if (divides)
-          code.setRegisters(kComputingRegisters, true);
+          code.setRegisters(many, true);
         beginAlternation();
         return walk();
       },
       [&] {
         if (divides)
-          code.setRegisters(kCopyingRegisters, false);
+          code.setRegisters(few, false);
         scalars = before;
         pointers = memories;
         copying = true;
-        code.branch(code.equal(thread, code.constant32(workers())), {}, walk);
+        if (ownSlots)
+          walk();
+        else // pages need one thread
+          code.branch(code.equal(thread, code.constant32(workers())), {}, walk);
         return SmallVector<Value>();
       });
   return result;
@@ -93,6 +98,7 @@ LogicalResult KernelLowering::lowerBlock(Block &block) {
       if (isa<tile::TileType>(result.getType()))
         shareIfWanted(result), dealPiecesIfWanted(result);
     releaseDead(op);
+    releaseRings(op);
   }
   return success();
 }
@@ -117,7 +123,7 @@ LogicalResult KernelLowering::lowerOp(Operation &op) {
       return success();
   }
   return TypeSwitch<Operation *, LogicalResult>(&op)
-      .Case<scf::ForOp, scf::IfOp, tile::ExtractOp, tile::SolveOp>([&](auto o) { return lower(o); })
+      .Case<scf::ForOp, scf::IfOp, tile::ExtractOp, tile::SolveOp, tile::InverseOp>([&](auto o) { return lower(o); })
       .Case<tile::CountOp, tile::SequenceOp, tile::RowsOp, tile::SlotOp, tile::PageOp, tile::BlockOp, tile::StackedOp,
             tile::LoadOp, tile::GatherOp, tile::StoreOp, tile::SplatOp, tile::WindowOp, tile::TransposeOp,
             tile::FlattenOp, tile::MapOp, tile::ReduceOp, tile::CumsumOp, tile::MmaOp>([&](auto o) {
@@ -167,7 +173,8 @@ SmallVector<Value> KernelLowering::flatten(Operation *op, ValueRange values) {
     }
   }
   if (holdsStaged(op))
-    flat.append({ringIndex, ringPhase});
+    for (const Ring &ring : rings)
+      flat.append({ring.index, ring.phase});
   return flat;
 }
 
@@ -181,7 +188,7 @@ SmallVector<Type> KernelLowering::flatTypes(Operation *op) {
       flat.append(distributionOf(type).registers(), type.getElementType());
   }
   if (holdsStaged(op))
-    flat.append(2, code.i32());
+    flat.append(2 * rings.size(), code.i32());
   return flat;
 }
 
@@ -206,7 +213,8 @@ void KernelLowering::unflatten(Operation *op, ValueRange values, ValueRange regi
     next += count;
   }
   if (holdsStaged(op))
-    ringIndex = registers[next], ringPhase = registers[next + 1];
+    for (Ring &ring : rings)
+      ring.index = registers[next++], ring.phase = registers[next++];
 }
 
 /// What is in flight ends in front of control flow, and what is behind knows nothing of it.
@@ -253,11 +261,12 @@ LogicalResult KernelLowering::lower(scf::ForOp op) {
 LogicalResult KernelLowering::lower(scf::IfOp op) {
   settle();
   LogicalResult result = success();
-  Value index = ringIndex, phase = ringPhase;
+  SmallVector<Ring> before = rings;
   bool awaitedBefore = awaited;
   auto fill = [&](Block *block) {
-    ringIndex = index, ringPhase = phase;
     awaited = awaitedBefore;
+    for (auto [ring, own] : llvm::zip_equal(rings, before))
+      ring.index = own.index, ring.phase = own.phase;
     SmallVector<Value> values;
     if (succeeded(result) && block)
       result = lowerBlock(*block);

@@ -42,8 +42,10 @@ bool KernelLowering::isPair(tile::MmaOp first, tile::MmaOp second) {
 }
 
 void KernelLowering::findPairs() {
-  auto loads = staged.getArrayRef();
-  if (loads.size() % 2)
+  SmallVector<Value> loads;
+  for (auto &[value, load] : staged)
+    loads.push_back(value);
+  if (ownSlots || loads.size() % 2)
     return;
   auto productOf = [&](Value load) {
     bool once = onlyShared.contains(load) && load.hasOneUse();
@@ -65,7 +67,8 @@ void KernelLowering::findPairs() {
     firstProducts.insert(productOf(loads[i]));
     firstProductOf[productOf(loads[i + 1])] = productOf(loads[i]);
   }
-  ring.slotBytes *= 2;
+  for (auto &[value, load] : staged)
+    load.bytes *= 2;
 }
 
 void KernelLowering::multiplyPair(tile::MmaOp first, tile::MmaOp second) {

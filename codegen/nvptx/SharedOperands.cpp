@@ -74,7 +74,7 @@ SharedTile KernelLowering::allocateShared(int64_t rows, int64_t columns, int64_t
 }
 
 void KernelLowering::shareIfWanted(Value value) {
-  if (!wantedShared.contains(value) || staged.contains(value))
+  if (!wantedShared.contains(value) || staged.contains(value) || readLater.contains(value))
     return;
   SharedTile tile = allocateShared(typeOf(value).getRows(), typeOf(value).getColumns(), termsOf(value));
   if (onlyShared.contains(value))

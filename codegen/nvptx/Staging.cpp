@@ -1,17 +1,21 @@
 // Loads that a warpgroup of its own does ahead of the others.
 //
-// Whole pages that a loop reads are copied to shared memory as they stand (a page is stored as its image there),
-// by one thread, through a ring of slots:
+// What a loop reads at places known ahead goes to shared memory through a ring of slots:
 //
 //   copying warpgroup                          computing warps
 //   wait until slot n is empty
-//   bulk copy, completes on full[n]  ------->  wait for full[n]
+//   copy, completes on full[n]  ------------>  wait for full[n]
 //                                              products read slot n
 //   (next round) wait for empty[n]   <-------  every warp arrives at empty[n] behind the last of them
 //
-// Both walk the same kernel. The copying one keeps control flow, scalars and staged loads and drops all else, so both
-// come to the same loads in the same order, and the place in the ring is all they need to agree on: slot index and the
-// parity of its round, carried by every loop and branch that holds a staged load.
+// Whole pages are copied as they stand (a page is stored as its image there), in bulk, by one thread. In a loop that
+// has such pages, rows of other memory go along: all threads of the warpgroup copy pieces of 16 bytes to the places
+// that they have in a shared operand, and zeros for rows that the load leaves out.
+//
+// Both sides walk the same kernel. The copying one keeps control flow, scalars and staged loads and drops all else, so
+// both come to the same loads in the same order, and the place in the ring is all they need to agree on: slot index and
+// the parity of its round, carried by every loop and branch that holds a staged load. Loads of one kind and size have a
+// ring of their own. One that has a slot for every load of a turn cannot wait for itself.
 #include "codegen/nvptx/KernelLowering.h"
 #include "mlir/Dialect/Arith/IR/Arith.h"
 
@@ -20,10 +24,11 @@ using namespace denim;
 using namespace denim::codegen::nvptx;
 
 /// Slots worth having: more only help against jitter.
-static constexpr int64_t kMostSlots = 16;
+static constexpr int64_t kMostSlots = 16, kMostOwnSlots = 4;
 /// Shared memory for what is exchanged between threads is not known before the walk; this much is left free, or what
 /// the largest transposition takes.
 static constexpr int64_t kLeastFree = 16 * 1024;
+static constexpr int64_t kCopyingWarps = 4, kLanes = 32, kPieceBytes = 16;
 
 /// Whether the scalar can be computed without reading a tile.
 static bool isKnownAhead(Value value, llvm::DenseMap<Value, bool> &known) {
@@ -51,56 +56,188 @@ static bool isKnownAhead(Value value, llvm::DenseMap<Value, bool> &known) {
   return known[value] = result;
 }
 
+int64_t KernelLowering::blocksTogether() {
+  auto blocks = kernel->getAttrOfType<IntegerAttr>("tile.blocks");
+  return blocks ? blocks.getInt() : 1;
+}
+
+int64_t KernelLowering::sharedLimit() {
+  constexpr int64_t perBlock = 1024; // what the system takes
+  int64_t whole = code.target.sharedBytes + perBlock;
+  return llvm::alignDown(whole / blocksTogether() - perBlock, 1024);
+}
+
+bool KernelLowering::isKnownAhead(tile::LoadOp op, llvm::DenseMap<Value, bool> &known) {
+  SmallVector<Value> scalars{op.getRow(), op.getColumn()};
+  if (op.getLo())
+    scalars.append({op.getLo(), op.getHi()});
+  if (Operation *part = op.getMemory().getDefiningOp())
+    llvm::append_range(scalars, part->getOperands().drop_front());
+  for (Operation *parent = op->getParentOp(); parent != kernel; parent = parent->getParentOp()) {
+    if (auto branch = dyn_cast<scf::IfOp>(parent))
+      scalars.push_back(branch.getCondition());
+    if (auto loop = dyn_cast<scf::ForOp>(parent))
+      scalars.append({loop.getLowerBound(), loop.getUpperBound()});
+  }
+  return llvm::all_of(scalars, [&](Value v) { return ::isKnownAhead(v, known); });
+}
+
+bool KernelLowering::isStagedPage(tile::LoadOp op) {
+  auto isZero = [](Value v) {
+    auto constant = v.getDefiningOp<arith::ConstantIndexOp>();
+    return constant && constant.value() == 0;
+  };
+  auto type = typeOf(op.getResult());
+  tile::PagesType pages = pagesOf(op.getMemory());
+  return pages && isImage(pages) && op->getParentOfType<scf::ForOp>() && !op.getLo() && isZero(op.getRow()) &&
+         isZero(op.getColumn()) && type.getRows() == pages.getTokens() && type.getColumns() == pages.getColumns() &&
+         !op.getTransposed();
+}
+
+/// Rows of memory as an operand of products (or turned, as a fragment), or one row of f32.
+bool KernelLowering::isStagedRows(tile::LoadOp op) {
+  auto type = typeOf(op.getResult());
+  auto memory = cast<tile::MemoryType>(op.getMemory().getType());
+  if (!isa<BlockArgument>(op.getMemory()) || !isa<scf::ForOp>(op->getParentOp()))
+    return false;
+  bool brain = memory.getElementType().isBF16(), turned = op.getTransposed();
+  if (!brain && !memory.getElementType().isF32())
+    return false;
+  int64_t rows = turned ? type.getColumns() : type.getRows(), columns = turned ? type.getRows() : type.getColumns();
+  int64_t perPiece = brain ? 8 : 4, pieces = columns / perPiece;
+  if (columns % perPiece != 0 || memory.getColumns() % perPiece != 0 || divisorOf(op.getColumn()) % perPiece != 0 ||
+      pieces > kLanes)
+    return false;
+  if (!brain)
+    return rows == 1 && columns > 1 && !turned && !distributionOf(op.getResult()).padsColumns();
+  return rows % 16 == 0 && columns % 64 == 0 && llvm::isPowerOf2_64(pieces) && rows * pieces % kLanes == 0;
+}
+
+void KernelLowering::addStaged(tile::LoadOp op, bool pieces) {
+  auto type = typeOf(op.getResult());
+  bool turned = op.getTransposed();
+  SharedTile tile{0, {}, turned ? type.getColumns() : type.getRows(), turned ? type.getRows() : type.getColumns(), 1};
+  Staged load;
+  load.pieces = pieces;
+  load.bytes = type.getRows() == 1 ? llvm::alignTo(type.getColumns() * 4, 128) : tile.bytes();
+  staged.insert({op.getResult(), load});
+}
+
+bool KernelLowering::dealSlots(int64_t bytes) {
+  int64_t slot = 0;
+  for (auto &[value, load] : staged)
+    slot = std::max(slot, load.bytes);
+  rings = {Ring{std::min(kMostSlots, bytes / (slot + 16)), {}, {}, {}}};
+  return rings[0].slots >= 2;
+}
+
+bool KernelLowering::dealOwnSlots(int64_t bytes) {
+  // Those first that are read longest, then the largest, which take longest to come.
+  llvm::DenseMap<Operation *, int64_t> position;
+  for (Operation &op : *staged.front().first.getParentBlock())
+    position[&op] = position.size();
+  auto heldFor = [&](Value value) {
+    int64_t held = 0, begin = position[value.getDefiningOp()];
+    if (wantedShared.contains(value))
+      for (Operation *user : value.getUsers())
+        held = std::max(held, position[value.getParentBlock()->findAncestorOpInBlock(*user)] - begin);
+    return held;
+  };
+  SmallVector<Value> order;
+  for (auto &[value, load] : staged)
+    order.push_back(value);
+  std::sort(order.begin(), order.end(), [&](Value a, Value b) {
+    return std::tuple(heldFor(a), staged[a].bytes, position[b.getDefiningOp()]) >
+           std::tuple(heldFor(b), staged[b].bytes, position[a.getDefiningOp()]);
+  });
+  llvm::DenseMap<Value, int64_t> slots;
+  for (int64_t round = 0; round < kMostOwnSlots; ++round)
+    for (Value value : order) {
+      int64_t slot = staged[value].bytes + 16;
+      if (slots[value] != round || slot > bytes) {
+        if (round == 0)
+          return false;
+        continue;
+      }
+      bytes -= slot;
+      ++slots[value];
+    }
+  int64_t copied[kCopyingWarps] = {};
+  std::sort(order.begin(), order.end(), [&](Value a, Value b) {
+    return std::pair(staged[a].bytes, position[b.getDefiningOp()]) >
+           std::pair(staged[b].bytes, position[a.getDefiningOp()]);
+  });
+  for (Value value : order) {
+    Staged &load = staged[value];
+    load.warp = std::min_element(copied, copied + kCopyingWarps) - copied;
+    copied[load.warp] += load.pieces ? load.bytes : kPieceBytes;
+  }
+  for (auto &[value, load] : staged) {
+    int64_t own = slots[value];
+    auto it = llvm::find_if(rings, [&](const Ring &ring) { return ring.slots == own; });
+    if (it == rings.end())
+      it = rings.insert(rings.end(), Ring{own, {}, {}, {}});
+    load.ring = it - rings.begin();
+    it->last = value;
+  }
+  return true;
+}
+
 void KernelLowering::findStaged() {
   if (!code.target.bulkCopy || precision == Precision::exact)
     return;
   llvm::DenseMap<Value, bool> known;
-  int64_t resident = 0;
   llvm::DenseSet<Value> written; // by this very kernel: the copying warps do not wait for the others' stores
   kernel.walk([&](tile::StoreOp op) { written.insert(rootOf(op.getMemory())); });
-  kernel.walk([&](tile::LoadOp op) {
-    auto type = typeOf(op.getResult());
-    tile::PagesType pages = pagesOf(op.getMemory());
-    Operation *page = op.getMemory().getDefiningOp();
-    auto isZero = [](Value v) {
-      auto constant = v.getDefiningOp<arith::ConstantIndexOp>();
-      return constant && constant.value() == 0;
-    };
+  auto mayGoAhead = [&](tile::LoadOp op) {
     // Read by threads too: whole fragments only.
     Distribution shape = distributionOf(op.getResult());
     bool whole = onlyShared.contains(op.getResult()) || (!shape.padsRows() && !shape.padsColumns());
-    bool ahead = whole && pages && isImage(pages) && op->getParentOfType<scf::ForOp>() && !op.getLo() &&
-                 isZero(op.getRow()) && isZero(op.getColumn()) && type.getRows() == pages.getTokens() &&
-                 type.getColumns() == pages.getColumns() && !op.getTransposed();
-    ahead &= !written.contains(rootOf(op.getMemory()));
-    for (Value operand : ahead ? ValueRange(page->getOperands().drop_front()) : ValueRange())
-      ahead &= isKnownAhead(operand, known);
-    for (Operation *parent = op->getParentOp(); parent != kernel; parent = parent->getParentOp()) {
-      if (auto branch = dyn_cast<scf::IfOp>(parent))
-        ahead &= isKnownAhead(branch.getCondition(), known);
-      if (auto loop = dyn_cast<scf::ForOp>(parent))
-        ahead &= isKnownAhead(loop.getLowerBound(), known) && isKnownAhead(loop.getUpperBound(), known);
-    }
-    if (ahead) {
-      staged.insert(op.getResult());
-      ring.slotBytes = std::max(ring.slotBytes, SharedTile{0, {}, type.getRows(), type.getColumns(), 1}.bytes());
+    return whole && !written.contains(rootOf(op.getMemory())) && isKnownAhead(op, known);
+  };
+  SmallVector<tile::LoadOp> pages;
+  llvm::SmallSetVector<Block *, 2> loops;
+  kernel.walk([&](tile::LoadOp op) {
+    if (isStagedPage(op) && mayGoAhead(op)) {
+      pages.push_back(op);
+      loops.insert(op->getBlock());
     }
   });
+  if (pages.empty())
+    return;
+  // In the order of the walk, which is that of the loads.
+  kernel.walk([&](tile::LoadOp op) {
+    bool rows = loops.size() == 1 && op->getBlock() == loops.front() && isStagedRows(op) && mayGoAhead(op);
+    ownSlots |= rows;
+    if (rows || llvm::is_contained(pages, op))
+      addStaged(op, rows);
+  });
+  int64_t resident = 0;
   for (Value value : wantedShared)
     if (!staged.contains(value))
       resident += SharedTile{0, {}, typeOf(value).getRows(), typeOf(value).getColumns(), termsOf(value)}.bytes();
-  if (staged.empty())
-    return;
   findPairs();
+  // Behind the last staged load the rings' memory is free again.
   int64_t exchanged = kLeastFree;
   kernel.walk([&](tile::TransposeOp op) {
     auto type = typeOf(op.getSource());
-    exchanged = std::max<int64_t>(exchanged, type.getRows() * (type.getColumns() | 1) * 4 + 2048);
+    auto store = op.getResult().hasOneUse() ? dyn_cast<tile::StoreOp>(*op.getResult().getUsers().begin()) : nullptr;
+    int64_t bytes = store && isStoredTurned(store) ? type.getRows() * type.getColumns() * 2
+                                                   : type.getRows() * (type.getColumns() | 1) * 4 + 2048;
+    bool behind = true;
+    for (Operation *own = op; own != kernel && behind; own = own->getParentOp())
+      behind =
+          !isa<scf::ForOp>(own) && llvm::none_of(llvm::make_range(own->getIterator(), own->getBlock()->end()),
+                                                 [&](Operation &next) { return &next != own && holdsStaged(&next); });
+    if (!behind)
+      exchanged = std::max<int64_t>(exchanged, bytes);
   });
-  resident += exchanged - kLeastFree;
-  ring.slots = std::min(kMostSlots, (code.target.sharedBytes - kLeastFree - resident) / ring.slotBytes);
-  if (ring.slots < 2)
+  int64_t bytes = sharedLimit() - exchanged - resident;
+  if (!(ownSlots ? dealOwnSlots(bytes) : dealSlots(bytes))) {
     staged.clear();
+    rings.clear();
+    ownSlots = false;
+  }
 }
 
 bool KernelLowering::holdsStaged(Operation *op) {
@@ -114,80 +251,201 @@ bool KernelLowering::holdsStaged(Operation *op) {
 }
 
 /// Slots and barriers; every thread of the block comes here.
-void KernelLowering::makeRing() {
-  ring.offset = shared.allocate(ring.slots * ring.slotBytes, 1024);
-  ring.barriers = shared.allocate(ring.slots * 16, 16);
-  code.branch(code.equal(thread, code.constant32(0)), {}, [&] {
-    for (int64_t slot = 0; slot < ring.slots; ++slot) {
-      code.initBarrier(code.constant32(ring.barriers + slot * 16), 1);
-      code.initBarrier(code.constant32(ring.barriers + slot * 16 + 8), warps);
+void KernelLowering::makeRings() {
+  struct Barriers {
+    int64_t begin, slots, arrivals;
+  };
+  SmallVector<Barriers> all;
+  if (ownSlots) {
+    for (auto &[value, load] : staged)
+      load.offset = shared.allocate(rings[load.ring].slots * load.bytes, 1024);
+    for (auto &[value, load] : staged) {
+      load.barriers = shared.allocate(rings[load.ring].slots * 16, 16);
+      all.push_back({load.barriers, rings[load.ring].slots, load.pieces ? kLanes : 1});
     }
+  } else {
+    int64_t slot = 0;
+    for (auto &[value, load] : staged)
+      slot = std::max(slot, load.bytes);
+    int64_t offset = shared.allocate(rings[0].slots * slot, 1024);
+    all.push_back({shared.allocate(rings[0].slots * 16, 16), rings[0].slots, 1});
+    for (auto &[value, load] : staged)
+      load.bytes = slot, load.offset = offset, load.barriers = all[0].begin;
+  }
+  code.branch(code.equal(thread, code.constant32(0)), {}, [&] {
+    for (const Barriers &own : all)
+      for (int64_t slot = 0; slot < own.slots; ++slot) {
+        code.initBarrier(code.constant32(own.begin + slot * 16), own.arrivals);
+        code.initBarrier(code.constant32(own.begin + slot * 16 + 8), warps);
+      }
     code.fenceBarrierInit();
     return SmallVector<Value>();
   });
   code.barrier(0, threads());
+  ringsHeld = true;
 }
 
-void KernelLowering::advanceRing() {
-  Value next = code.add(ringIndex, 1), wraps = code.equal(next, code.constant32(ring.slots));
-  ringIndex = code.select(wraps, code.constant32(0), next);
-  ringPhase = code.select(wraps, code.exclusiveOr(ringPhase, code.constant32(1)), ringPhase);
+void KernelLowering::releaseRings(Operation &done) {
+  if (!ringsHeld || !holdsStaged(&done))
+    return;
+  for (Operation *own = &done; own != kernel; own = own->getParentOp()) {
+    if (own != &done && isa<scf::ForOp>(own))
+      return;
+    for (Operation *next = own->getNextNode(); next; next = next->getNextNode())
+      if (holdsStaged(next))
+        return;
+  }
+  // Slots are not among the bytes that barriers are written for.
+  code.barrier(1, workers());
+  ringsHeld = false;
+  for (auto &[value, load] : staged)
+    shared.release(load.offset);
+}
+
+void KernelLowering::advance(Value load) {
+  Ring &ring = rings[staged[load].ring];
+  if (ring.last && ring.last != load)
+    return;
+  if (ring.slots == 1) {
+    ring.phase = code.exclusiveOr(ring.phase, code.constant32(1));
+    return;
+  }
+  Value next = code.add(ring.index, 1), wraps = code.equal(next, code.constant32(ring.slots));
+  ring.index = code.select(wraps, code.constant32(0), next);
+  ring.phase = code.select(wraps, code.exclusiveOr(ring.phase, code.constant32(1)), ring.phase);
 }
 
 void KernelLowering::issueStaged(tile::LoadOp op) {
-  auto type = typeOf(op.getResult());
-  int64_t bytes = SharedTile{0, {}, type.getRows(), type.getColumns(), 1}.bytes();
   if (firstPages.contains(op.getResult()))
     return;
-  Value full = code.add(code.mul(ringIndex, 16), ring.barriers);
-  // The first round finds the slots empty: the parity before the first is that of a round done.
-  code.waitBarrier(code.add(full, 8), code.exclusiveOr(ringPhase, code.constant32(1)));
-  Value to = code.add(ringSlot(), ring.offset), from = pointers.lookup(op.getMemory());
-  if (Value first = firstPageOf.lookup(op.getResult())) {
-    // Panel by panel, so that the rows of both pages follow each other.
-    int64_t panel = type.getRows() * 128;
-    code.expectBytes(full, 2 * bytes);
-    Value pages[] = {pointers.lookup(first.getDefiningOp<tile::LoadOp>().getMemory()), from};
-    for (int64_t at = 0; at < bytes; at += panel)
-      for (auto [i, page] : llvm::enumerate(pages))
-        code.copyBulk(code.add(to, 2 * at + int64_t(i) * panel),
-                      code.advance(page, code.constant(at), code.builder.getI8Type()), panel, full);
-  } else {
-    code.expectBytes(full, bytes);
-    code.copyBulk(to, from, bytes, full);
+  const Staged &load = staged[op.getResult()];
+  const Ring &ring = rings[load.ring];
+  auto copy = [&] {
+    Value full = code.add(code.mul(ring.index, 16), load.barriers);
+    Value slot = code.add(code.mul(ring.index, load.bytes), load.offset);
+    // The first round finds the slots empty: the parity before the first is that of a round done.
+    code.waitBarrier(code.add(full, 8), code.exclusiveOr(ring.phase, code.constant32(1)));
+    if (load.pieces) {
+      copyRows(op, slot);
+      code.arriveWithPieces(full);
+    } else {
+      auto type = typeOf(op.getResult());
+      int64_t bytes = SharedTile{0, {}, type.getRows(), type.getColumns(), 1}.bytes();
+      Value from = pointers.lookup(op.getMemory());
+      if (Value first = firstPageOf.lookup(op.getResult())) {
+        // Panel by panel, so that the rows of both pages follow each other.
+        int64_t panel = type.getRows() * 128;
+        code.expectBytes(full, 2 * bytes);
+        Value pages[] = {pointers.lookup(first.getDefiningOp<tile::LoadOp>().getMemory()), from};
+        for (int64_t at = 0; at < bytes; at += panel)
+          for (auto [i, page] : llvm::enumerate(pages))
+            code.copyBulk(code.add(slot, 2 * at + int64_t(i) * panel),
+                          code.advance(page, code.constant(at), code.builder.getI8Type()), panel, full);
+      } else {
+        code.expectBytes(full, bytes);
+        code.copyBulk(slot, from, bytes, full);
+      }
+    }
+    return SmallVector<Value>();
+  };
+  if (!ownSlots)
+    copy();
+  else if (load.pieces)
+    code.branch(code.equal(warp, code.constant32(warps + load.warp)), {}, copy);
+  else
+    code.branch(code.equal(thread, code.constant32((warps + load.warp) * kLanes)), {}, copy);
+  advance(op.getResult());
+}
+
+/// The lanes of a warp: neighbours copy neighbouring pieces.
+void KernelLowering::copyRows(tile::LoadOp op, Value slot) {
+  View view = viewOf(op.getMemory());
+  auto type = typeOf(op.getResult());
+  Value firstRow = i64Of(op.getRow());
+  if (type.getRows() == 1) {
+    int64_t pieces = type.getColumns() * 4 / kPieceBytes;
+    code.branch(code.lessThan(lane, code.constant32(pieces)), {}, [&] {
+      Value column = code.add(i64Of(op.getColumn()), code.toI64(code.mul(lane, 4)));
+      code.copyPiece(code.add(slot, code.mul(lane, kPieceBytes)), 0, elementAddress(view, firstRow, column), 0,
+                     within(firstRow, op.getLo(), op.getHi()));
+      return SmallVector<Value>();
+    });
+    return;
   }
-  advanceRing();
+  bool turned = op.getTransposed();
+  SharedTile tile{0, slot, turned ? type.getColumns() : type.getRows(), turned ? type.getRows() : type.getColumns(), 1};
+  int64_t pieces = tile.columns / 8, step = kLanes / pieces;
+  Value row = code.divide(lane, pieces), piece = code.modulo(lane, pieces);
+  Value from = elementAddress(view, code.add(firstRow, code.toI64(row)),
+                              code.add(i64Of(op.getColumn()), code.toI64(code.mul(piece, 8))));
+  // Rows of this lane, counted from its first, that exist.
+  Value low, high;
+  if (op.getLo()) {
+    low = code.sub(code.toI32(code.sub(i64Of(op.getLo()), firstRow)), row);
+    high = code.sub(code.toI32(code.sub(i64Of(op.getHi()), firstRow)), row);
+  }
+  SmallVector<Value> to; // eight rows on, pieces are exchanged alike
+  for (int64_t down = 0; down < tile.rows; down += step) {
+    if (down < std::max<int64_t>(step, 8))
+      to.push_back(pieceOffset(tile, code.add(row, down), piece, 0));
+    Value exists;
+    if (low)
+      exists = code.both(code.lessThan(code.constant32(down), high), code.lessThan(low, code.constant32(down + 1)));
+    int64_t turn = down / step % to.size();
+    code.copyPiece(to[turn], (down - turn * step) * 128, from, down * view.columns * 2, exists);
+  }
 }
 
 void KernelLowering::awaitStaged(tile::LoadOp op) {
   if (firstPages.contains(op.getResult()))
     return;
+  const Staged &load = staged[op.getResult()];
+  const Ring &ring = rings[load.ring];
   auto type = typeOf(op.getResult());
-  Value full = code.add(code.mul(ringIndex, 16), ring.barriers);
-  code.waitBarrier(full, ringPhase);
+  bool turned = op.getTransposed();
+  Value full = code.add(code.mul(ring.index, 16), load.barriers), slot = code.mul(ring.index, load.bytes);
+  code.waitBarrier(full, ring.phase);
   int64_t pages = firstPageOf.contains(op.getResult()) ? 2 : 1;
-  SharedTile tile{ring.offset, ringSlot(), pages * type.getRows(), type.getColumns(), 1};
+  SharedTile tile{load.offset, slot, turned ? type.getColumns() : pages * type.getRows(),
+                  turned ? type.getRows() : type.getColumns(), 1};
   sharedTiles[op.getResult()] = tile;
   emptyBarrierOf[op.getResult()] = code.add(full, 8);
-  advanceRing();
-  if (!onlyShared.contains(op.getResult()))
-    bind(op.getResult(), readShared(tile, distributionOf(op.getResult())));
+  advance(op.getResult());
+  if (type.getRows() == 1) {
+    Distribution shape = distributionOf(op.getResult());
+    Fragment line{shape, code.f32(), {}};
+    Value at = code.add(code.add(code.mul(columnOf(shape, 0, 0), 4), slot), load.offset);
+    for (int64_t group = 0; group < shape.groups(); ++group)
+      for (Value word : code.loadShared(at, 2, group * 32))
+        line.values.push_back(code.realOf(word));
+    bind(op.getResult(), std::move(line));
+  } else if (!onlyShared.contains(op.getResult())) {
+    bind(op.getResult(), readShared(tile, distributionOf(op.getResult()), turned));
+  }
+  // Pieces are written by ordinary stores of other threads, and products read by another way.
+  if (load.pieces && wantedShared.contains(op.getResult()))
+    code.fenceForProducts();
   if (!wantedShared.contains(op.getResult()))
     releaseStaged(op.getResult());
 }
 
-/// The fragment of a tile that stands in shared memory.
-Fragment KernelLowering::readShared(const SharedTile &from, const Distribution &shape) {
+Fragment KernelLowering::readShared(const SharedTile &from, const Distribution &shape, bool transposed) {
   Fragment to{shape, code.f32(), SmallVector<Value>(shape.registers())};
-  AddressOf addresses = addressesOf(from, shape, 0);
+  Value inMatrix = code.modulo(lane, 8), second = code.modulo(code.divide(lane, 8), 2), fourth = code.divide(lane, 16);
   for (int64_t slab = 0; slab < shape.slabs(); ++slab)
-    for (int64_t half = 0; half < shape.halves(); ++half)
-      for (int64_t group = 0; group < shape.groups(); ++group) {
-        auto [at, plus] = addresses(slab, half, group, 0);
-        Value word = code.loadShared(at, 1, plus)[0];
+    for (int64_t group = 0; group < shape.groups(); group += 2) {
+      // Matrix m: rows `8 (m mod 2)` of the slab, columns of group `m div 2`; a lane gives the address of one row.
+      Value firstRow = code.add(code.mul(warpDown(shape.grid), 16), slab * 16 * shape.grid.down);
+      Value firstColumn = code.add(code.mul(warpAcross(shape.grid), shape.columnsOfWarp()), group * 8);
+      bool two = group + 1 < shape.groups();
+      Value across = two ? code.add(firstColumn, code.mul(fourth, 8)) : firstColumn;
+      Value down = code.add(firstRow, code.mul(second, 8));
+      Value row = code.add(transposed ? across : down, inMatrix), piece = code.divide(transposed ? down : across, 8);
+      auto words = code.loadMatrices(pieceOffset(from, row, piece, 0), two ? 4 : 2, transposed);
+      for (int64_t n = 0; n < int64_t(words.size()); ++n)
         for (int64_t e = 0; e < 2; ++e)
-          to.values[shape.at(slab, group, half, e)] = code.unpackBrain(word, e == 1);
-      }
+          to.values[shape.at(slab, group + n / 2, n % 2, e)] = code.unpackBrain(words[n], e == 1);
+    }
   return to;
 }
 

@@ -169,22 +169,29 @@ Value RecurrenceWriter::valueOf(Value value, const Rows &rows, Value head) {
     return e.failed() ? Value() : emitStep(step, tiles, rows.count);
   }
   auto type = cast<RankedTensorType>(value.getType());
-  bool isPart = type.getRank() == 3 && type.getDimSize(2) == form.valueDim && type.getDimSize(1) == form.valueHeads;
-  return isPart ? e.emit(value, rows, valueWindow(head)) : tileOf(value, rows, head);
+  if (type.getRank() != 3 || type.getDimSize(2) != form.valueDim)
+    return tileOf(value, rows, head);
+  int64_t count = type.getDimSize(1);
+  Value first = e.mul(headOf(count, head), form.valueDim);
+  return e.emit(value, rows, {0, e.add(first, partColumn), count * form.valueDim, width});
+}
+
+/// A value head uses head `head * count / valueHeads` of a value with `count` heads.
+Value RecurrenceWriter::headOf(int64_t count, Value head) {
+  if (!head && heads == 1)
+    head = keyHead;
+  if (count == form.keyHeads && heads > 1)
+    return keyHead;
+  if (count != form.valueHeads)
+    return arith::DivUIOp::create(e.b, e.loc, head, e.index(form.valueHeads / count));
+  return head;
 }
 
 Window RecurrenceWriter::headWindow(Value value, Value head) {
   auto type = cast<RankedTensorType>(value.getType());
   bool tokens = type.isDynamicDim(0);
   int64_t count = type.getDimSize(tokens ? 1 : 0), width = type.getRank() == 3 ? type.getDimSize(2) : 1;
-  // A value head uses head `head * count / valueHeads` of a value with `count` heads.
-  if (!head && heads == 1)
-    head = keyHead;
-  Value own = head;
-  if (count == form.keyHeads && heads > 1)
-    own = keyHead;
-  else if (count != form.valueHeads)
-    own = arith::DivUIOp::create(e.b, e.loc, head, e.index(form.valueHeads / count));
+  Value own = headOf(count, head);
   Window window{0, width == 1 ? own : e.mul(own, width), count * width, width};
   return window;
 }

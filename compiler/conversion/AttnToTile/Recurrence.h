@@ -7,7 +7,8 @@
 //   Recurrence.cpp         the frame: items, the state, the choice between the forms, operands of one head
 //   RecurrenceChunk.cpp    a chunk of tokens
 //   RecurrenceToken.cpp    one token, in the normal form or as its region says
-//   RecurrenceScan.cpp     long sequences by two kernels: all chunks at once, then the state through them
+//   RecurrencePrepare.cpp  long sequences by two kernels: what is made for all chunks at once,
+//   RecurrenceScan.cpp     and the state through them
 //   ChunkDecay.h           decayed products inside a chunk
 #ifndef COMPILER_CONVERSION_ATTNTOTILE_RECURRENCE_H
 #define COMPILER_CONVERSION_ATTNTOTILE_RECURRENCE_H
@@ -32,8 +33,26 @@ bool canScan(const NormalForm &form, int64_t chunk);
 int64_t scanParts(plan::KernelOp kernel, const NormalForm &form);
 /// The same for tokens one by one, where smaller parts keep more of memory busy.
 int64_t tokenParts(plan::KernelOp kernel, const NormalForm &form);
-/// How the two kernels see what they hand over, and the activations that hold it.
-llvm::SmallVector<mlir::Type> scanScratch(plan::KernelOp kernel, const NormalForm &form);
+
+/// What `prepare` hands to `scan` for a chunk of a head (RecurrencePrepare.cpp has the formulas). A factor is a number
+/// for each token, applied to what is read or written; where one does not suffice, it is the vectors themselves, a
+/// block.
+enum class Handed : uint8_t {
+  inverse,          ///< block [C, C]: the part of the delta rule inside the chunk
+  weights,          ///< block [C, C]: what a query reads of what tokens of the chunk wrote
+  keysFromStart,    ///< factor: how keys read the state at the start of the chunk
+  queriesFromStart, ///< factor: how queries read it
+  keysToEnd,        ///< factor: what is left at the end of the chunk of what a token wrote
+  fade,             ///< numbers: what is left then of the state at the start
+};
+struct HandedOver {
+  Handed what;
+  int64_t rows, columns; ///< of a head; one row: numbers in f32, otherwise a block in bf16
+  bool isBlock() const { return rows > 1; }
+};
+llvm::SmallVector<HandedOver> handedOver(const NormalForm &form);
+/// How a kernel of the two (`prepare`, `scan`) sees what is handed over, and the activations that hold it.
+llvm::SmallVector<mlir::Type> scanScratch(plan::KernelOp kernel, const NormalForm &form, llvm::StringRef name);
 llvm::SmallVector<mlir::Type> scanScratchTensors(plan::KernelOp kernel, const NormalForm &form);
 
 class RecurrenceWriter {
@@ -48,10 +67,23 @@ private:
   using Shared = llvm::SmallDenseMap<Value, Value, 4>;
 
   void writeChunk(Value row, int64_t length);
-  /// The two kernels of a long sequence (RecurrenceScan.cpp).
+  /// The two kernels of a long sequence (RecurrencePrepare.cpp, RecurrenceScan.cpp).
   tile::KernelOp writePrepare();
   tile::KernelOp writeScan();
   void writePrepared(Value number, Value row);
+  void writeScanned();
+  /// A vector as it stands in memory, and the norm that it is divided by: a factor of its own.
+  struct Unnormed {
+    Value vector;
+    model::L2NormOp norm;
+  };
+  Unnormed withoutNorm(Value vector);
+  /// 1 / norm of each row, [rows, 1].
+  Value normFactor(model::L2NormOp norm, Value tile);
+  /// What is handed over as `what`: memory of the kernel, null if it is not.
+  Value handedMemory(Handed what);
+  /// The block of it that belongs to a chunk and head, or the row of numbers.
+  Value handedBlock(Handed what, Value number, Value head);
   int64_t manyTokens() const;
   void writeToken(Value row);
   /// What the region says, op by op: for a recurrence outside the normal form.
@@ -74,6 +106,7 @@ private:
   Value columnOf(Value vector, const Rows &rows, Value head);
   /// The same for a value of dv channels: those of the item's part.
   Value valueOf(Value value, const Rows &rows, Value head);
+  Value headOf(int64_t count, Value head);
   Value vectorOf(Value vector, const Shared &shared, const Rows &rows, Value head);
   bool isShared(Value value);
   /// The operand behind an argument of the op's region; other values as they are.

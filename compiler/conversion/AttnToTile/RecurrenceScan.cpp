@@ -1,20 +1,16 @@
-// Long sequences on a machine with many processors: two kernels.
+// The state through the chunks of a long sequence (RecurrencePrepare.cpp has the formulas and what was made before).
 //
-// What a chunk does to the state is linear, so all that does not depend on the state is made for all chunks at once
-// (`prepare`, an item is one head of one chunk), and what is left between chunks is short (`scan`, an item is one head,
-// or some value columns of it, of one sequence). With the names of RecurrenceChunk.cpp and T = (I + beta L)^-1
-// (spec/attention.md 3.1, 3.3),
+// The state is f32 and never leaves the registers: the scan is written for its transpose, columns of values by keys,
 //
-//   prepare   U = T beta V     K+ = T beta exp(G) K     Q+ = scale exp(G) Q     K- = exp(G_C - G) K     A = D o Q K^T
-//   scan      W = U - K+ S     O = Q+ S + A W           S <- exp(G_C) S + K-^T W
+//     R^T = S^T K^T                       Y^T = S^T Q^T
+//     W'^T = (V^T - R^T a) T^T            O^T = Y^T b + W'^T A^T         S^T <- f S^T + (W'^T c) K
 //
-// A diagonal recurrence has no K+ and U = beta V. All blocks are bf16, the state is f32 and never leaves the registers:
-// the scan is written for its transpose, columns of values by keys,
+// so that in all five products the left operand is what the threads hold already and the right one is a block as it
+// stands in memory; a, b and c are numbers for each column. Nothing of the chain from chunk to chunk waits for shared
+// memory to be written.
 //
-//             W^T = U^T - S^T K+^T     O^T = S^T Q+^T + W^T A^T      S^T <- exp(G_C) S^T + W^T K-
-//
-// so that in all four products the left operand is what the threads hold already and the right one is a block as it
-// stands in memory. Nothing of the chain from chunk to chunk waits for shared memory to be written.
+// The order of ops is the overlap: while Y is multiplied, what R left of V is made; while the product with A runs, c
+// W'; and while the state is updated, O is turned and stored.
 #include "compiler/conversion/AttnToTile/Recurrence.h"
 #include "compiler/conversion/AttnToTile/RecurrenceChoices.h"
 
@@ -22,13 +18,6 @@ using namespace mlir;
 using namespace denim;
 
 static constexpr int64_t kChunk = kRecurrenceChunk;
-
-bool denim::canScan(const NormalForm &form, int64_t chunk) {
-  bool diagonalOrDelta = !form.p || form.isDelta();
-  return form.outside.empty() && chunk == kChunk && diagonalOrDelta && form.readAfter &&
-         form.decayKind != NormalForm::Decay::Channel && form.keyDim % 64 == 0 && form.keyDim <= 256 &&
-         form.valueDim % 64 == 0 && form.valueDim <= 256;
-}
 
 /// Whether nothing in the kernel needs a whole head of what the recurrence leaves.
 static bool isAlone(plan::KernelOp kernel, const NormalForm &form) {
@@ -54,124 +43,26 @@ int64_t denim::tokenParts(plan::KernelOp kernel, const NormalForm &form) {
   return apart && isAlone(kernel, form) ? form.valueDim / columns : 1;
 }
 
-/// Heads, rows and columns of a block for each thing handed over; the decay is apart.
-static SmallVector<std::array<int64_t, 3>> blocksOf(plan::KernelOp kernel, const NormalForm &form) {
-  int64_t parts = scanParts(kernel, form), heads = form.valueHeads;
-  SmallVector<std::array<int64_t, 3>> blocks{{heads * parts, form.valueDim / parts, kChunk}, // U^T
-                                             {heads, kChunk, form.keyDim},                   // Q+
-                                             {heads, kChunk, form.keyDim},                   // K-
-                                             {heads, kChunk, kChunk}};                       // A
-  if (form.p)
-    blocks.push_back({heads, kChunk, form.keyDim}); // K+
-  return blocks;
-}
-
-SmallVector<Type> denim::scanScratch(plan::KernelOp kernel, const NormalForm &form) {
-  MLIRContext *context = kernel.getContext();
-  SmallVector<Type> types;
-  for (auto [heads, rows, columns] : blocksOf(kernel, form))
-    types.push_back(tile::PagesType::get(context, heads, rows, columns, BFloat16Type::get(context)));
-  types.push_back(tile::MemoryType::get(context, form.valueHeads, Float32Type::get(context)));
-  return types;
-}
-
-SmallVector<Type> denim::scanScratchTensors(plan::KernelOp kernel, const NormalForm &form) {
-  MLIRContext *context = kernel.getContext();
-  SmallVector<Type> types;
-  for (auto [heads, rows, columns] : blocksOf(kernel, form))
-    types.push_back(RankedTensorType::get({ShapedType::kDynamic, heads * rows * columns / kRecurrenceBlockStride},
-                                          BFloat16Type::get(context)));
-  types.push_back(RankedTensorType::get({ShapedType::kDynamic, form.valueHeads}, Float32Type::get(context)));
-  return types;
-}
-
 int64_t RecurrenceWriter::manyTokens() const {
   auto chunk = op->getAttrOfType<IntegerAttr>("chunk");
   bool scans = kernel->hasAttr("scans");
   return scans && chunk ? kRecurrenceLongTokens : kRecurrenceManyTokens;
 }
 
-static Value blockOf(Emitter &e, Value pages, Value number, Value head) {
-  auto type = cast<tile::PagesType>(pages.getType());
-  auto memory = tile::MemoryType::get(e.b.getContext(), type.getColumns(), type.getElementType());
-  return tile::BlockOp::create(e.b, e.loc, memory, pages, number, head);
-}
-
-tile::KernelOp RecurrenceWriter::writePrepare() {
-  Value number = arith::DivUIOp::create(e.b, e.loc, e.item(), e.index(form.valueHeads));
-  ownHead = arith::RemUIOp::create(e.b, e.loc, e.item(), e.index(form.valueHeads));
-  keyHead = arith::DivUIOp::create(e.b, e.loc, ownHead, e.index(heads));
-  // Many tiles live side by side here: eight warps hold half as much each as four.
-  e.tileKernel->setAttr("tile.warps", e.b.getI64IntegerAttr(8));
-  e.tileKernel->setAttr("tile.blocks", e.b.getI64IntegerAttr(2));
-  Value sequences = tile::CountOp::create(e.b, e.loc, tile::CountKind::sequences);
-  e.loop(e.index(0), sequences, 1, [&](Value s) {
-    auto sequence = tile::SequenceOp::create(e.b, e.loc, s);
-    e.sequence = s;
-    begin = sequence.getBegin();
-    end = sequence.getEnd();
-    Value first = arith::DivUIOp::create(e.b, e.loc, begin, e.index(kRecurrenceBlockStride));
-    Value row = e.add(begin, e.mul(e.sub(number, first), kChunk));
-    Value isLong = e.less(e.index(kRecurrenceLongTokens - 1), e.sub(end, begin));
-    Value here = arith::AndIOp::create(e.b, e.loc, e.less(e.sub(begin, e.index(1)), row), e.less(row, end));
-    e.branch(arith::AndIOp::create(e.b, e.loc, isLong, here), [&] { writePrepared(number, row); });
-  });
-  return e.failed() ? nullptr : e.tileKernel;
-}
-
-void RecurrenceWriter::writePrepared(Value number, Value row) {
-  using Reader = ChunkDecay::Reader;
-  Rows rows{row, kChunk, begin, end};
-  Value head = ownHead;
-  Shared shared = sharedVectors(rows);
-  Value g = logDecay(rows, head), beta = strength(form.k, rows, head);
-  Value k = vectorOf(form.k.vector, shared, rows, head), q = vectorOf(form.query, shared, rows, head);
-  if (e.failed())
-    return;
-  ChunkDecay decay(e, g, /*perChannel=*/false, kChunk);
-  auto write = [&](Value tile, unsigned index, Value head) {
-    tile::StoreOp::create(e.b, e.loc, tile, blockOf(e, e.resultMemory(index), number, head), e.index(0), e.index(0),
-                          Value(), Value());
-  };
-  auto weighted = [&](Value tile) {
-    return e.map(cast<tile::TileType>(tile.getType()), {beta, tile},
-                 [&](OpBuilder &b, ValueRange in) -> Value { return arith::MulFOp::create(b, e.loc, in[0], in[1]); });
-  };
-  // In an order that lets each tile die soon.
-  write(decay.toEnd(k), 2, head);
-  Value lower, reads;
-  if (form.p) {
-    lower = weighted(decay.withinBlock(k, k, 0, Reader::behind, /*diagonal=*/false, 1, {}));
-    reads = weighted(decay.fromStart(k, Reader::behind, 1));
-    write(tile::SolveOp::create(e.b, e.loc, reads.getType(), lower, reads), 4, head);
-  }
-  Value v = tileOf(form.value, rows, head);
-  if (e.failed())
-    return;
-  Value u = weighted(v);
-  if (form.p)
-    u = tile::SolveOp::create(e.b, e.loc, u.getType(), lower, u);
-  int64_t parts = scanParts(kernel, form), width = form.valueDim / parts;
-  for (int64_t part = 0; part < parts; ++part) {
-    Value columns = parts == 1 ? u : e.window(u, 0, part * width, kChunk, width);
-    Value turned = tile::TransposeOp::create(e.b, e.loc, e.tileType(width, kChunk), columns);
-    write(turned, 0, e.add(e.mul(head, parts), e.index(part)));
-  }
-  write(decay.fromStart(q, Reader::behind, form.readScale), 1, head);
-  write(decay.withinBlock(q, k, 0, Reader::behind, /*diagonal=*/true, form.readScale, {}), 3, head);
-  unsigned last = blocksOf(kernel, form).size();
-  tile::StoreOp::create(e.b, e.loc, decay.total(), e.resultMemory(last), number, head, Value(), Value());
-}
-
 tile::KernelOp RecurrenceWriter::writeScan() {
-  int64_t parts = scanParts(kernel, form), width = form.valueDim / parts;
+  int64_t parts = scanParts(kernel, form);
+  width = form.valueDim / parts;
   Value s = arith::DivUIOp::create(e.b, e.loc, e.item(), e.index(form.valueHeads * parts));
   Value within = arith::RemUIOp::create(e.b, e.loc, e.item(), e.index(form.valueHeads * parts));
   ownHead = arith::DivUIOp::create(e.b, e.loc, within, e.index(parts));
   Value part = arith::RemUIOp::create(e.b, e.loc, within, e.index(parts));
+  partColumn = parts > 1 ? e.mul(part, width) : Value();
   keyHead = arith::DivUIOp::create(e.b, e.loc, ownHead, e.index(heads));
   // Four warps for each 64 value columns: rows of one product.
   e.tileKernel->setAttr("tile.warps", e.b.getI64IntegerAttr(width / 16));
+  // A chain from chunk to chunk: two of them fill each other's waits, where both have the registers.
+  if (width == 64)
+    e.tileKernel->setAttr("tile.blocks", e.b.getI64IntegerAttr(2));
   auto sequence = tile::SequenceOp::create(e.b, e.loc, s);
   e.sequence = s;
   begin = sequence.getBegin();
@@ -183,66 +74,90 @@ tile::KernelOp RecurrenceWriter::writeScan() {
       return e.fail(value.getDefiningOp(), "expected to be used one head at a time");
     return output;
   });
-  SmallVector<Value> scratch;
-  unsigned count = blocksOf(kernel, form).size() + 1;
-  for (BlockArgument argument : kernel.getBlock()->getArguments().take_back(count))
-    scratch.push_back(e.memoryOf(argument));
   Value isLong = e.less(e.index(kRecurrenceLongTokens - 1), e.sub(end, begin));
-  Value column = e.mul(part, width);
-  auto panel = e.tileType(width, form.keyDim), one = e.tileType(1, 1), across = e.tileType(width, kChunk);
-
-  e.branch(isLong, [&] {
-    Value stateRow = e.mul(ownHead, form.keyDim);
-    Value before = tile::LoadOp::create(e.b, e.loc, panel, state, stateRow, column, Value(), Value(),
-                                        /*transposed=*/true);
-    Value firstBlock = arith::DivUIOp::create(e.b, e.loc, begin, e.index(kRecurrenceBlockStride));
-    Value chunks = arith::DivUIOp::create(e.b, e.loc, e.add(e.sub(end, begin), e.index(kChunk - 1)), e.index(kChunk));
-    auto fadeOf = [&](Value number) -> Value {
-      return tile::LoadOp::create(e.b, e.loc, one, scratch.back(), number, ownHead, Value(), Value(), false);
-    };
-    // What was read of the chunk before is turned and stored while this one's first product runs.
-    auto writeRead = [&](Value c, Value read) {
-      Rows rows{e.add(begin, e.mul(c, kChunk)), kChunk, begin, end};
-      Value turned = tile::TransposeOp::create(e.b, e.loc, e.tileType(kChunk, width), read);
-      Window window{0, e.add(e.mul(ownHead, form.valueDim), column), form.valueHeads * form.valueDim, width};
-      if (form.skip) {
-        Value skipped = tileOf(form.skip.vector, rows, ownHead);
-        Value skip = strength(form.skip, rows, ownHead);
-        if (!e.failed())
-          turned = withSkip(turned, skip, skipped);
-      }
-      output = turned;
-      e.store(e.emit(result, rows, window), 0, rows, window);
-    };
-    Value nothing = e.splat(0, width, kChunk);
-    auto after = e.loop(e.index(0), chunks, 1, {before, fadeOf(firstBlock), nothing}, [&](Value c, ValueRange carried) {
-      Value number = e.add(firstBlock, c);
-      // The next chunk's decay is on its way while this one is worked on; behind the last stands some other's.
-      Value next = fadeOf(e.min(e.add(number, e.index(1)), e.add(firstBlock, e.sub(chunks, e.index(1)))));
-      auto block = [&](unsigned index, Value head) -> Value {
-        auto type = cast<tile::PagesType>(scratch[index].getType());
-        return tile::LoadOp::create(e.b, e.loc, e.tileType(type.getTokens(), type.getColumns()),
-                                    blockOf(e, scratch[index], number, head), e.index(0), e.index(0), Value(), Value(),
-                                    false);
-      };
-      Value s = carried[0];
-      Value read = form.p ? e.mma(s, block(4, ownHead), {false, true, {}, tile::Triangle::none}) : Value();
-      writeRead(e.sub(c, e.index(1)), carried[2]); // rows before the first are not written
-      Value w = block(0, e.add(e.mul(ownHead, parts), part));
-      if (form.p)
-        w = e.map(across, {w, read},
-                  [&](OpBuilder &b, ValueRange in) -> Value { return arith::SubFOp::create(b, e.loc, in[0], in[1]); });
-      Value kept = e.map(panel, {s, carried[1]}, [&](OpBuilder &b, ValueRange in) -> Value {
-        return arith::MulFOp::create(b, e.loc, in[0], in[1]);
-      });
-      Value state = e.mma(w, block(2, ownHead), {false, false, kept, tile::Triangle::none});
-      Value out = e.mma(s, block(1, ownHead), {false, true, {}, tile::Triangle::none});
-      out = e.mma(w, block(3, ownHead), {false, true, out, tile::Triangle::none});
-      return SmallVector<Value>{state, next, out};
-    });
-    writeRead(e.sub(chunks, e.index(1)), after[2]);
-    Value back = tile::TransposeOp::create(e.b, e.loc, e.tileType(form.keyDim, width), after[0]);
-    tile::StoreOp::create(e.b, e.loc, back, state, stateRow, column, Value(), Value());
-  });
+  e.branch(isLong, [&] { writeScanned(); });
   return e.failed() ? nullptr : e.tileKernel;
+}
+
+/// A tile of rows as columns; what was loaded is loaded that way.
+static Value transposed(Emitter &e, Value tile) {
+  if (!tile)
+    return {};
+  auto type = cast<tile::TileType>(tile.getType());
+  auto turned = e.tileType(type.getColumns(), type.getRows());
+  auto load = tile.getDefiningOp<tile::LoadOp>();
+  if (!load || load.getTransposed())
+    return tile::TransposeOp::create(e.b, e.loc, turned, tile);
+  return tile::LoadOp::create(e.b, e.loc, turned, load.getMemory(), load.getRow(), load.getColumn(), load.getLo(),
+                              load.getHi(), true);
+}
+
+void RecurrenceWriter::writeScanned() {
+  Value column = partColumn ? partColumn : e.index(0);
+  auto panel = e.tileType(width, form.keyDim), across = e.tileType(width, kChunk);
+  Value stateRow = e.mul(ownHead, form.keyDim);
+  Value before =
+      tile::LoadOp::create(e.b, e.loc, panel, state, stateRow, column, Value(), Value(), /*transposed=*/true);
+  Value firstBlock = arith::DivUIOp::create(e.b, e.loc, begin, e.index(kRecurrenceBlockStride));
+  Value chunks = arith::DivUIOp::create(e.b, e.loc, e.add(e.sub(end, begin), e.index(kChunk - 1)), e.index(kChunk));
+  auto rowsOf = [&](Value c) { return Rows{e.add(begin, e.mul(c, kChunk)), kChunk, begin, end}; };
+  auto numbersOf = [&](Handed what, Value number, int64_t count) -> Value {
+    Value place = e.add(e.mul(number, form.valueHeads), ownHead);
+    return tile::LoadOp::create(e.b, e.loc, e.tileType(1, count), handedMemory(what), place, e.index(0), Value(),
+                                Value(), false);
+  };
+  auto writeRead = [&](const Rows &rows, Value read) {
+    Value turned = tile::TransposeOp::create(e.b, e.loc, e.tileType(kChunk, width), read);
+    if (form.skip) {
+      Value skipped = valueOf(form.skip.vector, rows, ownHead);
+      Value skip = strength(form.skip, rows, ownHead);
+      if (e.failed())
+        return;
+      turned = withSkip(turned, skip, skipped);
+    }
+    storeOutput(turned, rows, ownHead);
+  };
+  auto scaled = [&](Value tile, Value factors) {
+    return e.map(cast<tile::TileType>(tile.getType()), {tile, factors},
+                 [&](OpBuilder &b, ValueRange in) -> Value { return arith::MulFOp::create(b, e.loc, in[0], in[1]); });
+  };
+
+  Value fade = numbersOf(Handed::fade, firstBlock, 1);
+  auto after = e.loop(e.index(0), chunks, 1, {before, fade}, [&](Value c, ValueRange carried) {
+    Value number = e.add(firstBlock, c), s = carried[0];
+    Rows rows = rowsOf(c);
+    auto block = [&](Handed what) -> Value {
+      return tile::LoadOp::create(e.b, e.loc, e.tileType(kChunk, kChunk), handedBlock(what, number, ownHead),
+                                  e.index(0), e.index(0), Value(), Value(), false);
+    };
+    Value k = tileOf(withoutNorm(form.k.vector).vector, rows, ownHead);
+    Value read = form.p ? e.mma(s, k, {false, true, {}, tile::Triangle::none}) : Value();
+    Value q = tileOf(withoutNorm(form.query).vector, rows, ownHead);
+    Value out = e.mma(s, q, {false, true, {}, tile::Triangle::none});
+    Value w = transposed(e, valueOf(form.value, rows, ownHead));
+    if (e.failed())
+      return SmallVector<Value>(carried);
+    if (form.p) {
+      Value own = e.map(across, {w, read, numbersOf(Handed::keysFromStart, number, kChunk)},
+                        [&](OpBuilder &b, ValueRange in) -> Value {
+                          Value known = arith::MulFOp::create(b, e.loc, in[1], in[2]);
+                          return arith::SubFOp::create(b, e.loc, in[0], known);
+                        });
+      w = e.mma(own, block(Handed::inverse), {false, true, {}, tile::Triangle::none});
+    }
+    out = scaled(out, numbersOf(Handed::queriesFromStart, number, kChunk));
+    Value kept = scaled(s, carried[1]);
+    out = e.mma(w, block(Handed::weights), {false, true, out, tile::Triangle::none});
+    Value left = scaled(w, numbersOf(Handed::keysToEnd, number, kChunk));
+    Value state = e.mma(left, k, {false, false, kept, tile::Triangle::none});
+    // The next chunk's decay is on its way while this one is worked on; behind the last stands some other's.
+    Value next =
+        numbersOf(Handed::fade, e.min(e.add(number, e.index(1)), e.add(firstBlock, e.sub(chunks, e.index(1)))), 1);
+    writeRead(rows, out);
+    return SmallVector<Value>{state, next};
+  });
+  if (e.failed())
+    return;
+  Value back = tile::TransposeOp::create(e.b, e.loc, e.tileType(form.keyDim, width), after[0]);
+  tile::StoreOp::create(e.b, e.loc, back, state, stateRow, column, Value(), Value());
 }

@@ -266,6 +266,13 @@ LogicalResult MmaOp::verify() {
   return success();
 }
 
+LogicalResult InverseOp::verify() {
+  auto lower = tileOf(getLower());
+  if (lower.getRows() != lower.getColumns() || !lower.getElementType().isF32())
+    return emitOpError() << "expected a square matrix of f32, but got " << lower;
+  return success();
+}
+
 LogicalResult SolveOp::verify() {
   auto lower = tileOf(getLower()), rhs = tileOf(getRhs());
   if (lower.getRows() != lower.getColumns() || lower.getRows() != rhs.getRows())

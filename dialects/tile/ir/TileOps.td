@@ -310,4 +310,17 @@ def Tile_SolveOp : Tile_Op<"solve", [Pure, AllTypesMatch<["rhs", "result"]>]> {
   let assemblyFormat = "$lower `,` $rhs attr-dict `:` qualified(type($lower)) `,` qualified(type($rhs))";
   let hasVerifier = 1;
 }
+
+def Tile_InverseOp : Tile_Op<"inverse", [Pure, AllTypesMatch<["lower", "result"]>]> {
+  let summary = "the inverse of a unit lower triangular matrix";
+  let description = [{
+    `result = (I + L)^-1`, zero above the diagonal, where L is the part of `lower` strictly below it; the rest of `lower`
+    is not read. For matrices that are applied more than once, or by another kernel; with one right-hand side `tile.solve`
+    keeps more digits.
+  }];
+  let arguments = (ins Tile_AnyTile:$lower);
+  let results = (outs Tile_AnyTile:$result);
+  let assemblyFormat = "$lower attr-dict `:` qualified(type($lower))";
+  let hasVerifier = 1;
+}
 #endif

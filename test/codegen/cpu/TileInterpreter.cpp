@@ -355,6 +355,17 @@ struct Interpreter {
                 t(i, j) -= l(i, k) * t(k, j);
           tiles[o.getResult()] = t;
         })
+        .Case([&](tile::InverseOp o) {
+          Tile t = tiles.lookup(o.getLower()), l = t;
+          for (int64_t i = 0; i < t.rows; ++i)
+            for (int64_t j = 0; j < t.columns; ++j) {
+              double sum = i == j;
+              for (int64_t k = 0; k < i; ++k)
+                sum -= l(i, k) * t(k, j);
+              t(i, j) = sum;
+            }
+          tiles[o.getResult()] = t;
+        })
         .Default(
             [&](Operation *o) { scalars[o->getResult(0)] = scalarOp(*o, [&](Value v) { return scalars.lookup(v); }); });
   }

@@ -156,6 +156,35 @@ TEST(TileProduct, Triangles) {
   check(cases);
 }
 
+TEST(TileProduct, Inverse) {
+  std::vector<Case> cases;
+  for (int64_t n : {64, 16, 37, 32, 128}) {
+    Case c;
+    c.name = fmt::format("inverse_{}", n);
+    // Above the diagonal stands what must not be read.
+    c.kernel = fmt::format(R"(
+      tile.kernel @{0}(%L: !tile.memory<{1}xf32>, %X: !tile.memory<{1}xf32>) items <once by 1 times 1> at %item {{
+        %c0 = arith.constant 0 : index
+        %huge = arith.constant 1.0e30 : f32
+        %l = tile.load %L[%c0, %c0] : !tile.memory<{1}xf32> -> !tile.tile<{1}x{1}xf32>
+        %m = tile.map (%a = %l : !tile.tile<{1}x{1}xf32>) -> !tile.tile<{1}x{1}xf32> {{
+          %i = tile.index 0
+          %j = tile.index 1
+          %below = arith.cmpi sgt, %i, %j : i32
+          %y = arith.select %below, %a, %huge : f32
+          tile.yield %y : f32
+        }}
+        %x = tile.inverse %m : !tile.tile<{1}x{1}xf32>
+        tile.store %x, %X[%c0, %c0] : !tile.tile<{1}x{1}xf32>, !tile.memory<{1}xf32>
+      }})",
+                           c.name, n);
+    c.buffers = {{"f32", n * n, -0.1, 0.1}, {"f32", n * n}};
+    if (n % 16 != 0)
+      c.gpuRefusal = {"expected a triangle of 16, 32, 64 or 128 rows on a GPU"};
+    cases.push_back(c);
+  }
+  check(cases);
+}
 TEST(TileProduct, Solve) {
   std::vector<Case> cases;
   for (auto [n, columns] : {std::pair(64, 128), std::pair(16, 16), std::pair(37, 65), std::pair(1, 5), std::pair(64, 1),

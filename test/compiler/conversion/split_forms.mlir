@@ -53,18 +53,18 @@ module attributes {plan.machine = "cuda"} {
 
 // -----
 
-// One decay per head: long sequences are prepared and scanned. Five blocks of 64 x 64 elements and the decay of a chunk
-// are handed over. A chunk has 64 tokens, but of a sequence of 32 tokens it is a block of its own: 32 rows of the scratch
-// have to hold the 4096 elements of one block, 128 each.
+// One decay per head: long sequences are prepared and scanned. Two blocks of 64 x 64 elements, three times 64 numbers
+// and the decay of a chunk are handed over. A chunk has 64 tokens, but of a sequence of 32 tokens it is a block of its own:
+// 32 rows of the scratch have to hold the 4096 elements of one block, 128 each.
 // CHECK-LABEL: module attributes {plan.machine = "cuda"}
 // CHECK: plan.kernel @r_few({{.*}} attributes {form = "few", kind = "recurrence", scans}
 // CHECK-NOT: plan.scratch
-// CHECK: plan.kernel @r_prepare({{.*}} attributes {form = "prepare", kind = "recurrence", scans, scratch = [!tile.pages<1x64x64xbf16>, !tile.pages<1x64x64xbf16>, !tile.pages<1x64x64xbf16>, !tile.pages<1x64x64xbf16>, !tile.pages<1x64x64xbf16>, !tile.memory<1xf32>]}
+// CHECK: plan.kernel @r_prepare({{.*}} attributes {form = "prepare", kind = "recurrence", scans, scratch = [!tile.pages<1x64x64xbf16>, !tile.pages<1x64x64xbf16>, !tile.memory<1xf32>, !tile.memory<1xf32>, !tile.memory<1xf32>, !tile.memory<1xf32>]}
 // CHECK: %[[O:.*]] = attn.delta_rule
 // CHECK: %[[N:.*]] = plan.cast %[[O]]
-// CHECK: %[[S:.*]]:6 = plan.scratch of %[[N]] : tensor<?x1x64xbf16> -> tensor<?x128xbf16>, tensor<?x128xbf16>, tensor<?x128xbf16>, tensor<?x128xbf16>, tensor<?x128xbf16>, tensor<?x1xf32>
+// CHECK: %[[S:.*]]:6 = plan.scratch of %[[N]] : tensor<?x1x64xbf16> -> tensor<?x128xbf16>, tensor<?x128xbf16>, tensor<?x2xf32>, tensor<?x2xf32>, tensor<?x2xf32>, tensor<?x1xf32>
 // CHECK: plan.yield %[[S]]#0, %[[S]]#1, %[[S]]#2, %[[S]]#3, %[[S]]#4, %[[S]]#5
-// CHECK: plan.kernel @r_scan({{.*}}, %{{.*}}: tensor<?x128xbf16>, %{{.*}}: tensor<?x1xf32>) attributes {form = "scan"
+// CHECK: plan.kernel @r_scan({{.*}}, %{{.*}}: tensor<?x2xf32>, %{{.*}}: tensor<?x1xf32>) attributes {form = "scan", kind = "recurrence", scans, scratch = [!tile.pages<1x64x64xbf16>, !tile.pages<1x64x64xbf16>, !tile.memory<64xf32>, !tile.memory<64xf32>, !tile.memory<64xf32>, !tile.memory<1xf32>]}
 // CHECK: %[[O:.*]] = attn.delta_rule
 // CHECK-NEXT: %[[N:.*]] = plan.cast %[[O]]
 // CHECK-NEXT: plan.yield %[[N]] : tensor<?x1x64xbf16>
@@ -86,6 +86,44 @@ module attributes {plan.machine = "cuda"} {
   plan.kernel @r(%x: tensor<?x192xbf16>, %bg: tensor<?x2xf32>, %s: !attn.cache<state 1x64x64xf32>) attributes {kind = "recurrence"} {
     %w = plan.cast %x : tensor<?x192xbf16> to tensor<?x192xf32>
     %q, %k, %v = model.split %w into 1x64, 1x64, 1x64
+    %b, %g = model.split %bg into 1, 1
+    %o = attn.delta_rule %q, %k, %v beta %b decay %g chunk 64 state %s
+    %n = plan.cast %o : tensor<?x1x64xf32> to tensor<?x1x64xbf16>
+    plan.yield %n : tensor<?x1x64xbf16>
+  }
+  plan.program @p(%x: tensor<?x192xbf16>) {
+    %s = attn.cache "s" : !attn.cache<state 1x64x64xf32>
+    %bg = plan.launch @gates(%x) : (tensor<?x192xbf16>) -> tensor<?x2xf32>
+    %y = plan.launch @r(%x, %bg, %s) : (tensor<?x192xbf16>, tensor<?x2xf32>, !attn.cache<state 1x64x64xf32>) -> tensor<?x1x64xbf16>
+    plan.return %y : tensor<?x1x64xbf16>
+  }
+}
+
+// -----
+
+// What is computed in front of keys and values is written once for the two kernels of long sequences; a norm and a cut are
+// theirs, and a few tokens compute it where they use it. What a kernel does not use any more it does not take.
+// CHECK-LABEL: module attributes {plan.machine = "cuda"}
+// CHECK: plan.kernel @r_few(%{{.*}}: tensor<?x192xbf16>, %{{.*}}: tensor<?x2xf32>
+// CHECK: model.silu
+// CHECK: plan.kernel @r_front(%[[X:.*]]: tensor<?x192xbf16>) attributes {kind = "rows"}
+// CHECK: %[[S:.*]] = model.silu
+// CHECK-NEXT: %[[N:.*]] = plan.cast %[[S]] : tensor<?x192xf32> to tensor<?x192xbf16>
+// CHECK-NEXT: plan.yield %[[N]]
+// CHECK: plan.kernel @r_prepare(%{{.*}}: tensor<?x2xf32>, %{{.*}}: !attn.cache<state 1x64x64xf32>, %{{.*}}: tensor<?x192xbf16>) attributes
+// CHECK-NOT: model.silu
+// CHECK: model.l2_norm
+// CHECK: plan.program @p(%[[X:.*]]: tensor
+// CHECK: plan.launch @r_few(%[[X]], %[[BG:[0-9]+]], %[[STATE:[0-9]+]])
+// CHECK: %[[F:.*]] = plan.launch @r_front(%[[X]]) {when = {least = 32 : i64
+// CHECK: %[[B:.*]]:6 = plan.launch @r_prepare(%[[BG]], %[[STATE]], %[[F]]) {when
+// CHECK: plan.launch @r_scan(%[[BG]], %[[STATE]], %[[F]], %[[B]]#0
+module attributes {plan.machine = "cuda"} {
+  plan.kernel @r(%x: tensor<?x192xbf16>, %bg: tensor<?x2xf32>, %s: !attn.cache<state 1x64x64xf32>) attributes {kind = "recurrence"} {
+    %w = plan.cast %x : tensor<?x192xbf16> to tensor<?x192xf32>
+    %a = model.silu %w
+    %q, %k0, %v = model.split %a into 1x64, 1x64, 1x64
+    %k = model.l2_norm %k0
     %b, %g = model.split %bg into 1, 1
     %o = attn.delta_rule %q, %k, %v beta %b decay %g chunk 64 state %s
     %n = plan.cast %o : tensor<?x1x64xf32> to tensor<?x1x64xbf16>

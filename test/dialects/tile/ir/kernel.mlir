@@ -51,6 +51,8 @@ tile.kernel @one_head(%q: !tile.memory<128xf32>, %k: !tile.pages<4x64x128xf32>, 
   %l = tile.window %p[0, 16] : !tile.tile<16x64xf32> -> !tile.tile<16x16xf32>
   // CHECK: tile.solve
   %x = tile.solve %l, %pv : !tile.tile<16x16xf32>, !tile.tile<16x128xf32>
+  // CHECK: tile.inverse
+  %inv = tile.inverse %l : !tile.tile<16x16xf32>
   // CHECK: tile.cumsum
   %c = tile.cumsum %x : !tile.tile<16x128xf32>
   // CHECK: tile.index 0

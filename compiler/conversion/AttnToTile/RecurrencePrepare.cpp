@@ -1,0 +1,231 @@
+// Long sequences on a machine with many processors: two kernels.
+//
+// What a chunk does to the state is linear, so what does not depend on the state is made for all chunks at once
+// (`prepare`, an item is one head of one chunk), and what is left between chunks is short (`scan`, an item is one head,
+// or some value columns of it, of one sequence).
+//
+// With the names of RecurrenceChunk.cpp, C tokens in a chunk, G the sum of log decays from its start, and S the state
+// there, the delta rule is (spec/attention.md 3.1, 3.3)
+//
+//     W = B (V - exp(G) K S - L W)          L_ij = exp(G_i - G_j) k_i k_j        for j < i
+//     O = scale (exp(G) Q S + D W)          D_ij = exp(G_i - G_j) q_i k_j        for j <= i
+//     S <- exp(G_C) S + K^T exp(G_C - G) W
+//
+// where B = diag(beta), and exp(G) stands for the diagonal matrix of it. With W = B W' all that is left for a chunk is
+// a pair of matrices C x C, and numbers for each token:
+//
+//     W' = T (V - a K S)              T = (I + L B)^-1                inverse
+//     O  = b Q S + A W'               A = scale D B                   weights
+//     S <- f S + K^T (c W')           a = exp(G), b = scale exp(G), c = exp(G_C - G) B, f = exp(G_C)
+//
+// A diagonal recurrence has W' = V. So prepare reads keys and queries and never values; scan reads all three where they
+// stand. Vectors that are normed (l2_norm) stand there without it: the norm of a token is a number that multiplies into
+// a, b, c and into rows and columns of L and D, more exact than vectors that were normed and rounded again.
+//
+// One decay per channel does not leave the products: a K, b Q and c K are handed over as blocks of vectors then
+// (Handed).
+#include "compiler/conversion/AttnToTile/Recurrence.h"
+
+using namespace mlir;
+using namespace denim;
+
+static constexpr int64_t kChunk = kRecurrenceChunk;
+
+bool denim::canScan(const NormalForm &form, int64_t chunk) {
+  bool diagonalOrDelta = !form.p || form.isDelta();
+  return form.outside.empty() && chunk == kChunk && diagonalOrDelta && form.readAfter &&
+         form.decayKind != NormalForm::Decay::Channel && form.keyDim % 64 == 0 && form.keyDim <= 256 &&
+         form.valueDim % 64 == 0 && form.valueDim <= 256;
+}
+
+SmallVector<HandedOver> denim::handedOver(const NormalForm &form) {
+  SmallVector<HandedOver> all;
+  if (form.p)
+    all.push_back({Handed::inverse, kChunk, kChunk});
+  all.push_back({Handed::weights, kChunk, kChunk});
+  if (form.p)
+    all.push_back({Handed::keysFromStart, 1, kChunk});
+  all.push_back({Handed::queriesFromStart, 1, kChunk});
+  all.push_back({Handed::keysToEnd, 1, kChunk});
+  all.push_back({Handed::fade, 1, 1});
+  return all;
+}
+
+SmallVector<Type> denim::scanScratch(plan::KernelOp kernel, const NormalForm &form, StringRef name) {
+  MLIRContext *context = kernel.getContext();
+  SmallVector<Type> types;
+  for (const HandedOver &handed : handedOver(form))
+    if (handed.isBlock())
+      types.push_back(
+          tile::PagesType::get(context, form.valueHeads, handed.rows, handed.columns, BFloat16Type::get(context)));
+    else // written as a column, read as a row
+      types.push_back(
+          tile::MemoryType::get(context, name == "prepare" ? 1 : handed.columns, Float32Type::get(context)));
+  return types;
+}
+
+SmallVector<Type> denim::scanScratchTensors(plan::KernelOp kernel, const NormalForm &form) {
+  MLIRContext *context = kernel.getContext();
+  SmallVector<Type> types;
+  for (const HandedOver &handed : handedOver(form)) {
+    int64_t perToken = llvm::divideCeil(form.valueHeads * handed.rows * handed.columns, kRecurrenceBlockStride);
+    Type element = handed.isBlock() ? Type(BFloat16Type::get(context)) : Type(Float32Type::get(context));
+    types.push_back(RankedTensorType::get({ShapedType::kDynamic, perToken}, element));
+  }
+  return types;
+}
+
+Value RecurrenceWriter::handedMemory(Handed what) {
+  SmallVector<HandedOver> all = handedOver(form);
+  auto *it = llvm::find_if(all, [&](const HandedOver &handed) { return handed.what == what; });
+  if (it == all.end())
+    return {};
+  unsigned index = it - all.begin();
+  if (only.getValue() == "prepare")
+    return e.resultMemory(index);
+  return e.memoryOf(kernel.getBlock()->getArguments().take_back(all.size())[index]);
+}
+
+Value RecurrenceWriter::handedBlock(Handed what, Value number, Value head) {
+  Value memory = handedMemory(what);
+  auto pages = dyn_cast<tile::PagesType>(memory.getType());
+  if (!pages)
+    return memory;
+  auto type = tile::MemoryType::get(e.b.getContext(), pages.getColumns(), pages.getElementType());
+  return tile::BlockOp::create(e.b, e.loc, type, memory, number, head);
+}
+
+RecurrenceWriter::Unnormed RecurrenceWriter::withoutNorm(Value vector) {
+  Value value = withoutReshapes(operandOf(vector));
+  auto norm = value.getDefiningOp<model::L2NormOp>();
+  bool apart = norm && !e.memoryOf(value) && cast<RankedTensorType>(norm.getInput().getType()).getRank() == 3;
+  return apart ? Unnormed{norm.getInput(), norm} : Unnormed{vector, {}};
+}
+
+Value RecurrenceWriter::normFactor(model::L2NormOp norm, Value tile) {
+  auto type = cast<tile::TileType>(tile.getType());
+  Value squares = e.map(
+      type, tile, [&](OpBuilder &b, ValueRange in) -> Value { return arith::MulFOp::create(b, e.loc, in[0], in[0]); });
+  Value sum = e.reduce(tile::Combiner::add, squares, 1);
+  return e.map(e.tileType(type.getRows(), 1), sum, [&](OpBuilder &b, ValueRange in) -> Value {
+    Value one = arith::ConstantOp::create(b, e.loc, b.getF32FloatAttr(1));
+    return normalised(b, e.loc, {one, in[0]}, 1, norm.getEps().convertToDouble(), false);
+  });
+}
+
+tile::KernelOp RecurrenceWriter::writePrepare() {
+  Value number = arith::DivUIOp::create(e.b, e.loc, e.item(), e.index(form.valueHeads));
+  ownHead = arith::RemUIOp::create(e.b, e.loc, e.item(), e.index(form.valueHeads));
+  keyHead = arith::DivUIOp::create(e.b, e.loc, ownHead, e.index(heads));
+  // A chain of short steps with barriers between them: several blocks wait at once.
+  e.tileKernel->setAttr("tile.warps", e.b.getI64IntegerAttr(4));
+  e.tileKernel->setAttr("tile.blocks", e.b.getI64IntegerAttr(4));
+  Value sequences = tile::CountOp::create(e.b, e.loc, tile::CountKind::sequences);
+  e.loop(e.index(0), sequences, 1, [&](Value s) {
+    auto sequence = tile::SequenceOp::create(e.b, e.loc, s);
+    e.sequence = s;
+    begin = sequence.getBegin();
+    end = sequence.getEnd();
+    Value first = arith::DivUIOp::create(e.b, e.loc, begin, e.index(kRecurrenceBlockStride));
+    Value row = e.add(begin, e.mul(e.sub(number, first), kChunk));
+    Value isLong = e.less(e.index(kRecurrenceLongTokens - 1), e.sub(end, begin));
+    Value here = arith::AndIOp::create(e.b, e.loc, e.less(e.sub(begin, e.index(1)), row), e.less(row, end));
+    e.branch(arith::AndIOp::create(e.b, e.loc, isLong, here), [&] { writePrepared(number, row); });
+  });
+  return e.failed() ? nullptr : e.tileKernel;
+}
+
+void RecurrenceWriter::writePrepared(Value number, Value row) {
+  Rows rows{row, kChunk, begin, end};
+  Unnormed key = withoutNorm(form.k.vector), query = withoutNorm(form.query);
+  // Loads of numbers go first and are computed with behind those of vectors: all of them are on their way together.
+  Block *body = e.b.getInsertionBlock();
+  Value marker = e.index(0);
+  Value g = logDecay(rows, ownHead), beta = strength(form.k, rows, ownHead);
+  SmallVector<Operation *> computed;
+  for (auto op = marker.getDefiningOp()->getIterator(); op != e.b.getInsertionPoint(); ++op)
+    if (!isa<tile::LoadOp>(*op) && op->getNumResults() == 1 && isa<tile::TileType>(op->getResult(0).getType()))
+      computed.push_back(&*op);
+  Value k = tileOf(key.vector, rows, ownHead), q = tileOf(query.vector, rows, ownHead);
+  if (e.failed())
+    return;
+  for (Operation *op : computed)
+    op->moveBefore(body, e.b.getInsertionPoint());
+  auto column = e.tileType(kChunk, 1), square = e.tileType(kChunk, kChunk);
+  auto times = [&](OpBuilder &b, Value x, Value y) -> Value { return arith::MulFOp::create(b, e.loc, x, y); };
+  auto exp = [&](OpBuilder &b, Value x) -> Value { return math::ExpOp::create(b, e.loc, x); };
+  auto number32 = [&](OpBuilder &b, double x) -> Value {
+    return arith::ConstantOp::create(b, e.loc, b.getF32FloatAttr(x));
+  };
+  /// The product of those that are there; null if none is.
+  auto product = [&](tile::TileType type, SmallVector<Value> factors) -> Value {
+    llvm::erase(factors, Value());
+    if (factors.size() < 2)
+      return factors.empty() ? Value() : factors.front();
+    return e.map(type, factors, [&](OpBuilder &b, ValueRange in) -> Value {
+      Value all = in[0];
+      for (Value factor : in.drop_front())
+        all = times(b, all, factor);
+      return all;
+    });
+  };
+
+  Value scores = e.mma(q, k, {false, true, {}, tile::Triangle::result});
+  Value products = form.p ? e.mma(k, k, {false, true, {}, tile::Triangle::result}) : Value();
+  Value keyNorm = key.norm ? normFactor(key.norm, k) : Value();
+  Value queryNorm = query.norm ? normFactor(query.norm, q) : Value();
+  Value sum, last;
+  if (g) {
+    sum = tile::CumsumOp::create(e.b, e.loc, g.getType(), g);
+    last = e.window(sum, kChunk - 1, 0, 1, 1);
+  }
+  // exp(G_i - G_j) beta_j, and the norm of key j; what is above the diagonal may overflow and is not used.
+  Value written = product(column, {beta, keyNorm}), writtenLine = e.turned(written);
+  Value table = writtenLine;
+  if (g)
+    table = e.map(square, {sum, e.turned(sum), writtenLine}, [&](OpBuilder &b, ValueRange in) -> Value {
+      return times(b, exp(b, arith::SubFOp::create(b, e.loc, in[0], in[1])), in[2]);
+    });
+  auto write = [&](Value tile, Handed what) {
+    tile::StoreOp::create(e.b, e.loc, tile, handedBlock(what, number, ownHead), e.index(0), e.index(0), Value(),
+                          Value());
+  };
+  Value scale = form.readScale == 1 ? Value() : e.splat(form.readScale, kChunk, 1);
+  Value read = product(column, {queryNorm, scale});
+  SmallVector<Value> inputs{scores, table};
+  if (read)
+    inputs.push_back(read);
+  write(e.map(square, inputs,
+              [&](OpBuilder &b, ValueRange in) -> Value {
+                Value weight = times(b, in[0], in[1]);
+                if (in.size() > 2)
+                  weight = times(b, weight, in[2]);
+                Value i = tile::IndexOp::create(b, e.loc, b.getI32Type(), b.getI64IntegerAttr(0));
+                Value j = tile::IndexOp::create(b, e.loc, b.getI32Type(), b.getI64IntegerAttr(1));
+                Value reaches = arith::CmpIOp::create(b, e.loc, arith::CmpIPredicate::sge, i, j);
+                return arith::SelectOp::create(b, e.loc, reaches, weight, number32(b, 0));
+              }),
+        Handed::weights);
+  if (form.p)
+    write(tile::InverseOp::create(e.b, e.loc, product(square, {products, table, keyNorm})), Handed::inverse);
+
+  Value start = g ? e.map(column, sum, [&](OpBuilder &b, ValueRange in) -> Value { return exp(b, in[0]); }) : Value();
+  Value toEnd = g ? e.map(column, {sum, last},
+                          [&](OpBuilder &b, ValueRange in) -> Value {
+                            return exp(b, arith::SubFOp::create(b, e.loc, in[1], in[0]));
+                          })
+                  : Value();
+  // A row of numbers for each chunk and head, written from a column.
+  Value place = e.add(e.mul(number, form.valueHeads), ownHead);
+  auto writeNumbers = [&](Value numbers, Handed what, int64_t count) {
+    tile::StoreOp::create(e.b, e.loc, numbers ? numbers : e.splat(1, count, 1), handedMemory(what), e.mul(place, count),
+                          e.index(0), Value(), Value());
+  };
+  if (form.p)
+    writeNumbers(product(column, {start, keyNorm}), Handed::keysFromStart, kChunk);
+  writeNumbers(product(column, {start, queryNorm, scale}), Handed::queriesFromStart, kChunk);
+  writeNumbers(product(column, {toEnd, written}), Handed::keysToEnd, kChunk);
+  writeNumbers(g ? e.map(e.tileType(1, 1), last, [&](OpBuilder &b, ValueRange in) -> Value { return exp(b, in[0]); })
+                 : Value(),
+               Handed::fade, 1);
+}
