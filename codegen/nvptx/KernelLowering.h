@@ -123,12 +123,14 @@ private:
   // ---- along a dimension (LowerReduce.cpp)
   void lower(tile::ReduceOp op);
   void lower(tile::CumsumOp op);
+  void lower(tile::SpreadOp op);
   Fragment reduce(const Fragment &from, tile::Combiner combiner, bool overColumns);
   mlir::Value combine(tile::Combiner combiner, mlir::Value a, mlir::Value b);
 
   // ---- products (Product.cpp, LowerMma.cpp, LowerSolve.cpp)
-  /// How a product is done: as products of two numbers, of a matrix and a vector, by single warps, by warpgroups.
-  enum class Form : uint8_t { outer, vector, warp, group };
+  /// How a product is done: as products of two numbers, of a matrix and a vector, of blocks of rows with themselves, by
+  /// single warps, by warpgroups.
+  enum class Form : uint8_t { outer, vector, slabs, warp, group };
   /// An operand of a product by matrix units: in shared memory, or (on the left) in registers.
   struct Operand {
     const SharedTile *shared = nullptr;
@@ -151,6 +153,9 @@ private:
   bool isResident(const Operand &operand) { return operand.shared && !operand.shared->slot; }
   llvm::SmallVector<mlir::Value, 4> wordsOf(const Operand &lhs, const Distribution &shape, int64_t slab, int64_t group,
                                             int64_t term);
+  /// Products of 16 rows with 16 rows that a warp holds of both sides: nothing leaves its registers.
+  bool isOfSlabs(tile::MmaOp op);
+  Fragment slabProduct(tile::MmaOp op);
   Fragment outerProduct(tile::MmaOp op);
   Fragment vectorProduct(tile::MmaOp op);
   /// A matrix times a vector, both from memory, along the rows of the matrix: bound by reading it, 16 bytes at a time.

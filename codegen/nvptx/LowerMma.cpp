@@ -11,6 +11,8 @@ void KernelLowering::lower(tile::MmaOp op) {
     return bind(op.getResult(), outerProduct(op));
   if (form == Form::vector)
     return bind(op.getResult(), vectorProduct(op));
+  if (form == Form::slabs)
+    return bind(op.getResult(), slabProduct(op));
   Distribution shape = distributionOf(op.getResult());
   Fragment acc{shape, code.f32(), {}}, left;
   if (Value before = op.getAcc()) {

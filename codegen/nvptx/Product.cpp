@@ -28,7 +28,16 @@ KernelLowering::Form KernelLowering::formOf(const Shape &shape, bool transposeRh
 }
 
 KernelLowering::Form KernelLowering::formOf(tile::MmaOp op) {
-  return formOf({op.getM(), op.getN(), op.getK()}, op.getTransposeRhs());
+  return isOfSlabs(op) ? Form::slabs : formOf({op.getM(), op.getN(), op.getK()}, op.getTransposeRhs());
+}
+
+bool KernelLowering::isOfSlabs(tile::MmaOp op) {
+  auto blocks = op.getBlocks();
+  if (!blocks || 16 % *blocks != 0 || op.getTransposeLhs() || !op.getTransposeRhs() || op.getAcc())
+    return false;
+  Distribution operand = distributionOf(op.getLhs()); // the right one has the same shape
+  return operand.grid.across == 1 && !operand.padsRows() && operand.columns % 16 == 0 &&
+         distributionOf(op.getResult()).grid == operand.grid;
 }
 
 bool KernelLowering::lhsInRegisters(tile::MmaOp op) {
@@ -85,6 +94,32 @@ void KernelLowering::multiply(const Shape &shape, const Operand &lhs, const Oper
   if (!accumulate)
     acc.values.assign(acc.shape.registers(), code.number(0));
   multiplyByWarps(shape, lhs, rhs, acc);
+}
+
+Fragment KernelLowering::slabProduct(tile::MmaOp op) {
+  const Fragment lhs = fragmentOf(op.getLhs()), rhs = fragmentOf(op.getRhs());
+  int64_t leftTerms = termsOf(op.getLhs()), rightTerms = termsOf(op.getRhs());
+  Fragment result{distributionOf(op.getResult()), code.f32(), {}};
+  for (int64_t slab = 0; slab < result.shape.slabs(); ++slab) {
+    SmallVector<Value> sums(8, code.number(0)); // two pieces of 8 columns
+    for (int64_t group = 0; group < lhs.shape.groups(); group += 2) {
+      SmallVector<SmallVector<Value, 4>> a, b;
+      for (int64_t term = 0; term < leftTerms; ++term)
+        a.push_back(operandWords(lhs, slab, group, term));
+      // Rows of the left operand are held as columns of a right one are: words of rows g, then of rows g + 8.
+      for (int64_t term = 0; term < rightTerms; ++term)
+        b.push_back(op.getLhs() == op.getRhs() ? a[term] : operandWords(rhs, slab, group, term));
+      for (auto [left, right] : termPairs(leftTerms, rightTerms))
+        for (int64_t piece = 0; piece < 2; ++piece)
+          llvm::copy(code.multiply(ArrayRef(sums).slice(piece * 4, 4), a[left], {b[right][piece], b[right][piece + 2]}),
+                     sums.begin() + piece * 4);
+    }
+    // Columns of other blocks may hold anything: the same registers again.
+    for (int64_t group = 0; group < result.shape.groups(); ++group)
+      for (int64_t i = 0; i < 4; ++i)
+        result.values.push_back(sums[group % 2 * 4 + i]);
+  }
+  return result;
 }
 
 void KernelLowering::multiplyByWarps(const Shape &shape, const Operand &lhs, const Operand &rhs, Fragment &acc) {
