@@ -82,27 +82,24 @@ struct ConvertTileToNvptxPass : PassWrapper<ConvertTileToNvptxPass, OperationPas
     return success();
   }
 
-  /// The functions the hardware has, each within two units in the last place: ex2, division. Denormal numbers count as
-  /// zero (runtime/abi/Kernel.h); keeping them costs three instructions on top of each exponential.
+  /// The function the hardware has, within two units in the last place: ex2. Denormal numbers count as zero
+  /// (runtime/abi/Kernel.h); keeping them costs three instructions on top of each exponential.
   void lowerMath(LLVM::LLVMFuncOp function) {
     function.walk([](Operation *op) {
       OpBuilder b(op);
       Location loc = op->getLoc();
-      auto call = [&](StringRef name, ValueRange operands) {
-        return LLVM::CallIntrinsicOp::create(b, loc, b.getF32Type(), b.getStringAttr(name), operands).getResult(0);
-      };
-      auto replace = [&](Value value) {
-        op->getResult(0).replaceAllUsesWith(value);
+      auto replace = [&](Value exponent) {
+        auto name = b.getStringAttr("llvm.nvvm.ex2.approx.ftz");
+        op->getResult(0).replaceAllUsesWith(
+            LLVM::CallIntrinsicOp::create(b, loc, b.getF32Type(), name, exponent).getResult(0));
         op->erase();
       };
       if (auto exp = dyn_cast<math::ExpOp>(op)) {
         Value log2e = arith::ConstantOp::create(b, loc, b.getF32FloatAttr(1.44269504088896341f));
         Value x = arith::MulFOp::create(b, loc, exp.getOperand(), log2e);
-        replace(call("llvm.nvvm.ex2.approx.ftz", x));
+        replace(x);
       } else if (auto exp2 = dyn_cast<math::Exp2Op>(op)) {
-        replace(call("llvm.nvvm.ex2.approx.ftz", exp2.getOperand()));
-      } else if (auto div = dyn_cast<arith::DivFOp>(op)) {
-        replace(call("llvm.nvvm.div.full", {div.getLhs(), div.getRhs()}));
+        replace(exp2.getOperand());
       }
     });
   }
@@ -112,8 +109,32 @@ struct ConvertTileToNvptxPass : PassWrapper<ConvertTileToNvptxPass, OperationPas
   Option<bool> exact{*this, "exact", llvm::cl::desc("products with errors near those of f32"), llvm::cl::init(false)};
 };
 
+/// f32 / f32 becomes the hardware's division, within two units in the last place; exact division branches for what is
+/// very large or small. Behind `expand-math`, whose polynomials divide, too.
+struct NvptxDivisionPass : PassWrapper<NvptxDivisionPass, OperationPass<ModuleOp>> {
+  MLIR_DEFINE_EXPLICIT_INTERNAL_INLINE_TYPE_ID(NvptxDivisionPass)
+
+  StringRef getArgument() const final { return "nvptx-division"; }
+  StringRef getDescription() const final { return "Divides f32 as NVIDIA GPUs do"; }
+  void getDependentDialects(DialectRegistry &registry) const override { registry.insert<LLVM::LLVMDialect>(); }
+  void runOnOperation() override {
+    getOperation().walk([](arith::DivFOp op) {
+      if (!op.getType().isF32())
+        return;
+      OpBuilder b(op);
+      auto division = LLVM::CallIntrinsicOp::create(b, op.getLoc(), op.getType(), b.getStringAttr("llvm.nvvm.div.full"),
+                                                    ValueRange{op.getLhs(), op.getRhs()});
+      op.replaceAllUsesWith(division.getResult(0));
+      op.erase();
+    });
+  }
+};
+
 } // namespace
 
+std::unique_ptr<Pass> denim::codegen::createNvptxDivisionPass() {
+  return std::make_unique<NvptxDivisionPass>();
+}
 std::unique_ptr<Pass> denim::codegen::createConvertTileToNvptxPass(const GpuTarget &target, bool exact) {
   return std::make_unique<ConvertTileToNvptxPass>(target, exact);
 }

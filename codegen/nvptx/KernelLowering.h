@@ -235,8 +235,9 @@ private:
   Fragment convert(const Fragment &from, const WarpGrid &grid);
   /// The fragment of the same elements with rows and columns exchanged or shifted: through shared memory.
   Fragment exchange(const Fragment &from, const Distribution &to, bool transposed, int64_t row, int64_t column);
-  /// Writes all elements as 32-bit words, row-major with `pitch` words, to shared memory; each by one thread.
-  void spill(const Fragment &from, mlir::Value offset, int64_t pitch);
+  /// Writes the elements of some rows as 32-bit words, row-major with `pitch` words, to shared memory; each by one
+  /// thread.
+  void spill(const Fragment &from, mlir::Value offset, int64_t pitch, int64_t firstRow, int64_t rows);
   Fragment splat(mlir::Value value, const Distribution &shape);
   void bind(mlir::Value tile, Fragment fragment) {
     if (groupsIssued > groupsFinished)

@@ -43,6 +43,12 @@ bool KernelLowering::isOfSlabs(tile::MmaOp op) {
 bool KernelLowering::lhsInRegisters(tile::MmaOp op) {
   if (op.getTransposeLhs())
     return false;
+  // What stands in shared memory for another product of the block needs no registers for this one.
+  for (Operation *user : op.getLhs().getUsers())
+    if (auto other = dyn_cast<tile::MmaOp>(user); other && other.getRhs() == op.getLhs() &&
+                                                  other->getBlock() == op->getBlock() && formOf(op) == Form::group &&
+                                                  formOf(other) == Form::group)
+      return false;
   // A load that only products read is nearer in shared memory, unless a loop uses it again and again.
   if (auto load = op.getLhs().getDefiningOp<tile::LoadOp>())
     if (load->getBlock() == op->getBlock() || precision == Precision::exact || formOf(op) != Form::group ||
