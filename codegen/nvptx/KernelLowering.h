@@ -74,6 +74,10 @@ private:
   View viewOf(mlir::Value memory);
   /// Where element (row, column) is; row i64 or i32, column i32.
   mlir::Value elementAddress(const View &view, mlir::Value row, mlir::Value column);
+  /// Whether a store writes all of a page that is an image; and whether it does so by way of shared memory.
+  bool isWholeImage(tile::StoreOp op);
+  bool isStoredAsImage(tile::StoreOp op);
+  void storeImage(tile::StoreOp op);
   /// Whether a tile that is turned only to be stored as bf16 goes to memory by way of whole 8x8 pieces.
   bool isStoredTurned(tile::StoreOp op);
   void storeTurned(tile::StoreOp op);
@@ -156,6 +160,7 @@ private:
   /// Products of 16 rows with 16 rows that a warp holds of both sides: nothing leaves its registers.
   bool isOfSlabs(tile::MmaOp op);
   Fragment slabProduct(tile::MmaOp op);
+  void addAcross(llvm::MutableArrayRef<llvm::SmallVector<mlir::Value>> sums, const WarpGrid &grid);
   Fragment outerProduct(tile::MmaOp op);
   Fragment vectorProduct(tile::MmaOp op);
   /// A matrix times a vector, both from memory, along the rows of the matrix: bound by reading it, 16 bytes at a time.
@@ -293,6 +298,8 @@ private:
   llvm::DenseMap<mlir::Value, llvm::SmallVector<mlir::Value>> packedWords; ///< of tiles that are carried packed
 
   llvm::DenseMap<mlir::Value, SharedTile> inverses; ///< of matrices that later solves of the block need again
+
+  std::optional<int64_t> acrossOffset; ///< where sums of parts were left last (addAcross)
 
   int64_t groupsIssued = 0, groupsFinished = 0;
   llvm::MapVector<mlir::Value, int64_t> groupOf;              ///< tiles whose products are in flight

@@ -25,8 +25,12 @@ static std::optional<double> leastDecay(Value decay) {
 
 void RecurrenceWriter::writePreparedByChannel(Value number, Value row) {
   Rows rows{row, kChunk, begin, end};
-  Value k = tileOf(form.k.vector, rows, ownHead), q = tileOf(form.query, rows, ownHead);
+  // The gate first: what it is made of is the longest to load, and nothing else needs registers yet.
   Value g = logDecay(rows, ownHead), beta = strength(form.k, rows, ownHead);
+  if (e.failed())
+    return;
+  ChannelDecay decay(e, g, leastDecay(operandOf(form.decay)));
+  Value k = tileOf(form.k.vector, rows, ownHead), q = tileOf(form.query, rows, ownHead);
   if (e.failed())
     return;
   auto scaled = [&](Value tile, Value factors, double scale) {
@@ -42,7 +46,6 @@ void RecurrenceWriter::writePreparedByChannel(Value number, Value row) {
                           Value());
   };
 
-  ChannelDecay decay(e, g, leastDecay(operandOf(form.decay)));
   decay.prepare(k, q, /*own=*/bool(form.p));
   write(decay.fromStart(q, form.readScale), Handed::queriesFromStart);
   if (form.p)
