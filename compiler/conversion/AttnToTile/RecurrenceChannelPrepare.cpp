@@ -5,6 +5,8 @@
 // decayed before (ChannelDecay.h), and the scan gets vectors that were: exp(G) K, scale exp(G) Q and exp(G_C - G) B K,
 // each a block.
 //
+// Norms of queries and keys are numbers of a token, and multiply into what is made of them.
+//
 // Registers decide the order. Keys, queries and sums of decays are three tiles of the width of a head; they are done
 // with before the products that fill whole tiles of their own run.
 #include "compiler/conversion/AttnToTile/ChannelDecay.h"
@@ -25,20 +27,26 @@ static std::optional<double> leastDecay(Value decay) {
 
 void RecurrenceWriter::writePreparedByChannel(Value number, Value row) {
   Rows rows{row, kChunk, begin, end};
-  // The gate first: what it is made of is the longest to load, and nothing else needs registers yet.
+  // The gate first: what it is made of takes longest to load, and nothing else needs registers yet.
   Value g = logDecay(rows, ownHead), beta = strength(form.k, rows, ownHead);
   if (e.failed())
     return;
   ChannelDecay decay(e, g, leastDecay(operandOf(form.decay)));
-  Value k = tileOf(form.k.vector, rows, ownHead), q = tileOf(form.query, rows, ownHead);
+  Unnormed key = withoutNorm(form.k.vector), query = withoutNorm(form.query);
+  Value k = tileOf(key.vector, rows, ownHead), q = tileOf(query.vector, rows, ownHead);
   if (e.failed())
     return;
-  auto scaled = [&](Value tile, Value factors, double scale) {
-    return e.map(cast<tile::TileType>(tile.getType()), {tile, factors}, [&](OpBuilder &b, ValueRange in) -> Value {
-      Value product = arith::MulFOp::create(b, e.loc, in[0], in[1]);
+  /// The product of those that are there.
+  auto product = [&](SmallVector<Value> factors, double scale = 1) -> Value {
+    llvm::erase(factors, Value());
+    auto type = cast<tile::TileType>(factors.front().getType());
+    return e.map(type, factors, [&](OpBuilder &b, ValueRange in) -> Value {
+      Value all = in[0];
+      for (Value factor : in.drop_front())
+        all = arith::MulFOp::create(b, e.loc, all, factor);
       if (scale == 1)
-        return product;
-      return arith::MulFOp::create(b, e.loc, product, arith::ConstantOp::create(b, e.loc, b.getF32FloatAttr(scale)));
+        return all;
+      return arith::MulFOp::create(b, e.loc, all, arith::ConstantOp::create(b, e.loc, b.getF32FloatAttr(scale)));
     });
   };
   auto write = [&](Value tile, Handed what) {
@@ -47,16 +55,21 @@ void RecurrenceWriter::writePreparedByChannel(Value number, Value row) {
   };
 
   decay.prepare(k, q, /*own=*/bool(form.p));
-  write(decay.fromStart(q, form.readScale), Handed::queriesFromStart);
+  Value keyNorm = key.norm ? normFactor(key.norm, k) : Value();
+  Value queryNorm = query.norm ? normFactor(query.norm, q) : Value();
+  Value written = product({beta, keyNorm});
+  write(product({decay.fromStart(q), queryNorm}, form.readScale), Handed::queriesFromStart);
   if (form.p)
-    write(decay.fromStart(k, 1), Handed::keysFromStart);
-  write(scaled(decay.toEnd(k), beta, 1), Handed::keysToEnd);
+    write(product({decay.fromStart(k), keyNorm}), Handed::keysFromStart);
+  write(product({decay.toEnd(k), written}), Handed::keysToEnd);
   Value place = e.add(e.mul(number, form.valueHeads), ownHead);
   tile::StoreOp::create(e.b, e.loc, decay.total(), handedMemory(Handed::fade), place, e.index(0), Value(), Value());
 
   ChannelDecay::Reads reads = decay.finish();
-  auto square = e.tileType(kChunk, kChunk);
-  write(tile::TransposeOp::create(e.b, e.loc, square, scaled(reads.queries, beta, form.readScale)), Handed::weights);
+  Value queryNorms = queryNorm ? e.turned(queryNorm) : Value();
+  write(tile::TransposeOp::create(e.b, e.loc, e.tileType(kChunk, kChunk),
+                                  product({reads.queries, written, queryNorms}, form.readScale)),
+        Handed::weights);
   if (form.p)
-    write(tile::InverseOp::create(e.b, e.loc, scaled(reads.own, e.turned(beta), 1)), Handed::inverse);
+    write(tile::InverseOp::create(e.b, e.loc, product({reads.own, keyNorm, e.turned(written)})), Handed::inverse);
 }
