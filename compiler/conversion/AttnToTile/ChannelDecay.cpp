@@ -73,24 +73,18 @@ void ChannelDecay::join(Value first, int64_t half) {
 
 void ChannelDecay::prepare(Value y, Value x, bool own) {
   wantsOwn = own;
-  bool isBounded = middleRows > 1;
-  if (!isBounded)
-    middleRows = std::min(length, kWarpRows);
-  for (int64_t half = 1; half < middleRows; half *= 2)
-    join(sumOfFirst(half), half);
-  near = isBounded ? splitAtMiddle(y, x) : splitAsDecayed(y, x);
-  for (int64_t half = middleRows; half < length; half *= 2) {
-    Value first = sumOfFirst(half);
-    Value factors = e.map(typeOf(sum), {sum, first}, [&](OpBuilder &b, ValueRange in) -> Value {
-      Value rest = minus(b, e.loc, in[1], in[0]);
-      return exp2(b, e.loc, arith::SelectOp::create(b, e.loc, isSecond(b, e.loc, half), in[0], rest));
-    });
-    far.push_back({2 * half, faded(y, factors), faded(x, factors)});
-    join(first, half);
+  if (middleRows > 1) {
+    for (int64_t half = 1; half < middleRows; half *= 2)
+      join(sumOfFirst(half), half);
+    splitAtMiddle(y, x);
+  } else {
+    near = {1, {}, e.reduce(tile::Combiner::add, faded(y, x), 1)};
   }
+  for (int64_t half = middleRows; half < length; half *= 2)
+    halve(half, y, x);
 }
 
-ChannelDecay::Split ChannelDecay::splitAtMiddle(Value y, Value x) {
+void ChannelDecay::splitAtMiddle(Value y, Value x) {
   Value middle = e.spread(sum, middleRows / 2 - 1, middleRows);
   auto factors = [&](bool reader) {
     return e.map(typeOf(sum), {sum, middle}, [&](OpBuilder &b, ValueRange in) -> Value {
@@ -99,57 +93,33 @@ ChannelDecay::Split ChannelDecay::splitAtMiddle(Value y, Value x) {
   };
   Value reading = factors(true), written = faded(y, factors(false));
   Value queries = product(written, faded(x, reading), middleRows);
-  return {middleRows, wantsOwn ? product(faded(y, reading), written, middleRows) : Value(), queries};
+  near = {middleRows, wantsOwn ? product(faded(y, reading), written, middleRows) : Value(), queries};
 }
 
-ChannelDecay::Split ChannelDecay::splitAsDecayed(Value y, Value x) {
-  Value middle = e.spread(sum, middleRows / 2 - 1, middleRows);
-  Value exponents = e.map(typeOf(sum), {sum, middle}, [&](OpBuilder &b, ValueRange in) -> Value {
-    return math::AbsFOp::create(b, e.loc, minus(b, e.loc, in[0], in[1]));
+void ChannelDecay::halve(int64_t half, Value y, Value x) {
+  Value first = sumOfFirst(half);
+  Value factors = e.map(typeOf(sum), {sum, first}, [&](OpBuilder &b, ValueRange in) -> Value {
+    Value rest = minus(b, e.loc, in[1], in[0]);
+    return exp2(b, e.loc, arith::SelectOp::create(b, e.loc, isSecond(b, e.loc, half), in[0], rest));
   });
-  Value most = e.reduce(tile::Combiner::max, e.reduce(tile::Combiner::max, exponents, 1), 0);
-  Value exponent = tile::ExtractOp::create(e.b, e.loc, e.b.getF32Type(), most, 0, 0);
-  Value staysInRange = arith::CmpFOp::create(e.b, e.loc, arith::CmpFPredicate::OLE, exponent, e.real(kMostExponent));
-  Type square = e.tileType(length, length);
-  auto branch =
-      scf::IfOp::create(e.b, e.loc, SmallVector<Type>(wantsOwn ? 2 : 1, square), staysInRange, /*withElse=*/true);
-  auto fill = [&](Block *block, llvm::function_ref<Split()> body) {
-    OpBuilder::InsertionGuard guard(e.b);
-    e.b.setInsertionPointToStart(block);
-    Split split = body();
-    SmallVector<Value> values{split.queries};
-    if (wantsOwn)
-      values.push_back(split.own);
-    scf::YieldOp::create(e.b, e.loc, values);
-  };
-  fill(branch.thenBlock(), [&] { return splitAtMiddle(y, x); });
-  fill(branch.elseBlock(), [&] { return splitByHalves(y, x); });
-  return {middleRows, wantsOwn ? branch.getResult(1) : Value(), branch.getResult(0)};
-}
-
-ChannelDecay::Split ChannelDecay::splitByHalves(Value y, Value x) {
-  auto merged = [&](Value closer, Value pairs, int64_t half) {
+  y = faded(y, factors), x = faded(x, factors);
+  join(first, half);
+  if (2 * half > kWarpRows) {
+    far.push_back({2 * half, y, x});
+    return;
+  }
+  auto merged = [&](Value closer, Value pairs) {
     if (!closer) // nobody reads its own
       return pairs;
     return e.map(typeOf(pairs), {closer, pairs}, [&](OpBuilder &b, ValueRange in) -> Value {
-      // The numbers within a group are enough, and the same for each group's columns.
+      // The numbers within a warp's rows are enough, and the same for every 16 columns.
       Value apart = arith::XOrIOp::create(b, e.loc, indexOf(b, e.loc, 0), indexOf(b, e.loc, 1));
-      apart = arith::AndIOp::create(b, e.loc, apart, integer(b, e.loc, middleRows - 1));
+      apart = arith::AndIOp::create(b, e.loc, apart, integer(b, e.loc, kWarpRows - 1));
       return arith::SelectOp::create(b, e.loc, below(b, e.loc, apart, half), in[0], in[1]);
     });
   };
-  Split all{1, {}, e.reduce(tile::Combiner::add, faded(y, x), 1)};
-  for (int64_t half = 1; half < middleRows; half *= 2) {
-    Value factors =
-        e.map(typeOf(sum), {sum, e.spread(sum, half - 1, 2 * half)}, [&](OpBuilder &b, ValueRange in) -> Value {
-          Value behind = minus(b, e.loc, in[0], in[1]), before = minus(b, e.loc, in[1], in[0]);
-          return exp2(b, e.loc, arith::SelectOp::create(b, e.loc, isSecond(b, e.loc, half), behind, before));
-        });
-    Value written = faded(y, factors);
-    Value queries = merged(all.queries, product(written, faded(x, factors), 2 * half), half);
-    all = {2 * half, wantsOwn ? merged(all.own, product(written, written, 2 * half), half) : Value(), queries};
-  }
-  return all;
+  Value queries = merged(near.queries, product(y, x, 2 * half));
+  near = {2 * half, wantsOwn ? merged(near.own, product(y, y, 2 * half)) : Value(), queries};
 }
 
 ChannelDecay::Reads ChannelDecay::finish() {

@@ -17,11 +17,10 @@
 //
 //     rows of the second half: C         rows of the first: P - C         sums over twice the length: C, or C + P
 //
-// No difference of sums over the chunk is taken, so a chunk that forgets quickly costs no digits.
+// No difference of long sums is taken, so a chunk that forgets quickly costs no digits.
 //
-// Most models forget slowly enough that 16 rows may be split at one row in their middle: both exponents stay far from
-// the range of f32, and one product stands for four. The text may say so (attn.log_decay at_least), and for how many
-// rows; without a bound the chunk decides by the largest exponent that it has.
+// A decay that the text bounds (attn.log_decay at_least) may be split at one row in the middle of as many rows as keep
+// both exponents small: one product in place of several, with the factors of a row and their inverses.
 #ifndef COMPILER_CONVERSION_ATTNTOTILE_CHANNELDECAY_H
 #define COMPILER_CONVERSION_ATTNTOTILE_CHANNELDECAY_H
 
@@ -61,10 +60,8 @@ private:
   mlir::Value faded(mlir::Value tile, mlir::Value factors);
   /// Products of operands of rows and columns; `group`: pairs of other groups are not used.
   mlir::Value product(mlir::Value rows, mlir::Value columns, int64_t group);
-  /// Pairs in the same `middleRows` rows: split at their middle, by halves, or one of both as the decays are.
-  Split splitAtMiddle(mlir::Value y, mlir::Value x);
-  Split splitByHalves(mlir::Value y, mlir::Value x);
-  Split splitAsDecayed(mlir::Value y, mlir::Value x);
+  void splitAtMiddle(mlir::Value y, mlir::Value x);
+  void halve(int64_t half, mlir::Value y, mlir::Value x);
   /// The sum over the first half of each group, for all of its rows.
   mlir::Value sumOfFirst(int64_t half);
   /// Goes on from sums over halves to sums over groups.
@@ -72,7 +69,7 @@ private:
 
   Emitter &e;
   int64_t length;
-  int64_t middleRows = 1; ///< rows that may be split at their middle
+  int64_t middleRows = 1; ///< rows that are split at their middle; 1 without a bound
   mlir::Value sum;        ///< from the start of each group so far to the row; in powers of two
   Split near;             ///< what is multiplied already
   /// Operands of what is not, for groups of `rows`.

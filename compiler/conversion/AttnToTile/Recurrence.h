@@ -73,6 +73,7 @@ private:
   tile::KernelOp writeScan();
   void writePrepared(Value number, Value row);
   void writePreparedByChannel(Value number, Value row);
+  int64_t channelPrepareWarps();
   void writeScanned();
   /// A vector as it stands in memory, and the norm that it is divided by: a factor of its own.
   struct Unnormed {

@@ -5,8 +5,6 @@
 // decayed before (ChannelDecay.h), and the scan gets vectors that were: exp(G) K, scale exp(G) Q and exp(G_C - G) B K,
 // each a block.
 //
-// Norms of queries and keys are numbers of a token, and multiply into what is made of them.
-//
 // Registers decide the order. Keys, queries and sums of decays are three tiles of the width of a head; they are done
 // with before the products that fill whole tiles of their own run.
 #include "compiler/conversion/AttnToTile/ChannelDecay.h"
@@ -25,6 +23,13 @@ static std::optional<double> leastDecay(Value decay) {
   return std::nullopt;
 }
 
+int64_t RecurrenceWriter::channelPrepareWarps() {
+  // Four warps hold whole rows, and nothing goes between them but the products of many rows. All of it is one long line
+  // of code, though, and with a halving for every power of two it is more than the 128 KB that a multiprocessor keeps
+  // of it: eight warps have half as much each.
+  return leastDecay(operandOf(form.decay)) ? 4 : 8;
+}
+
 void RecurrenceWriter::writePreparedByChannel(Value number, Value row) {
   Rows rows{row, kChunk, begin, end};
   // The gate first: what it is made of takes longest to load, and nothing else needs registers yet.
@@ -32,13 +37,10 @@ void RecurrenceWriter::writePreparedByChannel(Value number, Value row) {
   if (e.failed())
     return;
   ChannelDecay decay(e, g, leastDecay(operandOf(form.decay)));
-  Unnormed key = withoutNorm(form.k.vector), query = withoutNorm(form.query);
-  Value k = tileOf(key.vector, rows, ownHead), q = tileOf(query.vector, rows, ownHead);
+  Value k = tileOf(form.k.vector, rows, ownHead), q = tileOf(form.query, rows, ownHead);
   if (e.failed())
     return;
-  /// The product of those that are there.
-  auto product = [&](SmallVector<Value> factors, double scale = 1) -> Value {
-    llvm::erase(factors, Value());
+  auto product = [&](ValueRange factors, double scale = 1) -> Value {
     auto type = cast<tile::TileType>(factors.front().getType());
     return e.map(type, factors, [&](OpBuilder &b, ValueRange in) -> Value {
       Value all = in[0];
@@ -55,21 +57,17 @@ void RecurrenceWriter::writePreparedByChannel(Value number, Value row) {
   };
 
   decay.prepare(k, q, /*own=*/bool(form.p));
-  Value keyNorm = key.norm ? normFactor(key.norm, k) : Value();
-  Value queryNorm = query.norm ? normFactor(query.norm, q) : Value();
-  Value written = product({beta, keyNorm});
-  write(product({decay.fromStart(q), queryNorm}, form.readScale), Handed::queriesFromStart);
+  write(product({decay.fromStart(q)}, form.readScale), Handed::queriesFromStart);
   if (form.p)
-    write(product({decay.fromStart(k), keyNorm}), Handed::keysFromStart);
-  write(product({decay.toEnd(k), written}), Handed::keysToEnd);
+    write(decay.fromStart(k), Handed::keysFromStart);
+  write(product({decay.toEnd(k), beta}), Handed::keysToEnd);
   Value place = e.add(e.mul(number, form.valueHeads), ownHead);
   tile::StoreOp::create(e.b, e.loc, decay.total(), handedMemory(Handed::fade), place, e.index(0), Value(), Value());
 
   ChannelDecay::Reads reads = decay.finish();
-  Value queryNorms = queryNorm ? e.turned(queryNorm) : Value();
-  write(tile::TransposeOp::create(e.b, e.loc, e.tileType(kChunk, kChunk),
-                                  product({reads.queries, written, queryNorms}, form.readScale)),
-        Handed::weights);
+  write(
+      tile::TransposeOp::create(e.b, e.loc, e.tileType(kChunk, kChunk), product({reads.queries, beta}, form.readScale)),
+      Handed::weights);
   if (form.p)
-    write(tile::InverseOp::create(e.b, e.loc, product({reads.own, keyNorm, e.turned(written)})), Handed::inverse);
+    write(tile::InverseOp::create(e.b, e.loc, product({reads.own, e.turned(beta)})), Handed::inverse);
 }

@@ -124,7 +124,7 @@ tile::KernelOp RecurrenceWriter::writePrepare() {
   ownHead = arith::RemUIOp::create(e.b, e.loc, e.item(), e.index(form.valueHeads));
   keyHead = arith::DivUIOp::create(e.b, e.loc, ownHead, e.index(heads));
   // A chain of short steps with barriers between them: several blocks wait at once.
-  e.tileKernel->setAttr("tile.warps", e.b.getI64IntegerAttr(perChannel() ? 8 : 4));
+  e.tileKernel->setAttr("tile.warps", e.b.getI64IntegerAttr(perChannel() ? channelPrepareWarps() : 4));
   e.tileKernel->setAttr("tile.blocks", e.b.getI64IntegerAttr(perChannel() ? 2 : 4));
   Value sequences = tile::CountOp::create(e.b, e.loc, tile::CountKind::sequences);
   e.loop(e.index(0), sequences, 1, [&](Value s) {

@@ -114,10 +114,11 @@ tile.kernel @window_of_columns(%x: !tile.memory<64xf32>) items <once by 1 times 
 }
 
 // A row of 16 or fewer comes from another lane of the warp, the same for both halves of 16 rows; one of more by way of
-// shared memory: a tile of 64 x 64 has 32 registers a thread, 16 of each half, and a row of it 16 in 8 pairs.
+// shared memory: a tile of 64 x 64 has 32 registers a thread, 16 of each half, and a row of it 16 in 8 pairs. One exchange
+// more makes the number of the warp the same for all of its threads.
 // CHECK-LABEL: llvm.func @spread(
 // CHECK-NOT: st.shared
-// CHECK-COUNT-16: nvvm.shfl.sync idx
+// CHECK-COUNT-17: nvvm.shfl.sync idx
 // CHECK-NOT: nvvm.shfl
 // CHECK-NOT: bar.sync
 // CHECK-COUNT-16: st.shared.v2.b32
