@@ -105,7 +105,8 @@ Fragment KernelLowering::invertUnitLower(const Fragment &matrix) {
             column = code.mini(column, code.constant32(size - 1));
           }
           Value at = code.add(code.mul(row, pitch * 4), code.add(code.mul(column, 4), inverse));
-          inverted.values.push_back(code.realOf(code.loadShared(at, 1)[0]));
+          Value isAbove = code.lessThan(code.divide(row, kBlock), code.divide(column, kBlock));
+          inverted.values.push_back(code.select(isAbove, code.number(0), code.realOf(code.loadShared(at, 1)[0])));
         }
   shared.release(inverse);
   return inverted;
@@ -122,27 +123,31 @@ void KernelLowering::invertDiagonal(int64_t lower, int64_t inverse, int64_t size
   Value corner = place(lower, first, first);
   SmallVector<Value> x;
   for (int64_t i = 0; i < kBlock; ++i) {
-    Value sum = code.select(code.equal(column, code.constant32(i)), code.number(1), code.number(0));
+    Value sum = code.number(0);
     // Four entries of the matrix at a time.
     for (int64_t k = 0; k < i; k += 4) {
       auto words = code.loadShared(code.add(corner, (i * pitch + k) * 4), 4);
       for (int64_t j = k; j < std::min(k + 4, i); ++j)
-        sum = code.fma(code.mulf(code.realOf(words[j - k]), code.number(-1)), x[j], sum);
+        sum = code.fma(code.realOf(words[j - k]), x[j], sum);
     }
-    x.push_back(sum);
+    Value own = code.select(code.equal(column, code.constant32(i)), code.number(1), code.number(0));
+    x.push_back(i == 0 ? own : code.subf(own, sum));
   }
   Value top = place(inverse, first, code.add(first, column));
   for (int64_t i = 0; i < kBlock; ++i)
     code.storeShared({code.bitsOf(x[i])}, code.add(top, i * pitch * 4));
-  // What is above the diagonal blocks is zero, and read by the product.
-  int64_t entries = size * size;
-  for (int64_t n = 0; n < entries; n += workers()) {
-    Value entry = code.add(thread, n), row = code.divide(entry, size), at = code.modulo(entry, size);
-    Value isAbove = code.lessThan(code.divide(row, kBlock), code.divide(at, kBlock));
-    if (n + workers() > entries)
-      isAbove = code.both(isAbove, code.lessThan(entry, code.constant32(entries)));
-    code.storeShared({code.constant32(0)}, place(inverse, row, at), isAbove);
-  }
+  // What is above the diagonal blocks is zero; products read it inside the halves of the matrix.
+  int64_t blocks = size / kBlock, half = std::max<int64_t>(blocks / 2, 1);
+  for (int64_t down = 0; down < blocks; ++down)
+    for (int64_t across = down + 1; across < (down / half + 1) * half; ++across)
+      for (int64_t n = 0; n < kBlock * kBlock; n += workers()) {
+        Value entry = code.add(thread, n), exists;
+        if (n + workers() > kBlock * kBlock)
+          exists = code.lessThan(entry, code.constant32(kBlock * kBlock));
+        Value row = code.add(code.divide(entry, kBlock), down * kBlock);
+        Value at = code.add(code.modulo(entry, kBlock), across * kBlock);
+        code.storeShared({code.constant32(0)}, place(inverse, row, at), exists);
+      }
 }
 
 /// For each pair of blocks: temporary = L A^-1 (lhs the matrix, rhs the inverse), or inverse = -B^-1 temporary (lhs the

@@ -146,8 +146,9 @@ bool KernelLowering::dealOwnSlots(int64_t bytes) {
   SmallVector<Value> order;
   for (auto &[value, load] : staged)
     order.push_back(value);
-  llvm::stable_sort(order, [&](Value a, Value b) {
-    return std::pair(heldFor(a), staged[a].bytes) > std::pair(heldFor(b), staged[b].bytes);
+  std::sort(order.begin(), order.end(), [&](Value a, Value b) {
+    return std::tuple(heldFor(a), staged[a].bytes, position[b.getDefiningOp()]) >
+           std::tuple(heldFor(b), staged[b].bytes, position[a.getDefiningOp()]);
   });
   llvm::DenseMap<Value, int64_t> slots;
   for (int64_t round = 0; round < kMostOwnSlots; ++round)
@@ -162,16 +163,20 @@ bool KernelLowering::dealOwnSlots(int64_t bytes) {
       ++slots[value];
     }
   int64_t copied[kCopyingWarps] = {};
-  llvm::stable_sort(order, [&](Value a, Value b) { return staged[a].bytes > staged[b].bytes; });
+  std::sort(order.begin(), order.end(), [&](Value a, Value b) {
+    return std::pair(staged[a].bytes, position[b.getDefiningOp()]) >
+           std::pair(staged[b].bytes, position[a.getDefiningOp()]);
+  });
   for (Value value : order) {
     Staged &load = staged[value];
     load.warp = std::min_element(copied, copied + kCopyingWarps) - copied;
     copied[load.warp] += load.pieces ? load.bytes : kPieceBytes;
   }
   for (auto &[value, load] : staged) {
-    auto it = llvm::find_if(rings, [&](const Ring &ring) { return ring.slots == slots[value]; });
+    int64_t own = slots[value];
+    auto it = llvm::find_if(rings, [&](const Ring &ring) { return ring.slots == own; });
     if (it == rings.end())
-      it = rings.insert(rings.end(), Ring{slots[value], {}, {}, {}});
+      it = rings.insert(rings.end(), Ring{own, {}, {}, {}});
     load.ring = it - rings.begin();
     it->last = value;
   }
@@ -212,11 +217,7 @@ void KernelLowering::findStaged() {
     if (!staged.contains(value))
       resident += SharedTile{0, {}, typeOf(value).getRows(), typeOf(value).getColumns(), termsOf(value)}.bytes();
   // Behind the last staged load the rings' memory is free again.
-  Operation *last = nullptr;
-  for (Operation &op : *kernel.getBlock())
-    if (holdsStaged(&op))
-      last = &op;
-  int64_t exchanged = ownSlots ? kLeastFree / 2 : kLeastFree;
+  int64_t exchanged = kLeastFree;
   kernel.walk([&](tile::TransposeOp op) {
     auto type = typeOf(op.getSource());
     auto store = op.getResult().hasOneUse() ? dyn_cast<tile::StoreOp>(*op.getResult().getUsers().begin()) : nullptr;

@@ -62,7 +62,8 @@ def SplitFormsPass : Pass<"split-forms", "::mlir::ModuleOp"> {
     ```
 
     A recurrence with one decay per head does long sequences by two kernels, one behind the other, `prepare` and `scan`,
-    with `plan.scratch` between them (RecurrenceScan.cpp).
+    with `plan.scratch` between them (RecurrencePrepare.cpp). What is computed in front of its keys, queries and values,
+    but for norms and cuts, is then a kernel of its own in front of both (`_front`).
   }];
   let options = [Option<"exact", "exact", "bool", /*default=*/"false", "nothing may be handed over in bf16">];
   let dependentDialects = ["::denim::tile::TileDialect"];

@@ -1,8 +1,11 @@
 #include "compiler/conversion/AttnToTile/Recurrence.h"
 #include "compiler/conversion/AttnToTile/Softmax.h"
 #include "compiler/conversion/Passes.h"
+#include "compiler/conversion/Reshapes.h"
 #include "dialects/plan/ir/Plan.h"
+#include "mlir/IR/IRMapping.h"
 #include "mlir/IR/SymbolTable.h"
+#include "llvm/ADT/StringMap.h"
 
 using namespace mlir;
 
@@ -46,6 +49,52 @@ RecurrenceOpInterface recurrenceOf(plan::KernelOp kernel) {
   return nullptr;
 }
 
+/// What is computed in front of keys, queries and values (convolutions, activations). One token does it where it is
+/// used; the two kernels of a long sequence read it from memory, for they would do it once for each head, or from chunk
+/// to chunk. Norms and cuts are theirs (RecurrencePrepare.cpp).
+llvm::SetVector<Value> frontsOf(RecurrenceOpInterface op) {
+  llvm::SetVector<Value> fronts;
+  std::function<void(Value)> visit = [&](Value value) {
+    auto argument = dyn_cast<BlockArgument>(value);
+    if (argument && argument.getOwner()->getParentOp() == op.getOperation())
+      return visit(cast<attn::RecurrenceOp>(op.getOperation()).getInput(argument));
+    if (argument)
+      return;
+    Operation *def = value.getDefiningOp();
+    if (def->getParentOp() == op.getOperation()) {
+      for (Value operand : def->getOperands())
+        visit(operand);
+      return;
+    }
+    if (isReshape(def) || isa<model::L2NormOp, model::SplitOp>(def))
+      return visit(def->getOperand(0));
+    auto type = dyn_cast<RankedTensorType>(value.getType());
+    if (type && type.isDynamicDim(0))
+      fronts.insert(value);
+  };
+  NormalForm form = op.getNormalForm();
+  for (Value value : {form.k.vector, form.query, form.value})
+    visit(value);
+  return fronts;
+}
+
+/// Drops what nothing uses; the numbers of the arguments that are left.
+SmallVector<unsigned> dropUnused(plan::KernelOp kernel) {
+  Block &block = *kernel.getBlock();
+  SmallVector<Operation *> ops;
+  for (Operation &op : block.without_terminator())
+    ops.push_back(&op);
+  for (Operation *op : llvm::reverse(ops))
+    if (op->use_empty())
+      op->erase();
+  SmallVector<unsigned> left;
+  for (BlockArgument argument : block.getArguments())
+    if (!argument.use_empty())
+      left.push_back(argument.getArgNumber());
+  block.eraseArguments([](BlockArgument argument) { return argument.use_empty(); });
+  return left;
+}
+
 struct SplitFormsPass : impl::SplitFormsPassBase<SplitFormsPass> {
   using SplitFormsPassBase::SplitFormsPassBase;
 
@@ -76,10 +125,30 @@ struct SplitFormsPass : impl::SplitFormsPassBase<SplitFormsPass> {
       symbols.erase(kernel);
   }
 
+  /// A kernel that writes the front of others.
+  void addFront(plan::KernelOp kernel, Value front, StringRef name, SymbolTable &symbols) {
+    IRMapping map;
+    auto clone = cast<plan::KernelOp>(kernel->clone(map));
+    OpBuilder b(clone.getBlock()->getTerminator());
+    clone.setSymName(name);
+    clone->setAttr("kind", b.getStringAttr("rows"));
+    Value result = plan::CastOp::create(b, front.getLoc(), frontType(front), map.lookup(front));
+    clone.getBlock()->getTerminator()->setOperands(result);
+    operandsOf[name] = dropUnused(clone);
+    symbols.insert(clone, Block::iterator(kernel));
+  }
+
+  static RankedTensorType frontType(Value front) {
+    auto type = cast<RankedTensorType>(front.getType());
+    return RankedTensorType::get(type.getShape(), BFloat16Type::get(type.getContext()));
+  }
+
   /// The kernel of a form; made for the first launch that asks.
-  void addKernel(plan::KernelOp kernel, const Form &form, StringRef name, bool scans, SymbolTable &symbols) {
-    auto clone = cast<plan::KernelOp>(kernel->clone());
-    Builder b(&getContext());
+  void addKernel(plan::KernelOp kernel, const Form &form, StringRef name, bool scans, ArrayRef<Value> fronts,
+                 SymbolTable &symbols) {
+    IRMapping map;
+    auto clone = cast<plan::KernelOp>(kernel->clone(map));
+    OpBuilder b(&getContext());
     clone.setSymName(name);
     clone->setAttr("form", b.getStringAttr(form.name));
     symbols.insert(clone, Block::iterator(kernel));
@@ -88,6 +157,14 @@ struct SplitFormsPass : impl::SplitFormsPassBase<SplitFormsPass> {
     clone->setAttr("scans", b.getUnitAttr());
     if (form.name == "few")
       return;
+    for (Value front : fronts) {
+      BlockArgument argument = clone.getBlock()->addArgument(frontType(front), front.getLoc());
+      b.setInsertionPointToStart(clone.getBlock());
+      Value inner = map.lookup(front);
+      inner.replaceAllUsesWith(plan::CastOp::create(b, front.getLoc(), inner.getType(), argument));
+    }
+    if (!fronts.empty())
+      operandsOf[name] = dropUnused(clone);
     NormalForm normal = recurrenceOf(clone).getNormalForm();
     clone->setAttr("scratch", b.getTypeArrayAttr(scanScratch(clone, normal, form.name)));
     SmallVector<Type> tensors = scanScratchTensors(clone, normal);
@@ -106,20 +183,50 @@ struct SplitFormsPass : impl::SplitFormsPassBase<SplitFormsPass> {
     OpBuilder b(launch);
     SmallVector<plan::LaunchOp> made;
     plan::LaunchOp prepared;
+    auto condition = [&](const Form &form) {
+      return b.getDictionaryAttr({b.getNamedAttr("of", b.getStringAttr("sequence")),
+                                  b.getNamedAttr("least", b.getI64IntegerAttr(form.least)),
+                                  b.getNamedAttr("most", b.getI64IntegerAttr(form.most))});
+    };
+    auto operandsFor = [&](StringRef name, SmallVector<Value> all) {
+      auto it = operandsOf.find(name);
+      if (it == operandsOf.end())
+        return all;
+      SmallVector<Value> left;
+      for (unsigned index : it->second)
+        left.push_back(all[index]);
+      return left;
+    };
+    SmallVector<Value> fronts, inFront;
+    if (scans)
+      fronts = frontsOf(recurrenceOf(kernel)).takeVector();
     for (const Form &form : forms) {
       std::string name = (kernel.getSymName() + "_" + form.name).str();
+      if (form.name == "prepare")
+        for (auto [index, front] : llvm::enumerate(fronts)) {
+          std::string own = (kernel.getSymName() + "_front").str() + (index ? std::to_string(index) : "");
+          if (!symbols.lookup(own))
+            addFront(kernel, front, own, symbols);
+          auto made =
+              plan::LaunchOp::create(b, launch.getLoc(), TypeRange{frontType(front)}, own,
+                                     operandsFor(own, SmallVector<Value>(launch.getOperands())), DenseI64ArrayAttr());
+          made->setAttr("when", condition(form));
+          inFront.push_back(made.getResult(0));
+        }
       if (!symbols.lookup(name))
-        addKernel(kernel, form, name, scans, symbols);
+        addKernel(kernel, form, name, scans, fronts, symbols);
       SmallVector<Value> operands(launch.getOperands());
+      if (form.name != "few") {
+        llvm::append_range(operands, inFront);
+        operands = operandsFor(name, operands);
+      }
       SmallVector<Type> results(launch.getResultTypes());
       if (form.name == "prepare")
         results = scanScratchTensors(kernel, recurrenceOf(kernel).getNormalForm());
       else if (form.name == "scan")
         llvm::append_range(operands, prepared.getResults());
       auto own = plan::LaunchOp::create(b, launch.getLoc(), results, name, operands, DenseI64ArrayAttr());
-      own->setAttr("when", b.getDictionaryAttr({b.getNamedAttr("of", b.getStringAttr("sequence")),
-                                                b.getNamedAttr("least", b.getI64IntegerAttr(form.least)),
-                                                b.getNamedAttr("most", b.getI64IntegerAttr(form.most))}));
+      own->setAttr("when", condition(form));
       if (form.name == "prepare")
         prepared = own;
       else
@@ -136,6 +243,9 @@ struct SplitFormsPass : impl::SplitFormsPassBase<SplitFormsPass> {
     }
     launch.erase();
   }
+
+  /// Which operands of the launch that is replaced, and of fronts behind them, a kernel has kept.
+  llvm::StringMap<SmallVector<unsigned>> operandsOf;
 };
 
 } // namespace

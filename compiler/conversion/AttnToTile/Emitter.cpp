@@ -356,7 +356,7 @@ Value Emitter::emitConv(attn::ShortConvOp op, const Rows &rows, const Window &wi
   if (!x)
     return {};
   auto type = tileType(all.count, window.columns);
-  if (before > 0) {
+  if (before > 0 && readsTails) {
     // Rows before this step: row i of the tile is row (row - lo) + i of the tail, as long as there is one.
     Type stored = cast<attn::CacheType>(op.getTail().getType()).getElementType();
     Value tail = tile::SlotOp::create(b, loc, tile::MemoryType::get(b.getContext(), channelsOf(op.getInput()), stored),

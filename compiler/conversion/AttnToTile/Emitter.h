@@ -119,6 +119,8 @@ private:
 public:
   /// The sequence whose rows are being written; caches are read for it. Set by families that work by sequence.
   mlir::Value sequence;
+  /// Whether a convolution may reach rows of earlier steps.
+  bool readsTails = true;
 };
 
 /// One element of an elementwise op from those of its operands.

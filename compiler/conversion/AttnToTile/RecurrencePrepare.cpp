@@ -145,9 +145,19 @@ tile::KernelOp RecurrenceWriter::writePrepare() {
 void RecurrenceWriter::writePrepared(Value number, Value row) {
   Rows rows{row, kChunk, begin, end};
   Unnormed key = withoutNorm(form.k.vector), query = withoutNorm(form.query);
+  // Loads of numbers go first and are computed with behind those of vectors: all of them are on their way together.
+  Block *body = e.b.getInsertionBlock();
+  Value marker = e.index(0);
+  Value g = logDecay(rows, ownHead), beta = strength(form.k, rows, ownHead);
+  SmallVector<Operation *> computed;
+  for (auto op = marker.getDefiningOp()->getIterator(); op != e.b.getInsertionPoint(); ++op)
+    if (!isa<tile::LoadOp>(*op) && op->getNumResults() == 1 && isa<tile::TileType>(op->getResult(0).getType()))
+      computed.push_back(&*op);
   Value k = tileOf(key.vector, rows, ownHead), q = tileOf(query.vector, rows, ownHead);
   if (e.failed())
     return;
+  for (Operation *op : computed)
+    op->moveBefore(body, e.b.getInsertionPoint());
   auto column = e.tileType(kChunk, 1), square = e.tileType(kChunk, kChunk);
   auto times = [&](OpBuilder &b, Value x, Value y) -> Value { return arith::MulFOp::create(b, e.loc, x, y); };
   auto exp = [&](OpBuilder &b, Value x) -> Value { return math::ExpOp::create(b, e.loc, x); };
@@ -171,9 +181,6 @@ void RecurrenceWriter::writePrepared(Value number, Value row) {
   Value products = form.p ? e.mma(k, k, {false, true, {}, tile::Triangle::result}) : Value();
   Value keyNorm = key.norm ? normFactor(key.norm, k) : Value();
   Value queryNorm = query.norm ? normFactor(query.norm, q) : Value();
-  Value g = logDecay(rows, ownHead), beta = strength(form.k, rows, ownHead);
-  if (e.failed())
-    return;
   Value sum, last;
   if (g) {
     sum = tile::CumsumOp::create(e.b, e.loc, g.getType(), g);

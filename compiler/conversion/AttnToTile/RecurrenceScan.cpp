@@ -121,9 +121,6 @@ void RecurrenceWriter::writeScanned() {
   auto after = e.loop(e.index(0), chunks, 1, {before, fade}, [&](Value c, ValueRange carried) {
     Value number = e.add(firstBlock, c), s = carried[0];
     Rows rows = rowsOf(c);
-    // The next chunk's decay is on its way while this one is worked on; behind the last stands some other's.
-    Value next = numbersOf(Handed::fade, e.min(e.add(number, e.index(1)), e.add(firstBlock, e.sub(chunks, e.index(1)))),
-                           fadeNumbers);
     auto block = [&](Handed what) -> Value {
       Value memory = handedBlock(what, number, ownHead);
       return tile::LoadOp::create(e.b, e.loc, e.tileType(kChunk, cast<tile::MemoryType>(memory.getType()).getColumns()),
@@ -154,6 +151,9 @@ void RecurrenceWriter::writeScanned() {
     out = e.mma(w, block(Handed::weights), {false, true, out, tile::Triangle::none});
     Value left = withFactors(w, Handed::keysToEnd);
     Value state = e.mma(left, perChannel() ? block(Handed::keysToEnd) : k, {false, false, kept, tile::Triangle::none});
+    // The next chunk's decay is on its way while this one is worked on; behind the last stands some other's.
+    Value next = numbersOf(Handed::fade, e.min(e.add(number, e.index(1)), e.add(firstBlock, e.sub(chunks, e.index(1)))),
+                           fadeNumbers);
     writeRead(rows, out);
     return SmallVector<Value>{state, next};
   });

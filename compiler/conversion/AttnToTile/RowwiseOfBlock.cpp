@@ -11,8 +11,8 @@ using namespace denim;
 
 /// Rows of one item: a slab of the way in which threads hold tiles.
 static constexpr int64_t kRowBlock = 16;
-/// Channels of one item where they may be cut anywhere.
-static constexpr int64_t kColumnBlock = 256;
+/// Channels of one item where they may be cut anywhere, and where a convolution keeps a tile for each of its taps.
+static constexpr int64_t kColumnBlock = 256, kConvColumnBlock = 128;
 
 void denim::forPieces(Emitter &e, ArrayRef<Piece> pieces, Value number, llvm::function_ref<void(const Window &)> body) {
   const Piece &piece = pieces[0];
@@ -35,8 +35,15 @@ bool takesChannelsAlone(Operation *op) {
 /// Pieces of the result, cut further where its ops allow it.
 SmallVector<Piece> smallPieces(plan::KernelOp kernel, Value result) {
   SmallVector<Piece> pieces = piecesOf(result);
-  if (pieces.size() > 1 || pieces[0].count > 1 ||
-      !llvm::all_of(*kernel.getBlock(), [](Operation &op) { return takesChannelsAlone(&op); }))
+  bool convolves = !kernel.getBlock()->getOps<attn::ShortConvOp>().empty();
+  for (Operation &op : *kernel.getBlock())
+    if (!takesChannelsAlone(&op) && !isa<attn::ShortConvOp, model::SplitOp, model::ConcatOp>(op))
+      return pieces;
+  if (convolves)
+    for (Piece &piece : pieces)
+      while (piece.width > kConvColumnBlock && piece.width % 2 == 0)
+        piece.width /= 2, piece.count *= 2;
+  if (pieces.size() > 1 || pieces[0].count > 1)
     return pieces;
   for (int64_t width = kColumnBlock; width >= 64; width -= 8)
     if (pieces[0].width > width && pieces[0].width % width == 0)
@@ -170,6 +177,10 @@ tile::KernelOp denim::emitRowsOfBlock(plan::KernelOp kernel, SmallVectorImpl<uns
   int64_t parts = 0;
   for (const Piece &piece : pieces)
     parts += piece.count;
+  auto convs = kernel.getBlock()->getOps<attn::ShortConvOp>();
+  int64_t before = 0; // rows that convolutions read in front of their own
+  for (attn::ShortConvOp conv : convs)
+    before += conv.getTaps() - 1;
   Emitter e(kernel, tile::ItemsAttr::get(kernel.getContext(), rowKind(kernel), kRowBlock, parts));
   Value block = arith::DivUIOp::create(e.b, e.loc, e.item(), e.index(parts));
   Value part = arith::RemUIOp::create(e.b, e.loc, e.item(), e.index(parts));
@@ -182,7 +193,7 @@ tile::KernelOp denim::emitRowsOfBlock(plan::KernelOp kernel, SmallVectorImpl<uns
         e.store(part.tile, 0, stored, window.shifted(part.channel));
     });
   };
-  if (kernel.getBlock()->getOps<attn::ShortConvOp>().empty())
+  if (convs.empty())
     write(Rows{lo, kRowBlock, {}, {}}, Rows{lo, kRowBlock, lo, hi});
   else
     // A convolution reads earlier rows of its own sequence.
@@ -191,7 +202,14 @@ tile::KernelOp denim::emitRowsOfBlock(plan::KernelOp kernel, SmallVectorImpl<uns
       e.sequence = s;
       Value first = e.max(lo, sequence.getBegin()), last = e.min(hi, sequence.getEnd());
       e.branch(e.less(first, last), [&] {
-        write(Rows{first, kRowBlock, sequence.getBegin(), sequence.getEnd()}, Rows{first, kRowBlock, first, last});
+        auto writeOwn = [&](bool tails) {
+          e.readsTails = tails;
+          write(Rows{first, kRowBlock, sequence.getBegin(), sequence.getEnd()}, Rows{first, kRowBlock, first, last});
+        };
+        // What earlier steps left is looked at in the first rows only.
+        e.branch(
+            e.less(e.sub(first, sequence.getBegin()), e.index(before)), [&] { writeOwn(true); },
+            [&] { writeOwn(false); });
       });
     });
   extras.append(e.extraOperands().begin(), e.extraOperands().end());

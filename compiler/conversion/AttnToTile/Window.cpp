@@ -1,4 +1,5 @@
 #include "compiler/conversion/AttnToTile/Window.h"
+#include "dialects/attn/ir/Attn.h"
 #include "mlir/Dialect/Arith/IR/Arith.h"
 
 using namespace mlir;
@@ -65,11 +66,12 @@ SmallVector<Piece> denim::piecesOf(Value value) {
     return pieces;
   }
   auto type = cast<RankedTensorType>(value.getType());
-  // Elementwise and reshaping ops are cut where what they read is cut.
+  // Elementwise and reshaping ops, and convolutions of each channel, are cut where what they read is cut.
   if (isReshape(op) || isa_and_present<model::AddOp, model::MulOp, model::SiluOp, model::SigmoidOp, model::SoftplusOp,
-                                       model::ExpOp, model::ScaleOp>(op))
+                                       model::ExpOp, model::ScaleOp, attn::ShortConvOp>(op))
     for (Value operand : op->getOperands())
-      if (cast<RankedTensorType>(operand.getType()).isDynamicDim(0) && channelsOf(operand) == channelsOf(value))
+      if (auto own = dyn_cast<RankedTensorType>(operand.getType());
+          own && own.isDynamicDim(0) && channelsOf(operand) == channelsOf(value))
         if (SmallVector<Piece> inner = piecesOf(operand); inner.size() > 1)
           return inner;
   if (type.getRank() == 3)

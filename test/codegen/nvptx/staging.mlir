@@ -3,7 +3,7 @@
 // RUN: denim-opt %s --convert-tile-to-nvptx=target=sm_80 | FileCheck %s --check-prefix=NONE
 
 // Three terms of a page are not what stands in memory, and an older machine has no such copies.
-// NONE-NOT: {{mbarrier|cp.async.bulk|setmaxnreg}}
+// NONE-NOT: {{mbarrier|cp.async|setmaxnreg}}
 
 // Whole pages of bf16 that only products read: a warpgroup of its own copies them into a ring. Eight warps compute, so
 // registers are handed over, and the copying threads are counted by no barrier but that behind the ring's start.
@@ -53,7 +53,7 @@ tile.kernel @staged(%q: !tile.memory<128xf32>, %k: !tile.pages<1x64x128xbf16>, %
 // CHECK-SAME: tile.threads = 256
 // CHECK-NOT: setmaxnreg
 // CHECK: mbarrier.try_wait.parity
-// CHECK: ld.shared.b32
+// CHECK: ldmatrix
 // CHECK: wgmma.mma_async
 // CHECK: cp.async.bulk.shared::cluster.global{{.*}}, 8192
 // CHECK: llvm.return
@@ -68,6 +68,51 @@ tile.kernel @also_added(%q: !tile.memory<64xf32>, %k: !tile.pages<1x64x64xbf16>,
     %p = tile.mma %x, transpose_rhs %y acc %y : !tile.tile<64x64xf32>, !tile.tile<64x64xf32>, !tile.tile<64x64xf32> -> !tile.tile<64x64xf32>
     tile.store %p, %o[%c0, %c0] : !tile.tile<64x64xf32>, !tile.memory<64xf32>
   }
+}
+
+// In a loop with pages, rows of other memory go along: a product's operand, a row of numbers, and a fragment that is turned
+// on the way. Each has a barrier that counts the 32 lanes that copy it; the page has one that counts a thread and its bytes.
+// Two blocks share a multiprocessor: registers are handed over to one computing warpgroup, too.
+// CHECK-LABEL: llvm.func @rows(
+// CHECK-SAME: nvvm.minctasm = 2
+// CHECK-SAME: tile.threads = 256
+// CHECK: mbarrier.init.shared::cta.b64 [$0], 32;
+// CHECK: mbarrier.init.shared::cta.b64 [$0], 4;
+// CHECK: setmaxnreg.inc.sync.aligned.u32 216
+// CHECK: scf.for
+// What products read of pieces is fenced by those who waited for it.
+// CHECK: mbarrier.try_wait.parity
+// CHECK: fence.proxy.async
+// CHECK: wgmma.mma_async
+// CHECK: mbarrier.try_wait.parity
+// CHECK: ldmatrix.sync.aligned.m8n8.x4.trans
+// CHECK: setmaxnreg.dec.sync.aligned.u32 40
+// CHECK: scf.for
+// CHECK: cp.async.cg.shared.global [$0+0], [$1+0], 16, $2;
+// CHECK: cp.async.mbarrier.arrive.noinc
+// CHECK: cp.async.bulk.shared::cluster.global{{.*}}, 8192
+// CHECK: llvm.return
+tile.kernel @rows(%q: !tile.memory<64xf32>, %k: !tile.memory<256xbf16>, %v: !tile.memory<128xbf16>, %f: !tile.memory<64xf32>, %a: !tile.pages<1x64x64xbf16>, %o: !tile.memory<64xf32>) items <sequences by 1 times 1> at %item attributes {tile.blocks = 2 : i64} {
+  %c0 = arith.constant 0 : index
+  %c64 = arith.constant 64 : index
+  %begin, %end, %past = tile.sequence %item
+  %x = tile.load %q[%c0, %c0] : !tile.memory<64xf32> -> !tile.tile<64x64xf32>
+  %s = scf.for %row = %begin to %end step %c64 iter_args(%t = %x) -> (!tile.tile<64x64xf32>) {
+    %keys = tile.load %k[%row, %c64] within [%begin, %end] : !tile.memory<256xbf16> -> !tile.tile<64x64xf32>
+    %p = tile.mma %t, transpose_rhs %keys : !tile.tile<64x64xf32>, !tile.tile<64x64xf32> -> !tile.tile<64x64xf32>
+    %values = tile.load %v[%row, %c0] within [%begin, %end] transposed : !tile.memory<128xbf16> -> !tile.tile<64x64xf32>
+    %factors = tile.load %f[%row, %c0] : !tile.memory<64xf32> -> !tile.tile<1x64xf32>
+    %w = tile.map (%y = %values : !tile.tile<64x64xf32>, %z = %p : !tile.tile<64x64xf32>, %b = %factors : !tile.tile<1x64xf32>) -> !tile.tile<64x64xf32> {
+      %yz = arith.mulf %z, %b : f32
+      %d = arith.subf %y, %yz : f32
+      tile.yield %d : f32
+    }
+    %block = tile.block %a[%row, %c0] : !tile.pages<1x64x64xbf16> -> !tile.memory<64xbf16>
+    %m = tile.load %block[%c0, %c0] : !tile.memory<64xbf16> -> !tile.tile<64x64xf32>
+    %n = tile.mma %w, transpose_rhs %m : !tile.tile<64x64xf32>, !tile.tile<64x64xf32> -> !tile.tile<64x64xf32>
+    scf.yield %n : !tile.tile<64x64xf32>
+  }
+  tile.store %s, %o[%c0, %c0] : !tile.tile<64x64xf32>, !tile.memory<64xf32>
 }
 
 // A load of some rows of a page, a page of f32, which is no image, and a page that depends on a tile are loaded where they

@@ -101,6 +101,44 @@ module attributes {plan.machine = "cuda"} {
 
 // -----
 
+// What is computed in front of keys and values is written once for the two kernels of long sequences; a norm and a cut are
+// theirs, and a few tokens compute it where they use it. What a kernel does not use any more it does not take.
+// CHECK-LABEL: module attributes {plan.machine = "cuda"}
+// CHECK: plan.kernel @r_few(%{{.*}}: tensor<?x192xbf16>, %{{.*}}: tensor<?x2xf32>
+// CHECK: model.silu
+// CHECK: plan.kernel @r_front(%[[X:.*]]: tensor<?x192xbf16>) attributes {kind = "rows"}
+// CHECK: %[[S:.*]] = model.silu
+// CHECK-NEXT: %[[N:.*]] = plan.cast %[[S]] : tensor<?x192xf32> to tensor<?x192xbf16>
+// CHECK-NEXT: plan.yield %[[N]]
+// CHECK: plan.kernel @r_prepare(%{{.*}}: tensor<?x2xf32>, %{{.*}}: !attn.cache<state 1x64x64xf32>, %{{.*}}: tensor<?x192xbf16>) attributes
+// CHECK-NOT: model.silu
+// CHECK: model.l2_norm
+// CHECK: plan.program @p(%[[X:.*]]: tensor
+// CHECK: plan.launch @r_few(%[[X]], %[[BG:.*]], %[[STATE:.*]])
+// CHECK: %[[F:.*]] = plan.launch @r_front(%[[X]]) {when = {least = 32 : i64
+// CHECK: %[[B:.*]]:6 = plan.launch @r_prepare(%[[BG]], %[[STATE]], %[[F]]) {when
+// CHECK: plan.launch @r_scan(%[[BG]], %[[STATE]], %[[F]], %[[B]]#0
+module attributes {plan.machine = "cuda"} {
+  plan.kernel @r(%x: tensor<?x192xbf16>, %bg: tensor<?x2xf32>, %s: !attn.cache<state 1x64x64xf32>) attributes {kind = "recurrence"} {
+    %w = plan.cast %x : tensor<?x192xbf16> to tensor<?x192xf32>
+    %a = model.silu %w
+    %q, %k0, %v = model.split %a into 1x64, 1x64, 1x64
+    %k = model.l2_norm %k0
+    %b, %g = model.split %bg into 1, 1
+    %o = attn.delta_rule %q, %k, %v beta %b decay %g chunk 64 state %s
+    %n = plan.cast %o : tensor<?x1x64xf32> to tensor<?x1x64xbf16>
+    plan.yield %n : tensor<?x1x64xbf16>
+  }
+  plan.program @p(%x: tensor<?x192xbf16>) {
+    %s = attn.cache "s" : !attn.cache<state 1x64x64xf32>
+    %bg = plan.launch @gates(%x) : (tensor<?x192xbf16>) -> tensor<?x2xf32>
+    %y = plan.launch @r(%x, %bg, %s) : (tensor<?x192xbf16>, tensor<?x2xf32>, !attn.cache<state 1x64x64xf32>) -> tensor<?x1x64xbf16>
+    plan.return %y : tensor<?x1x64xbf16>
+  }
+}
+
+// -----
+
 // A decay per channel is no product of a block with a number: vectors are handed over with theirs, three blocks of 64 x 64
 // elements behind the two of the chunk, and a number for each channel, whatever chunk other forms have.
 // CHECK-LABEL: module attributes {plan.machine = "cuda"}

@@ -10,10 +10,11 @@ model.network @net(%ids: tensor<?xi32>) {
   output %logits
 }
 
-// Two heads of values share a head of queries and keys; a norm of what was read stands behind.
+// Two heads of values share a head of queries and keys; a convolution stands in front, a norm of what was read behind.
 model.block @gated_delta_net(%x: tensor<?x64xf32>) {
   %w_ba = param "ba" : tensor<4x64xf32>
   %w_qkv = param "qkv" : tensor<256x64xf32>
+  %w_conv = param "conv" : tensor<256x1x4xf32>
   %w_norm = param "norm" : tensor<64xf32>
   %w_out = param "out" : tensor<64x128xf32>
   %ba = linear %x, %w_ba
@@ -22,7 +23,9 @@ model.block @gated_delta_net(%x: tensor<?x64xf32>) {
   %positive = softplus %g
   %gate = scale %positive, -0.1
   %qkv = linear %x, %w_qkv
-  %q0, %k0, %value = split %qkv into 1x64, 1x64, 2x64
+  %mixed = attn.short_conv %qkv, %w_conv
+  %active = silu %mixed
+  %q0, %k0, %value = split %active into 1x64, 1x64, 2x64
   %query = l2_norm %q0
   %key = l2_norm %k0
   %o = attn.recurrence (%s : 64x64, %q = %query, %k = %key, %v = %value, %b = %beta, %g = %gate) {
