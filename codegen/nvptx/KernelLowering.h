@@ -150,6 +150,7 @@ private:
   Form formOf(tile::MmaOp op);
   bool lhsInRegisters(tile::MmaOp op);
   void lower(tile::MmaOp op);
+  void multiplyAlone(tile::MmaOp op);
   /// acc += lhs * rhs; `accumulate` false: acc holds nothing yet.
   void multiply(const Shape &shape, const Operand &lhs, const Operand &rhs, Fragment &acc, bool accumulate);
   void multiplyByWarps(const Shape &shape, const Operand &lhs, const Operand &rhs, Fragment &acc);
@@ -175,6 +176,11 @@ private:
   // ---- products in flight (Groups.cpp)
   /// Remembers that the registers of `tile` are being written by the group that was issued last.
   void startGroup(mlir::Value tile);
+  /// Around the products of a loop's turn: the two computing warpgroups issue theirs one after the other.
+  bool alternates() { return kernel->hasAttr("tile.alternate") && workers() == 256 && !staged.empty(); }
+  void beginAlternation();
+  void awaitTurn(mlir::Operation *product);
+  void passTurn(mlir::Operation *product);
   /// Waits for all groups up to number `group`.
   void finishGroups(int64_t group);
   void finishAllGroups() { finishGroups(groupsIssued); }
@@ -216,6 +222,13 @@ private:
   int64_t blocksTogether();
   /// Shared memory that a block may take.
   int64_t sharedLimit();
+
+  // ---- two pages as one operand (PagePairs.cpp)
+  void findPairs();
+  bool isPair(tile::MmaOp first, tile::MmaOp second);
+  /// The first of the two products of a pair waits for the second.
+  bool waitsForPair(tile::MmaOp op) { return firstProducts.contains(op); }
+  void multiplyPair(tile::MmaOp first, tile::MmaOp second);
 
   bool canInvert(int64_t size) { return size % 16 == 0 && size <= workers() && llvm::isPowerOf2_64(size); }
   /// (I + the strictly lower part)^-1.
@@ -311,7 +324,12 @@ private:
   llvm::MapVector<mlir::Value, Staged> staged; ///< loads that a warpgroup of its own copies ahead
   bool ownSlots = false;                       ///< each load has its own, and a warp that copies it
   llvm::DenseMap<mlir::Value, mlir::Value> emptyBarrierOf;
-  bool copying = false; ///< this walk is that warpgroup's
+  llvm::DenseMap<mlir::Value, mlir::Value> firstPageOf; ///< of the second page of a pair
+  llvm::DenseSet<mlir::Value> firstPages;               ///< of all pairs
+  llvm::DenseMap<mlir::Operation *, mlir::Operation *> firstProductOf;
+  llvm::DenseSet<mlir::Operation *> firstProducts;
+  bool ringsHeld = false; ///< the memory of the slots is not given back yet
+  bool copying = false;   ///< this walk is that warpgroup's
 };
 
 } // namespace denim::codegen::nvptx

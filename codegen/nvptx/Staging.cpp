@@ -216,6 +216,7 @@ void KernelLowering::findStaged() {
   for (Value value : wantedShared)
     if (!staged.contains(value))
       resident += SharedTile{0, {}, typeOf(value).getRows(), typeOf(value).getColumns(), termsOf(value)}.bytes();
+  findPairs();
   // Behind the last staged load the rings' memory is free again.
   int64_t exchanged = kLeastFree;
   kernel.walk([&](tile::TransposeOp op) {
@@ -281,10 +282,11 @@ void KernelLowering::makeRings() {
     return SmallVector<Value>();
   });
   code.barrier(0, threads());
+  ringsHeld = true;
 }
 
 void KernelLowering::releaseRings(Operation &done) {
-  if (staged.empty() || !holdsStaged(&done))
+  if (!ringsHeld || !holdsStaged(&done))
     return;
   for (Operation *own = &done; own != kernel; own = own->getParentOp()) {
     if (own != &done && isa<scf::ForOp>(own))
@@ -293,6 +295,9 @@ void KernelLowering::releaseRings(Operation &done) {
       if (holdsStaged(next))
         return;
   }
+  // Slots are not among the bytes that barriers are written for.
+  code.barrier(1, workers());
+  ringsHeld = false;
   for (auto &[value, load] : staged)
     shared.release(load.offset);
 }
@@ -311,6 +316,8 @@ void KernelLowering::advance(Value load) {
 }
 
 void KernelLowering::issueStaged(tile::LoadOp op) {
+  if (firstPages.contains(op.getResult()))
+    return;
   const Staged &load = staged[op.getResult()];
   const Ring &ring = rings[load.ring];
   auto copy = [&] {
@@ -324,8 +331,20 @@ void KernelLowering::issueStaged(tile::LoadOp op) {
     } else {
       auto type = typeOf(op.getResult());
       int64_t bytes = SharedTile{0, {}, type.getRows(), type.getColumns(), 1}.bytes();
-      code.expectBytes(full, bytes);
-      code.copyBulk(slot, pointers.lookup(op.getMemory()), bytes, full);
+      Value from = pointers.lookup(op.getMemory());
+      if (Value first = firstPageOf.lookup(op.getResult())) {
+        // Panel by panel, so that the rows of both pages follow each other.
+        int64_t panel = type.getRows() * 128;
+        code.expectBytes(full, 2 * bytes);
+        Value pages[] = {pointers.lookup(first.getDefiningOp<tile::LoadOp>().getMemory()), from};
+        for (int64_t at = 0; at < bytes; at += panel)
+          for (auto [i, page] : llvm::enumerate(pages))
+            code.copyBulk(code.add(slot, 2 * at + int64_t(i) * panel),
+                          code.advance(page, code.constant(at), code.builder.getI8Type()), panel, full);
+      } else {
+        code.expectBytes(full, bytes);
+        code.copyBulk(slot, from, bytes, full);
+      }
     }
     return SmallVector<Value>();
   };
@@ -378,13 +397,16 @@ void KernelLowering::copyRows(tile::LoadOp op, Value slot) {
 }
 
 void KernelLowering::awaitStaged(tile::LoadOp op) {
+  if (firstPages.contains(op.getResult()))
+    return;
   const Staged &load = staged[op.getResult()];
   const Ring &ring = rings[load.ring];
   auto type = typeOf(op.getResult());
   bool turned = op.getTransposed();
   Value full = code.add(code.mul(ring.index, 16), load.barriers), slot = code.mul(ring.index, load.bytes);
   code.waitBarrier(full, ring.phase);
-  SharedTile tile{load.offset, slot, turned ? type.getColumns() : type.getRows(),
+  int64_t pages = firstPageOf.contains(op.getResult()) ? 2 : 1;
+  SharedTile tile{load.offset, slot, turned ? type.getColumns() : pages * type.getRows(),
                   turned ? type.getRows() : type.getColumns(), 1};
   sharedTiles[op.getResult()] = tile;
   emptyBarrierOf[op.getResult()] = code.add(full, 8);

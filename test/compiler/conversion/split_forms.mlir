@@ -114,7 +114,7 @@ module attributes {plan.machine = "cuda"} {
 // CHECK-NOT: model.silu
 // CHECK: model.l2_norm
 // CHECK: plan.program @p(%[[X:.*]]: tensor
-// CHECK: plan.launch @r_few(%[[X]], %[[BG:.*]], %[[STATE:.*]])
+// CHECK: plan.launch @r_few(%[[X]], %[[BG:[0-9]+]], %[[STATE:[0-9]+]])
 // CHECK: %[[F:.*]] = plan.launch @r_front(%[[X]]) {when = {least = 32 : i64
 // CHECK: %[[B:.*]]:6 = plan.launch @r_prepare(%[[BG]], %[[STATE]], %[[F]]) {when
 // CHECK: plan.launch @r_scan(%[[BG]], %[[STATE]], %[[F]], %[[B]]#0
