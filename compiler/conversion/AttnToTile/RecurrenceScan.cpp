@@ -12,20 +12,28 @@
 // The order of ops is the overlap: while Y is multiplied, what R left of V is made; while the product with A runs, c
 // W'; and while the state is updated, O is turned and stored.
 #include "compiler/conversion/AttnToTile/Recurrence.h"
+#include "compiler/conversion/AttnToTile/RecurrenceChoices.h"
 
 using namespace mlir;
 using namespace denim;
 
 static constexpr int64_t kChunk = kRecurrenceChunk;
-/// Value columns that one item of a scan has: rows of one product of a group of warps.
-static constexpr int64_t kPartColumns = 64;
+/// Value columns that are rows of one product of a group of warps.
+static constexpr int64_t kGroupColumns = 64;
 
-int64_t denim::scanParts(plan::KernelOp kernel, const NormalForm &form) {
+/// Whether nothing in the kernel needs a whole head of what the recurrence leaves.
+static bool isAlone(plan::KernelOp kernel, const NormalForm &form) {
   Value result = kernel.getBlock()->getTerminator()->getOperand(0);
   if (auto scratch = result.getDefiningOp<plan::ScratchOp>())
     result = scratch.getOf();
-  bool alone = isa_and_nonnull<RecurrenceOpInterface>(withoutReshapes(result).getDefiningOp());
-  return alone && !form.skip ? form.valueDim / kPartColumns : 1;
+  return isa_and_nonnull<RecurrenceOpInterface>(withoutReshapes(result).getDefiningOp()) && !form.skip;
+}
+
+int64_t denim::scanParts(plan::KernelOp kernel, const NormalForm &form) {
+  if (!isAlone(kernel, form) || form.valueDim % kGroupColumns)
+    return 1;
+  FailureOr<int64_t> columns = chooseScanColumns(kernel, form);
+  return failed(columns) ? 1 : form.valueDim / *columns;
 }
 
 int64_t denim::tokenParts(plan::KernelOp kernel, const NormalForm &form) {
@@ -34,7 +42,7 @@ int64_t denim::tokenParts(plan::KernelOp kernel, const NormalForm &form) {
   auto type = cast<RankedTensorType>(form.value.getType());
   bool apart = type.getRank() == 3 && type.getDimSize(1) == form.valueHeads && form.outside.empty() &&
                form.valueDim % columns == 0;
-  return apart && scanParts(kernel, form) > 1 ? form.valueDim / columns : 1;
+  return apart && isAlone(kernel, form) ? form.valueDim / columns : 1;
 }
 
 int64_t RecurrenceWriter::manyTokens() const {
@@ -55,7 +63,7 @@ tile::KernelOp RecurrenceWriter::writeScan() {
   // Four warps for each 64 value columns: rows of one product.
   e.tileKernel->setAttr("tile.warps", e.b.getI64IntegerAttr(width / 16));
   // A chain from chunk to chunk: two of them fill each other's waits.
-  if (width == kPartColumns)
+  if (width == kGroupColumns)
     e.tileKernel->setAttr("tile.blocks", e.b.getI64IntegerAttr(2));
   auto sequence = tile::SequenceOp::create(e.b, e.loc, s);
   e.sequence = s;
