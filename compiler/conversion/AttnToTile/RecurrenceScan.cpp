@@ -18,8 +18,6 @@ using namespace mlir;
 using namespace denim;
 
 static constexpr int64_t kChunk = kRecurrenceChunk;
-/// Value columns that are rows of one product of a group of warps.
-static constexpr int64_t kGroupColumns = 64;
 
 /// Whether nothing in the kernel needs a whole head of what the recurrence leaves.
 static bool isAlone(plan::KernelOp kernel, const NormalForm &form) {
@@ -30,7 +28,7 @@ static bool isAlone(plan::KernelOp kernel, const NormalForm &form) {
 }
 
 int64_t denim::scanParts(plan::KernelOp kernel, const NormalForm &form) {
-  if (!isAlone(kernel, form) || form.valueDim % kGroupColumns)
+  if (!isAlone(kernel, form) || form.valueDim % 64)
     return 1;
   FailureOr<int64_t> columns = chooseScanColumns(kernel, form);
   return failed(columns) ? 1 : form.valueDim / *columns;
@@ -62,8 +60,8 @@ tile::KernelOp RecurrenceWriter::writeScan() {
   keyHead = arith::DivUIOp::create(e.b, e.loc, ownHead, e.index(heads));
   // Four warps for each 64 value columns: rows of one product.
   e.tileKernel->setAttr("tile.warps", e.b.getI64IntegerAttr(width / 16));
-  // A chain from chunk to chunk: two of them fill each other's waits.
-  if (width == kGroupColumns)
+  // A chain from chunk to chunk: two of them fill each other's waits, where both have the registers.
+  if (width == 64)
     e.tileKernel->setAttr("tile.blocks", e.b.getI64IntegerAttr(2));
   auto sequence = tile::SequenceOp::create(e.b, e.loc, s);
   e.sequence = s;
