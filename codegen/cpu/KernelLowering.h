@@ -61,6 +61,7 @@ private:
   // ---- along a dimension (LowerReduce.cpp)
   void lower(tile::ReduceOp op);
   void lower(tile::CumsumOp op);
+  void lower(tile::SpreadOp op);
 
   // ---- products (LowerMma.cpp, LowerSolve.cpp)
   void lower(tile::MmaOp op);

@@ -121,3 +121,30 @@ void KernelLowering::lower(tile::CumsumOp op) {
     });
   });
 }
+
+void KernelLowering::lower(tile::SpreadOp op) {
+  Place from = placeOf(op.getSource());
+  if (from.splat)
+    return bind(op.getResult(), from);
+  Place to = placeResult(op.getResult(), op.getSource());
+  // A group's row is read before any of the group is written: they may be the same place.
+  auto forEachGroup = [&](llvm::function_ref<void(Value read, Value first)> body) {
+    code.loop(0, to.rows, op.getGroup(), [&](Value first) { body(code.add(first, op.getRow()), first); });
+  };
+  if (to.columns == 1) {
+    Value zero = code.constant(0);
+    forEachGroup([&](Value read, Value first) {
+      Value x = access.scalar(from, read, zero);
+      code.loop(0, op.getGroup(), 1, [&](Value i) { access.setScalar(to, code.add(first, i), zero, x); });
+    });
+    return;
+  }
+  bool whole = to.padded && from.padded && from.isContiguous(Axis::columns);
+  access.forEachVector(1, to.columns, Axis::columns, whole, [&](Value, Value column, int64_t valid) {
+    forEachGroup([&](Value read, Value first) {
+      Value x = access.vector(from, Axis::columns, read, column, valid);
+      code.loop(0, op.getGroup(), 1,
+                [&](Value i) { access.setVector(to, Axis::columns, code.add(first, i), column, valid, x); });
+    });
+  });
+}

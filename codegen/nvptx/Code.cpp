@@ -285,7 +285,10 @@ Value Code::shuffleUp(Value value, int64_t distance) {
                               NVVM::ShflKind::up, UnitAttr());
 }
 Value Code::shuffleIndex(Value value, int64_t lane) {
-  return NVVM::ShflOp::create(builder, loc, value.getType(), constant32(-1), value, constant32(lane), constant32(31),
+  return shuffleIndex(value, constant32(lane));
+}
+Value Code::shuffleIndex(Value value, Value lane) {
+  return NVVM::ShflOp::create(builder, loc, value.getType(), constant32(-1), value, lane, constant32(31),
                               NVVM::ShflKind::idx, UnitAttr());
 }
 

@@ -87,6 +87,7 @@ public:
   mlir::Value shuffleXor(mlir::Value value, int64_t mask);
   mlir::Value shuffleUp(mlir::Value value, int64_t distance);
   mlir::Value shuffleIndex(mlir::Value value, int64_t lane);
+  mlir::Value shuffleIndex(mlir::Value value, mlir::Value lane);
 
   // ---- f32, and what memory holds
   mlir::Value number(double value);

@@ -51,7 +51,10 @@ llvm::Expected<NvptxCode> compileForNvptx(mlir::ModuleOp tileModule, const GpuTa
 std::unique_ptr<mlir::Pass> createConvertTileToNvptxPass(const GpuTarget &target, bool exact);
 std::unique_ptr<mlir::Pass> createConvertTileToNvptxPass();
 
-/// tile to the LLVM dialect: the pass above and the conversions of what it leaves.
+/// `nvptx-division`: divisions of f32 by the hardware.
+std::unique_ptr<mlir::Pass> createNvptxDivisionPass();
+
+/// tile to the LLVM dialect: the passes above and the conversions of what it leaves.
 void buildNvptxPipeline(mlir::OpPassManager &passes, const GpuTarget &target, bool exact);
 
 /// Makes the pass and the pipeline `tile-to-nvptx` known to denim-opt.

@@ -82,27 +82,48 @@ struct ConvertTileToNvptxPass : PassWrapper<ConvertTileToNvptxPass, OperationPas
     return success();
   }
 
-  /// The functions the hardware has, each within two units in the last place: ex2, division. Denormal numbers count as
-  /// zero (runtime/abi/Kernel.h); keeping them costs three instructions on top of each exponential.
+  /// log(1 + x). The hardware's logarithm of 1 + x is off by up to 2^-22.5, which is three units in the last place at
+  /// sqrt(2) and too much closer to 1: there the polynomial of `expand-math` for log is used, of x itself.
+  static Value logOfOnePlus(OpBuilder &b, Location loc, Value x) {
+    auto number = [&](double value) -> Value { return arith::ConstantOp::create(b, loc, b.getF32FloatAttr(value)); };
+    auto times = [&](Value p, Value q) -> Value { return arith::MulFOp::create(b, loc, p, q); };
+    auto fma = [&](Value p, Value q, Value r) -> Value { return math::FmaOp::create(b, loc, p, q, r); };
+    Value z = times(x, x), p = number(7.0376836292e-2);
+    for (double c : {-1.1514610310e-1, 1.1676998740e-1, -1.2420140846e-1, 1.4249322787e-1, -1.6668057665e-1,
+                     2.0000714765e-1, -2.4999993993e-1, 3.3333331174e-1})
+      p = fma(p, x, number(c));
+    Value near = fma(z, fma(x, p, number(-0.5)), x);
+    Value log2 = LLVM::CallIntrinsicOp::create(b, loc, b.getF32Type(), b.getStringAttr("llvm.nvvm.lg2.approx.ftz.f"),
+                                               arith::AddFOp::create(b, loc, x, number(1)).getResult())
+                     .getResult(0);
+    Value far = times(log2, number(0.693147180559945309));
+    // 1 + x between sqrt(1/2) and sqrt(2).
+    Value distance = math::AbsFOp::create(b, loc, arith::SubFOp::create(b, loc, x, number(0.060660172)));
+    Value isNear = arith::CmpFOp::create(b, loc, arith::CmpFPredicate::OLT, distance, number(0.35355339));
+    return arith::SelectOp::create(b, loc, isNear, near, far);
+  }
+
+  /// The function the hardware has, within two units in the last place: ex2. Denormal numbers count as zero
+  /// (runtime/abi/Kernel.h); keeping them costs three instructions on top of each exponential.
   void lowerMath(LLVM::LLVMFuncOp function) {
     function.walk([](Operation *op) {
       OpBuilder b(op);
       Location loc = op->getLoc();
-      auto call = [&](StringRef name, ValueRange operands) {
-        return LLVM::CallIntrinsicOp::create(b, loc, b.getF32Type(), b.getStringAttr(name), operands).getResult(0);
-      };
-      auto replace = [&](Value value) {
-        op->getResult(0).replaceAllUsesWith(value);
+      auto replace = [&](Value exponent) {
+        auto name = b.getStringAttr("llvm.nvvm.ex2.approx.ftz");
+        op->getResult(0).replaceAllUsesWith(
+            LLVM::CallIntrinsicOp::create(b, loc, b.getF32Type(), name, exponent).getResult(0));
         op->erase();
       };
       if (auto exp = dyn_cast<math::ExpOp>(op)) {
         Value log2e = arith::ConstantOp::create(b, loc, b.getF32FloatAttr(1.44269504088896341f));
         Value x = arith::MulFOp::create(b, loc, exp.getOperand(), log2e);
-        replace(call("llvm.nvvm.ex2.approx.ftz", x));
+        replace(x);
       } else if (auto exp2 = dyn_cast<math::Exp2Op>(op)) {
-        replace(call("llvm.nvvm.ex2.approx.ftz", exp2.getOperand()));
-      } else if (auto div = dyn_cast<arith::DivFOp>(op)) {
-        replace(call("llvm.nvvm.div.full", {div.getLhs(), div.getRhs()}));
+        replace(exp2.getOperand());
+      } else if (auto log1p = dyn_cast<math::Log1pOp>(op)) {
+        op->getResult(0).replaceAllUsesWith(logOfOnePlus(b, loc, log1p.getOperand()));
+        op->erase();
       }
     });
   }
@@ -112,8 +133,32 @@ struct ConvertTileToNvptxPass : PassWrapper<ConvertTileToNvptxPass, OperationPas
   Option<bool> exact{*this, "exact", llvm::cl::desc("products with errors near those of f32"), llvm::cl::init(false)};
 };
 
+/// f32 / f32 becomes the hardware's division, within two units in the last place; exact division branches for what is
+/// very large or small. Behind `expand-math`, whose polynomials divide, too.
+struct NvptxDivisionPass : PassWrapper<NvptxDivisionPass, OperationPass<ModuleOp>> {
+  MLIR_DEFINE_EXPLICIT_INTERNAL_INLINE_TYPE_ID(NvptxDivisionPass)
+
+  StringRef getArgument() const final { return "nvptx-division"; }
+  StringRef getDescription() const final { return "Divides f32 as NVIDIA GPUs do"; }
+  void getDependentDialects(DialectRegistry &registry) const override { registry.insert<LLVM::LLVMDialect>(); }
+  void runOnOperation() override {
+    getOperation().walk([](arith::DivFOp op) {
+      if (!op.getType().isF32())
+        return;
+      OpBuilder b(op);
+      auto division = LLVM::CallIntrinsicOp::create(b, op.getLoc(), op.getType(), b.getStringAttr("llvm.nvvm.div.full"),
+                                                    ValueRange{op.getLhs(), op.getRhs()});
+      op.replaceAllUsesWith(division.getResult(0));
+      op.erase();
+    });
+  }
+};
+
 } // namespace
 
+std::unique_ptr<Pass> denim::codegen::createNvptxDivisionPass() {
+  return std::make_unique<NvptxDivisionPass>();
+}
 std::unique_ptr<Pass> denim::codegen::createConvertTileToNvptxPass(const GpuTarget &target, bool exact) {
   return std::make_unique<ConvertTileToNvptxPass>(target, exact);
 }

@@ -57,13 +57,29 @@ Fragment KernelLowering::splat(Value value, const Distribution &shape) {
   return {shape, value.getType(), SmallVector<Value>(shape.registers(), value)};
 }
 
-void KernelLowering::spill(const Fragment &from, Value offset, int64_t pitch) {
+void KernelLowering::spill(const Fragment &from, Value offset, int64_t pitch, int64_t firstRow, int64_t rows) {
   const Distribution &shape = from.shape;
   Value writer = isWriter(shape);
+  bool all = rows >= shape.rows;
+  // Whether some warp has one of the rows there.
+  auto has = [&](int64_t slab, int64_t half) {
+    for (int64_t down = 0; down < shape.grid.down; ++down) {
+      int64_t row = (slab * shape.grid.down + down) * 16 + half * 8;
+      if (row < firstRow + rows && row + 8 > firstRow)
+        return true;
+    }
+    return false;
+  };
   Value base = code.add(offset, code.add(code.mul(rowOf(shape, 0, 0), pitch * 4), code.mul(columnOf(shape, 0, 0), 4)));
   for (int64_t slab = 0; slab < shape.slabs(); ++slab)
     for (int64_t half = 0; half < shape.halves(); ++half) {
-      Value rowPredicate = code.both(writer, rowInside(shape, rowOf(shape, slab, half)));
+      if (!all && !has(slab, half))
+        continue;
+      Value row = rowOf(shape, slab, half);
+      Value rowPredicate = code.both(writer, rowInside(shape, row));
+      if (!all)
+        rowPredicate = code.both(rowPredicate, code.both(code.lessThan(code.constant32(firstRow - 1), row),
+                                                         code.lessThan(row, code.constant32(firstRow + rows))));
       for (int64_t group = 0; group < shape.groups(); ++group)
         for (int64_t e = 0; e < shape.pairs(); ++e)
           code.storeShared({code.bitsOf(from.at(slab, group, half, e))}, base,
@@ -82,7 +98,8 @@ Fragment KernelLowering::exchange(const Fragment &from, const Distribution &to, 
   int64_t pitch = pitchOf(from.shape.columns), bytes = from.shape.rows * pitch * 4;
   int64_t offset = shared.allocate(bytes);
   shared.writes(offset, bytes);
-  spill(from, code.constant32(offset), pitch);
+  int64_t lastRow = transposed ? from.shape.rows : firstRow + to.rows; // nothing behind it is read
+  spill(from, code.constant32(offset), pitch, firstRow, lastRow - firstRow);
   shared.reads(offset, bytes);
   Fragment result{to, from.element, {}};
   Value row0 = rowOf(to, 0, 0), column0 = columnOf(to, 0, 0);
@@ -97,7 +114,7 @@ Fragment KernelLowering::exchange(const Fragment &from, const Distribution &to, 
             Value row = rowOf(to, slab, half), column = columnOf(to, group, e);
             if (transposed)
               std::swap(row, column);
-            row = code.mini(code.add(row, firstRow), code.constant32(from.shape.rows - 1));
+            row = code.mini(code.add(row, firstRow), code.constant32(lastRow - 1));
             column = code.mini(code.add(column, firstColumn), code.constant32(from.shape.columns - 1));
             Value address = code.add(code.mul(row, pitch * 4), code.add(code.mul(column, 4), offset));
             result.values.push_back(code.ofType(code.loadShared(address, 1)[0], from.element));

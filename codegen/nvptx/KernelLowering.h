@@ -79,6 +79,10 @@ private:
   View viewOf(mlir::Value memory);
   /// Where element (row, column) is; row i64 or i32, column i32.
   mlir::Value elementAddress(const View &view, mlir::Value row, mlir::Value column);
+  /// Whether a store writes all of a page that is an image; and whether it does so by way of shared memory.
+  bool isWholeImage(tile::StoreOp op);
+  bool isStoredAsImage(tile::StoreOp op);
+  void storeImage(tile::StoreOp op);
   /// Whether a tile that is turned only to be stored as bf16 goes to memory by way of whole 8x8 pieces.
   bool isStoredTurned(tile::StoreOp op);
   void storeTurned(tile::StoreOp op);
@@ -129,12 +133,14 @@ private:
   // ---- along a dimension (LowerReduce.cpp)
   void lower(tile::ReduceOp op);
   void lower(tile::CumsumOp op);
+  void lower(tile::SpreadOp op);
   Fragment reduce(const Fragment &from, tile::Combiner combiner, bool overColumns);
   mlir::Value combine(tile::Combiner combiner, mlir::Value a, mlir::Value b);
 
   // ---- products (Product.cpp, LowerMma.cpp, LowerSolve.cpp)
-  /// How a product is done: as products of two numbers, of a matrix and a vector, by single warps, by warpgroups.
-  enum class Form : uint8_t { outer, vector, warp, group };
+  /// How a product is done: as products of two numbers, of a matrix and a vector, of blocks of rows with themselves, by
+  /// single warps, by warpgroups.
+  enum class Form : uint8_t { outer, vector, slabs, warp, group };
   /// An operand of a product by matrix units: in shared memory, or (on the left) in registers.
   struct Operand {
     const SharedTile *shared = nullptr;
@@ -158,6 +164,10 @@ private:
   bool isResident(const Operand &operand) { return operand.shared && !operand.shared->slot; }
   llvm::SmallVector<mlir::Value, 4> wordsOf(const Operand &lhs, const Distribution &shape, int64_t slab, int64_t group,
                                             int64_t term);
+  /// Products of 16 rows with 16 rows that a warp holds of both sides: nothing leaves its registers.
+  bool isOfSlabs(tile::MmaOp op);
+  Fragment slabProduct(tile::MmaOp op);
+  void addAcross(llvm::MutableArrayRef<llvm::SmallVector<mlir::Value>> sums, const WarpGrid &grid);
   Fragment outerProduct(tile::MmaOp op);
   Fragment vectorProduct(tile::MmaOp op);
   /// Words of the left operand for 16 columns from `group` on; term 1 is what rounding left over.
@@ -264,8 +274,9 @@ private:
   Fragment convert(const Fragment &from, const WarpGrid &grid);
   /// The fragment of the same elements with rows and columns exchanged or shifted: through shared memory.
   Fragment exchange(const Fragment &from, const Distribution &to, bool transposed, int64_t row, int64_t column);
-  /// Writes all elements as 32-bit words, row-major with `pitch` words, to shared memory; each by one thread.
-  void spill(const Fragment &from, mlir::Value offset, int64_t pitch);
+  /// Writes the elements of some rows as 32-bit words, row-major with `pitch` words, to shared memory; each by one
+  /// thread.
+  void spill(const Fragment &from, mlir::Value offset, int64_t pitch, int64_t firstRow, int64_t rows);
   Fragment splat(mlir::Value value, const Distribution &shape);
   void bind(mlir::Value tile, Fragment fragment) {
     if (groupsIssued > groupsFinished)
@@ -327,6 +338,7 @@ private:
 
   llvm::DenseSet<mlir::Value> constants; ///< memory that no kernel writes: parameters
   bool awaited = true;                   ///< behind the wait for the kernels before, or there is none
+  std::optional<int64_t> acrossOffset; ///< where sums of parts were left last (addAcross)
 
   int64_t groupsIssued = 0, groupsFinished = 0;
   llvm::MapVector<mlir::Value, int64_t> groupOf;              ///< tiles whose products are in flight

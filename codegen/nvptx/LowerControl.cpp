@@ -126,7 +126,7 @@ LogicalResult KernelLowering::lowerOp(Operation &op) {
       .Case<scf::ForOp, scf::IfOp, tile::ExtractOp, tile::SolveOp, tile::InverseOp>([&](auto o) { return lower(o); })
       .Case<tile::CountOp, tile::SequenceOp, tile::RowsOp, tile::SlotOp, tile::PageOp, tile::BlockOp, tile::StackedOp,
             tile::LoadOp, tile::GatherOp, tile::StoreOp, tile::SplatOp, tile::WindowOp, tile::TransposeOp,
-            tile::FlattenOp, tile::MapOp, tile::ReduceOp, tile::CumsumOp, tile::MmaOp>([&](auto o) {
+            tile::FlattenOp, tile::MapOp, tile::ReduceOp, tile::CumsumOp, tile::SpreadOp, tile::MmaOp>([&](auto o) {
         lower(o);
         return success();
       })

@@ -304,12 +304,62 @@ void KernelLowering::lower(tile::GatherOp op) {
        }));
 }
 
+bool KernelLowering::isWholeImage(tile::StoreOp op) {
+  tile::PagesType pages = pagesOf(op.getMemory());
+  auto type = typeOf(op.getValue());
+  return pages && isImage(pages) && !op.getLo() && type.getRows() == pages.getTokens() &&
+         type.getColumns() == pages.getColumns() && getConstantIntValue(op.getRow()) == 0 &&
+         getConstantIntValue(op.getColumn()) == 0;
+}
+
+bool KernelLowering::isStoredAsImage(tile::StoreOp op) {
+  const Distribution shape = distributionOf(op.getValue());
+  return isWholeImage(op) && code.target.matrixStore && !shape.padsRows() && !shape.padsColumns() &&
+         shape.groups() % 2 == 0 && shape.columnsOfWarp() % 64 == 0;
+}
+
+/// The fragment is stored to shared memory as it stands in the image, and copied from there in pieces of 16 bytes. A
+/// warp has whole panels of its rows: it copies what it wrote.
+void KernelLowering::storeImage(tile::StoreOp op) {
+  View view = viewOf(op.getMemory());
+  const Fragment from = fragmentOf(op.getValue());
+  const Distribution &shape = from.shape;
+  SharedTile tile = allocateShared(shape.rows, shape.columns, 1);
+  shared.writes(tile.offset, tile.bytes());
+  Value inMatrix = code.modulo(lane, 8), second = code.modulo(code.divide(lane, 8), 2), fourth = code.divide(lane, 16);
+  Value firstPiece = code.mul(warpAcross(shape.grid), shape.columnsOfWarp() / 8);
+  for (int64_t slab = 0; slab < shape.slabs(); ++slab)
+    for (int64_t group = 0; group < shape.groups(); group += 2) {
+      SmallVector<Value> words;
+      for (int64_t g = group; g < group + 2; ++g)
+        for (int64_t half = 0; half < 2; ++half)
+          words.push_back(code.packBrain(from.at(slab, g, half, 0), from.at(slab, g, half, 1)));
+      Value row = code.add(code.add(code.mul(warpDown(shape.grid), 16), code.mul(second, 8)),
+                           code.add(inMatrix, slab * 16 * shape.grid.down));
+      Value piece = code.add(code.add(firstPiece, fourth), group);
+      code.storeMatrices(words, pieceOffset(tile, row, piece, 0), /*transposed=*/false);
+    }
+  code.warpBarrier();
+  constexpr int64_t slabBytes = 16 * 128;
+  Value own = code.add(code.mul(warpAcross(shape.grid), shape.columnsOfWarp() / 64 * tile.panelBytes()),
+                       code.add(code.mul(warpDown(shape.grid), slabBytes), code.mul(lane, 16)));
+  Value to = code.advance(view.pointer, code.divide(own, 4), code.f32());
+  Value read = code.add(own, tile.offset);
+  for (int64_t panel = 0; panel < shape.columnsOfWarp() / 64; ++panel)
+    for (int64_t slab = 0; slab < shape.slabs(); ++slab)
+      for (int64_t at = 0; at < slabBytes; at += 32 * 16) {
+        int64_t plus = panel * tile.panelBytes() + slab * shape.grid.down * slabBytes + at;
+        code.storeWords(code.loadShared(read, 4, plus), to, Value(), plus);
+      }
+  shared.release(tile.offset);
+}
+
 bool KernelLowering::isStoredTurned(tile::StoreOp op) {
   auto turned = op.getValue().getDefiningOp<tile::TransposeOp>();
   auto memory = cast<tile::MemoryType>(op.getMemory().getType());
   tile::PagesType pages = pagesOf(op.getMemory());
   if (!turned || !turned.getResult().hasOneUse() || turned->getBlock() != op->getBlock() ||
-      !memory.getElementType().isBF16() || (pages && isImage(pages)) || !code.target.matrixStore)
+      !memory.getElementType().isBF16() || (pages && isImage(pages) && !isWholeImage(op)) || !code.target.matrixStore)
     return false;
   Distribution from = distributionOf(turned.getSource());
   return !from.padsRows() && !from.padsColumns() && !from.oneRow() && !from.oneColumn() && from.groups() % 2 == 0 &&
@@ -339,6 +389,17 @@ void KernelLowering::storeTurned(tile::StoreOp op) {
       code.storeMatrices(words, pieceOffset(tile, row, piece, 0), /*transposed=*/true);
     }
   shared.reads(tile.offset, tile.bytes());
+  if (isWholeImage(op)) {
+    Value own = code.mul(thread, 16), to = code.advance(view.pointer, code.mul(thread, 4), code.f32());
+    for (int64_t at = 0; at < tile.bytes(); at += workers() * 16) {
+      Value exists =
+          at + workers() * 16 > tile.bytes() ? code.lessThan(own, code.constant32(tile.bytes() - at)) : Value();
+      Value read = exists ? code.mini(own, code.constant32(tile.bytes() - at - 16)) : own;
+      code.storeWords(code.loadShared(code.add(read, tile.offset), 4, at), to, exists, at);
+    }
+    shared.release(tile.offset);
+    return;
+  }
   int64_t pieces = shape.rows / 8, total = shape.columns * pieces;
   Value row = i64Of(op.getRow()), column = i64Of(op.getColumn());
   for (int64_t first = 0; first < total; first += workers()) {
@@ -364,6 +425,8 @@ void KernelLowering::lower(tile::StoreOp op) {
   stored.insert(rootOf(op.getMemory()));
   if (isStoredTurned(op))
     return storeTurned(op);
+  if (isStoredAsImage(op))
+    return storeImage(op);
   View view = viewOf(op.getMemory());
   const Fragment from = fragmentOf(op.getValue());
   const Distribution &shape = from.shape;

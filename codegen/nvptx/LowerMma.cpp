@@ -24,6 +24,12 @@ void KernelLowering::multiplyAlone(tile::MmaOp op) {
     return bind(op.getResult(), streamedProduct(op));
   if (form == Form::vector)
     return bind(op.getResult(), vectorProduct(op));
+  if (form == Form::slabs)
+    return bind(op.getResult(), slabProduct(op));
+  if (acrossOffset) {
+    shared.release(*acrossOffset);
+    acrossOffset.reset();
+  }
   Distribution shape = distributionOf(op.getResult());
   Fragment acc{shape, code.f32(), {}}, left;
   if (Value before = op.getAcc()) {

@@ -1,5 +1,6 @@
 // Sums, largest and smallest along a dimension, and prefix sums. Registers first, then lanes, then warps.
 #include "codegen/nvptx/KernelLowering.h"
+#include "mlir/Dialect/Arith/IR/Arith.h"
 #include <limits>
 
 using namespace mlir;
@@ -194,5 +195,69 @@ void KernelLowering::lower(tile::CumsumOp op) {
     }
     shared.release(offset);
   }
+  bind(op.getResult(), std::move(result));
+}
+
+void KernelLowering::lower(tile::SpreadOp op) {
+  const Fragment from = fragmentOf(op.getSource());
+  const Distribution &shape = from.shape;
+  int64_t group = op.getGroup(), row = op.getRow();
+  if (group == 1)
+    return bind(op.getResult(), from);
+  Fragment result{shape, from.element, SmallVector<Value>(from.values.size())};
+  if (16 % group == 0) {
+    // From a lane of the same column. Groups of 16 have their row in one half, smaller ones in each.
+    int64_t lanes = std::min<int64_t>(group, 8) * 4;
+    Value source = code.add(code.modulo(lane, 4), row % 8 * 4);
+    if (lanes < 32)
+      source = code.add(source, code.mul(code.divide(lane, lanes), lanes));
+    auto moved = [&](Value value) { return code.ofType(code.shuffleIndex(code.bitsOf(value), source), from.element); };
+    for (int64_t slab = 0; slab < shape.slabs(); ++slab)
+      for (int64_t g = 0; g < shape.groups(); ++g)
+        for (int64_t e = 0; e < shape.pairs(); ++e)
+          for (int64_t half = 0; half < 2; ++half) {
+            Value &value = result.values[shape.at(slab, g, half, e)];
+            value = group == 16 && half == 1 ? result.values[shape.at(slab, g, 0, e)]
+                                             : moved(from.at(slab, g, group == 16 ? row / 8 : half, e));
+          }
+    return bind(op.getResult(), std::move(result));
+  }
+  // The rows that are asked for, one behind the other in shared memory.
+  int64_t pitch = shape.oneColumn() ? 1 : shape.grid.across * shape.columnsOfWarp();
+  int64_t bytes = shape.rows / group * pitch * 4, offset = shared.allocate(bytes);
+  Value divisor = code.constant32(group), writer = isWriter(shape);
+  auto placeOf = [&](Value number) {
+    return code.add(code.mul(number, pitch * 4), code.add(code.mul(columnOf(shape, 0, 0), 4), offset));
+  };
+  shared.writes(offset, bytes);
+  for (int64_t slab = 0; slab < shape.slabs(); ++slab)
+    for (int64_t half = 0; half < 2; ++half) {
+      Value own = rowOf(shape, slab, half);
+      Value asked = code.equal(arith::RemUIOp::create(code.builder, code.loc, own, divisor), code.constant32(row));
+      Value predicate = code.both(code.both(writer, rowInside(shape, own)), asked);
+      Value place = placeOf(arith::DivUIOp::create(code.builder, code.loc, own, divisor));
+      for (int64_t g = 0; g < shape.groups(); ++g) {
+        SmallVector<Value> words;
+        for (int64_t e = 0; e < shape.pairs(); ++e)
+          words.push_back(code.bitsOf(from.at(slab, g, half, e)));
+        code.storeShared(words, place, predicate, g * 32);
+      }
+    }
+  shared.reads(offset, bytes);
+  for (int64_t slab = 0; slab < shape.slabs(); ++slab)
+    for (int64_t half = 0; half < 2; ++half) {
+      bool sameAsBefore = half == 1 && group % 16 == 0;
+      Value number = arith::DivUIOp::create(code.builder, code.loc, rowOf(shape, slab, half), divisor);
+      if (shape.padsRows())
+        number = code.mini(number, code.constant32(shape.rows / group - 1));
+      Value place = placeOf(number);
+      for (int64_t g = 0; g < shape.groups(); ++g) {
+        auto words = sameAsBefore ? SmallVector<Value, 4>() : code.loadShared(place, shape.pairs(), g * 32);
+        for (int64_t e = 0; e < shape.pairs(); ++e)
+          result.values[shape.at(slab, g, half, e)] =
+              sameAsBefore ? result.values[shape.at(slab, g, 0, e)] : code.ofType(words[e], from.element);
+      }
+    }
+  shared.release(offset);
   bind(op.getResult(), std::move(result));
 }

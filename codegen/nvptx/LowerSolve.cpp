@@ -73,7 +73,7 @@ Fragment KernelLowering::invertUnitLower(const Fragment &matrix) {
   int64_t size = matrix.shape.rows, pitch = pitchOf(size), bytes = size * pitch * 4;
   int64_t lower = shared.allocate(bytes), inverse = shared.allocate(bytes);
   shared.writes(lower, bytes);
-  spill(matrix, code.constant32(lower), pitch);
+  spill(matrix, code.constant32(lower), pitch, 0, size);
   shared.reads(lower, bytes);
   shared.writes(inverse, bytes);
   invertDiagonal(lower, inverse, size);

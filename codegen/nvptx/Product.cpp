@@ -28,12 +28,27 @@ KernelLowering::Form KernelLowering::formOf(const Shape &shape, bool transposeRh
 }
 
 KernelLowering::Form KernelLowering::formOf(tile::MmaOp op) {
-  return formOf({op.getM(), op.getN(), op.getK()}, op.getTransposeRhs());
+  return isOfSlabs(op) ? Form::slabs : formOf({op.getM(), op.getN(), op.getK()}, op.getTransposeRhs());
+}
+
+bool KernelLowering::isOfSlabs(tile::MmaOp op) {
+  auto blocks = op.getBlocks();
+  if (!blocks || 16 % *blocks != 0 || op.getTransposeLhs() || !op.getTransposeRhs() || op.getAcc())
+    return false;
+  Distribution operand = distributionOf(op.getLhs()), result = distributionOf(op.getResult());
+  return !operand.padsRows() && !operand.padsColumns() && operand.groups() % 2 == 0 && // whole steps of 16
+         result.grid == operand.grid && result.groups() % 2 == 0;
 }
 
 bool KernelLowering::lhsInRegisters(tile::MmaOp op) {
   if (op.getTransposeLhs())
     return false;
+  // What stands in shared memory for another product of the block needs no registers for this one.
+  for (Operation *user : op.getLhs().getUsers())
+    if (auto other = dyn_cast<tile::MmaOp>(user); other && other.getRhs() == op.getLhs() &&
+                                                  other->getBlock() == op->getBlock() && formOf(op) == Form::group &&
+                                                  formOf(other) == Form::group)
+      return false;
   // A load that only products read is nearer in shared memory, unless a loop uses it again and again.
   if (auto load = op.getLhs().getDefiningOp<tile::LoadOp>()) {
     auto isOfLoop = [&](Operation *user) { return user->getBlock() != load->getBlock(); };
@@ -87,6 +102,69 @@ void KernelLowering::multiply(const Shape &shape, const Operand &lhs, const Oper
   if (!accumulate)
     acc.values.assign(acc.shape.registers(), code.number(0));
   multiplyByWarps(shape, lhs, rhs, acc);
+}
+
+Fragment KernelLowering::slabProduct(tile::MmaOp op) {
+  const Fragment lhs = fragmentOf(op.getLhs()), rhs = fragmentOf(op.getRhs());
+  int64_t leftTerms = termsOf(op.getLhs()), rightTerms = termsOf(op.getRhs());
+  Fragment result{distributionOf(op.getResult()), code.f32(), {}};
+  SmallVector<SmallVector<Value>> sums; // of a slab: two pieces of 8 columns
+  for (int64_t slab = 0; slab < result.shape.slabs(); ++slab) {
+    sums.emplace_back(8, code.number(0));
+    for (int64_t group = 0; group < lhs.shape.groups(); group += 2) {
+      SmallVector<SmallVector<Value, 4>> a, b;
+      for (int64_t term = 0; term < leftTerms; ++term)
+        a.push_back(operandWords(lhs, slab, group, term));
+      // Rows of the left operand are held as columns of a right one are: words of rows g, then of rows g + 8.
+      for (int64_t term = 0; term < rightTerms; ++term)
+        b.push_back(op.getLhs() == op.getRhs() ? a[term] : operandWords(rhs, slab, group, term));
+      for (auto [left, right] : termPairs(leftTerms, rightTerms))
+        for (int64_t piece = 0; piece < 2; ++piece)
+          llvm::copy(
+              code.multiply(ArrayRef(sums[slab]).slice(piece * 4, 4), a[left], {b[right][piece], b[right][piece + 2]}),
+              sums[slab].begin() + piece * 4);
+    }
+  }
+  if (lhs.shape.grid.across > 1)
+    addAcross(sums, lhs.shape.grid);
+  // Columns of other blocks may hold anything: the same registers again.
+  for (const SmallVector<Value> &slab : sums)
+    for (int64_t group = 0; group < result.shape.groups(); ++group)
+      for (int64_t i = 0; i < 4; ++i)
+        result.values.push_back(slab[group % 2 * 4 + i]);
+  return result;
+}
+
+/// Warps across hold parts of the same sums; all add them in the same order.
+void KernelLowering::addAcross(MutableArrayRef<SmallVector<Value>> sums, const WarpGrid &grid) {
+  constexpr int64_t quarter = 32 * 16; // four words of each lane
+  int64_t slabBytes = 2 * quarter, partBytes = int64_t(sums.size()) * grid.down * slabBytes;
+  int64_t bytes = grid.across * partBytes, offset = shared.allocate(bytes);
+  shared.writes(offset, bytes);
+  Value place =
+      code.add(code.add(code.mul(warpDown(grid), int64_t(sums.size()) * slabBytes), code.mul(lane, 16)), offset);
+  Value own = code.add(place, code.mul(warpAcross(grid), partBytes));
+  for (auto [slab, values] : llvm::enumerate(sums))
+    for (int64_t part = 0; part < 2; ++part) {
+      SmallVector<Value> words;
+      for (int64_t i = 0; i < 4; ++i)
+        words.push_back(code.bitsOf(values[part * 4 + i]));
+      code.storeShared(words, own, {}, slab * slabBytes + part * quarter);
+    }
+  shared.reads(offset, bytes);
+  for (auto [slab, values] : llvm::enumerate(sums))
+    for (int64_t part = 0; part < 2; ++part)
+      for (int64_t across = 0; across < grid.across; ++across) {
+        auto words = code.loadShared(place, 4, across * partBytes + slab * slabBytes + part * quarter);
+        for (int64_t i = 0; i < 4; ++i) {
+          Value word = code.realOf(words[i]);
+          values[part * 4 + i] = across == 0 ? word : code.addf(values[part * 4 + i], word);
+        }
+      }
+  // The next ones go elsewhere: who still reads these need not be waited for.
+  if (acrossOffset)
+    shared.release(*acrossOffset);
+  acrossOffset = offset;
 }
 
 void KernelLowering::multiplyByWarps(const Shape &shape, const Operand &lhs, const Operand &rhs, Fragment &acc) {

@@ -45,13 +45,17 @@ Value Emitter::mma(Value lhs, Value rhs, MmaOptions options) {
                        options.transposeRhs ? r.getRows() : r.getColumns());
   auto unit = [&](bool set) { return set ? b.getUnitAttr() : UnitAttr(); };
   return tile::MmaOp::create(b, loc, type, lhs, rhs, options.acc, unit(options.transposeLhs),
-                             unit(options.transposeRhs), tile::TriangleAttr::get(b.getContext(), options.triangle));
+                             unit(options.transposeRhs), tile::TriangleAttr::get(b.getContext(), options.triangle),
+                             options.blocks ? b.getI64IntegerAttr(options.blocks) : IntegerAttr());
 }
 Value Emitter::turned(Value vector) {
   auto type = cast<tile::TileType>(vector.getType());
   Value one = splat(1.0, 1, 1);
   return type.getRows() == 1 ? mma(vector, one, {true, false, {}, tile::Triangle::none})
                              : mma(one, vector, {false, true, {}, tile::Triangle::none});
+}
+Value Emitter::spread(Value source, int64_t row, int64_t group) {
+  return tile::SpreadOp::create(b, loc, source.getType(), source, row, group);
 }
 Value Emitter::window(Value source, int64_t row, int64_t column, int64_t rows, int64_t columns) {
   auto type = cast<tile::TileType>(source.getType());

@@ -78,11 +78,14 @@ public:
     bool transposeLhs = false, transposeRhs = false;
     mlir::Value acc;
     tile::Triangle triangle = tile::Triangle::none;
+    int64_t blocks = 0; ///< 0: the whole result is used
   };
   mlir::Value mma(mlir::Value lhs, mlir::Value rhs, MmaOptions options);
   mlir::Value mma(mlir::Value lhs, mlir::Value rhs) { return mma(lhs, rhs, MmaOptions()); }
   /// The other orientation of a tile of one row or one column; exact.
   mlir::Value turned(mlir::Value vector);
+  /// Row `row` of each `group` rows, for all of them.
+  mlir::Value spread(mlir::Value source, int64_t row, int64_t group);
   mlir::Value window(mlir::Value source, int64_t row, int64_t column, int64_t rows, int64_t columns);
   /// `for i = lo to hi step step`, body written by `body(i)`.
   void loop(mlir::Value lo, mlir::Value hi, int64_t step, llvm::function_ref<void(mlir::Value)> body);

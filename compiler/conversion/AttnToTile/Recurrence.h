@@ -8,6 +8,7 @@
 //   RecurrenceChunk.cpp    a chunk of tokens
 //   RecurrenceToken.cpp    one token, in the normal form or as its region says
 //   RecurrencePrepare.cpp  long sequences by two kernels: what is made for all chunks at once,
+//   RecurrenceChannelPrepare.cpp   the same for a decay per channel,
 //   RecurrenceScan.cpp     and the state through them
 //   ChunkDecay.h           decayed products inside a chunk
 #ifndef COMPILER_CONVERSION_ATTNTOTILE_RECURRENCE_H
@@ -71,6 +72,8 @@ private:
   tile::KernelOp writePrepare();
   tile::KernelOp writeScan();
   void writePrepared(Value number, Value row);
+  void writePreparedByChannel(Value number, Value row);
+  int64_t channelPrepareWarps();
   void writeScanned();
   /// A vector as it stands in memory, and the norm that it is divided by: a factor of its own.
   struct Unnormed {

@@ -33,21 +33,26 @@ static constexpr int64_t kChunk = kRecurrenceChunk;
 
 bool denim::canScan(const NormalForm &form, int64_t chunk) {
   bool diagonalOrDelta = !form.p || form.isDelta();
-  return form.outside.empty() && chunk == kChunk && diagonalOrDelta && form.readAfter &&
-         form.decayKind != NormalForm::Decay::Channel && form.keyDim % 64 == 0 && form.keyDim <= 256 &&
-         form.valueDim % 64 == 0 && form.valueDim <= 256;
+  bool perChannel = form.decayKind == NormalForm::Decay::Channel;
+  // The chunk of a decay per channel is that of the form which walks blocks of 16 rows.
+  return form.outside.empty() && (perChannel || chunk == kChunk) && diagonalOrDelta && form.readAfter &&
+         form.keyDim % 64 == 0 && form.keyDim <= (perChannel ? 128 : 256) && form.valueDim % 64 == 0 &&
+         form.valueDim <= 256;
 }
 
 SmallVector<HandedOver> denim::handedOver(const NormalForm &form) {
   SmallVector<HandedOver> all;
+  bool perChannel = form.decayKind == NormalForm::Decay::Channel;
+  HandedOver factor{Handed::fade, perChannel ? kChunk : 1, perChannel ? form.keyDim : kChunk};
+  auto pushFactor = [&](Handed what) { all.push_back({what, factor.rows, factor.columns}); };
   if (form.p)
     all.push_back({Handed::inverse, kChunk, kChunk});
   all.push_back({Handed::weights, kChunk, kChunk});
   if (form.p)
-    all.push_back({Handed::keysFromStart, 1, kChunk});
-  all.push_back({Handed::queriesFromStart, 1, kChunk});
-  all.push_back({Handed::keysToEnd, 1, kChunk});
-  all.push_back({Handed::fade, 1, 1});
+    pushFactor(Handed::keysFromStart);
+  pushFactor(Handed::queriesFromStart);
+  pushFactor(Handed::keysToEnd);
+  all.push_back({Handed::fade, 1, perChannel ? form.keyDim : 1});
   return all;
 }
 
@@ -58,9 +63,10 @@ SmallVector<Type> denim::scanScratch(plan::KernelOp kernel, const NormalForm &fo
     if (handed.isBlock())
       types.push_back(
           tile::PagesType::get(context, form.valueHeads, handed.rows, handed.columns, BFloat16Type::get(context)));
-    else // written as a column, read as a row
-      types.push_back(
-          tile::MemoryType::get(context, name == "prepare" ? 1 : handed.columns, Float32Type::get(context)));
+    else { // numbers of tokens are written as a column, read as a row
+      bool asColumn = name == "prepare" && handed.what != Handed::fade;
+      types.push_back(tile::MemoryType::get(context, asColumn ? 1 : handed.columns, Float32Type::get(context)));
+    }
   return types;
 }
 
@@ -118,8 +124,8 @@ tile::KernelOp RecurrenceWriter::writePrepare() {
   ownHead = arith::RemUIOp::create(e.b, e.loc, e.item(), e.index(form.valueHeads));
   keyHead = arith::DivUIOp::create(e.b, e.loc, ownHead, e.index(heads));
   // A chain of short steps with barriers between them: several blocks wait at once.
-  e.tileKernel->setAttr("tile.warps", e.b.getI64IntegerAttr(4));
-  e.tileKernel->setAttr("tile.blocks", e.b.getI64IntegerAttr(4));
+  e.tileKernel->setAttr("tile.warps", e.b.getI64IntegerAttr(perChannel() ? channelPrepareWarps() : 4));
+  e.tileKernel->setAttr("tile.blocks", e.b.getI64IntegerAttr(perChannel() ? 2 : 4));
   Value sequences = tile::CountOp::create(e.b, e.loc, tile::CountKind::sequences);
   e.loop(e.index(0), sequences, 1, [&](Value s) {
     auto sequence = tile::SequenceOp::create(e.b, e.loc, s);
@@ -130,7 +136,8 @@ tile::KernelOp RecurrenceWriter::writePrepare() {
     Value row = e.add(begin, e.mul(e.sub(number, first), kChunk));
     Value isLong = e.less(e.index(kRecurrenceLongTokens - 1), e.sub(end, begin));
     Value here = arith::AndIOp::create(e.b, e.loc, e.less(e.sub(begin, e.index(1)), row), e.less(row, end));
-    e.branch(arith::AndIOp::create(e.b, e.loc, isLong, here), [&] { writePrepared(number, row); });
+    e.branch(arith::AndIOp::create(e.b, e.loc, isLong, here),
+             [&] { perChannel() ? writePreparedByChannel(number, row) : writePrepared(number, row); });
   });
   return e.failed() ? nullptr : e.tileKernel;
 }

@@ -122,37 +122,44 @@ void RecurrenceWriter::writeScanned() {
                  [&](OpBuilder &b, ValueRange in) -> Value { return arith::MulFOp::create(b, e.loc, in[0], in[1]); });
   };
 
-  Value fade = numbersOf(Handed::fade, firstBlock, 1);
+  int64_t fadeNumbers = perChannel() ? form.keyDim : 1;
+  Value fade = numbersOf(Handed::fade, firstBlock, fadeNumbers);
   auto after = e.loop(e.index(0), chunks, 1, {before, fade}, [&](Value c, ValueRange carried) {
     Value number = e.add(firstBlock, c), s = carried[0];
     Rows rows = rowsOf(c);
     auto block = [&](Handed what) -> Value {
-      return tile::LoadOp::create(e.b, e.loc, e.tileType(kChunk, kChunk), handedBlock(what, number, ownHead),
-                                  e.index(0), e.index(0), Value(), Value(), false);
+      Value memory = handedBlock(what, number, ownHead);
+      return tile::LoadOp::create(e.b, e.loc, e.tileType(kChunk, cast<tile::MemoryType>(memory.getType()).getColumns()),
+                                  memory, e.index(0), e.index(0), Value(), Value(), false);
     };
-    Value k = tileOf(withoutNorm(form.k.vector).vector, rows, ownHead);
+    // A factor for each token, or the vectors with theirs.
+    auto vectorsOf = [&](Handed what, Value vector) {
+      return perChannel() ? block(what) : tileOf(withoutNorm(vector).vector, rows, ownHead);
+    };
+    auto withFactors = [&](Value tile, Handed what) {
+      return perChannel() ? tile : scaled(tile, numbersOf(what, number, kChunk));
+    };
+    Value k = form.p || !perChannel() ? vectorsOf(Handed::keysFromStart, form.k.vector) : Value();
     Value read = form.p ? e.mma(s, k, {false, true, {}, tile::Triangle::none}) : Value();
-    Value q = tileOf(withoutNorm(form.query).vector, rows, ownHead);
+    Value q = vectorsOf(Handed::queriesFromStart, form.query);
     Value out = e.mma(s, q, {false, true, {}, tile::Triangle::none});
     Value w = transposed(e, valueOf(form.value, rows, ownHead));
     if (e.failed())
       return SmallVector<Value>(carried);
     if (form.p) {
-      Value own = e.map(across, {w, read, numbersOf(Handed::keysFromStart, number, kChunk)},
-                        [&](OpBuilder &b, ValueRange in) -> Value {
-                          Value known = arith::MulFOp::create(b, e.loc, in[1], in[2]);
-                          return arith::SubFOp::create(b, e.loc, in[0], known);
-                        });
+      Value own =
+          e.map(across, {w, withFactors(read, Handed::keysFromStart)},
+                [&](OpBuilder &b, ValueRange in) -> Value { return arith::SubFOp::create(b, e.loc, in[0], in[1]); });
       w = e.mma(own, block(Handed::inverse), {false, true, {}, tile::Triangle::none});
     }
-    out = scaled(out, numbersOf(Handed::queriesFromStart, number, kChunk));
+    out = withFactors(out, Handed::queriesFromStart);
     Value kept = scaled(s, carried[1]);
     out = e.mma(w, block(Handed::weights), {false, true, out, tile::Triangle::none});
-    Value left = scaled(w, numbersOf(Handed::keysToEnd, number, kChunk));
-    Value state = e.mma(left, k, {false, false, kept, tile::Triangle::none});
+    Value left = withFactors(w, Handed::keysToEnd);
+    Value state = e.mma(left, perChannel() ? block(Handed::keysToEnd) : k, {false, false, kept, tile::Triangle::none});
     // The next chunk's decay is on its way while this one is worked on; behind the last stands some other's.
-    Value next =
-        numbersOf(Handed::fade, e.min(e.add(number, e.index(1)), e.add(firstBlock, e.sub(chunks, e.index(1)))), 1);
+    Value next = numbersOf(Handed::fade, e.min(e.add(number, e.index(1)), e.add(firstBlock, e.sub(chunks, e.index(1)))),
+                           fadeNumbers);
     writeRead(rows, out);
     return SmallVector<Value>{state, next};
   });

@@ -248,6 +248,14 @@ LogicalResult ReduceOp::verify() {
   return success();
 }
 
+LogicalResult SpreadOp::verify() {
+  int64_t rows = tileOf(getSource()).getRows(), row = getRow(), group = getGroup();
+  if (group < 1 || rows % group != 0)
+    return emitOpError() << "expected groups that " << rows << " rows are made of, but got groups of " << group;
+  if (row < 0 || row >= group)
+    return emitOpError() << "expected a row of a group of " << group << ", but got row " << row;
+  return success();
+}
 LogicalResult MmaOp::verify() {
   auto lhs = tileOf(getLhs()), rhs = tileOf(getRhs()), result = tileOf(getResult());
   auto shape = [](TileType type, bool transposed) {
@@ -263,6 +271,9 @@ LogicalResult MmaOp::verify() {
     return emitOpError() << "expected an accumulator of type " << result << ", but got " << getAcc().getType();
   if (!lhs.getElementType().isF32() || !rhs.getElementType().isF32() || !result.getElementType().isF32())
     return emitOpError() << "expected tiles of f32, but got " << lhs << ", " << rhs << " and " << result;
+  if (auto blocks = getBlocks(); blocks && (*blocks < 1 || m != n || m % *blocks != 0))
+    return emitOpError() << "expected blocks that divide a square result, but got blocks of " << *blocks
+                         << " and a result of " << result;
   return success();
 }
 

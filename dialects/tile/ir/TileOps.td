@@ -272,20 +272,39 @@ def Tile_CumsumOp : Tile_Op<"cumsum", [Pure, AllTypesMatch<["source", "result"]>
   let assemblyFormat = "$source attr-dict `:` qualified(type($source))";
 }
 
+def Tile_SpreadOp : Tile_Op<"spread", [Pure, AllTypesMatch<["source", "result"]>]> {
+  let summary = "one row of each group of rows, for all rows of the group";
+  let description = [{
+    Rows are taken in groups of `group`, and all of a group become its row `row`: element (i, j) is
+    `source[i - i mod group + row, j]`. With sums over the first half of each group, the last row of that half is what
+    the second half lacks.
+
+    ```mlir
+    %last = tile.spread %sums row 7 of 16 : !tile.tile<64x128xf32>
+    ```
+  }];
+  let arguments = (ins Tile_AnyTile:$source, I64Attr:$row, I64Attr:$group);
+  let results = (outs Tile_AnyTile:$result);
+  let assemblyFormat = "$source `row` $row `of` $group attr-dict `:` qualified(type($source))";
+  let hasVerifier = 1;
+}
+
 def Tile_MmaOp : Tile_Op<"mma", [Pure]> {
   let summary = "matrix product with accumulation, f32";
   let description = [{
     `result = lhs * rhs + acc`, or without `acc` just the product; `transpose_lhs` and `transpose_rhs` say that the
     operand is given transposed. `triangle = lhs` promises that lhs (as used) is zero above its diagonal, and `result`
-    that entries of the result above the diagonal are not used: they may hold anything.
+    that entries of the result above the diagonal are not used: they may hold anything. `blocks n` promises the same
+    of entries outside the square blocks of n rows and columns along the diagonal.
   }];
   let arguments = (ins Tile_AnyTile:$lhs, Tile_AnyTile:$rhs, Optional<Tile_AnyTile>:$acc, UnitAttr:$transpose_lhs,
                        UnitAttr:$transpose_rhs,
-                       DefaultValuedAttr<Tile_TriangleAttr, "::denim::tile::Triangle::none">:$triangle);
+                       DefaultValuedAttr<Tile_TriangleAttr, "::denim::tile::Triangle::none">:$triangle,
+                       OptionalAttr<I64Attr>:$blocks);
   let results = (outs Tile_AnyTile:$result);
   let assemblyFormat = [{
     (`transpose_lhs` $transpose_lhs^)? $lhs `,` (`transpose_rhs` $transpose_rhs^)? $rhs (`acc` $acc^)?
-    (`triangle` $triangle^)? attr-dict `:` qualified(type($lhs)) `,` qualified(type($rhs))
+    (`triangle` $triangle^)? (`blocks` $blocks^)? attr-dict `:` qualified(type($lhs)) `,` qualified(type($rhs))
     (`,` qualified(type($acc))^)? `->` qualified(type($result))
   }];
   let hasVerifier = 1;

@@ -335,6 +335,13 @@ struct Interpreter {
               t(i, j) += t(i - 1, j);
           tiles[o.getResult()] = t;
         })
+        .Case([&](tile::SpreadOp o) {
+          Tile t = make(o.getResult()), from = tiles.lookup(o.getSource());
+          for (int64_t i = 0; i < t.rows; ++i)
+            for (int64_t j = 0; j < t.columns; ++j)
+              t(i, j) = from(i - i % int64_t(o.getGroup()) + o.getRow(), j);
+          tiles[o.getResult()] = t;
+        })
         .Case([&](tile::MmaOp o) {
           Tile t = make(o.getResult()), a = tiles.lookup(o.getLhs()), b = tiles.lookup(o.getRhs());
           for (int64_t i = 0; i < t.rows; ++i)
@@ -342,8 +349,12 @@ struct Interpreter {
               double sum = o.getAcc() ? tiles[o.getAcc()](i, j) : 0;
               for (int64_t k = 0; k < o.getK(); ++k)
                 sum += (o.getTransposeLhs() ? a(k, i) : a(i, k)) * (o.getTransposeRhs() ? b(j, k) : b(k, j));
-              // Above the diagonal of a lower triangular result anything may stand; a test must not look.
-              t(i, j) = o.getTriangle() == tile::Triangle::result && j > i ? NAN : float(sum);
+              // Above the diagonal of a lower triangular result, and outside of blocks, anything may stand; a test
+              // must not look.
+              bool unused = o.getTriangle() == tile::Triangle::result && j > i;
+              if (auto blocks = o.getBlocks())
+                unused |= i / int64_t(*blocks) != j / int64_t(*blocks);
+              t(i, j) = unused ? NAN : float(sum);
             }
           tiles[o.getResult()] = t;
         })

@@ -175,6 +175,38 @@ TEST(TileOps, TransposedLoad) {
   check(cases);
 }
 
+TEST(TileOps, Spread) {
+  std::vector<Case> cases;
+  for (auto [m, n] : {std::pair(64, 128), std::pair(64, 1), std::pair(16, 63), std::pair(48, 37), std::pair(128, 16)})
+    for (auto [row, group] : {std::pair(0, 1), std::pair(0, 2), std::pair(3, 8), std::pair(7, 16), std::pair(8, 16),
+                              std::pair(15, 32), std::pair(5, 12), std::pair(1, 48), std::pair(31, 64)}) {
+      if (m % group != 0)
+        continue;
+      Case c;
+      c.name = fmt::format("spread_{}x{}_{}_of_{}", m, n, row, group);
+      // Of a load, and of a tile that dies here and one that does not: the result may take the place of the one.
+      c.kernel = fmt::format(R"(
+        tile.kernel @{name}(%X: !tile.memory<{n}xf32>, %Y: !tile.memory<{n}xf32>, %Z: !tile.memory<{n}xf32>)
+            items <once by 1 times 1> at %item {{
+          %c0 = arith.constant 0 : index
+          %x = tile.load %X[%c0, %c0] : !tile.memory<{n}xf32> -> {mn}
+          %s = tile.spread %x row {row} of {group} : {mn}
+          %y = tile.map (%a = %x : {mn}, %b = %s : {mn}) -> {mn} {{
+            %d = arith.subf %a, %b : f32
+            tile.yield %d : f32
+          }}
+          %t = tile.spread %y row {other} of {group} : {mn}
+          tile.store %t, %Y[%c0, %c0] : {mn}, !tile.memory<{n}xf32>
+          tile.store %s, %Z[%c0, %c0] : {mn}, !tile.memory<{n}xf32>
+        }})",
+                             fmt::arg("name", c.name), fmt::arg("n", n), fmt::arg("mn", tile(m, n)),
+                             fmt::arg("row", row), fmt::arg("other", group - 1 - row), fmt::arg("group", group));
+      c.buffers = {{"f32", m * n}, {"f32", m * n}, {"f32", m * n}};
+      cases.push_back(c);
+    }
+  check(cases);
+}
+
 TEST(TileOps, Transpose) {
   std::vector<Case> cases;
   for (auto [m, n] : shapes) {

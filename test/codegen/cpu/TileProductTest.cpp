@@ -20,10 +20,12 @@ const std::set<std::string> tooLargeInTerms = {
 
 /// C = A * B (+ C), operands loaded as stored or given transposed.
 Case product(Shape s, bool transposeLhs, bool transposeRhs, bool accumulate, const std::string &rhsElement,
-             const std::string &triangle = "") {
+             const std::string &triangle = "", int blocks = 0) {
   Case c;
   c.name = fmt::format("mma_{}x{}x{}_{}{}{}_{}_{}", s.m, s.n, s.k, transposeLhs ? "t" : "n", transposeRhs ? "t" : "n",
                        accumulate ? "acc" : "", rhsElement, triangle);
+  if (blocks)
+    c.name += fmt::format("_blocks{}", blocks);
   int ar = transposeLhs ? s.k : s.m, ac = transposeLhs ? s.m : s.k;
   int br = transposeRhs ? s.n : s.k, bc = transposeRhs ? s.k : s.n;
   std::string lhs = fmt::format("!tile.tile<{}x{}xf32>", ar, ac), rhs = fmt::format("!tile.tile<{}x{}xf32>", br, bc),
@@ -57,6 +59,22 @@ Case product(Shape s, bool transposeLhs, bool transposeRhs, bool accumulate, con
                         out);
     value = "%r";
   }
+  if (blocks) {
+    after = fmt::format(R"(
+      %r = tile.map (%x = %p : {0}) -> {0} {{
+        %i = tile.index 0
+        %j = tile.index 1
+        %n = arith.constant {1} : i32
+        %bi = arith.divsi %i, %n : i32
+        %bj = arith.divsi %j, %n : i32
+        %z = arith.constant 0.0 : f32
+        %in = arith.cmpi eq, %bi, %bj : i32
+        %s = arith.select %in, %x, %z : f32
+        tile.yield %s : f32
+      }})",
+                        out, blocks);
+    value = "%r";
+  }
   c.kernel = fmt::format(
       R"(
     tile.kernel @{name}(%A: !tile.memory<{ac}xf32>, %B: !tile.memory<{bc}x{rhsElement}>, %C: !tile.memory<{n}xf32>)
@@ -75,7 +93,10 @@ Case product(Shape s, bool transposeLhs, bool transposeRhs, bool accumulate, con
       fmt::arg("rhs", rhs), fmt::arg("out", out), fmt::arg("zero", zero), fmt::arg("a", a), fmt::arg("after", after),
       fmt::arg("value", value), fmt::arg("rhsElement", rhsElement), fmt::arg("tl", transposeLhs ? "transpose_lhs" : ""),
       fmt::arg("tr", transposeRhs ? "transpose_rhs" : ""), fmt::arg("acc", accumulate ? "acc %c" : ""),
-      fmt::arg("tri", triangle.empty() ? "" : "triangle " + triangle), fmt::arg("acct", accumulate ? ", " + out : ""));
+      fmt::arg("tri", blocks             ? fmt::format("blocks {}", blocks)
+                      : triangle.empty() ? ""
+                                         : "triangle " + triangle),
+      fmt::arg("acct", accumulate ? ", " + out : ""));
   c.buffers = {{"f32", ar * ac}, {rhsElement, br * bc}, {"f32", s.m * s.n}};
   if (tooLargeInTerms.count(c.name))
     c.gpuRefusal = {"of shared memory", /*onlyExact=*/true};
@@ -185,6 +206,21 @@ TEST(TileProduct, Inverse) {
   }
   check(cases);
 }
+// Products of which only square blocks along the diagonal are used: what a warp holds of both sides, and what it does
+// not.
+TEST(TileProduct, BlocksAlongTheDiagonal) {
+  std::vector<Case> cases;
+  for (auto [s, blocks] :
+       {std::pair(Shape{64, 64, 128}, 16), std::pair(Shape{64, 64, 128}, 4), std::pair(Shape{64, 64, 64}, 32),
+        std::pair(Shape{128, 128, 48}, 16), std::pair(Shape{16, 16, 16}, 2), std::pair(Shape{48, 48, 37}, 16),
+        std::pair(Shape{6, 6, 5}, 3)})
+    for (bool accumulate : {false, true})
+      for (bool transposed : {false, true})
+        cases.push_back(product(s, false, transposed, accumulate, "f32", "", blocks));
+  cases.push_back(product({64, 64, 128}, false, true, false, "bf16", "", 8));
+  check(cases);
+}
+
 TEST(TileProduct, Solve) {
   std::vector<Case> cases;
   for (auto [n, columns] : {std::pair(64, 128), std::pair(16, 16), std::pair(37, 65), std::pair(1, 5), std::pair(64, 1),

@@ -102,6 +102,39 @@ tile.kernel @window(%x: !tile.memory<64xf32>) items <once by 1 times 1> at %item
   tile.store %v, %x[%c0, %c0] : !tile.tile<8x16xf32>, !tile.memory<64xf32>
 }
 
+// Columns of a window that begins at a whole piece are held by the threads that hold its rows.
+// CHECK-LABEL: llvm.func @window_of_columns(
+// CHECK-NOT: st.shared
+// CHECK: llvm.return
+tile.kernel @window_of_columns(%x: !tile.memory<64xf32>) items <once by 1 times 1> at %item {
+  %c0 = arith.constant 0 : index
+  %t = tile.load %x[%c0, %c0] : !tile.memory<64xf32> -> !tile.tile<64x64xf32>
+  %w = tile.window %t[0, 8] : !tile.tile<64x64xf32> -> !tile.tile<64x16xf32>
+  tile.store %w, %x[%c0, %c0] : !tile.tile<64x16xf32>, !tile.memory<64xf32>
+}
+
+// A row of 16 or fewer comes from another lane of the warp, the same for both halves of 16 rows; one of more by way of
+// shared memory: a tile of 64 x 64 has 32 registers a thread, 16 of each half, and a row of it 16 in 8 pairs. One exchange
+// more makes the number of the warp the same for all of its threads.
+// CHECK-LABEL: llvm.func @spread(
+// CHECK-NOT: st.shared
+// CHECK-COUNT-17: nvvm.shfl.sync idx
+// CHECK-NOT: nvvm.shfl
+// CHECK-NOT: bar.sync
+// CHECK-COUNT-16: st.shared.v2.b32
+// CHECK-NOT: st.shared
+// CHECK: bar.sync 1, 128;
+// CHECK-COUNT-8: ld.shared.v2.b32
+// CHECK-NOT: ld.shared
+// CHECK: llvm.return
+tile.kernel @spread(%x: !tile.memory<64xf32>) items <once by 1 times 1> at %item {
+  %c0 = arith.constant 0 : index
+  %t = tile.load %x[%c0, %c0] : !tile.memory<64xf32> -> !tile.tile<64x64xf32>
+  %u = tile.spread %t row 7 of 16 : !tile.tile<64x64xf32>
+  %v = tile.spread %u row 31 of 64 : !tile.tile<64x64xf32>
+  tile.store %v, %x[%c0, %c0] : !tile.tile<64x64xf32>, !tile.memory<64xf32>
+}
+
 // Where memory is in slots, pages and stacks is read from tables of the step; a carried tile is carried by registers:
 // 16 x 64 elements, 128 threads, eight of each.
 // CHECK-LABEL: llvm.func @carried(

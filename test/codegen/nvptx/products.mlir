@@ -239,3 +239,19 @@ tile.kernel @read_twice(%a: !tile.memory<256xbf16>, %b: !tile.memory<256xbf16>, 
   tile.store %p, %c[%c0, %c0] : !tile.tile<1x16xf32>, !tile.memory<16xf32>
   tile.store %s, %d[%c0, %c0] : !tile.tile<16x1xf32>, !tile.memory<1xf32>
 }
+
+// Only pairs of rows in the same 16 are used, and a warp holds these of both sides: four warps, each two pieces of 8 columns
+// by four steps of 16, from registers.
+// CHECK-LABEL: llvm.func @blocks(
+// CHECK-NOT: {{st.shared|ldmatrix|wgmma|bar.sync}}
+// BF16-COUNT-8: mma.sync.aligned.m16n8k16.row.col.f32.bf16.bf16.f32
+// EXACT-COUNT-48: mma.sync.aligned.m16n8k16.row.col.f32.bf16.bf16.f32
+// CHECK-NOT: {{st.shared|ldmatrix|mma}}
+// CHECK: llvm.return
+tile.kernel @blocks(%a: !tile.memory<64xf32>, %b: !tile.memory<64xf32>, %c: !tile.memory<64xf32>) items <once by 1 times 1> at %item {
+  %c0 = arith.constant 0 : index
+  %x = tile.load %a[%c0, %c0] : !tile.memory<64xf32> -> !tile.tile<64x64xf32>
+  %y = tile.load %b[%c0, %c0] : !tile.memory<64xf32> -> !tile.tile<64x64xf32>
+  %p = tile.mma %x, transpose_rhs %y blocks 16 : !tile.tile<64x64xf32>, !tile.tile<64x64xf32> -> !tile.tile<64x64xf32>
+  tile.store %p, %c[%c0, %c0] : !tile.tile<64x64xf32>, !tile.memory<64xf32>
+}

@@ -139,7 +139,32 @@ module attributes {plan.machine = "cuda"} {
 
 // -----
 
-// A decay per channel is no product of a block with a number: one kernel does a chunk.
+// A decay per channel is no product of a block with a number: vectors are handed over with theirs, three blocks of 64 x 64
+// elements behind the two of the chunk, and a number for each channel, whatever chunk other forms have.
+// CHECK-LABEL: module attributes {plan.machine = "cuda"}
+// CHECK: plan.kernel @r_few({{.*}} attributes {form = "few", kind = "recurrence", scans}
+// CHECK: plan.kernel @r_prepare({{.*}} attributes {form = "prepare", kind = "recurrence", scans, scratch = [!tile.pages<1x64x64xbf16>, !tile.pages<1x64x64xbf16>, !tile.pages<1x64x64xbf16>, !tile.pages<1x64x64xbf16>, !tile.pages<1x64x64xbf16>, !tile.memory<64xf32>]}
+// CHECK: plan.kernel @r_scan({{.*}}, %{{.*}}: tensor<?x128xbf16>, %{{.*}}: tensor<?x2xf32>) attributes {form = "scan", kind = "recurrence", scans, scratch = [!tile.pages<1x64x64xbf16>, !tile.pages<1x64x64xbf16>, !tile.pages<1x64x64xbf16>, !tile.pages<1x64x64xbf16>, !tile.pages<1x64x64xbf16>, !tile.memory<64xf32>]}
+// CHECK: plan.launch @r_few({{.*}}) {when = {least = 1 : i64, most = 31 : i64, of = "sequence"}}
+// CHECK: plan.launch @r_prepare({{.*}}) {when = {least = 32 : i64, most = 1073741824 : i64, of = "sequence"}}
+// CHECK: plan.launch @r_scan({{.*}}) {when = {least = 32 : i64, most = 1073741824 : i64, of = "sequence"}}
+// CHECK: plan.merge
+module attributes {plan.machine = "cuda"} {
+  plan.kernel @r(%x: tensor<?x257xf32>, %s: !attn.cache<state 1x64x64xf32>) attributes {kind = "recurrence"} {
+    %q, %k, %v, %b, %g = model.split %x into 1x64, 1x64, 1x64, 1, 1x64
+    %o = attn.delta_rule %q, %k, %v beta %b decay %g chunk 16 state %s
+    plan.yield %o : tensor<?x1x64xf32>
+  }
+  plan.program @p(%x: tensor<?x257xf32>) {
+    %s = attn.cache "s" : !attn.cache<state 1x64x64xf32>
+    %y = plan.launch @r(%x, %s) : (tensor<?x257xf32>, !attn.cache<state 1x64x64xf32>) -> tensor<?x1x64xf32>
+    plan.return %y : tensor<?x1x64xf32>
+  }
+}
+
+// -----
+
+// Keys of 256 channels with a decay each are too wide for the registers of a block: one kernel does a chunk.
 // CHECK-LABEL: module attributes {plan.machine = "cuda"}
 // CHECK-NOT: scratch
 // CHECK: plan.kernel @r_few({{.*}} attributes {form = "few", kind = "recurrence"}
@@ -148,14 +173,14 @@ module attributes {plan.machine = "cuda"} {
 // CHECK: plan.launch @r_many({{.*}}) {when = {least = 8 : i64, most = 1073741824 : i64, of = "sequence"}}
 // CHECK: plan.merge
 module attributes {plan.machine = "cuda"} {
-  plan.kernel @r(%x: tensor<?x257xf32>, %s: !attn.cache<state 1x64x64xf32>) attributes {kind = "recurrence"} {
-    %q, %k, %v, %b, %g = model.split %x into 1x64, 1x64, 1x64, 1, 1x64
-    %o = attn.delta_rule %q, %k, %v beta %b decay %g chunk 64 state %s
+  plan.kernel @r(%x: tensor<?x833xf32>, %s: !attn.cache<state 1x256x64xf32>) attributes {kind = "recurrence"} {
+    %q, %k, %v, %b, %g = model.split %x into 1x256, 1x256, 1x64, 1, 1x256
+    %o = attn.delta_rule %q, %k, %v beta %b decay %g chunk 16 state %s
     plan.yield %o : tensor<?x1x64xf32>
   }
-  plan.program @p(%x: tensor<?x257xf32>) {
-    %s = attn.cache "s" : !attn.cache<state 1x64x64xf32>
-    %y = plan.launch @r(%x, %s) : (tensor<?x257xf32>, !attn.cache<state 1x64x64xf32>) -> tensor<?x1x64xf32>
+  plan.program @p(%x: tensor<?x833xf32>) {
+    %s = attn.cache "s" : !attn.cache<state 1x256x64xf32>
+    %y = plan.launch @r(%x, %s) : (tensor<?x833xf32>, !attn.cache<state 1x256x64xf32>) -> tensor<?x1x64xf32>
     plan.return %y : tensor<?x1x64xf32>
   }
 }

@@ -1,11 +1,11 @@
 // Linear mixers whose heads are as wide as those of models: in a plan for a CUDA device long sequences are done by two
-// kernels, one behind the other. One decay per head, or none.
+// kernels, one behind the other. One decay per head, none, or one per channel.
 
 model.network @net(%ids: tensor<?xi32>) {
   %table = param "table" : tensor<32x64xf32>
   %head = param "head" : tensor<32x64xf32>
   %x = embed %ids, %table
-  %y = layers %x, "l.{i}" = 1 x (1 x @gated_delta_net, 1 x @delta_net, 1 x @lightning, 1 x @ssd)
+  %y = layers %x, "l.{i}" = 1 x (1 x @gated_delta_net, 1 x @delta_net, 1 x @lightning, 1 x @ssd, 1 x @kda, 1 x @kda_bounded, 1 x @gla)
   %logits = linear %y, %head
   output %logits
 }
@@ -112,6 +112,81 @@ model.block @ssd(%x: tensor<?x64xf32>) {
     %dx = mul %s0, %v
     %z = add %y, %dx
     yield %n, %z
+  }
+  %flat = flatten %o
+  %y = linear %flat, %w_out
+  %out = add %x, %y
+  yield %out
+}
+
+// A decay per channel: some forget within a token, some hardly within a chunk.
+model.block @kda(%x: tensor<?x64xf32>) {
+  %w_b = param "b" : tensor<2x64xf32>
+  %w_a = param "a" : tensor<128x64xf32>
+  %w_qkv = param "qkv" : tensor<384x64xf32>
+  %log_rate = param "A_log" : tensor<2xf32>
+  %bias = param "dt_bias" : tensor<2x64xf32>
+  %w_out = param "out" : tensor<64x128xf32>
+  %b0 = linear %x, %w_b
+  %beta = sigmoid %b0
+  %a0 = linear %x, %w_a
+  %a1 = scale %a0, 8
+  %a = heads %a1, 2
+  %gate = attn.log_decay %a rate %log_rate bias %bias
+  %qkv = linear %x, %w_qkv
+  %q0, %k0, %value = split %qkv into 2x64, 2x64, 2x64
+  %query = l2_norm %q0
+  %key = l2_norm %k0
+  %o = attn.delta_rule %query, %key, %value beta %beta decay %gate
+  %flat = flatten %o
+  %y = linear %flat, %w_out
+  %out = add %x, %y
+  yield %out
+}
+
+// The same with a bound, so that rows are split at their middle.
+model.block @kda_bounded(%x: tensor<?x64xf32>) {
+  %w_b = param "b" : tensor<2x64xf32>
+  %w_a = param "a" : tensor<128x64xf32>
+  %w_qkv = param "qkv" : tensor<384x64xf32>
+  %log_rate = param "A_log" : tensor<2xf32>
+  %bias = param "dt_bias" : tensor<2x64xf32>
+  %w_out = param "out" : tensor<64x128xf32>
+  %b0 = linear %x, %w_b
+  %beta = sigmoid %b0
+  %a0 = linear %x, %w_a
+  %a1 = scale %a0, 8
+  %a = heads %a1, 2
+  %gate = attn.log_decay %a rate %log_rate bias %bias at_least -5
+  %qkv = linear %x, %w_qkv
+  %q0, %k0, %value = split %qkv into 2x64, 2x64, 2x64
+  %query = l2_norm %q0
+  %key = l2_norm %k0
+  %o = attn.delta_rule %query, %key, %value beta %beta decay %gate
+  %flat = flatten %o
+  %y = linear %flat, %w_out
+  %out = add %x, %y
+  yield %out
+}
+
+// A decay per channel of what is written without a correction.
+model.block @gla(%x: tensor<?x64xf32>) {
+  %w_g = param "g" : tensor<64x64xf32>
+  %w_qkv = param "qkv" : tensor<256x64xf32>
+  %w_out = param "out" : tensor<64x128xf32>
+  %g0 = linear %x, %w_g
+  %positive = softplus %g0
+  %g1 = scale %positive, -0.3
+  %gate = heads %g1, 1
+  %qkv = linear %x, %w_qkv
+  %q0, %k0, %value = split %qkv into 1x64, 1x64, 1x128
+  %query = l2_norm %q0
+  %key = l2_norm %k0
+  %o = attn.recurrence (%s : 64x128, %q = %query, %k = %key, %v = %value, %g = %gate) {
+    %d = decay %s, %g
+    %n = write %d, %k, %v
+    %y = read %n, %q
+    yield %n, %y
   }
   %flat = flatten %o
   %y = linear %flat, %w_out

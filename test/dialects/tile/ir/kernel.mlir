@@ -55,6 +55,10 @@ tile.kernel @one_head(%q: !tile.memory<128xf32>, %k: !tile.pages<4x64x128xf32>, 
   %inv = tile.inverse %l : !tile.tile<16x16xf32>
   // CHECK: tile.cumsum
   %c = tile.cumsum %x : !tile.tile<16x128xf32>
+  // CHECK: tile.spread %{{.*}} row 7 of 16 : !tile.tile<16x128xf32>
+  %spread = tile.spread %c row 7 of 16 : !tile.tile<16x128xf32>
+  // CHECK: tile.mma %{{.*}}, transpose_rhs %{{.*}} triangle result blocks 8 :
+  %blocks = tile.mma %c, transpose_rhs %spread triangle result blocks 8 : !tile.tile<16x128xf32>, !tile.tile<16x128xf32> -> !tile.tile<16x16xf32>
   // CHECK: tile.index 0
   %m = tile.map (%a = %c : !tile.tile<16x128xf32>) -> !tile.tile<16x128xf32> {
     %i = tile.index 0

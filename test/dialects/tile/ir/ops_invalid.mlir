@@ -46,3 +46,40 @@ tile.kernel @flatten_shape(%x: !tile.memory<64xf32>) items <once by 1 times 1> a
   // expected-error @below {{expected a result of '!tile.tile<1x1024xf32>', but got '!tile.tile<1x512xf32>'}}
   %u = tile.flatten %t : !tile.tile<16x64xf32> -> !tile.tile<1x512xf32>
 }
+
+// -----
+
+tile.kernel @spread_group(%x: !tile.memory<64xf32>) items <once by 1 times 1> at %item {
+  %c0 = arith.constant 0 : index
+  %t = tile.load %x[%c0, %c0] : !tile.memory<64xf32> -> !tile.tile<24x64xf32>
+  // expected-error @below {{expected groups that 24 rows are made of, but got groups of 16}}
+  %u = tile.spread %t row 3 of 16 : !tile.tile<24x64xf32>
+}
+
+// -----
+
+tile.kernel @spread_row(%x: !tile.memory<64xf32>) items <once by 1 times 1> at %item {
+  %c0 = arith.constant 0 : index
+  %t = tile.load %x[%c0, %c0] : !tile.memory<64xf32> -> !tile.tile<24x64xf32>
+  // expected-error @below {{expected a row of a group of 8, but got row 8}}
+  %u = tile.spread %t row 8 of 8 : !tile.tile<24x64xf32>
+}
+
+// -----
+
+tile.kernel @mma_blocks(%x: !tile.memory<64xf32>) items <once by 1 times 1> at %item {
+  %c0 = arith.constant 0 : index
+  %t = tile.load %x[%c0, %c0] : !tile.memory<64xf32> -> !tile.tile<24x64xf32>
+  // expected-error @below {{expected blocks that divide a square result, but got blocks of 16 and a result of '!tile.tile<24x24xf32>'}}
+  %u = tile.mma %t, transpose_rhs %t blocks 16 : !tile.tile<24x64xf32>, !tile.tile<24x64xf32> -> !tile.tile<24x24xf32>
+}
+
+// -----
+
+tile.kernel @mma_blocks_square(%x: !tile.memory<64xf32>) items <once by 1 times 1> at %item {
+  %c0 = arith.constant 0 : index
+  %t = tile.load %x[%c0, %c0] : !tile.memory<64xf32> -> !tile.tile<16x64xf32>
+  %w = tile.load %x[%c0, %c0] : !tile.memory<64xf32> -> !tile.tile<64x64xf32>
+  // expected-error @below {{expected blocks that divide a square result, but got blocks of 16 and a result of '!tile.tile<16x64xf32>'}}
+  %u = tile.mma %t, %w blocks 16 : !tile.tile<16x64xf32>, !tile.tile<64x64xf32> -> !tile.tile<16x64xf32>
+}

@@ -1,0 +1,163 @@
+#include "compiler/conversion/AttnToTile/ChannelDecay.h"
+#include <cmath>
+
+using namespace mlir;
+using namespace denim;
+
+/// Rows that a warp holds: products of up to so many rows with themselves cost no exchange.
+static constexpr int64_t kWarpRows = 16;
+/// Both exponents of a pair that is split at a middle row stay below, so that neither a factor nor what a vector has on
+/// top of it leaves the range of f32 and bf16, 2^127.
+static constexpr double kMostExponent = 64;
+static constexpr double kLog2e = 1.4426950408889634;
+
+// Elements of a map.
+static Value integer(OpBuilder &b, Location loc, int64_t x) {
+  return arith::ConstantOp::create(b, loc, b.getI32IntegerAttr(x));
+}
+static Value number(OpBuilder &b, Location loc, double x) {
+  return arith::ConstantOp::create(b, loc, b.getF32FloatAttr(x));
+}
+static Value times(OpBuilder &b, Location loc, Value x, Value y) {
+  return arith::MulFOp::create(b, loc, x, y);
+}
+static Value minus(OpBuilder &b, Location loc, Value x, Value y) {
+  return arith::SubFOp::create(b, loc, x, y);
+}
+static Value exp2(OpBuilder &b, Location loc, Value x) {
+  return math::Exp2Op::create(b, loc, x);
+}
+static Value below(OpBuilder &b, Location loc, Value x, int64_t bound) {
+  return arith::CmpIOp::create(b, loc, arith::CmpIPredicate::slt, x, integer(b, loc, bound));
+}
+static Value indexOf(OpBuilder &b, Location loc, int64_t dimension) {
+  return tile::IndexOp::create(b, loc, b.getI32Type(), b.getI64IntegerAttr(dimension));
+}
+/// Whether the element's row is of the second half of its group.
+static Value isSecond(OpBuilder &b, Location loc, int64_t half) {
+  Value bit = arith::AndIOp::create(b, loc, indexOf(b, loc, 0), integer(b, loc, half));
+  return arith::CmpIOp::create(b, loc, arith::CmpIPredicate::ne, bit, integer(b, loc, 0));
+}
+static tile::TileType typeOf(Value tile) {
+  return cast<tile::TileType>(tile.getType());
+}
+
+ChannelDecay::ChannelDecay(Emitter &e, Value g, std::optional<double> least) : e(e), length(typeOf(g).getRows()) {
+  assert(llvm::isPowerOf2_64(length) && "a chunk is halved until rows are left");
+  sum = e.map(typeOf(g), g,
+              [&](OpBuilder &b, ValueRange in) -> Value { return times(b, e.loc, in[0], number(b, e.loc, kLog2e)); });
+  // A group of 2 n rows has n on either side of its middle.
+  while (least && middleRows < length && middleRows * std::abs(*least) * kLog2e <= kMostExponent)
+    middleRows *= 2;
+}
+
+Value ChannelDecay::faded(Value tile, Value factors) {
+  return e.map(typeOf(tile), {tile, factors},
+               [&](OpBuilder &b, ValueRange in) -> Value { return times(b, e.loc, in[0], in[1]); });
+}
+
+Value ChannelDecay::product(Value rows, Value columns, int64_t group) {
+  return e.mma(rows, columns, {false, true, {}, tile::Triangle::none, group});
+}
+
+Value ChannelDecay::sumOfFirst(int64_t half) {
+  return e.spread(sum, half - 1, 2 * half);
+}
+
+void ChannelDecay::join(Value first, int64_t half) {
+  sum = e.map(typeOf(sum), {sum, first}, [&](OpBuilder &b, ValueRange in) -> Value {
+    Value longer = arith::AddFOp::create(b, e.loc, in[0], in[1]);
+    return arith::SelectOp::create(b, e.loc, isSecond(b, e.loc, half), longer, in[0]);
+  });
+}
+
+void ChannelDecay::prepare(Value y, Value x, bool own) {
+  wantsOwn = own;
+  if (middleRows > 1) {
+    for (int64_t half = 1; half < middleRows; half *= 2)
+      join(sumOfFirst(half), half);
+    splitAtMiddle(y, x);
+  } else {
+    near = {1, {}, e.reduce(tile::Combiner::add, faded(y, x), 1)};
+  }
+  for (int64_t half = middleRows; half < length; half *= 2)
+    halve(half, y, x);
+}
+
+void ChannelDecay::splitAtMiddle(Value y, Value x) {
+  Value middle = e.spread(sum, middleRows / 2 - 1, middleRows);
+  auto factors = [&](bool reader) {
+    return e.map(typeOf(sum), {sum, middle}, [&](OpBuilder &b, ValueRange in) -> Value {
+      return exp2(b, e.loc, reader ? minus(b, e.loc, in[0], in[1]) : minus(b, e.loc, in[1], in[0]));
+    });
+  };
+  Value reading = factors(true), written = faded(y, factors(false));
+  Value queries = product(written, faded(x, reading), middleRows);
+  near = {middleRows, wantsOwn ? product(faded(y, reading), written, middleRows) : Value(), queries};
+}
+
+void ChannelDecay::halve(int64_t half, Value y, Value x) {
+  Value first = sumOfFirst(half);
+  Value factors = e.map(typeOf(sum), {sum, first}, [&](OpBuilder &b, ValueRange in) -> Value {
+    Value rest = minus(b, e.loc, in[1], in[0]);
+    return exp2(b, e.loc, arith::SelectOp::create(b, e.loc, isSecond(b, e.loc, half), in[0], rest));
+  });
+  y = faded(y, factors), x = faded(x, factors);
+  join(first, half);
+  if (2 * half > kWarpRows) {
+    far.push_back({2 * half, y, x});
+    return;
+  }
+  auto merged = [&](Value closer, Value pairs) {
+    if (!closer) // nobody reads its own
+      return pairs;
+    return e.map(typeOf(pairs), {closer, pairs}, [&](OpBuilder &b, ValueRange in) -> Value {
+      // The numbers within a warp's rows are enough, and the same for every 16 columns.
+      Value apart = arith::XOrIOp::create(b, e.loc, indexOf(b, e.loc, 0), indexOf(b, e.loc, 1));
+      apart = arith::AndIOp::create(b, e.loc, apart, integer(b, e.loc, kWarpRows - 1));
+      return arith::SelectOp::create(b, e.loc, below(b, e.loc, apart, half), in[0], in[1]);
+    });
+  };
+  Value queries = merged(near.queries, product(y, x, 2 * half));
+  near = {2 * half, wantsOwn ? merged(near.own, product(y, y, 2 * half)) : Value(), queries};
+}
+
+ChannelDecay::Reads ChannelDecay::finish() {
+  SmallVector<Split> splits{near};
+  for (const Operands &operands : far)
+    splits.push_back({operands.rows, wantsOwn ? product(operands.y, operands.y, operands.rows) : Value(),
+                      product(operands.y, operands.x, operands.rows)});
+  // A pair is in the smallest group that holds it: groups of n rows hold those whose numbers differ in bits below n.
+  auto merged = [&](bool own) -> Value {
+    SmallVector<Value> inputs;
+    for (const Split &split : splits)
+      inputs.push_back(own ? split.own : split.queries);
+    return e.map(e.tileType(length, length), inputs, [&](OpBuilder &b, ValueRange in) -> Value {
+      Value row = indexOf(b, e.loc, 0), column = indexOf(b, e.loc, 1);
+      Value apart = arith::XOrIOp::create(b, e.loc, row, column);
+      Value pair = in.back();
+      for (int64_t i = int64_t(in.size()) - 2; i >= 0; --i)
+        pair = arith::SelectOp::create(b, e.loc, below(b, e.loc, apart, splits[i].rows), in[i], pair);
+      auto reads = own ? arith::CmpIPredicate::sgt : arith::CmpIPredicate::sle;
+      Value isRead = arith::CmpIOp::create(b, e.loc, reads, row, column);
+      return arith::SelectOp::create(b, e.loc, isRead, pair, number(b, e.loc, 0));
+    });
+  };
+  return {wantsOwn ? merged(true) : Value(), merged(false)};
+}
+
+Value ChannelDecay::fromStart(Value x) {
+  return e.map(typeOf(x), {x, sum},
+               [&](OpBuilder &b, ValueRange in) -> Value { return times(b, e.loc, in[0], exp2(b, e.loc, in[1])); });
+}
+
+Value ChannelDecay::toEnd(Value y) {
+  return e.map(typeOf(y), {y, sum, e.spread(sum, length - 1, length)}, [&](OpBuilder &b, ValueRange in) -> Value {
+    return times(b, e.loc, in[0], exp2(b, e.loc, minus(b, e.loc, in[2], in[1])));
+  });
+}
+
+Value ChannelDecay::total() {
+  return e.map(e.tileType(1, typeOf(sum).getColumns()), e.window(sum, length - 1, 0, 1, typeOf(sum).getColumns()),
+               [&](OpBuilder &b, ValueRange in) -> Value { return exp2(b, e.loc, in[0]); });
+}
