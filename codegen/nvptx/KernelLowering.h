@@ -230,6 +230,9 @@ private:
   mlir::Value isWriter(const Distribution &shape);
 
   // ---- shared operands (SharedOperands.cpp)
+  /// The tile that stands in shared memory for a right operand: itself, or what it is the first panels of.
+  mlir::Value heldFor(mlir::Value rhs);
+  bool isPanels(tile::WindowOp op);
   /// Finds all tiles that products read from shared memory.
   void findSharedOperands();
   /// Copies the tile to shared memory if a product wants it there.

@@ -22,8 +22,8 @@ using namespace denim::codegen::nvptx;
 /// Slots worth having: more only help against jitter.
 static constexpr int64_t kMostSlots = 16;
 /// Shared memory for what is exchanged between threads is not known before the walk; this much is left free, or what
-/// the largest transposition takes.
-static constexpr int64_t kLeastFree = 16 * 1024;
+/// the largest transposition takes. Where nothing is exchanged but sums of rows, they and gaps of alignment take less.
+static constexpr int64_t kLeastFree = 16 * 1024, kLeastForRows = 2 * 1024;
 
 /// Whether the scalar can be computed without reading a tile.
 static bool isKnownAhead(Value value, llvm::DenseMap<Value, bool> &known) {
@@ -92,13 +92,22 @@ void KernelLowering::findStaged() {
   if (staged.empty())
     return;
   findPairs();
-  int64_t exchanged = kLeastFree;
+  bool onlyRows = !kernel
+                       ->walk([&](Operation *op) {
+                         auto mma = dyn_cast<tile::MmaOp>(op);
+                         auto window = dyn_cast<tile::WindowOp>(op);
+                         bool moves = isa<tile::TransposeOp, tile::CumsumOp, tile::ExtractOp, tile::SolveOp>(op) ||
+                                      (window && !isPanels(window)) ||
+                                      (mma && formOf(mma) != Form::group && formOf(mma) != Form::warp);
+                         return moves ? WalkResult::interrupt() : WalkResult::advance();
+                       })
+                       .wasInterrupted();
+  int64_t exchanged = onlyRows ? kLeastForRows : kLeastFree;
   kernel.walk([&](tile::TransposeOp op) {
     auto type = typeOf(op.getSource());
     exchanged = std::max<int64_t>(exchanged, type.getRows() * (type.getColumns() | 1) * 4 + 2048);
   });
-  resident += exchanged - kLeastFree;
-  ring.slots = std::min(kMostSlots, (code.target.sharedBytes - kLeastFree - resident) / ring.slotBytes);
+  ring.slots = std::min(kMostSlots, (code.target.sharedBytes - exchanged - resident) / ring.slotBytes);
   if (ring.slots < 2)
     staged.clear();
 }
