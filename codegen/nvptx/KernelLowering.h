@@ -165,6 +165,7 @@ private:
   /// Around the products of a loop's turn: the two computing warpgroups issue theirs one after the other.
   bool alternates() { return kernel->hasAttr("tile.alternate") && workers() == 256 && !staged.empty(); }
   void beginAlternation();
+  llvm::SmallVector<mlir::Operation *> productsOfTurn(mlir::Operation *product);
   void awaitTurn(mlir::Operation *product);
   void passTurn(mlir::Operation *product);
   /// Waits for all groups up to number `group`.
