@@ -88,10 +88,11 @@ module attributes {plan.machine = "cuda"} {
   // CHECK-SAME: items <sequences by 1 times 16>
   // CHECK: %[[COUNT:.*]] = tile.count sequences
   // CHECK: arith.muli %[[COUNT]], %c2
-  // CHECK: scf.for
-  // CHECK: %[[K:.*]] = tile.load %{{.*}} -> !tile.tile<64x576xf32>
-  // CHECK: tile.mma %{{.*}}, transpose_rhs %[[K]] : !tile.tile<64x576xf32>, !tile.tile<64x576xf32> -> !tile.tile<64x64xf32>
-  // CHECK: %[[V:.*]] = tile.window %[[K]][0, 0] : {{.*}} -> !tile.tile<64x512xf32>
+  // CHECK: %[[Q:.*]] = tile.load %{{.*}} -> !tile.tile<64x576xf32>
+  // CHECK: tile.page
+  // CHECK-NEXT: %[[K:.*]] = tile.load %{{.*}} -> !tile.tile<64x576xf32>
+  // CHECK-NEXT: %[[V:.*]] = tile.window %[[K]][0, 0] : {{.*}} -> !tile.tile<64x512xf32>
+  // CHECK-NEXT: tile.mma %[[Q]], transpose_rhs %[[K]] : {{.*}} -> !tile.tile<64x64xf32>
   // CHECK: tile.mma %{{.*}}, %[[V]] acc %{{.*}} -> !tile.tile<64x512xf32>
   plan.kernel @part(%q: tensor<?x128x576xbf16>, %l: !attn.cache<paged 1x576xbf16>) attributes {kind = "softmax_part", form = "few"} {
     %p = attn.attend_part %q, %l, %l columns 512 splits 8 scale 0.5
