@@ -26,28 +26,39 @@ void KernelLowering::beginAlternation() {
   });
 }
 
-/// The products of warpgroups that stand in the body of a loop, in order of their issue.
-static SmallVector<Operation *> productsBeside(Operation *product, llvm::function_ref<bool(tile::MmaOp)> isIssued) {
-  SmallVector<Operation *> products;
-  if (isa<scf::ForOp>(product->getParentOp()))
-    for (auto op : product->getBlock()->getOps<tile::MmaOp>())
-      if (isIssued(op))
-        products.push_back(op);
-  return products;
+/// The products of a loop's turn that warpgroups issue in turns: the neighbours around `product` in the body of a loop.
+/// None where a barrier of all computing warps may stand between them: who has the turn would wait there for who waits
+/// for it.
+SmallVector<Operation *> KernelLowering::productsOfTurn(Operation *product) {
+  if (!alternates() || !isa<scf::ForOp>(product->getParentOp()))
+    return {};
+  SmallVector<Operation *> issued;
+  for (auto op : product->getBlock()->getOps<tile::MmaOp>())
+    if (!waitsForPair(op))
+      issued.push_back(op);
+  for (Operation *op = issued.front(); op != issued.back()->getNextNode(); op = op->getNextNode()) {
+    if (auto mma = dyn_cast<tile::MmaOp>(op)) {
+      if (formOf(mma) != Form::group || !lhsInRegisters(mma) || !staged.contains(heldFor(mma.getRhs())))
+        return {};
+    } else if (auto load = dyn_cast<tile::LoadOp>(op)) {
+      if (!onlyShared.contains(load.getResult()) || !staged.contains(load.getResult()))
+        return {};
+    } else if (op->getNumRegions() != 0 || isa<tile::StoreOp, tile::ExtractOp>(op) ||
+               llvm::any_of(op->getResultTypes(), llvm::IsaPred<tile::TileType>)) {
+      return {};
+    }
+  }
+  return issued;
 }
 
 void KernelLowering::awaitTurn(Operation *product) {
-  if (!alternates())
-    return;
-  auto all = productsBeside(product, [&](tile::MmaOp op) { return formOf(op) == Form::group && !waitsForPair(op); });
+  auto all = productsOfTurn(product);
   if (!all.empty() && product == all.front())
     code.namedBarrier(code.add(code.divide(warp, 4), kTurnBarrier), workers(), /*wait=*/true);
 }
 
 void KernelLowering::passTurn(Operation *product) {
-  if (!alternates())
-    return;
-  auto all = productsBeside(product, [&](tile::MmaOp op) { return formOf(op) == Form::group && !waitsForPair(op); });
+  auto all = productsOfTurn(product);
   if (!all.empty() && product == all.back())
     code.namedBarrier(code.sub(code.constant32(kTurnBarrier + 1), code.divide(warp, 4)), workers(), /*wait=*/false);
 }

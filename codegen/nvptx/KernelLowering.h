@@ -200,6 +200,7 @@ private:
   /// Around the products of a loop's turn: the two computing warpgroups issue theirs one after the other.
   bool alternates() { return kernel->hasAttr("tile.alternate") && workers() == 256 && !staged.empty(); }
   void beginAlternation();
+  llvm::SmallVector<mlir::Operation *> productsOfTurn(mlir::Operation *product);
   void awaitTurn(mlir::Operation *product);
   void passTurn(mlir::Operation *product);
   /// Waits for all groups up to number `group`.
@@ -296,6 +297,9 @@ private:
   mlir::Value isWriter(const Distribution &shape);
 
   // ---- shared operands (SharedOperands.cpp)
+  /// The tile that stands in shared memory for a right operand: itself, or what it is the first panels of.
+  mlir::Value heldFor(mlir::Value rhs);
+  bool isPanels(tile::WindowOp op);
   /// Finds all tiles that products read from shared memory.
   void findSharedOperands();
   /// Copies the tile to shared memory if a product wants it there.

@@ -11,6 +11,12 @@ void KernelLowering::lower(tile::SplatOp op) {
 }
 
 void KernelLowering::lower(tile::WindowOp op) {
+  if (isPanels(op) && wantedShared.contains(op.getSource())) {
+    SharedTile part = sharedOf(op.getSource());
+    part.columns = typeOf(op.getResult()).getColumns();
+    sharedTiles[op.getResult()] = part;
+    return;
+  }
   Fragment from = fragmentOf(op.getSource());
   Distribution to = distributionOf(op.getResult());
   bool whole = to.rows == from.shape.rows && to.columns == from.shape.columns;

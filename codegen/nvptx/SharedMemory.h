@@ -3,7 +3,8 @@
 //
 // A barrier is written when it is needed and not before: bytes that were written since the last one and are read now,
 // or were read and are written now. Where control flow meets (begin and end of loops and branches) nothing may be
-// outstanding, so that the code written once is right for every round.
+// outstanding, so that the code written once is right for every round. Only what a loop reads and never writes may stay
+// outstanding from one of its turns to the next.
 #ifndef CODEGEN_NVPTX_SHAREDMEMORY_H
 #define CODEGEN_NVPTX_SHAREDMEMORY_H
 

@@ -6,6 +6,23 @@ using namespace mlir;
 using namespace denim;
 using namespace denim::codegen::nvptx;
 
+bool KernelLowering::isPanels(tile::WindowOp op) {
+  auto load = op.getSource().getDefiningOp<tile::LoadOp>();
+  auto part = cast<tile::TileType>(op.getResult().getType()), all = cast<tile::TileType>(op.getSource().getType());
+  return load && load->getBlock() == op->getBlock() && termsOf(load.getResult()) == 1 && op.getRow() == 0 &&
+         op.getColumn() == 0 && part.getRows() == all.getRows() && part.getColumns() % 64 == 0 && part.getRows() > 1 &&
+         llvm::all_of(op.getResult().getUses(), [&](OpOperand &use) {
+           auto mma = dyn_cast<tile::MmaOp>(use.getOwner());
+           return mma && mma->getBlock() == op->getBlock() && mma.getM() > 1 && mma.getRhs() == use.get() &&
+                  mma.getLhs() != use.get() && mma.getAcc() != use.get();
+         });
+}
+
+Value KernelLowering::heldFor(Value rhs) {
+  auto window = rhs.getDefiningOp<tile::WindowOp>();
+  return window && isPanels(window) ? window.getSource() : rhs;
+}
+
 void KernelLowering::findSharedOperands() {
   llvm::DenseMap<Value, int64_t> sharedUses;
   kernel.walk([&](tile::MmaOp op) {
@@ -14,18 +31,26 @@ void KernelLowering::findSharedOperands() {
       return;
     if (!lhsInRegisters(op))
       ++sharedUses[op.getLhs()];
-    ++sharedUses[op.getRhs()];
+    ++sharedUses[heldFor(op.getRhs())];
   });
   for (auto &[value, uses] : sharedUses) {
     wantedShared.insert(value);
     auto load = value.getDefiningOp<tile::LoadOp>();
-    int64_t all = std::distance(value.use_begin(), value.use_end());
+    SmallVector<Operation *> users;
+    for (Operation *user : value.getUsers()) {
+      auto window = dyn_cast<tile::WindowOp>(user);
+      if (window && isPanels(window))
+        llvm::append_range(users, window->getUsers());
+      else
+        users.push_back(user);
+    }
+    int64_t all = users.size();
     if (load && all == uses && canCopyToShared(load))
       onlyShared.insert(value);
     // Dead behind the last op of its own block that uses it, at any depth.
     Block *block = value.getParentBlock();
     Operation *last = nullptr;
-    for (Operation *user : value.getUsers()) {
+    for (Operation *user : users) {
       Operation *own = block->findAncestorOpInBlock(*user);
       if (!last || last->isBeforeInBlock(own))
         last = own;
@@ -62,7 +87,7 @@ void KernelLowering::releaseDead(Operation &op) {
 
 /// bf16 memory holds nothing that rounding to bf16 would leave over.
 int64_t KernelLowering::termsOf(Value tile) {
-  auto load = tile.getDefiningOp<tile::LoadOp>();
+  auto load = heldFor(tile).getDefiningOp<tile::LoadOp>();
   bool brain = load && cast<tile::MemoryType>(load.getMemory().getType()).getElementType().isBF16();
   return precision == Precision::exact && !brain ? 3 : 1;
 }

@@ -26,8 +26,8 @@ using namespace denim::codegen::nvptx;
 /// Slots worth having: more only help against jitter.
 static constexpr int64_t kMostSlots = 16, kMostOwnSlots = 4;
 /// Shared memory for what is exchanged between threads is not known before the walk; this much is left free, or what
-/// the largest transposition takes.
-static constexpr int64_t kLeastFree = 16 * 1024;
+/// the largest transposition takes. Where nothing is exchanged but sums of rows, they and gaps of alignment take less.
+static constexpr int64_t kLeastFree = 16 * 1024, kLeastForRows = 2 * 1024;
 static constexpr int64_t kCopyingWarps = 4, kLanes = 32, kPieceBytes = 16;
 
 /// Whether the scalar can be computed without reading a tile.
@@ -217,8 +217,19 @@ void KernelLowering::findStaged() {
     if (!staged.contains(value))
       resident += SharedTile{0, {}, typeOf(value).getRows(), typeOf(value).getColumns(), termsOf(value)}.bytes();
   findPairs();
+  bool onlyRows = !kernel
+                       ->walk([&](Operation *op) {
+                         auto mma = dyn_cast<tile::MmaOp>(op);
+                         auto window = dyn_cast<tile::WindowOp>(op);
+                         bool moves = isa<tile::TransposeOp, tile::CumsumOp, tile::ExtractOp, tile::SolveOp,
+                                          tile::InverseOp, tile::FlattenOp>(op) ||
+                                      (window && !isPanels(window)) ||
+                                      (mma && formOf(mma) != Form::group && formOf(mma) != Form::warp);
+                         return moves ? WalkResult::interrupt() : WalkResult::advance();
+                       })
+                       .wasInterrupted();
   // Behind the last staged load the rings' memory is free again.
-  int64_t exchanged = kLeastFree;
+  int64_t exchanged = onlyRows ? kLeastForRows : kLeastFree;
   kernel.walk([&](tile::TransposeOp op) {
     auto type = typeOf(op.getSource());
     auto store = op.getResult().hasOneUse() ? dyn_cast<tile::StoreOp>(*op.getResult().getUsers().begin()) : nullptr;

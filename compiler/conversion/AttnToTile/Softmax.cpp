@@ -22,8 +22,11 @@ namespace {
 
 constexpr int64_t kTokenBlock = 64;
 constexpr int64_t kManyTokens = kSoftmaxManyTokens;
-/// Query heads of one tile over latents: a slab of the matrix units, and an accumulator of 16 x 576 still fits.
-constexpr int64_t kLatentHeads = 16;
+/// Query heads of one tile over latents: a slab of the matrix units, and an accumulator of 16 x 576 still fits. Of bf16
+/// latents, which a block of threads copies ahead, what products of warpgroups take: 64 x 512 over two of them.
+constexpr int64_t kLatentHeads = 16, kLatentHeadsOfBlock = 64;
+/// Items that split keys should make over latents: a part costs its sums, written and read again in f32.
+constexpr int64_t kLatentItems = 256;
 /// Bytes of latents in f32 that stand in a tile: shared memory holds them as three terms.
 constexpr int64_t kLatentBytes = 64 * 1024;
 /// Pages below which splitting costs more than it brings: where a core does a part, and where a block of threads does.
@@ -39,7 +42,7 @@ public:
   SoftmaxKernel(plan::KernelOp kernel, const Attention &op, bool few)
       : op(op), queryType(cast<RankedTensorType>(op.query.getType())), keys(cast<attn::CacheType>(op.keys.getType())),
         values(cast<attn::CacheType>(op.values.getType())), allHeads(queryType.getDimSize(1) / keys.getShape()[0]),
-        group(tileHeads(op, allHeads, few)),
+        group(tileHeads(op, allHeads, few, few && op.parts)),
         e(kernel, tile::ItemsAttr::get(kernel.getContext(), few ? tile::CountKind::sequences : tile::CountKind::tokens,
                                        few ? 1 : kTokenBlock, headGroups() * (op.isPart ? partItems(few) : 1))),
         result(kernel.getBlock()->getTerminator()->getOperand(0)), few(few) {
@@ -49,12 +52,14 @@ public:
         keyRows /= 2;
   }
 
-  static int64_t tileHeads(const Attention &op, int64_t allHeads, bool few) {
+  static bool isBrain(Value cache) { return cast<attn::CacheType>(cache.getType()).getElementType().isBF16(); }
+  static int64_t tileHeads(const Attention &op, int64_t allHeads, bool few, bool merges) {
     // Parts are merged head by head: nothing is shared.
-    return few && op.parts ? 1 : headsOfPart(op, allHeads);
+    return merges ? 1 : headsOfPart(op, allHeads, few);
   }
-  static int64_t headsOfPart(const Attention &op, int64_t allHeads) {
-    int64_t heads = op.sharesRows() ? std::min(allHeads, kLatentHeads) : allHeads;
+  static int64_t headsOfPart(const Attention &op, int64_t allHeads, bool few) {
+    int64_t most = few && isBrain(op.keys) ? kLatentHeadsOfBlock : kLatentHeads;
+    int64_t heads = op.sharesRows() ? std::min(allHeads, most) : allHeads;
     while (allHeads % heads)
       --heads;
     return heads;
@@ -65,7 +70,7 @@ public:
   /// Parts of the keys that a token has items for. The op names a number that suits any step, and memory for as many of
   /// each token. A block of threads takes more in a step of few tokens, in the same memory: see `partCount`.
   int64_t partItems(bool few) const {
-    int64_t blocks = queryType.getDimSize(1) / headsOfPart(op, allHeads); // of a part
+    int64_t blocks = queryType.getDimSize(1) / headsOfPart(op, allHeads, few); // of a part
     int64_t wanted = int64_t(llvm::bit_floor(uint64_t(std::max<int64_t>(kTokenBlocks / blocks, 1))));
     return few ? std::clamp(wanted, op.splits, std::max(op.splits, kMostParts)) : op.splits;
   }
@@ -208,8 +213,12 @@ public:
 private:
   int64_t keyDim() { return queryType.getDimSize(2); }
   int64_t valueDim() { return op.valueWidth; }
+  /// Whether values are the first columns of the keys' own tile: whole panels of what products read.
+  bool valuesArePanels() {
+    return few && op.sharesRows() && isBrain(op.keys) && group % 16 == 0 && valueDim() % 64 == 0;
+  }
   /// Columns of the accumulator.
-  int64_t sumWidth() { return op.sharesRows() ? keys.getShape()[1] : valueDim(); }
+  int64_t sumWidth() { return op.sharesRows() && !valuesArePanels() ? keys.getShape()[1] : valueDim(); }
 
   /// Rows of keys or values of turn `j`.
   Value rowsOf(Value cache, attn::CacheType type, int64_t width, Value s, Value j) {
@@ -251,7 +260,13 @@ private:
 
   /// Pages of one part of them: all parts but the last used one have as many.
   Value pagesPerPart(Value first, Value end) {
-    return e.max(ceilDiv(e.sub(end, first), partCount()), e.index(few ? kLeastPagesOfBlock : kLeastPages));
+    Value parts = partCount();
+    if (op.sharesRows()) {
+      int64_t groups = queryType.getDimSize(1) / headsOfPart(op, allHeads, few);
+      Value items = e.mul(tile::CountOp::create(e.b, e.loc, tile::CountKind::sequences), groups);
+      parts = e.min(e.max(ceilDiv(e.index(kLatentItems), items), e.index(1)), parts);
+    }
+    return e.max(ceilDiv(e.sub(end, first), parts), e.index(few ? kLeastPagesOfBlock : kLeastPages));
   }
 
   Value divide(const Running &done) {
@@ -273,7 +288,9 @@ private:
     Value from = e.mul(firstPage, turns), to = e.mul(endPage, turns);
     Running done = e.loop(from, to, 1, nothing(rows, sumWidth()), [&](Value j, ValueRange carried) {
       Value k = rowsOf(op.keys, keys, keys.getShape()[1], s, j);
-      Value v = op.sharesRows() ? k : rowsOf(op.values, values, valueDim(), s, j);
+      Value v = !op.sharesRows()    ? rowsOf(op.values, values, valueDim(), s, j)
+                : valuesArePanels() ? e.window(k, 0, 0, keyRows, valueDim())
+                                    : k;
       Value raw = e.mma(q, k, {false, true, {}, tile::Triangle::none});
       // Position of the first query relative to the first key of the page.
       Value distance = arith::IndexCastOp::create(e.b, e.loc, e.b.getI32Type(), e.sub(position, e.mul(j, keyRows)));
@@ -325,7 +342,8 @@ private:
       Value acc = e.mma(p, v, {false, false, kept, tile::Triangle::none});
       return SmallVector<Value>{m, l, acc};
     });
-    done[2] = e.window(done[2], 0, 0, rows, valueDim());
+    if (sumWidth() != valueDim())
+      done[2] = e.window(done[2], 0, 0, rows, valueDim());
     return done;
   }
 

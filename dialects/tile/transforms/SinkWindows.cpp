@@ -27,6 +27,18 @@ static bool mayMove(LoadOp load, Operation *to) {
   return true;
 }
 
+/// First columns of what is loaded whole for others too, as an operand of products: they read a part of the operand
+/// that stands there already.
+static bool isPartOfOperand(WindowOp window, LoadOp load) {
+  return window.getRow() == 0 && window.getColumn() == 0 && !load.getResult().hasOneUse() &&
+         cast<TileType>(window.getResult().getType()).getRows() ==
+             cast<TileType>(window.getSource().getType()).getRows() &&
+         llvm::all_of(window.getResult().getUses(), [](OpOperand &use) {
+           auto mma = dyn_cast<MmaOp>(use.getOwner());
+           return mma && mma.getRhs() == use.get() && mma.getLhs() != use.get() && mma.getAcc() != use.get();
+         });
+}
+
 static bool sink(WindowOp window) {
   Value source = window.getSource();
   auto type = cast<TileType>(window.getResult().getType()), from = cast<TileType>(source.getType());
@@ -36,12 +48,12 @@ static bool sink(WindowOp window) {
   if (auto splat = source.getDefiningOp<SplatOp>()) {
     window.getResult().replaceAllUsesWith(SplatOp::create(b, loc, type, splat.getValue()));
   } else if (auto load = source.getDefiningOp<LoadOp>()) {
-    if (!mayMove(load, window))
+    if (isPartOfOperand(window, load) || !mayMove(load, window))
       return false;
     int64_t down = load.getTransposed() ? column : row, across = load.getTransposed() ? row : column;
-    Value made = LoadOp::create(b, loc, type, load.getMemory(), plus(b, loc, load.getRow(), down),
-                                plus(b, loc, load.getColumn(), across), load.getLo(), load.getHi(),
-                                load.getTransposed());
+    Value made =
+        LoadOp::create(b, loc, type, load.getMemory(), plus(b, loc, load.getRow(), down),
+                       plus(b, loc, load.getColumn(), across), load.getLo(), load.getHi(), load.getTransposed());
     window.getResult().replaceAllUsesWith(made);
   } else if (auto map = source.getDefiningOp<MapOp>()) {
     bool onlyWindows = llvm::all_of(map.getResult().getUsers(), llvm::IsaPred<WindowOp>);

@@ -138,10 +138,10 @@ Operator fading(const std::string &name, int64_t heads, bool gated) {
 
 constexpr int64_t kHeads = 32;
 
-std::string softmax(int64_t keyHeads, int64_t window) {
-  return model(text(headed("q", kHeads), headed("k", keyHeads), headed("v", keyHeads), "  %o = attn.softmax %q, %k, %v",
-                    window ? text(" window ", window) : "", "\n"),
-               kHeads * kDim);
+std::string softmax(int64_t keyHeads, int64_t window, int64_t heads = kHeads, int64_t dim = kDim) {
+  return model(text(headed("q", heads, dim), headed("k", keyHeads, dim), headed("v", keyHeads, dim),
+                    "  %o = attn.softmax %q, %k, %v", window ? text(" window ", window) : "", "\n"),
+               heads * dim);
 }
 
 /// Keys and values of |keyHeads| heads for one token, or q and o.
@@ -178,6 +178,60 @@ Case softmaxDecode(int64_t keyHeads, int64_t keys, int64_t sequences) {
   return result;
 }
 
+/// The same with heads of another width.
+Case wideSoftmaxPrefill(int64_t heads, int64_t keyHeads, int64_t dim, int64_t tokens) {
+  Case result = softmaxPrefill(keyHeads, 0, tokens);
+  result.name = text("softmax prefill ", heads, "/", keyHeads, " d=", dim, " B=1 T=", tokens);
+  result.model = softmax(keyHeads, 0, heads, dim);
+  double share = static_cast<double>(heads * dim) / (kHeads * kDim);
+  result.flops *= share;
+  result.bytes = static_cast<double>(tokens) * 4.0 * static_cast<double>(dim * (heads + keyHeads));
+  return result;
+}
+
+//===----------------------------------------------------------------------===//
+// Latent attention
+//===----------------------------------------------------------------------===//
+
+constexpr int64_t kRank = 512, kRope = 64; ///< of a token's latent, and of the rotated key beside it
+
+std::string latent(int64_t heads) {
+  return model(text(projection("qf", heads * (kDim + kRope)), "  %qh = heads %qf_flat, ", heads,
+                    "\n  %qn, %qr = split %qh into ", kDim, ", ", kRope, "\n", projection("kv", kRank + kRope),
+                    "  %c, %kr = split %kv_flat into ", kRank, ", 1x", kRope,
+                    "\n  %kv_b = param \"kv_b.weight\" : tensor<", heads * 2 * kDim, "x", kRank,
+                    "xbf16>\n  %o = attn.latent_softmax %qn, %c, %kv_b rope %qr, %kr\n"),
+               heads * kDim);
+}
+
+/// Attention of absorbed queries over latents, without the products in front of it and behind it.
+Case latentDecode(int64_t heads, int64_t keys, int64_t sequences) {
+  Case result;
+  result.name = text("MLA decode ", heads, " KV=", keys, " B=", sequences);
+  result.model = latent(heads);
+  result.kernels = "softmax";
+  result.past = keys - 1;
+  result.sequences = sequences;
+  auto b = static_cast<double>(sequences), n = static_cast<double>(keys);
+  result.flops = 2.0 * static_cast<double>(heads * (2 * kRank + kRope)) * n * b;
+  result.bytes = 2.0 * (kRank + kRope) * n * b;
+  return result;
+}
+
+/// Heads with keys of 192 channels and values of 128, made of the latents: counted as attention over them alone.
+Case latentPrefill(int64_t heads, int64_t tokens) {
+  Case result;
+  result.name = text("MLA prefill ", heads, " B=1 T=", tokens);
+  result.model = latent(heads);
+  result.kernels = "latent";
+  result.whole = true;
+  result.tokens = tokens;
+  auto n = static_cast<double>(tokens);
+  result.flops = 2.0 * static_cast<double>(heads * (2 * kDim + kRope)) * n * (n + 1) / 2;
+  result.bytes = n * 2.0 * static_cast<double>(heads * (2 * kDim + kRope) + kRank + kRope);
+  return result;
+}
+
 } // namespace
 
 std::vector<Case> cudaCases() {
@@ -207,6 +261,10 @@ std::vector<Case> cudaCases() {
   for (int64_t keyHeads : {8, 32})
     for (int64_t t : {8192, 32768, 131072})
       cases.push_back(softmaxPrefill(keyHeads, 4096, t));
+  cases.push_back(wideSoftmaxPrefill(16, 2, 256, 8192));
+  cases.push_back(wideSoftmaxPrefill(32, 8, 64, 8192));
+  for (int64_t t : {2048, 8192})
+    cases.push_back(latentPrefill(32, t));
   gdn.name = "GDN decode 16/32";
   kda.name = "KDA decode 32 softplus";
   scan.name = "SSD decode 32/32";
@@ -216,6 +274,9 @@ std::vector<Case> cudaCases() {
   for (int64_t keys : {8192, 32768, 131072})
     for (int64_t sequences : {1, 32, 128})
       cases.push_back(softmaxDecode(8, keys, sequences));
+  for (int64_t keys : {8192, 32768})
+    for (int64_t sequences : {1, 32, 128})
+      cases.push_back(latentDecode(128, keys, sequences));
   return cases;
 }
 

@@ -117,3 +117,59 @@ tile.kernel @apart(%q: !tile.memory<128xbf16>, %k: !tile.pages<1x64x128xbf16>, %
   }
   tile.store %r, %o[%c0, %c0] : !tile.tile<128x64xf32>, !tile.memory<64xf32>
 }
+
+// No turns where a barrier of both warpgroups stands between the products: what is stored to shared memory for the second
+// is waited for by all. (The first turn is given away all the same, and nobody waits for it.)
+// CHECK-LABEL: llvm.func @meets(
+// CHECK: bar.arrive $0, 256;
+// CHECK: scf.for
+// CHECK-NOT: {{bar.sync .0|bar.arrive}}
+// CHECK: llvm.return
+tile.kernel @meets(%q: !tile.memory<128xbf16>, %w: !tile.memory<64xbf16>, %k: !tile.pages<1x64x128xbf16>, %o: !tile.memory<64xf32>) items <sequences by 1 times 1> at %item attributes {tile.alternate} {
+  %c0 = arith.constant 0 : index
+  %c1 = arith.constant 1 : index
+  %c4 = arith.constant 4 : index
+  %zero = arith.constant 0.0 : f32
+  %x = tile.load %q[%c0, %c0] : !tile.memory<128xbf16> -> !tile.tile<128x128xf32>
+  %s0 = tile.splat %zero : f32 -> !tile.tile<128x64xf32>
+  %s = scf.for %j = %c0 to %c4 step %c1 iter_args(%t = %s0) -> (!tile.tile<128x64xf32>) {
+    %page = tile.page %k[%item, %j, %c0] : !tile.pages<1x64x128xbf16> -> !tile.memory<128xbf16>
+    %y = tile.load %page[%c0, %c0] : !tile.memory<128xbf16> -> !tile.tile<64x128xf32>
+    %p = tile.mma %x, transpose_rhs %y : !tile.tile<128x128xf32>, !tile.tile<64x128xf32> -> !tile.tile<128x64xf32>
+    %z = tile.load %w[%j, %c0] : !tile.memory<64xbf16> -> !tile.tile<64x64xf32>
+    %r = tile.mma %p, %z acc %t : !tile.tile<128x64xf32>, !tile.tile<64x64xf32>, !tile.tile<128x64xf32> -> !tile.tile<128x64xf32>
+    scf.yield %r : !tile.tile<128x64xf32>
+  }
+  tile.store %s, %o[%c0, %c0] : !tile.tile<128x64xf32>, !tile.memory<64xf32>
+}
+
+// The first panels of a page are an operand of their own where it stands: one copy of all of it, given back behind both.
+// CHECK-LABEL: llvm.func @panels(
+// CHECK: scf.for
+// CHECK: mbarrier.try_wait.parity
+// CHECK-NOT: mbarrier.arrive.shared
+// CHECK: wgmma.mma_async.sync.aligned.m64n32k16
+// CHECK-NOT: mbarrier.arrive.shared
+// CHECK: wgmma.mma_async.sync.aligned.m64n64k16
+// CHECK: mbarrier.arrive.shared
+// CHECK: setmaxnreg.dec
+// CHECK: mbarrier.arrive.expect_tx.shared::cta.b64 _, [$0], 24576;
+// CHECK-NOT: cp.async.bulk{{.*}}, 16384
+// CHECK: llvm.return
+tile.kernel @panels(%q: !tile.memory<192xbf16>, %k: !tile.pages<1x64x192xbf16>, %o: !tile.memory<128xf32>) items <sequences by 1 times 1> at %item attributes {tile.warps = 8 : i64} {
+  %c0 = arith.constant 0 : index
+  %c1 = arith.constant 1 : index
+  %c4 = arith.constant 4 : index
+  %zero = arith.constant 0.0 : f32
+  %x = tile.load %q[%c0, %c0] : !tile.memory<192xbf16> -> !tile.tile<64x192xf32>
+  %o0 = tile.splat %zero : f32 -> !tile.tile<64x128xf32>
+  %r = scf.for %j = %c0 to %c4 step %c1 iter_args(%acc = %o0) -> (!tile.tile<64x128xf32>) {
+    %page = tile.page %k[%item, %j, %c0] : !tile.pages<1x64x192xbf16> -> !tile.memory<192xbf16>
+    %y = tile.load %page[%c0, %c0] : !tile.memory<192xbf16> -> !tile.tile<64x192xf32>
+    %s = tile.mma %x, transpose_rhs %y : !tile.tile<64x192xf32>, !tile.tile<64x192xf32> -> !tile.tile<64x64xf32>
+    %v = tile.window %y[0, 0] : !tile.tile<64x192xf32> -> !tile.tile<64x128xf32>
+    %a = tile.mma %s, %v acc %acc : !tile.tile<64x64xf32>, !tile.tile<64x128xf32>, !tile.tile<64x128xf32> -> !tile.tile<64x128xf32>
+    scf.yield %a : !tile.tile<64x128xf32>
+  }
+  tile.store %r, %o[%c0, %c0] : !tile.tile<64x128xf32>, !tile.memory<128xf32>
+}

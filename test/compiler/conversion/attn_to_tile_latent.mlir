@@ -78,3 +78,30 @@ module attributes {plan.machine = "cuda"} {
     plan.return %o : tensor<?x2x32xf32>
   }
 }
+
+// -----
+
+// A block of threads takes 64 heads over latents of bf16 and reads values out of the tile that it has as keys. Of few
+// sequences the keys are split; 256 items are enough, so of many they are not.
+module attributes {plan.machine = "cuda"} {
+  // CHECK-LABEL: tile.kernel @part(
+  // CHECK-SAME: items <sequences by 1 times 16>
+  // CHECK: %[[COUNT:.*]] = tile.count sequences
+  // CHECK: arith.muli %[[COUNT]], %c2
+  // CHECK: %[[Q:.*]] = tile.load %{{.*}} -> !tile.tile<64x576xf32>
+  // CHECK: tile.page
+  // CHECK-NEXT: %[[K:.*]] = tile.load %{{.*}} -> !tile.tile<64x576xf32>
+  // CHECK-NEXT: %[[V:.*]] = tile.window %[[K]][0, 0] : {{.*}} -> !tile.tile<64x512xf32>
+  // CHECK-NEXT: tile.mma %[[Q]], transpose_rhs %[[K]] : {{.*}} -> !tile.tile<64x64xf32>
+  // CHECK: tile.mma %{{.*}}, %[[V]] acc %{{.*}} -> !tile.tile<64x512xf32>
+  plan.kernel @part(%q: tensor<?x128x576xbf16>, %l: !attn.cache<paged 1x576xbf16>) attributes {kind = "softmax_part", form = "few"} {
+    %p = attn.attend_part %q, %l, %l columns 512 splits 8 scale 0.5
+    plan.yield %p : tensor<?x128x4112xf32>
+  }
+  // CHECK-LABEL: plan.program @layer
+  plan.program @layer(%q: tensor<?x128x576xbf16>) {
+    %l = attn.cache "latents" : !attn.cache<paged 1x576xbf16>
+    %p = plan.launch @part(%q, %l) : (tensor<?x128x576xbf16>, !attn.cache<paged 1x576xbf16>) -> tensor<?x128x4112xf32>
+    plan.return %p : tensor<?x128x4112xf32>
+  }
+}

@@ -99,3 +99,30 @@ tile.kernel @stays(%x: !tile.memory<64xf32>, %y: !tile.memory<64xf32>) items <on
   %v = tile.window %s[3, 0] : !tile.tile<16x1xf32> -> !tile.tile<4x1xf32>
   tile.store %v, %y[%c0, %c0] : !tile.tile<4x1xf32>, !tile.memory<64xf32>
 }
+
+// The first columns of an operand that stands whole for another product are read where it stands; columns from the middle
+// are loaded by themselves.
+// CHECK-LABEL: tile.kernel @part_of_operand
+// CHECK: %[[K:.*]] = tile.load %{{.*}}[%c0, %c0] {{.*}} -> !tile.tile<64x128xf32>
+// CHECK: tile.mma %{{.*}}, transpose_rhs %[[K]]
+// CHECK: %[[V:.*]] = tile.window %[[K]][0, 0] {{.*}} -> !tile.tile<64x64xf32>
+// CHECK: tile.mma %{{.*}}, %[[V]]
+// CHECK: tile.load %{{.*}} -> !tile.tile<64x64xf32>
+// CHECK-NOT: tile.window
+tile.kernel @part_of_operand(%x: !tile.memory<128xf32>, %y: !tile.memory<64xf32>) items <once by 1 times 1> at %item {
+  %c0 = arith.constant 0 : index
+  %q = tile.load %y[%c0, %c0] : !tile.memory<64xf32> -> !tile.tile<64x64xf32>
+  %p = tile.map (%a = %q : !tile.tile<64x64xf32>) -> !tile.tile<64x64xf32> {
+    %e = math.exp %a : f32
+    tile.yield %e : f32
+  }
+  %w = tile.load %x[%c0, %c0] : !tile.memory<128xf32> -> !tile.tile<16x128xf32>
+  %k = tile.load %x[%c0, %c0] : !tile.memory<128xf32> -> !tile.tile<64x128xf32>
+  %s = tile.mma %w, transpose_rhs %k : !tile.tile<16x128xf32>, !tile.tile<64x128xf32> -> !tile.tile<16x64xf32>
+  %v = tile.window %k[0, 0] : !tile.tile<64x128xf32> -> !tile.tile<64x64xf32>
+  %o = tile.mma %p, %v acc %p : !tile.tile<64x64xf32>, !tile.tile<64x64xf32>, !tile.tile<64x64xf32> -> !tile.tile<64x64xf32>
+  %m = tile.window %k[0, 64] : !tile.tile<64x128xf32> -> !tile.tile<64x64xf32>
+  %r = tile.mma %p, %m acc %o : !tile.tile<64x64xf32>, !tile.tile<64x64xf32>, !tile.tile<64x64xf32> -> !tile.tile<64x64xf32>
+  tile.store %s, %y[%c0, %c0] : !tile.tile<16x64xf32>, !tile.memory<64xf32>
+  tile.store %r, %y[%c0, %c0] : !tile.tile<64x64xf32>, !tile.memory<64xf32>
+}
