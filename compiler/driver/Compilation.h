@@ -28,6 +28,8 @@ struct CompileOptions {
   std::string source;        ///< what the module is compiled from, for people
   /// Products on a GPU with errors near those of f32, at a third of the speed, and activations in f32.
   bool exact = false;
+  /// Of kernels for NVIDIA GPUs; empty: ptxas where it is found. "-": none, the module holds PTX alone.
+  std::string assembler;
   PipelineOptions pipeline;
 };
 

@@ -34,6 +34,10 @@ static cl::opt<std::string> dumpPhases("dump-phases-to", cl::desc("folder for on
                                        cl::value_desc("DIR"), cl::cat(category));
 static cl::opt<bool> exact("exact", cl::desc("products on a GPU with errors near those of f32 (slower)"),
                            cl::cat(category));
+static cl::opt<std::string> assembler("assembler",
+                                      cl::desc("of kernels for NVIDIA GPUs; ptxas where it is found. -: none, "
+                                               "the module holds PTX and the driver assembles it"),
+                                      cl::value_desc("path"), cl::cat(category));
 static cl::opt<int64_t> chunk("chunk", cl::desc("tokens per chunk of a linear recurrence"), cl::init(64),
                               cl::cat(category));
 
@@ -106,6 +110,7 @@ int main(int argc, char **argv) {
   options.source = input;
   options.pipeline.chunk = chunk;
   options.exact = exact;
+  options.assembler = assembler;
 
   std::string message;
   std::unique_ptr<llvm::MemoryBuffer> buffer = mlir::openInputFile(input, &message);

@@ -3,6 +3,7 @@
 // A copy is done when it is issued. Its bytes belong to the mbarrier's phase: a thread that has not waited for it does
 // not know of the write, and RaceCheck says so.
 #include "test/codegen/nvptx/emulator/Machine.h"
+#include <algorithm>
 
 using namespace denim::ptx;
 
@@ -73,20 +74,31 @@ void arrive(Warp &warp, const Instruction &i, uint32_t lanes) {
     arriveOnce(warp, i, uint32_t(__builtin_ctz(m)), i.immediate[0], i.immediate[1]);
 }
 
-/// Waits here instead of giving false: try_wait may.
+/// Gives false where the phase is not done, and the first time: the copies could have been slower. A program has to ask
+/// again.
 void tryWait(Warp &warp, const Instruction &i, uint32_t lanes) {
   Block &block = warp.block;
   auto *parity = warp.slot<uint32_t>(i.slots[2]);
+  uint32_t done = 0;
   for (uint32_t m = lanes; m; m &= m - 1) {
     uint32_t lane = uint32_t(__builtin_ctz(m));
     Mbarrier *mbarrier = mbarrierAt(warp, i, addressOf(warp, i, i.slots[1], int(lane)), lane);
     if (!mbarrier)
       return;
-    if ((mbarrier->phase & 1) == (parity[lane] & 1)) {
-      warp.blocked = true;
-      return;
-    }
+    if ((mbarrier->phase & 1) != (parity[lane] & 1))
+      done |= 1u << lane;
   }
+  auto tried = std::find(warp.tried.begin(), warp.tried.end(), &i);
+  if (tried == warp.tried.end()) {
+    warp.tried.push_back(&i);
+    block.progressed |= done != 0;
+    done = 0;
+  } else if (done) {
+    warp.tried.erase(tried);
+  }
+  warp.yields = done == 0;
+  warp.predicate(i.slots[0]) = (warp.predicate(i.slots[0]) & ~lanes) | done;
+  lanes = done;
   for (uint32_t m = lanes; m; m &= m - 1) {
     uint32_t lane = uint32_t(__builtin_ctz(m));
     int64_t address = addressOf(warp, i, i.slots[1], int(lane));
@@ -98,7 +110,6 @@ void tryWait(Warp &warp, const Instruction &i, uint32_t lanes) {
     block.races.acquire(warp.clock, same, block.findMbarrier(address)->done);
     m &= ~same | (1u << lane);
   }
-  warp.predicate(i.slots[0]) |= lanes;
 }
 
 /// immediate[0]: bytes, or in a register if it is negative. Slots: to, from, mbarrier and perhaps bytes.

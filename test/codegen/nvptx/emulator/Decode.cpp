@@ -176,6 +176,9 @@ bool denim::ptx::decode(const std::shared_ptr<const Module> &module, const Entry
     }
     if (statement.is(0, "bra")) {
       to.flow = Flow::branch, to.target = statement.target;
+    } else if (statement.is(0, "brx")) {
+      to.flow = Flow::jump, to.targets = statement.targets;
+      decoder.ins(to, statement.operands[0], "b32");
     } else if (statement.is(0, "ret") || statement.is(0, "exit")) {
       to.flow = Flow::exit;
     } else {

@@ -1,9 +1,9 @@
 // Runs the cases of a file, compiled to PTX, on the emulator, with the comparison and the tolerances of run-gpu-cases.
 //
-//   emulate-gpu-cases FILE... [--only TEXT]... [--mode exact|bf16] [--share N/M] [--replace OLD NEW [--at K]]
+//   emulate-gpu-cases FILE... [--only TEXT]... [--mode exact|bf16] [--replace OLD NEW [--at K]]
 //
-// --only keeps cases whose name has one of the texts; --share every M-th, from the N-th. --replace changes the PTX
-// before it runs, everywhere or only where OLD is found for the K-th time (from 1): what is broken so must be found.
+// --only keeps cases whose name has one of the texts. --replace changes the PTX before it runs, everywhere or only where
+// OLD is found for the K-th time (from 1): what is broken so must be found.
 #include "runtime/abi/Kernel.h"
 #include "test/codegen/nvptx/CompareCase.h"
 #include "test/codegen/nvptx/emulator/Machine.h"
@@ -17,24 +17,10 @@ namespace {
 
 struct Options {
   std::vector<std::string> files, only;
-  std::string mode, from, to;
-  bool replaces = false;
-  int64_t at = 0, share = 0, shares = 1;
+  std::string mode;
+  ptx::Mutation mutation;
+  bool mutates = false;
 };
-
-bool replace(std::string &text, const Options &options) {
-  int64_t count = 0, replaced = 0;
-  for (size_t at = 0; (at = text.find(options.from, at)) != std::string::npos;) {
-    if (options.at && ++count != options.at) {
-      at += options.from.size();
-      continue;
-    }
-    text.replace(at, options.from.size(), options.to);
-    at += options.to.size();
-    ++replaced;
-  }
-  return replaced > 0;
-}
 
 /// A copy of the bytes with nothing of the emulator's behind them.
 struct Buffer {
@@ -61,8 +47,8 @@ bool run(GpuCase &c, const Options &options) {
   };
   if (c.code.rfind("//", 0) != 0)
     return fail("expected PTX, but got machine code; write the cases with DENIM_GPU_ASSEMBLER=-");
-  if (options.replaces && !replace(c.code, options))
-    return fail("expected '" + options.from + "' in its PTX, but there is none");
+  if (options.mutates && !options.mutation.apply(c.code))
+    return fail("expected '" + options.mutation.from + "' in its PTX, but there is none");
   auto module = std::make_shared<ptx::Module>();
   ptx::Program program;
   std::string error;
@@ -140,17 +126,11 @@ bool parseOptions(int argc, char **argv, Options &options) {
       options.only.push_back(argv[++i]);
     else if (argument == "--mode" && left)
       options.mode = argv[++i];
-    else if (argument == "--share" && left) {
-      char *end = nullptr;
-      options.share = std::strtoll(argv[++i], &end, 10);
-      options.shares = *end == '/' ? std::strtoll(end + 1, nullptr, 10) : 0;
-      if (options.shares < 1)
-        return false;
-    } else if (argument == "--replace" && left > 1) {
-      options.from = argv[++i], options.to = argv[++i];
-      options.replaces = true;
+    else if (argument == "--replace" && left > 1) {
+      options.mutation.from = argv[++i], options.mutation.to = argv[++i];
+      options.mutates = true;
     } else if (argument == "--at" && left)
-      options.at = std::atoll(argv[++i]);
+      options.mutation.at = std::atoll(argv[++i]);
     else if (argument.rfind("--", 0) == 0)
       return false;
     else
@@ -164,11 +144,11 @@ bool parseOptions(int argc, char **argv, Options &options) {
 int main(int argc, char **argv) {
   Options options;
   if (!parseOptions(argc, argv, options)) {
-    std::printf("usage: emulate-gpu-cases FILE... [--only TEXT]... [--mode exact|bf16] [--share N/M] "
+    std::printf("usage: emulate-gpu-cases FILE... [--only TEXT]... [--mode exact|bf16] "
                 "[--replace OLD NEW [--at K]]\n");
     return 2;
   }
-  int64_t passed = 0, failed = 0, index = 0;
+  int64_t passed = 0, failed = 0;
   for (const std::string &name : options.files) {
     std::FILE *file = std::fopen(name.c_str(), "rb");
     if (!file) {
@@ -181,7 +161,7 @@ int main(int argc, char **argv) {
                       return c.name.find(text) != std::string::npos;
                     });
       wanted &= options.mode.empty() || c.mode == options.mode;
-      if (!wanted || index++ % options.shares != options.share)
+      if (!wanted)
         continue;
       ++(run(c, options) ? passed : failed);
       std::fflush(stdout);

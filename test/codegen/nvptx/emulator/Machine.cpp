@@ -154,7 +154,11 @@ inline void Warp::step(const Instruction &instruction, uint32_t lanes) {
       writtenSinceFence[instruction.slots[i]] = fences;
 }
 
+/// Branches without waiting for anybody: more of them are taken for a loop without end.
+static constexpr int64_t kMostBranches = 20 * 1000 * 1000;
+
 void Warp::run() {
+  int64_t branches = 0;
   for (Group &group : groups)
     group.waiting = false;
   const std::vector<Instruction> &code = block.program.code;
@@ -181,6 +185,8 @@ void Warp::run() {
         ++group.pc;
         break;
       case Flow::branch:
+        if (++branches > kMostBranches)
+          block.stop(instruction, "expected warp " + std::to_string(index) + " to come to a barrier or its end");
         if (lanes == group.lanes) {
           goesOn = alone || instruction.target > group.pc;
           group.pc = instruction.target;
@@ -191,6 +197,24 @@ void Warp::run() {
           ++group.pc;
         }
         break;
+      case Flow::jump: {
+        // One target at a time; lanes with others are groups of their own.
+        uint32_t first = slot<uint32_t>(instruction.slots[0])[__builtin_ctz(group.lanes)], same = 0;
+        for (uint32_t m = lanes; m; m &= m - 1)
+          same |= uint32_t(slot<uint32_t>(instruction.slots[0])[__builtin_ctz(m)] == first) << __builtin_ctz(m);
+        if (lanes != group.lanes || first >= instruction.targets.size()) {
+          block.stop(instruction, "expected an index of " + std::to_string(instruction.targets.size()) + " targets");
+          break;
+        }
+        goesOn = false;
+        if (same == lanes) {
+          group.pc = instruction.targets[first];
+        } else {
+          group.lanes &= ~same;
+          groups.push_back({instruction.targets[first], same, false});
+        }
+        break;
+      }
       case Flow::exit:
         if (lanes) {
           if (groupOpen || groupsCommitted > groupsDone)
@@ -218,6 +242,11 @@ void Warp::run() {
         step(instruction, lanes);
         if (blocked) {
           group.waiting = true;
+          goesOn = false;
+        } else if (yields) {
+          yields = false;
+          group.waiting = true;
+          ++group.pc;
           goesOn = false;
         } else {
           ++group.pc;

@@ -41,6 +41,8 @@ public:
   uint32_t alive;
   std::vector<Group> groups;
   bool blocked = false; ///< set by a handler: try again later
+  bool yields = false;  ///< set by a handler: go on behind it, but when others had their turn
+  std::vector<const Instruction *> tried; ///< waits that have given false
   WarpClock clock;
 
   // Products of a warpgroup that this warp has a part in (Products.cpp).

@@ -20,6 +20,7 @@ using Execute = void (*)(Warp &, const Instruction &, uint32_t lanes);
 enum class Flow : uint8_t {
   plain,  ///< each lane for itself
   branch, ///< to `target`, lanes whose guard holds
+  jump,   ///< to the target whose number is in the slot
   exit,
   waits,   ///< may have to be tried again later: `Warp::blocked`
   together ///< the same, and all lanes of the warp execute it at once (.aligned)
@@ -34,6 +35,7 @@ struct Instruction {
   int32_t guard = -1; ///< slot
   int32_t line = 0;
   int32_t target = -1;
+  std::vector<int32_t> targets;
   uint8_t outs = 0;           ///< registers that are written; they come first in `slots`. 0 for more than 255
   int64_t offset = 0;         ///< of an address
   int64_t immediate[3] = {};  ///< what the opcode and constant operands say; each handler's own

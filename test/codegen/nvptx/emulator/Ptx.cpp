@@ -159,7 +159,16 @@ private:
       else if (error.empty())
         done.statements[statement].target = it->second;
     }
+    for (auto [statement, table] : jumps)
+      for (const std::string &label : tables[table]) {
+        if (!labels.count(label) && error.empty())
+          error = "line " + std::to_string(done.statements[statement].line) + ": expected the label " + label +
+                  " to be in the entry, but it is not";
+        done.statements[statement].targets.push_back(labels[label]);
+      }
     branches.clear();
+    jumps.clear();
+    tables.clear();
     labels.clear();
   }
 
@@ -177,8 +186,16 @@ private:
         while (!eat(";") && at < tokens.size())
           next();
       else if (at + 1 < tokens.size() && tokens[at + 1].text == ":") {
-        labels[next()] = int32_t(entry.statements.size());
+        std::string label = next();
         next();
+        // label: .branchtargets a, b;
+        if (eat(".branchtargets"))
+          do
+            tables[label].push_back(next());
+          while (eat(","));
+        else
+          labels[label] = int32_t(entry.statements.size());
+        eat(";");
       } else
         parseStatement(entry);
     }
@@ -235,7 +252,11 @@ private:
     }
     if (opcode == "bra" || opcode == "bra.uni")
       branches.push_back({entry.statements.size(), next()});
-    else
+    else if (opcode == "brx.idx" || opcode == "brx.idx.uni") {
+      statement.operands.push_back(parseOperand());
+      expect(",");
+      jumps.push_back({entry.statements.size(), next()});
+    } else
       while (error.empty() && peek() != ";") {
         statement.operands.push_back(parseOperand());
         if (!eat(",") && !(peek() == "|" && eat("|")) && peek() != ";")
@@ -301,7 +322,8 @@ private:
   size_t at = 0;
   std::vector<std::unordered_map<std::string, int32_t>> scopes;
   std::unordered_map<std::string, int32_t> labels;
-  std::vector<std::pair<size_t, std::string>> branches;
+  std::vector<std::pair<size_t, std::string>> branches, jumps;
+  std::unordered_map<std::string, std::vector<std::string>> tables;
 };
 
 } // namespace
@@ -318,4 +340,21 @@ bool denim::ptx::parse(const std::string &text, Module &out, std::string &error)
     return true;
   error = parser.error;
   return false;
+}
+
+bool Mutation::apply(std::string &text) const {
+  int64_t count = 0, changed = 0;
+  for (size_t position = 0; (position = text.find(from, position)) != std::string::npos;) {
+    size_t header = text.rfind(".entry ", position);
+    bool inside = header != std::string::npos && text.substr(header, text.find('(', header) - header).find(entry) !=
+                                                     std::string::npos;
+    if (!inside || (at && ++count != at)) {
+      position += from.size();
+      continue;
+    }
+    text.replace(position, from.size(), to);
+    position += to.size();
+    ++changed;
+  }
+  return changed > 0;
 }

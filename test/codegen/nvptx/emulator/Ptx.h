@@ -30,7 +30,8 @@ struct Statement {
   bool guardNegated = false;
   std::vector<std::string> opcode; ///< "ld", "shared", "v4", "b32"
   std::vector<Operand> operands;
-  int32_t target = -1; ///< of a branch: index of a statement
+  int32_t target = -1;          ///< of a branch: index of a statement
+  std::vector<int32_t> targets; ///< of brx.idx
   bool is(size_t part, const char *text) const { return part < opcode.size() && opcode[part] == text; }
   bool has(const char *text) const;
   std::string name() const; ///< "ld.shared.v4.b32"
@@ -62,6 +63,15 @@ struct Module {
 
 /// False, and a message with the line, when the text is not of the kind above.
 bool parse(const std::string &text, Module &out, std::string &error);
+
+/// A change of PTX text, to see that what it breaks is found: `from` becomes `to` in entries whose name holds `entry`,
+/// everywhere or (`at`, from 1) where it is found for the n-th time.
+struct Mutation {
+  std::string entry, from, to;
+  int64_t at = 0;
+  /// False when there is nothing to change.
+  bool apply(std::string &text) const;
+};
 
 } // namespace denim::ptx
 
