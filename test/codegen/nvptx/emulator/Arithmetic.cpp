@@ -104,9 +104,8 @@ template <typename Whole, int part> void unpack(Warp &warp, const Instruction &i
 template <typename Whole, int part> void pack(Warp &warp, const Instruction &i, uint32_t lanes) {
   auto *to = warp.slot<Whole>(i.slots[0]);
   auto *low = warp.slot<uint32_t>(i.slots[1]), *high = warp.slot<uint32_t>(i.slots[2]);
-  forLanes(lanes, [&](int lane) {
-    to[lane] = (Whole(low[lane]) & ((Whole(1) << part) - 1)) | Whole(high[lane]) << part;
-  });
+  forLanes(lanes,
+           [&](int lane) { to[lane] = (Whole(low[lane]) & ((Whole(1) << part) - 1)) | Whole(high[lane]) << part; });
 }
 
 template <typename T> void extractBits(Warp &warp, const Instruction &i, uint32_t lanes) {
@@ -279,7 +278,9 @@ struct ShiftLeft {
   template <typename T> T operator()(T a, uint32_t by) const { return by < sizeof(T) * 8 ? T(a << by) : T(0); }
 };
 struct ShiftRight {
-  template <typename T> T operator()(T a, uint32_t by) const { return T(a >> std::min<uint32_t>(by, sizeof(T) * 8 - 1)); }
+  template <typename T> T operator()(T a, uint32_t by) const {
+    return T(a >> std::min<uint32_t>(by, sizeof(T) * 8 - 1));
+  }
 };
 struct ShiftRightZero {
   template <typename T> T operator()(T a, uint32_t by) const { return by < sizeof(T) * 8 ? T(a >> by) : T(0); }
@@ -341,12 +342,10 @@ struct CopySign {
 
 #define COMPARISON(Name, expression)                                                                                   \
   struct Name {                                                                                                        \
-    template <typename T> bool operator()(T a, T b) const {                                                            \
-      return expression;                                                                                               \
-    }                                                                                                                  \
+    template <typename T> bool operator()(T a, T b) const { return expression; }                                       \
   };
 COMPARISON(Equal, a == b)
-COMPARISON(NotEqual, a < b || a > b)
+COMPARISON(NotEqual, a<b || a> b)
 COMPARISON(Less, a < b)
 COMPARISON(LessEqual, a <= b)
 COMPARISON(Greater, a > b)
@@ -516,8 +515,8 @@ bool decodeMove(const Statement &s, Decoder &d, Instruction &to) {
     bool packs = &list == &right;
     d.outs(to, left, packs ? type : part);
     d.ins(to, right, packs ? part : type);
-    to.execute = packs ? (wide ? pack<uint64_t, 32> : pack<uint32_t, 16>)
-                       : (wide ? unpack<uint64_t, 32> : unpack<uint32_t, 16>);
+    to.execute =
+        packs ? (wide ? pack<uint64_t, 32> : pack<uint32_t, 16>) : (wide ? unpack<uint64_t, 32> : unpack<uint32_t, 16>);
     return true;
   }
   d.outs(to, left, type);
@@ -629,9 +628,9 @@ bool denim::ptx::decodeArithmetic(const Statement &s, Decoder &d, Instruction &t
   if (op == "popc" || op == "clz") {
     operands({"b32", own});
     bool wide = type == "b64";
-    to.execute = op == "popc" ? (wide ? unary<uint32_t, uint64_t, Popcount> : unary<uint32_t, uint32_t, Popcount>)
-                              : (wide ? unary<uint32_t, uint64_t, LeadingZeros>
-                                      : unary<uint32_t, uint32_t, LeadingZeros>);
+    to.execute = op == "popc"
+                     ? (wide ? unary<uint32_t, uint64_t, Popcount> : unary<uint32_t, uint32_t, Popcount>)
+                     : (wide ? unary<uint32_t, uint64_t, LeadingZeros> : unary<uint32_t, uint32_t, LeadingZeros>);
     return true;
   }
   to.execute = sameType(s, type);

@@ -112,12 +112,11 @@ void convert(Warp &warp, const Instruction &i, uint32_t lanes) {
   });
 }
 
-template <typename To, typename From, bool isSigned> void convertWidth(Warp &warp, const Instruction &i, uint32_t lanes) {
+template <typename To, typename From, bool isSigned>
+void convertWidth(Warp &warp, const Instruction &i, uint32_t lanes) {
   auto *to = warp.slot<To>(i.slots[0]);
   auto *from = warp.slot<From>(i.slots[1]);
-  forLanes(lanes, [&](int lane) {
-    to[lane] = isSigned ? To(std::make_signed_t<From>(from[lane])) : To(from[lane]);
-  });
+  forLanes(lanes, [&](int lane) { to[lane] = isSigned ? To(std::make_signed_t<From>(from[lane])) : To(from[lane]); });
 }
 
 /// cvt.rn.bf16x2.f32 d, a, b: a above b.
@@ -133,8 +132,7 @@ void copy64(Warp &warp, const Instruction &i, uint32_t lanes) {
 }
 
 bool isNumber(const std::string &type) {
-  for (const char *known :
-       {"u8", "s8", "u16", "s16", "u32", "s32", "u64", "s64", "f16", "bf16", "f32", "f64"})
+  for (const char *known : {"u8", "s8", "u16", "s16", "u32", "s32", "u64", "s64", "f16", "bf16", "f32", "f64"})
     if (type == known)
       return true;
   return false;

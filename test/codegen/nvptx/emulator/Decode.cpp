@@ -7,8 +7,7 @@ static bool isWide(const std::string &type) {
   return type.size() == 3 && type[1] == '6' && type[2] == '4';
 }
 
-Decoder::Decoder(const Module &module, const Entry &entry, Program &out)
-    : program(out), module(module), entry(entry) {
+Decoder::Decoder(const Module &module, const Entry &entry, Program &out) : program(out), module(module), entry(entry) {
   for (const Register &reg : entry.registers) {
     slotOf.push_back(program.slots);
     program.slots += reg.type == RegisterClass::bits64 ? 2 : 1;

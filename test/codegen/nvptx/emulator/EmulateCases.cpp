@@ -2,8 +2,8 @@
 //
 //   emulate-gpu-cases FILE... [--only TEXT]... [--mode exact|bf16] [--replace OLD NEW [--at K]]
 //
-// --only keeps cases whose name has one of the texts. --replace changes the PTX before it runs, everywhere or only where
-// OLD is found for the K-th time (from 1): what is broken so must be found.
+// --only keeps cases whose name has one of the texts. --replace changes the PTX before it runs, everywhere or only
+// where OLD is found for the K-th time (from 1): what is broken so must be found.
 #include "runtime/abi/Kernel.h"
 #include "test/codegen/nvptx/CompareCase.h"
 #include "test/codegen/nvptx/emulator/Machine.h"

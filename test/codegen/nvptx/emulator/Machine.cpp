@@ -136,12 +136,11 @@ void Warp::checkInFlight(const Instruction &instruction) {
     Slot slot = instruction.slots[i];
     bool isWrite = i < instruction.outs;
     if (written[slot] > groupsDone || (isWrite && readBy[slot] > groupsDone))
-      block.stop(instruction,
-                 std::string("expected wgmma.wait_group before a register of a product in flight is ") +
-                     (isWrite ? "written" : "read") + ", but warp " + std::to_string(index) + " " +
-                     (isWrite ? "writes" : "reads") + " one of group " +
-                     std::to_string(std::max(written[slot], readBy[slot])) + " with " + std::to_string(groupsDone) +
-                     " known to be done");
+      block.stop(instruction, std::string("expected wgmma.wait_group before a register of a product in flight is ") +
+                                  (isWrite ? "written" : "read") + ", but warp " + std::to_string(index) + " " +
+                                  (isWrite ? "writes" : "reads") + " one of group " +
+                                  std::to_string(std::max(written[slot], readBy[slot])) + " with " +
+                                  std::to_string(groupsDone) + " known to be done");
   }
 }
 
@@ -277,8 +276,7 @@ std::string Block::threadName(const Warp &warp, uint32_t lane) const {
 void Block::stop(const Instruction &at, const std::string &message) {
   stopped = true;
   findings.add("stopped", at.line, 0,
-                  program.name + ": " + message + ", block " + std::to_string(number) + " at " +
-                      races.lineText(at.line));
+               program.name + ": " + message + ", block " + std::to_string(number) + " at " + races.lineText(at.line));
 }
 
 char *Block::sharedBytes(const Instruction &at, const Warp &warp, uint32_t lane, int64_t address, int64_t bytes,
@@ -339,7 +337,7 @@ void Block::reportDeadlock() {
       who += "\n  barrier " + std::to_string(i) + " has " + std::to_string(barriers[i].threads) + " of " +
              std::to_string(barriers[i].expected) + " threads";
   findings.add("deadlock", line, 0,
-                  program.name + ": deadlock: block " + std::to_string(number) + ", nobody can go on:" + who);
+               program.name + ": deadlock: block " + std::to_string(number) + ", nobody can go on:" + who);
 }
 
 bool Block::run(int64_t blockNumber) {

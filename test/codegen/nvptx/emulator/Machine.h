@@ -31,17 +31,15 @@ public:
   /// Runs until all lanes are done or wait.
   void run();
 
-  template <typename T> T *slot(Slot number) {
-    return reinterpret_cast<T *>(registers.get() + size_t(number) * 128);
-  }
+  template <typename T> T *slot(Slot number) { return reinterpret_cast<T *>(registers.get() + size_t(number) * 128); }
   uint32_t &predicate(Slot number) { return *slot<uint32_t>(number); }
 
   Block &block;
   const uint32_t index;
   uint32_t alive;
   std::vector<Group> groups;
-  bool blocked = false; ///< set by a handler: try again later
-  bool yields = false;  ///< set by a handler: go on behind it, but when others had their turn
+  bool blocked = false;                   ///< set by a handler: try again later
+  bool yields = false;                    ///< set by a handler: go on behind it, but when others had their turn
   std::vector<const Instruction *> tried; ///< waits that have given false
   WarpClock clock;
 

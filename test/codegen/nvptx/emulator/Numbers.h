@@ -36,7 +36,7 @@ inline uint16_t toHalf(float value) {
   if (magnitude >= 65520)
     return sign | 0x7c00;
   int exponent = 0;
-  std::frexp(magnitude, &exponent); // magnitude in [2^(exponent-1), 2^exponent)
+  std::frexp(magnitude, &exponent);     // magnitude in [2^(exponent-1), 2^exponent)
   if (magnitude == 0 || exponent < -13) // denormal: units of 2^-24
     return sign | uint16_t(std::nearbyint(std::ldexp(magnitude, 24)));
   // Units of 2^(exponent-11); a mantissa that rounds up to 2048 carries into the exponent by itself.

@@ -12,7 +12,13 @@ using namespace denim::ptx;
 namespace {
 
 /// immediate[1] of a product.
-enum Flags : int64_t { kLhsInRegisters = 1, kLhsTransposed = 2, kRhsTransposed = 4, kScaleByPredicate = 8, kAccumulate = 16 };
+enum Flags : int64_t {
+  kLhsInRegisters = 1,
+  kLhsTransposed = 2,
+  kRhsTransposed = 4,
+  kScaleByPredicate = 8,
+  kAccumulate = 16
+};
 
 /// A matrix in shared memory, as its descriptor says (PTX ISA, "Matrix Descriptor Format"), swizzled by 128 bytes:
 /// the 16-byte pieces of a row of 128 bytes are exchanged by xor with the row's number mod 8.
@@ -26,9 +32,8 @@ struct Matrix {
 
   /// Address of 8 elements that lie together, from (outer, k).
   int64_t piece(int64_t outer, int64_t k) const {
-    int64_t linear = outerContiguous
-                         ? start + outer / 64 * leading + k / 8 * stride + k % 8 * 128 + outer % 64 * 2
-                         : start + outer / 8 * stride + outer % 8 * 128 + k * 2;
+    int64_t linear = outerContiguous ? start + outer / 64 * leading + k / 8 * stride + k % 8 * 128 + outer % 64 * 2
+                                     : start + outer / 8 * stride + outer % 8 * 128 + k * 2;
     return linear ^ (linear >> 7 & 7) << 4;
   }
 };

@@ -36,10 +36,10 @@ struct Instruction {
   int32_t line = 0;
   int32_t target = -1;
   std::vector<int32_t> targets;
-  uint8_t outs = 0;           ///< registers that are written; they come first in `slots`. 0 for more than 255
-  int64_t offset = 0;         ///< of an address
-  int64_t immediate[3] = {};  ///< what the opcode and constant operands say; each handler's own
-  std::vector<Slot> slots;    ///< registers written, then registers read
+  uint8_t outs = 0;               ///< registers that are written; they come first in `slots`. 0 for more than 255
+  int64_t offset = 0;             ///< of an address
+  int64_t immediate[3] = {};      ///< what the opcode and constant operands say; each handler's own
+  std::vector<Slot> slots;        ///< registers written, then registers read
   std::vector<Slot> accumulators; ///< wgmma: read and written while it is in flight
   Slot in(size_t i) const { return slots[outs + i]; }
 };

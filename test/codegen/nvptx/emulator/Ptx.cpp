@@ -300,8 +300,8 @@ private:
       } else {
         operand.kind = Operand::Kind::integer;
         // Values above 2^63 are written without a sign.
-        operand.value = text[0] == '-' ? std::strtoll(text.c_str(), nullptr, 0)
-                                       : int64_t(std::strtoull(text.c_str(), nullptr, 0));
+        operand.value =
+            text[0] == '-' ? std::strtoll(text.c_str(), nullptr, 0) : int64_t(std::strtoull(text.c_str(), nullptr, 0));
       }
       return operand;
     }
@@ -343,11 +343,13 @@ bool denim::ptx::parse(const std::string &text, Module &out, std::string &error)
 }
 
 bool Mutation::apply(std::string &text) const {
+  if (from.empty())
+    return false;
   int64_t count = 0, changed = 0;
   for (size_t position = 0; (position = text.find(from, position)) != std::string::npos;) {
     size_t header = text.rfind(".entry ", position);
-    bool inside = header != std::string::npos && text.substr(header, text.find('(', header) - header).find(entry) !=
-                                                     std::string::npos;
+    bool inside = header != std::string::npos &&
+                  text.substr(header, text.find('(', header) - header).find(entry) != std::string::npos;
     if (!inside || (at && ++count != at)) {
       position += from.size();
       continue;

@@ -57,7 +57,7 @@ struct Entry {
 
 struct Module {
   std::vector<Entry> entries;
-  std::vector<std::string> lines; ///< of the text, for messages
+  std::vector<std::string> lines;         ///< of the text, for messages
   std::vector<std::string> dynamicShared; ///< symbols of `.extern .shared`
 };
 

@@ -264,8 +264,9 @@ static std::string placeName(RaceCheck::Space space, uint64_t address) {
 
 void RaceCheck::report(const char *kind, const Cell &cell, Space space, uint64_t address, const std::string &who,
                        const char *does, int32_t line, const std::string &expected) {
-  std::string other = cell.writeBlock == block ? actorName(cell.writer)
-                                               : "block " + std::to_string(cell.writeBlock) + ", " + actorName(cell.writer);
+  std::string other = cell.writeBlock == block
+                          ? actorName(cell.writer)
+                          : "block " + std::to_string(cell.writeBlock) + ", " + actorName(cell.writer);
   findings.add(kind, line, int32_t(cell.writeLine),
                program.name + ": " + kind + ": block " + std::to_string(block) + ", " + who + " " + does + " " +
                    placeName(space, address) + " at " + lineText(line) + ", which " + other + " wrote at " +

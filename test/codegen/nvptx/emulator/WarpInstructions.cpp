@@ -91,7 +91,8 @@ template <Shuffle mode> void shuffle(Warp &warp, const Instruction &i, uint32_t 
       source = lane;
     ok |= uint32_t(in) << lane;
     if (!(members[lane] >> source & 1) || !(lanes >> source & 1))
-      return warp.block.stop(i, "expected lane " + std::to_string(source) + " to take part in a shuffle, but it does not");
+      return warp.block.stop(i,
+                             "expected lane " + std::to_string(source) + " to take part in a shuffle, but it does not");
     to[lane] = from[source];
   });
   if (tells)

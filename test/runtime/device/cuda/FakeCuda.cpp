@@ -9,8 +9,8 @@
 //   - an error of a kernel stays until `fake_cuda_reset`
 //
 // A cubin is an ELF shared object with functions `int NAME(int64_t block, void **parameters)` and `int NAME_arguments`;
-// PTX is the line `// object PATH`, or what our code generation writes: that is executed by the emulator and checked for
-// races (test/codegen/nvptx/emulator). What it finds goes to stderr, and the launch fails; DENIM_FAKE_CUDA_MUTATION
+// PTX is the line `// object PATH`, or what our code generation writes: that is executed by the emulator and checked
+// for races (test/codegen/nvptx/emulator). What it finds goes to stderr, and the launch fails; DENIM_FAKE_CUDA_MUTATION
 // breaks it on purpose. FakeCuda.h has the switches.
 //
 //===----------------------------------------------------------------------===//
@@ -479,7 +479,7 @@ Result cuModuleLoadDataEx(CodeModule *out, const void *image, unsigned count, in
     if (text.rfind(head, 0) == 0) {
       module->handle = dlopen(text.substr(head.size(), text.find('\n') - head.size()).c_str(), RTLD_NOW | RTLD_LOCAL);
     } else {
-      if (const char *change = std::getenv("DENIM_FAKE_CUDA_MUTATION"))
+      if (const char *change = std::getenv("DENIM_FAKE_CUDA_MUTATION"); change && *change)
         mutate(text, change);
       auto parsed = std::make_shared<denim::ptx::Module>();
       if (denim::ptx::parse(text, *parsed, error))
