@@ -53,6 +53,7 @@ LogicalResult KernelLowering::lower() {
       [&] {
         if (divides)
           code.setRegisters(kComputingRegisters, true);
+        beginAlternation();
         return walk();
       },
       [&] {
@@ -219,6 +220,8 @@ LogicalResult KernelLowering::lower(scf::ForOp op) {
                            [&](Value counter, ValueRange carried) {
                              scalars.map(op.getInductionVar(), counter);
                              unflatten(op, op.getRegionIterArgs(), carried);
+                             if (!copying)
+                               shared.beginTurn();
                              result = lowerBlock(body);
                              if (failed(result))
                                return SmallVector<Value>(carried);
@@ -226,9 +229,11 @@ LogicalResult KernelLowering::lower(scf::ForOp op) {
                              markTurn(op);
                              current = body.getTerminator();
                              auto next = flatten(op, body.getTerminator()->getOperands());
-                             if (!copying)
+                             if (!copying) {
                                releaseDead(*body.getTerminator());
-                             settle();
+                               finishAllGroups();
+                               shared.endTurn();
+                             }
                              return next;
                            });
   unflatten(op, op.getResults(), results);
