@@ -90,6 +90,10 @@ private:
   static mlir::Value rootOf(mlir::Value memory);
   /// A barrier if threads may have stored what is loaded now. Other arguments do not overlap (codegen/README.md).
   void seesStores(mlir::Value memory);
+  void markTurn(mlir::scf::ForOp op);
+  void rejoin(const std::pair<llvm::DenseSet<mlir::Value>, llvm::DenseMap<mlir::Value, mlir::Operation *>> &before);
+  /// A barrier if other threads may still have to load what is overwritten now.
+  void awaitsLoads(tile::StoreOp op);
   static bool isImage(tile::PagesType type);
   static tile::PagesType pagesOf(mlir::Value memory);
   Fragment loadFragment(tile::LoadOp op);
@@ -327,6 +331,8 @@ private:
   llvm::DenseMap<mlir::Value, mlir::Value> pointers;
   llvm::DenseMap<mlir::Value, Fragment> fragments;
   llvm::DenseSet<mlir::Value> stored; ///< roots of memory written since the last barrier for them
+  /// Roots of memory read since the last barrier for them: by this load alone, or (null) by more than it.
+  llvm::DenseMap<mlir::Value, mlir::Operation *> loaded;
   llvm::DenseMap<mlir::Value, SharedTile> sharedTiles;
   llvm::DenseSet<mlir::Value> wantedShared;       ///< tiles some product reads from shared memory
   llvm::DenseSet<mlir::Value> onlyShared;         ///< of these, loads nothing else reads

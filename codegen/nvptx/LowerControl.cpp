@@ -229,9 +229,9 @@ LogicalResult KernelLowering::lower(scf::ForOp op) {
   Block &body = *op.getBody();
   SmallVector<Value> initial = flatten(op, op.getInitArgs());
   settle();
-  // What a turn stores the next one may load.
-  if (!copying)
-    op.walk([&](tile::StoreOp store) { stored.insert(rootOf(store.getMemory())); });
+  // What a turn stores the next one may load, and what it loads the next one may store.
+  auto before = std::pair(stored, loaded);
+  markTurn(op);
   LogicalResult result = success();
   auto results = code.loop(scalarOf(op.getLowerBound()), scalarOf(op.getUpperBound()), scalarOf(op.getStep()), initial,
                            [&](Value counter, ValueRange carried) {
@@ -243,8 +243,7 @@ LogicalResult KernelLowering::lower(scf::ForOp op) {
                              if (failed(result))
                                return SmallVector<Value>(carried);
                              // A barrier inside the loop was for that turn.
-                             if (!copying)
-                               op.walk([&](tile::StoreOp store) { stored.insert(rootOf(store.getMemory())); });
+                             markTurn(op);
                              current = body.getTerminator();
                              auto next = flatten(op, body.getTerminator()->getOperands());
                              if (!copying) {
@@ -255,11 +254,34 @@ LogicalResult KernelLowering::lower(scf::ForOp op) {
                              return next;
                            });
   unflatten(op, op.getResults(), results);
+  rejoin(before); // there may have been no turn
   return result;
+}
+
+/// A turn of the loop may be behind.
+void KernelLowering::markTurn(scf::ForOp op) {
+  if (copying)
+    return;
+  op.walk([&](tile::StoreOp store) { stored.insert(rootOf(store.getMemory())); });
+  op.walk([&](Operation *load) {
+    if (isa<tile::LoadOp, tile::GatherOp>(load))
+      loaded[rootOf(load->getOperand(0))] = nullptr;
+  });
+}
+
+/// Code that may hold barriers was perhaps not executed.
+void KernelLowering::rejoin(const std::pair<llvm::DenseSet<Value>, llvm::DenseMap<Value, Operation *>> &before) {
+  stored.insert(before.first.begin(), before.first.end());
+  for (auto [root, load] : before.second) {
+    auto it = loaded.insert({root, load}).first;
+    if (it->second != load)
+      it->second = nullptr;
+  }
 }
 
 LogicalResult KernelLowering::lower(scf::IfOp op) {
   settle();
+  auto before = std::pair(stored, loaded);
   LogicalResult result = success();
   SmallVector<Ring> before = rings;
   bool awaitedBefore = awaited;
@@ -282,6 +304,7 @@ LogicalResult KernelLowering::lower(scf::IfOp op) {
     if (block && !copying)
       releaseDead(*block->getTerminator());
     settle();
+    rejoin(before);
     return values;
   };
   SmallVector<Type> types = flatTypes(op);

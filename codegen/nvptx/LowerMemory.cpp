@@ -50,10 +50,33 @@ Value KernelLowering::rootOf(Value memory) {
 }
 
 void KernelLowering::seesStores(Value memory) {
-  if (!stored.contains(rootOf(memory)))
+  Value root = rootOf(memory);
+  if (stored.contains(root)) {
+    code.barrier(1, workers());
+    stored.clear();
+    loaded.clear();
+  }
+  auto [it, isFirst] = loaded.insert({root, current});
+  if (!isFirst)
+    it->second = nullptr;
+}
+
+void KernelLowering::awaitsLoads(tile::StoreOp op) {
+  auto it = loaded.find(rootOf(op.getMemory()));
+  if (it == loaded.end())
     return;
+  // A thread may overwrite what it alone has loaded: the same place, dealt the same way, without copies.
+  auto load = dyn_cast_or_null<tile::LoadOp>(it->second);
+  if (load && load.getMemory() == op.getMemory() && load.getRow() == op.getRow() &&
+      load.getColumn() == op.getColumn() && !load.getTransposed() && !onlyShared.contains(load.getResult()) &&
+      !streamed.contains(load.getResult()) && !isStoredTurned(op)) {
+    Distribution from = distributionOf(load.getResult()), to = distributionOf(op.getValue());
+    if (from.rows == to.rows && from.columns == to.columns && from.grid == to.grid && !to.oneRow() && !to.oneColumn())
+      return;
+  }
   code.barrier(1, workers());
   stored.clear();
+  loaded.clear();
 }
 
 /// The pages that a memory is one of, or null.
@@ -422,6 +445,7 @@ void KernelLowering::storeTurned(tile::StoreOp op) {
 }
 
 void KernelLowering::lower(tile::StoreOp op) {
+  awaitsLoads(op);
   stored.insert(rootOf(op.getMemory()));
   if (isStoredTurned(op))
     return storeTurned(op);

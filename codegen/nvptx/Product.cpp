@@ -89,6 +89,9 @@ SmallVector<Value, 4> KernelLowering::wordsOf(const Operand &lhs, const Distribu
 void KernelLowering::multiply(const Shape &shape, const Operand &lhs, const Operand &rhs, Fragment &acc,
                               bool accumulate) {
   bool group = formOf(shape, rhs.transposed) == Form::group;
+  for (const Operand *operand : {&lhs, &rhs})
+    if (isResident(*operand))
+      shared.awaits(operand->shared->offset, operand->shared->bytes());
   for (const Operand *operand : {&lhs, &rhs}) {
     if (!isResident(*operand))
       continue;

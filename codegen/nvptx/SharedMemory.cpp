@@ -34,9 +34,13 @@ void SharedMemory::barrier() {
   operandsWritten = false;
 }
 
-void SharedMemory::reads(int64_t offset, int64_t bytes) {
+void SharedMemory::awaits(int64_t offset, int64_t bytes) {
   if (overlap(written, offset, offset + bytes))
     barrier();
+}
+
+void SharedMemory::reads(int64_t offset, int64_t bytes) {
+  awaits(offset, bytes);
   read.push_back({offset, offset + bytes});
 }
 

@@ -26,6 +26,9 @@ public:
   /// Call before code that reads or writes the bytes; writes a barrier if one is due. `operand`: the bytes written are
   /// read by products.
   void reads(int64_t offset, int64_t bytes);
+  /// The barrier of `reads` alone. Code that reads several ranges waits for all before it names the first: a barrier
+  /// for the second would count as one behind the first's reads.
+  void awaits(int64_t offset, int64_t bytes);
   void writes(int64_t offset, int64_t bytes, bool operand = false);
   /// The bytes are read by products of a group that goes on behind the code: who writes them next waits for it first.
   void readsInGroup(int64_t offset, int64_t bytes, int64_t group);

@@ -263,7 +263,7 @@ private:
     if (!target)
       return target.takeError();
     codegen::NvptxOptions nvptx;
-    nvptx.exact = options.exact;
+    nvptx.exact = options.exact, nvptx.assembler = options.assembler;
     llvm::Expected<codegen::NvptxCode> code = codegen::compileForNvptx(kernels, *target, nvptx);
     if (!code)
       return code.takeError();

@@ -33,6 +33,8 @@ struct CompileOptions {
   std::vector<tuning::Entry> forced; ///< choices that the user makes
   /// What each kernel takes of the machine, as a remark where the kernel comes from; a warning where registers spill.
   bool remarks = false;
+  /// Of kernels for NVIDIA GPUs; empty: ptxas where it is found. "-": none, the module holds PTX alone.
+  std::string assembler;
   PipelineOptions pipeline;
 };
 

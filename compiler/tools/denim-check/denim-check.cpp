@@ -32,6 +32,8 @@ static cl::opt<bool> planOfCuda("plan-of-cuda",
                                 cl::cat(category));
 static cl::opt<bool> exact("exact", cl::desc("with activations and products of a CUDA device near f32"),
                            cl::cat(category));
+static cl::opt<std::string> assembler("assembler", cl::desc("as for denim-compile"), cl::value_desc("path"),
+                                      cl::cat(category));
 static cl::opt<int64_t> tokenCount("tokens", cl::desc("length of the sequences"), cl::init(150), cl::cat(category));
 static cl::list<int64_t> chunkSizes("chunks", cl::desc("sizes of chunks (7, 64)"), cl::CommaSeparated,
                                     cl::cat(category));
@@ -104,6 +106,7 @@ llvm::Expected<std::string> compilePage(mlir::ModuleOp page) {
   options.source = input;
   options.pipeline.chunk = chunk;
   options.exact = exact;
+  options.assembler = assembler;
   std::string name = target;
   if (name.empty())
     name = runsOnCuda() ? "nvptx" : "cpu,native";

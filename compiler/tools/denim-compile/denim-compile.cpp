@@ -35,6 +35,10 @@ static cl::opt<std::string> dumpPhases("dump-phases-to", cl::desc("folder for on
                                        cl::value_desc("DIR"), cl::cat(category));
 static cl::opt<bool> exact("exact", cl::desc("products on a GPU with errors near those of f32 (slower)"),
                            cl::cat(category));
+static cl::opt<std::string> assembler("assembler",
+                                      cl::desc("of kernels for NVIDIA GPUs; ptxas where it is found. -: none, "
+                                               "the module holds PTX and the driver assembles it"),
+                                      cl::value_desc("path"), cl::cat(category));
 static cl::opt<int64_t> chunk("chunk", cl::desc("tokens per chunk of a linear recurrence"), cl::init(64),
                               cl::cat(category));
 
@@ -115,6 +119,7 @@ int main(int argc, char **argv) {
   options.pipeline.chunk = chunk;
   options.exact = exact;
   options.remarks = remarks;
+  options.assembler = assembler;
 
   std::string message;
   for (const std::string &path : tuningFiles) {

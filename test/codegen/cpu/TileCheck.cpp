@@ -119,11 +119,13 @@ void compare(const Case &c, const std::string &target, Memory &want, Memory &got
   }
 }
 
-/// With DENIM_WRITE_GPU_CASES=FILE, appends the case, compiled for a GPU in both precisions, for run-gpu-cases.
+/// With DENIM_WRITE_GPU_CASES=FILE, appends the case, compiled for a GPU in both precisions, for run-gpu-cases. With
+/// DENIM_GPU_ASSEMBLER=- as PTX, which is what emulate-gpu-cases reads.
 void writeGpuCase(const Case &c, ModuleOp module, Memory &want) {
   const char *path = getenv("DENIM_WRITE_GPU_CASES");
   if (!path)
     return;
+  const char *assembler = getenv("DENIM_GPU_ASSEMBLER");
   codegen::GpuTarget target = llvm::cantFail(codegen::findGpuTarget("sm_90a"));
   OwningOpRef<ModuleOp> alone(ModuleOp::create(module.getLoc()));
   alone->getBody()->push_back(module.lookupSymbol(c.name)->clone());
@@ -131,6 +133,7 @@ void writeGpuCase(const Case &c, ModuleOp module, Memory &want) {
   for (bool exact : {true, false}) {
     codegen::NvptxOptions options;
     options.exact = exact;
+    options.assembler = assembler ? assembler : "";
     auto code = codegen::compileForNvptx(*alone, target, options);
     bool refused = !c.gpuRefusal.words.empty() && (exact || !c.gpuRefusal.onlyExact);
     if (!code) {

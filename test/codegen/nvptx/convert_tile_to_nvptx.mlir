@@ -94,12 +94,33 @@ tile.kernel @prefix_sums(%x: !tile.memory<1xf32>) items <once by 1 times 1> at %
 // CHECK: ld.shared.b32
 // CHECK-NOT: bar.sync
 // CHECK: llvm.return
-tile.kernel @window(%x: !tile.memory<64xf32>) items <once by 1 times 1> at %item {
+tile.kernel @window(%x: !tile.memory<64xf32>, %y: !tile.memory<64xf32>) items <once by 1 times 1> at %item {
   %c0 = arith.constant 0 : index
   %t = tile.load %x[%c0, %c0] : !tile.memory<64xf32> -> !tile.tile<16x64xf32>
   %w = tile.window %t[3, 5] : !tile.tile<16x64xf32> -> !tile.tile<8x16xf32>
   %v = tile.window %w[0, 0] : !tile.tile<8x16xf32> -> !tile.tile<8x16xf32>
-  tile.store %v, %x[%c0, %c0] : !tile.tile<8x16xf32>, !tile.memory<64xf32>
+  tile.store %v, %y[%c0, %c0] : !tile.tile<8x16xf32>, !tile.memory<64xf32>
+}
+
+// A store waits for the loads of other threads where it overwrites what they read, and not where each thread overwrites
+// what it alone has loaded.
+// CHECK-LABEL: llvm.func @overwritten(
+// CHECK: ld.global
+// CHECK: bar.sync 1, 128;
+// CHECK: st.global
+// CHECK-LABEL: llvm.func @in_place(
+// CHECK-NOT: bar.sync
+// CHECK: llvm.return
+tile.kernel @overwritten(%x: !tile.memory<64xf32>) items <once by 1 times 1> at %item {
+  %c0 = arith.constant 0 : index
+  %c1 = arith.constant 1 : index
+  %t = tile.load %x[%c1, %c0] : !tile.memory<64xf32> -> !tile.tile<16x64xf32>
+  tile.store %t, %x[%c0, %c0] : !tile.tile<16x64xf32>, !tile.memory<64xf32>
+}
+tile.kernel @in_place(%x: !tile.memory<64xf32>) items <once by 1 times 1> at %item {
+  %c0 = arith.constant 0 : index
+  %t = tile.load %x[%c0, %c0] : !tile.memory<64xf32> -> !tile.tile<16x64xf32>
+  tile.store %t, %x[%c0, %c0] : !tile.tile<16x64xf32>, !tile.memory<64xf32>
 }
 
 // Columns of a window that begins at a whole piece are held by the threads that hold its rows.

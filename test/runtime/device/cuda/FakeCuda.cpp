@@ -9,15 +9,19 @@
 //   - an error of a kernel stays until `fake_cuda_reset`
 //
 // A cubin is an ELF shared object with functions `int NAME(int64_t block, void **parameters)` and `int NAME_arguments`;
-// PTX is the line `// object PATH`. FakeCuda.h has the switches.
+// PTX is the line `// object PATH`, or what our code generation writes: that is executed by the emulator and checked
+// for races (test/codegen/nvptx/emulator). What it finds goes to stderr, and the launch fails; DENIM_FAKE_CUDA_MUTATION
+// breaks it on purpose. FakeCuda.h has the switches.
 //
 //===----------------------------------------------------------------------===//
 
 #include "test/runtime/device/cuda/FakeCuda.h"
 #include "runtime/device/cuda/CudaDriver.h"
+#include "test/codegen/nvptx/emulator/Machine.h"
 
 #include <chrono>
 #include <cstdio>
+#include <cstdlib>
 #include <cstring>
 #include <dlfcn.h>
 #include <elf.h>
@@ -38,12 +42,14 @@ namespace denim::cuda {
 struct ContextObject {};
 struct CodeModuleObject {
   void *handle = nullptr;
+  std::shared_ptr<const denim::ptx::Module> text; // instead of a handle
   std::vector<std::unique_ptr<FunctionObject>> functions;
   ~CodeModuleObject();
 };
 struct FunctionObject {
-  int (*run)(int64_t, void **);
-  int arguments;
+  int (*run)(int64_t, void **) = nullptr;
+  int arguments = 0;
+  denim::ptx::Program program; // instead of a function to run
   int mostShared = 48 << 10;
 };
 struct GraphObject {
@@ -131,6 +137,37 @@ Result drain(StreamObject *stream) {
 
 void *hostOf(Address address) {
   return reinterpret_cast<void *>(address);
+}
+
+/// Executes a kernel of the emulator; only mapped memory is the device's.
+Result emulate(const denim::ptx::Program &program, const denim::ptx::Launch &launch) {
+  denim::ptx::GlobalMemory memory;
+  for (auto it = state().mapped.begin(); it != state().mapped.end();) {
+    Address begin = it->first, end = begin;
+    for (; it != state().mapped.end() && it->first == end; ++it)
+      end += it->second;
+    memory.add(hostOf(begin), end - begin, "device memory");
+  }
+  denim::ptx::Findings findings;
+  if (denim::ptx::execute(program, launch, memory, findings))
+    return 0;
+  for (const std::string &message : findings.messages)
+    std::fprintf(stderr, "%s\n", message.c_str());
+  return kLaunchFailed;
+}
+
+/// "ENTRY|OLD|NEW|K": broken code, so that a test sees it found.
+void mutate(std::string &text, const std::string &change) {
+  std::vector<std::string> parts{""};
+  for (char c : change)
+    if (c == '|')
+      parts.emplace_back();
+    else
+      parts.back() += c;
+  parts.resize(4);
+  denim::ptx::Mutation mutation{parts[0], parts[1], parts[2], std::atoll(parts[3].c_str())};
+  if (!mutation.apply(text))
+    std::fprintf(stderr, "expected '%s' in an entry %s, but there is none\n", parts[1].c_str(), parts[0].c_str());
 }
 
 void *loadObject(const void *image) {
@@ -440,13 +477,20 @@ Result cuModuleLoadDataEx(CodeModule *out, const void *image, unsigned count, in
     if (!module->handle)
       return kInvalidImage;
   } else {
-    std::string text = static_cast<const char *>(image), head = "// object ";
-    if (text.rfind(head, 0) == 0)
+    std::string text = static_cast<const char *>(image), head = "// object ", error = "no object";
+    if (text.rfind(head, 0) == 0) {
       module->handle = dlopen(text.substr(head.size(), text.find('\n') - head.size()).c_str(), RTLD_NOW | RTLD_LOCAL);
-    if (!module->handle) {
+    } else {
+      if (const char *change = std::getenv("DENIM_FAKE_CUDA_MUTATION"); change && *change)
+        mutate(text, change);
+      auto parsed = std::make_shared<denim::ptx::Module>();
+      if (denim::ptx::parse(text, *parsed, error))
+        module->text = std::move(parsed);
+    }
+    if (!module->handle && !module->text) {
       for (unsigned i = 0; i < count; ++i)
         if (options[i] == kErrorLog)
-          std::snprintf(static_cast<char *>(values[i]), 64, "ptxas fake, line 1; fatal\nno object\n");
+          std::snprintf(static_cast<char *>(values[i]), 64, "ptxas fake, line 1; fatal\n%.32s\n", error.c_str());
       return kInvalidPtx;
     }
   }
@@ -458,6 +502,23 @@ Result cuModuleUnload(CodeModule module) {
   return 0;
 }
 Result cuModuleGetFunction(Function *out, CodeModule module, const char *name) {
+  if (module->text) {
+    for (const denim::ptx::Entry &entry : module->text->entries) {
+      if (entry.name != name)
+        continue;
+      auto function = std::make_unique<FunctionObject>();
+      std::string error;
+      if (!denim::ptx::decode(module->text, entry, function->program, error)) {
+        std::fprintf(stderr, "%s: %s\n", name, error.c_str());
+        return kInvalidPtx;
+      }
+      function->arguments = static_cast<int>(entry.parameters.size()) - 2;
+      *out = function.get();
+      module->functions.push_back(std::move(function));
+      return 0;
+    }
+    return kNotFound;
+  }
   void *run = dlsym(module->handle, name);
   auto *arguments = static_cast<const int *>(dlsym(module->handle, (std::string(name) + "_arguments").c_str()));
   if (!run || !arguments)
@@ -495,6 +556,13 @@ Result cuLaunchKernel(Function function, unsigned x, unsigned y, unsigned z, uns
       if (i != 1 && !isMapped(copy[i], 1))
         return kIllegalAddress;
       own.push_back(&copy[i]);
+    }
+    if (!function->run) {
+      denim::ptx::Launch launch;
+      launch.blocks = x, launch.threads = threads, launch.sharedBytes = shared;
+      launch.parameters.resize(values.size() * sizeof(Address));
+      std::memcpy(launch.parameters.data(), values.data(), launch.parameters.size());
+      return emulate(function->program, launch);
     }
     for (unsigned block = 0; block < x; ++block)
       if (function->run(block, own.data()) != 0)

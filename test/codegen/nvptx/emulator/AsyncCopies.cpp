@@ -1,0 +1,222 @@
+// mbarriers, bulk copies that complete on them, and the fences between the proxies.
+//
+// A copy is done when it is issued. Its bytes belong to the mbarrier's phase: a thread that has not waited for it does
+// not know of the write, and RaceCheck says so.
+#include "test/codegen/nvptx/emulator/Machine.h"
+#include <algorithm>
+
+using namespace denim::ptx;
+
+namespace {
+
+Mbarrier *mbarrierAt(Warp &warp, const Instruction &i, int64_t address, uint32_t lane) {
+  if (Mbarrier *mbarrier = warp.block.findMbarrier(address)) {
+    // Who uses it has to know that it was made.
+    warp.block.races.read(RaceCheck::Space::shared, warp.clock, 1u << lane, uint64_t(address - kSharedBase), 8, i.line);
+    return mbarrier;
+  }
+  warp.block.stop(i, "expected an initialized mbarrier at shared+" + std::to_string(address - kSharedBase) +
+                         ", but there is none");
+  return nullptr;
+}
+
+void completePhase(Block &block, Mbarrier &mbarrier) {
+  if (mbarrier.pending || mbarrier.bytes)
+    return;
+  mbarrier.done.join(mbarrier.now);
+  mbarrier.now = block.races.unknown();
+  mbarrier.pending = mbarrier.arrivals;
+  ++mbarrier.phase;
+  block.progressed = true;
+}
+
+/// immediate[0]: arrivals of a phase.
+void init(Warp &warp, const Instruction &i, uint32_t lanes) {
+  Block &block = warp.block;
+  for (uint32_t m = lanes; m && !block.stopped; m &= m - 1) {
+    uint32_t lane = uint32_t(__builtin_ctz(m));
+    int64_t address = addressOf(warp, i, i.slots[0], int(lane));
+    char *bytes = block.sharedBytes(i, warp, lane, address, 8, 8);
+    if (!bytes)
+      return;
+    if (block.findMbarrier(address))
+      return block.stop(i, "expected an mbarrier to be initialized once, but it is one already");
+    if (block.mbarriers.size() == RaceCheck::kMostMbarriers)
+      return block.stop(i, "expected at most " + std::to_string(RaceCheck::kMostMbarriers) + " mbarriers");
+    block.races.write(RaceCheck::Space::shared, warp.clock, lane, uint64_t(address - kSharedBase), 8, false, i.line);
+    Mbarrier mbarrier;
+    mbarrier.address = uint32_t(address);
+    mbarrier.arrivals = mbarrier.pending = i.immediate[0];
+    mbarrier.initBy = warp.clock.first + lane;
+    mbarrier.now = mbarrier.done = block.races.unknown();
+    mbarrier.agent = block.races.copyActor(uint32_t(block.mbarriers.size()));
+    block.mbarriers.push_back(std::move(mbarrier));
+  }
+}
+
+void arriveOnce(Warp &warp, const Instruction &i, uint32_t lane, int64_t expectedBytes, bool arrives) {
+  Mbarrier *mbarrier = mbarrierAt(warp, i, addressOf(warp, i, i.slots[0], int(lane)), lane);
+  if (!mbarrier)
+    return;
+  mbarrier->bytes += expectedBytes;
+  if (!arrives)
+    return;
+  warp.block.races.release(warp.clock, 1u << lane, mbarrier->now);
+  if (--mbarrier->pending < 0)
+    return warp.block.stop(i, "expected at most " + std::to_string(mbarrier->arrivals) +
+                                  " arrivals in a phase of an mbarrier, but got one more");
+  completePhase(warp.block, *mbarrier);
+}
+
+/// immediate[0]: bytes that the phase expects on top; immediate[1]: arrives, too.
+void arrive(Warp &warp, const Instruction &i, uint32_t lanes) {
+  for (uint32_t m = lanes; m && !warp.block.stopped; m &= m - 1)
+    arriveOnce(warp, i, uint32_t(__builtin_ctz(m)), i.immediate[0], i.immediate[1]);
+}
+
+/// Gives false where the phase is not done, and the first time: the copies could have been slower. A program has to ask
+/// again.
+void tryWait(Warp &warp, const Instruction &i, uint32_t lanes) {
+  Block &block = warp.block;
+  auto *parity = warp.slot<uint32_t>(i.slots[2]);
+  uint32_t done = 0;
+  for (uint32_t m = lanes; m; m &= m - 1) {
+    uint32_t lane = uint32_t(__builtin_ctz(m));
+    Mbarrier *mbarrier = mbarrierAt(warp, i, addressOf(warp, i, i.slots[1], int(lane)), lane);
+    if (!mbarrier)
+      return;
+    if ((mbarrier->phase & 1) != (parity[lane] & 1))
+      done |= 1u << lane;
+  }
+  auto tried = std::find(warp.tried.begin(), warp.tried.end(), &i);
+  if (tried == warp.tried.end()) {
+    warp.tried.push_back(&i);
+    block.progressed |= done != 0;
+    done = 0;
+  } else if (done) {
+    warp.tried.erase(tried);
+  }
+  warp.yields = done == 0;
+  warp.predicate(i.slots[0]) = (warp.predicate(i.slots[0]) & ~lanes) | done;
+  lanes = done;
+  for (uint32_t m = lanes; m; m &= m - 1) {
+    uint32_t lane = uint32_t(__builtin_ctz(m));
+    int64_t address = addressOf(warp, i, i.slots[1], int(lane));
+    // Lanes at one barrier are one wait.
+    uint32_t same = 0;
+    for (uint32_t n = m; n; n &= n - 1)
+      if (int other = __builtin_ctz(n); addressOf(warp, i, i.slots[1], other) == address)
+        same |= 1u << other;
+    block.races.acquire(warp.clock, same, block.findMbarrier(address)->done);
+    m &= ~same | (1u << lane);
+  }
+}
+
+/// immediate[0]: bytes, or in a register if it is negative. Slots: to, from, mbarrier and perhaps bytes.
+void copyBulk(Warp &warp, const Instruction &i, uint32_t lanes) {
+  Block &block = warp.block;
+  for (uint32_t m = lanes; m && !block.stopped; m &= m - 1) {
+    uint32_t lane = uint32_t(__builtin_ctz(m));
+    int64_t bytes = i.immediate[0] < 0 ? warp.slot<uint32_t>(i.slots[3])[lane] : i.immediate[0];
+    int64_t to = warp.slot<uint32_t>(i.slots[0])[lane] + i.offset;
+    uint64_t from = warp.slot<uint64_t>(i.slots[1])[lane] + uint64_t(i.immediate[1]);
+    if (bytes % 16 || bytes <= 0)
+      return block.stop(i, "expected a bulk copy of a multiple of 16 bytes, but got " + std::to_string(bytes));
+    char *target = block.sharedBytes(i, warp, lane, to, bytes, 16);
+    char *source = target ? block.globalBytes(i, warp, lane, from, bytes, 16) : nullptr;
+    Mbarrier *mbarrier =
+        source ? mbarrierAt(warp, i, int64_t(warp.slot<uint32_t>(i.slots[2])[lane]) + i.immediate[2], lane) : nullptr;
+    if (!mbarrier)
+      return;
+    if (!mbarrier->visible)
+      return block.stop(i, "expected fence.mbarrier_init between an mbarrier's initialization and a bulk copy that "
+                           "completes on it");
+    uint32_t time = mbarrier->phase + 1;
+    block.races.copyRead(warp.clock, lane, mbarrier->agent, time, from, bytes, i.line);
+    block.races.copyWrite(warp.clock, lane, mbarrier->agent, time, uint64_t(to - kSharedBase), bytes, i.line);
+    std::memcpy(target, source, bytes);
+    mbarrier->bytes -= bytes;
+    mbarrier->now.direct[mbarrier->agent] = time;
+    mbarrier->now.async[mbarrier->agent] = time;
+    if (mbarrier->pending == 0 && mbarrier->bytes < 0)
+      return block.stop(i, "expected copies to bring the bytes that mbarrier.arrive.expect_tx said, but they bring " +
+                               std::to_string(-mbarrier->bytes) + " more");
+    completePhase(block, *mbarrier);
+  }
+}
+
+void fenceProxy(Warp &warp, const Instruction &, uint32_t lanes) {
+  warp.block.races.fence(warp.clock, lanes);
+}
+
+void fenceInit(Warp &warp, const Instruction &, uint32_t lanes) {
+  for (Mbarrier &mbarrier : warp.block.mbarriers)
+    if (uint32_t lane = mbarrier.initBy - warp.clock.first; lane < 32 && lanes >> lane & 1)
+      mbarrier.visible = true;
+}
+
+} // namespace
+
+bool denim::ptx::decodeAsync(const Statement &s, Decoder &d, Instruction &to) {
+  const std::string name = s.name();
+  size_t count = s.operands.size();
+  if (name == "fence.proxy.async" || name == "fence.proxy.async.shared::cta") {
+    to.execute = fenceProxy;
+    return count == 0;
+  }
+  if (name == "fence.mbarrier_init.release.cluster") {
+    to.execute = fenceInit;
+    return count == 0;
+  }
+  if (name == "mbarrier.init.shared::cta.b64" && count == 2) {
+    to.slots.push_back(d.address(s.operands[0], to, true));
+    to.immediate[0] = d.integer(s.operands[1]);
+    to.execute = init;
+    return true;
+  }
+  bool expects = name == "mbarrier.arrive.expect_tx.shared::cta.b64" && count == 3;
+  if ((name == "mbarrier.arrive.shared::cta.b64" && count == 2) || expects) {
+    if (s.operands[0].kind != Operand::Kind::sink)
+      d.fail("expected the state of an arrival not to be kept");
+    to.slots.push_back(d.address(s.operands[1], to, true));
+    to.immediate[0] = expects ? d.integer(s.operands[2]) : 0;
+    to.immediate[1] = 1;
+    to.execute = arrive;
+    return true;
+  }
+  if (name == "mbarrier.expect_tx.relaxed.cta.shared::cta.b64" && count == 2) {
+    to.slots.push_back(d.address(s.operands[0], to, true));
+    to.immediate[0] = d.integer(s.operands[1]);
+    to.execute = arrive;
+    return true;
+  }
+  if (name == "mbarrier.try_wait.parity.shared::cta.b64" && count == 3) {
+    to.flow = Flow::waits;
+    d.outs(to, s.operands[0], "pred");
+    to.slots.push_back(d.address(s.operands[1], to, true));
+    d.ins(to, s.operands[2], "b32");
+    to.execute = tryWait;
+    return true;
+  }
+  if ((name == "cp.async.bulk.shared::cluster.global.mbarrier::complete_tx::bytes" ||
+       name == "cp.async.bulk.shared::cta.global.mbarrier::complete_tx::bytes") &&
+      count == 4) {
+    // Three addresses: their offsets are kept apart.
+    to.slots.push_back(d.address(s.operands[0], to, true));
+    int64_t target = to.offset;
+    to.slots.push_back(d.address(s.operands[1], to, false));
+    int64_t source = to.offset;
+    to.slots.push_back(d.address(s.operands[3], to, true));
+    int64_t mbarrier = to.offset;
+    to.offset = target, to.immediate[1] = source, to.immediate[2] = mbarrier;
+    if (s.operands[2].kind == Operand::Kind::integer) {
+      to.immediate[0] = s.operands[2].value;
+    } else {
+      to.immediate[0] = -1;
+      d.ins(to, s.operands[2], "b32");
+    }
+    to.execute = copyBulk;
+    return true;
+  }
+  return false;
+}
