@@ -28,6 +28,8 @@ struct CompileOptions {
   std::string source;        ///< what the module is compiled from, for people
   /// Products on a GPU with errors near those of f32, at a third of the speed, and activations in f32.
   bool exact = false;
+  /// Operands of products rounded to bf16 once on a CPU that has a matrix unit; without it errors are those of f32.
+  bool bf16Products = false;
   PipelineOptions pipeline;
 };
 
@@ -35,7 +37,7 @@ struct CompileOptions {
 /// context's handlers; the error then says which phase failed.
 llvm::Expected<std::string> compile(mlir::ModuleOp module, const CompileOptions &options);
 
-/// `cpu`, `cpu,native`, `cpu,avx512,baseline`, `nvptx`, `nvptx,sm_90a`, `cpu,avx2,nvptx`: each machine, behind it the
+/// `cpu`, `cpu,native`, `cpu,amx,avx512,baseline`, `nvptx`, `nvptx,sm_90a`, `cpu,avx2,nvptx`: each machine, behind it the
 /// names of its targets; without names all of them.
 llvm::Expected<std::vector<MachineTargets>> parseTargets(llvm::StringRef text);
 

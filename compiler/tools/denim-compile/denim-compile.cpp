@@ -15,7 +15,7 @@ static cl::OptionCategory category("denim-compile options");
 static cl::opt<std::string> input(cl::Positional, cl::desc("<model.mlir>"), cl::init("-"), cl::cat(category));
 static cl::opt<std::string> output("o", cl::desc("file to write"), cl::init("-"), cl::cat(category));
 static cl::opt<std::string> target("target",
-                                   cl::desc("cpu[,native|avx512|avx2|baseline]...,nvptx[,sm_90a]... or one of them"),
+                                   cl::desc("cpu[,native|amx|avx512|avx2|baseline]...,nvptx[,sm_90a]... or one of them"),
                                    cl::init("cpu"), cl::cat(category));
 static cl::opt<Emit> emitKind("emit", cl::desc("what to write"), cl::init(Emit::Module), cl::cat(category),
                               cl::values(clEnumValN(Emit::Model, "model", "the network, as the compiler reads it"),
@@ -34,6 +34,9 @@ static cl::opt<std::string> dumpPhases("dump-phases-to", cl::desc("folder for on
                                        cl::value_desc("DIR"), cl::cat(category));
 static cl::opt<bool> exact("exact", cl::desc("products on a GPU with errors near those of f32 (slower)"),
                            cl::cat(category));
+static cl::opt<bool> bf16Products("bf16-products",
+                                  cl::desc("operands of products rounded to bf16 on a CPU with a matrix unit (faster)"),
+                                  cl::cat(category));
 static cl::opt<int64_t> chunk("chunk", cl::desc("tokens per chunk of a linear recurrence"), cl::init(64),
                               cl::cat(category));
 
@@ -106,6 +109,7 @@ int main(int argc, char **argv) {
   options.source = input;
   options.pipeline.chunk = chunk;
   options.exact = exact;
+  options.bf16Products = bf16Products;
 
   std::string message;
   std::unique_ptr<llvm::MemoryBuffer> buffer = mlir::openInputFile(input, &message);
