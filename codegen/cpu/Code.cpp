@@ -64,8 +64,8 @@ Value Code::maskedLoad(Type type, Value pointer, Value mask, int64_t alignment) 
 void Code::maskedStore(Value value, Value pointer, Value mask, int64_t alignment) {
   LLVM::MaskedStoreOp::create(builder, loc, value, pointer, mask, uint32_t(alignment));
 }
-void Code::prefetch(Value pointer) {
-  LLVM::Prefetch::create(builder, loc, pointer, /*rw=*/0u, /*hint=*/3u, /*cache=*/1u);
+void Code::prefetch(Value pointer, int level) {
+  LLVM::Prefetch::create(builder, loc, pointer, /*rw=*/0u, /*hint=*/unsigned(4 - level), /*cache=*/1u);
 }
 void Code::setZero(Value pointer, int64_t bytes) {
   Value zero = arith::ConstantOp::create(builder, loc, builder.getI8IntegerAttr(0));
@@ -284,8 +284,8 @@ void Code::storeTile(int64_t tile, Value pointer, Value strideBytes) {
   callIntrinsic("llvm.x86.tilestored64", {tileNumber(builder, loc, tile), pointer, strideBytes});
 }
 void Code::multiplyTiles(int64_t sums, int64_t left, int64_t right) {
-  callIntrinsic("llvm.x86.tdpbf16ps", {tileNumber(builder, loc, sums), tileNumber(builder, loc, left),
-                                       tileNumber(builder, loc, right)});
+  callIntrinsic("llvm.x86.tdpbf16ps",
+                {tileNumber(builder, loc, sums), tileNumber(builder, loc, left), tileNumber(builder, loc, right)});
 }
 
 Value Code::pairAcross(Value a, Value b) {

@@ -37,7 +37,7 @@ public:
   void store(mlir::Value value, mlir::Value pointer, int64_t alignment);
   mlir::Value maskedLoad(mlir::Type vectorType, mlir::Value pointer, mlir::Value mask, int64_t alignment);
   void maskedStore(mlir::Value value, mlir::Value pointer, mlir::Value mask, int64_t alignment);
-  void prefetch(mlir::Value pointer);
+  void prefetch(mlir::Value pointer, int level = 1); ///< into the cache of that level, 1 to 3
   void setZero(mlir::Value pointer, int64_t bytes);
 
   // ---- vectors and scalars of f32, i32, i1

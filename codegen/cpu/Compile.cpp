@@ -51,7 +51,8 @@ void denim::codegen::buildCpuPipeline(OpPassManager &passes, const Target &targe
 namespace {
 
 struct TileToCpuOptions : PassPipelineOptions<TileToCpuOptions> {
-  Option<std::string> target{*this, "target", llvm::cl::desc("x86-64-v4-amx, x86-64-v4, x86-64-v3, x86-64-v2 or native"),
+  Option<std::string> target{*this, "target",
+                             llvm::cl::desc("x86-64-v4-amx, x86-64-v4, x86-64-v3, x86-64-v2 or native"),
                              llvm::cl::init("native")};
   Option<bool> bf16Products{*this, "bf16-products",
                             llvm::cl::desc("round operands of products by a matrix unit to bf16 once"),

@@ -26,8 +26,8 @@ struct CpuOptions {
   std::string linker;
   /// LLVM's optimisation level, 0 to 3.
   int optimization = 3;
-  /// Operands of products by a matrix unit (Target::matrix) are rounded to bf16 once: errors near 2^-9 of each term, and
-  /// a third or a sixth of the tile products. Machines without one compute in f32 as ever.
+  /// Operands of products by a matrix unit (Target::matrix) are rounded to bf16 once: errors near 2^-9 of each term,
+  /// and a third or a sixth of the tile products. Machines without one compute in f32 as ever.
   bool bf16Products = false;
 };
 

@@ -119,8 +119,8 @@ private:
     TiledOperand tiles;
   };
   llvm::DenseMap<mlir::Value, llvm::SmallVector<TiledForm, 1>> tiledForms;
-  llvm::DenseMap<mlir::Value, int> storageOf;        ///< Values that hold a storage.
-  llvm::DenseMap<mlir::Value, int> requested;        ///< Values an enclosing op wants in a storage.
+  llvm::DenseMap<mlir::Value, int> storageOf; ///< Values that hold a storage.
+  llvm::DenseMap<mlir::Value, int> requested; ///< Values an enclosing op wants in a storage.
   std::vector<Storage> storages;
   Scratch scratch;
 };

@@ -34,8 +34,12 @@ public:
   /// How a product by the matrix unit reads its operands, by the axis of its result.
   OperandUse leftUse(tile::MmaOp op) const;
   OperandUse rightUse(tile::MmaOp op) const;
-  mlir::Value leftOf(tile::MmaOp op) const { return axisOf(op.getResult()) == Axis::columns ? op.getLhs() : op.getRhs(); }
-  mlir::Value rightOf(tile::MmaOp op) const { return axisOf(op.getResult()) == Axis::columns ? op.getRhs() : op.getLhs(); }
+  mlir::Value leftOf(tile::MmaOp op) const {
+    return axisOf(op.getResult()) == Axis::columns ? op.getLhs() : op.getRhs();
+  }
+  mlir::Value rightOf(tile::MmaOp op) const {
+    return axisOf(op.getResult()) == Axis::columns ? op.getRhs() : op.getLhs();
+  }
   Terms termsOf(mlir::Value tile) const { return codegen::termsOf(tile, bf16Products); }
 
 private:

@@ -61,14 +61,15 @@ bool denim::codegen::matrixUnitPays(const Target &target, int64_t m, int64_t n, 
          steps = llvm::divideCeil(k, tileDepth);
   // An operand that is kept is made once for many products: a tenth, as in Layouts.
   auto tiles = [&](const OperandCost &operand, double blocks) {
-    double time = operand.turned ? unit.turn : unit.split;
-    return blocks * steps * time * (0.4 + 0.2 * operand.terms.count) * (operand.kept ? 0.1 : 1.0);
+    double time = unit.split * operand.terms.count + (operand.turned ? unit.turn : 0);
+    return blocks * steps * time * (operand.kept ? 0.1 : 1.0);
   };
   double time = rows * columns * (steps * productsOf(left.terms, right.terms).size() * unit.product + unit.sums) +
                 tiles(left, rows) + tiles(right, columns);
   // Two multiply-adds a cycle, of which products of vectors reach seven eighths.
   double vectors = double(m) * llvm::alignTo(n, target.lanes) * k / (2 * target.lanes) / 0.875;
-  return time < vectors;
+  // Tiles fill the first-level cache, which what stands around a product pays for.
+  return time < 0.85 * vectors;
 }
 
 int64_t MatrixProductWriter::stepsOf(int64_t k) {
@@ -125,6 +126,9 @@ void MatrixProductWriter::tileOf(Side side, const Place &lines, Value line, int6
   // Pairs that lie in memory as they should lie in a tile, or turned by squares of pairs.
   if (isAlong && !lines.splat && lines.element.isBF16() && whole) {
     auto pairs = [&](Value line) {
+      // Rows of weights lie pages apart: what is turned a few tiles later is asked for.
+      if (side == Side::right && getenv("DENIM_WAHEAD"))
+        code.prefetch(access.address(lines, line, code.add(k, atoi(getenv("DENIM_WAHEAD")) * tileDepth)), /*level=*/2);
       return code.load(code.vectorOf(code.i32()), access.address(lines, line, k), Code::bytesOf(lines.element));
     };
     if (side == Side::left)
@@ -206,19 +210,29 @@ static std::pair<int64_t, int64_t> blockShape(int64_t rows, int64_t columns) {
 
 void MatrixProductWriter::write(const Product &p, const Operand &left, const Operand &right) {
   int64_t steps = stepsOf(p.k()), most = steps;
-  auto rows = blockShape(llvm::divideCeil(p.m(), tileRows), llvm::divideCeil(p.n(), tileRows)).first;
+  auto rows = blockShape(llvm::divideCeil(p.lhs.rows, tileRows), llvm::divideCeil(p.rhs.columns, tileRows)).first;
   if (!left.tiled || !right.tiled)
     most = std::max<int64_t>(1, code.target.blockBytes / (rows * left.terms.count * tileBytes));
   // Pieces of equal length; the last may be shorter.
   int64_t depth = llvm::divideCeil(steps, llvm::divideCeil(steps, most)) * tileDepth;
   if (depth >= p.k())
     return piece(p, left, right, code.constant(0), p.k(), p.initial);
-  // The first piece starts the sums, the others add to what is in the result.
-  piece(p, left, right, code.constant(0), depth, p.initial);
-  int64_t full = p.k() / depth * depth;
-  code.loop(depth, full, depth, [&](Value k) { piece(p, left, right, k, depth, p.result); });
-  if (full < p.k())
-    piece(p, left, right, code.constant(full), p.k() - full, p.result);
+  // Between pieces the sums stay in scratch: rows of a result lie far apart, and tiles of it would meet in a few sets
+  // of the first-level cache. Some bytes more than a power of two keep rows of scratch from doing the same.
+  int64_t columns = llvm::alignTo(p.rhs.columns, tileRows), stride = columns + tileRows,
+          rowsOfSums = llvm::alignTo(p.lhs.rows, tileRows);
+  withScratch(rowsOfSums * stride * 4, [&](Value scratch) {
+    Place sums;
+    sums.base = scratch, sums.element = code.f32();
+    sums.rows = rowsOfSums, sums.columns = columns, sums.rowStride = stride;
+    sums.alignment = 64, sums.padded = true;
+    int64_t last = (p.k() - 1) / depth * depth;
+    Product q = p;
+    q.result = sums;
+    piece(q, left, right, code.constant(0), depth, p.initial);
+    code.loop(depth, last, depth, [&](Value k) { piece(q, left, right, k, depth, sums); });
+    piece(p, left, right, code.constant(last), p.k() - last, sums);
+  });
 }
 
 void MatrixProductWriter::piece(const Product &p, const Operand &left, const Operand &right, Value k, int64_t depth,
@@ -228,23 +242,24 @@ void MatrixProductWriter::piece(const Product &p, const Operand &left, const Ope
   };
   if (right.tiled)
     return rowsOfPiece(p, left, *right.tiled, offset(*right.tiled), k, depth, initial);
-  withScratch(bytesOf(p.n(), depth, right.terms), [&](Value scratch) {
+  withScratch(bytesOf(p.rhs.columns, depth, right.terms), [&](Value scratch) {
     TiledOperand tiled{scratch, stepsOf(depth), right.terms};
     makeTiles(Side::right, p.rhs, k, depth, tiled);
     rowsOfPiece(p, left, tiled, tiled.base, k, depth, initial);
   });
 }
 
-void MatrixProductWriter::rowsOfPiece(const Product &p, const Operand &left, const TiledOperand &right,
-                                      Value rightBase, Value k, int64_t depth, const std::optional<Place> &initial) {
+void MatrixProductWriter::rowsOfPiece(const Product &p, const Operand &left, const TiledOperand &right, Value rightBase,
+                                      Value k, int64_t depth, const std::optional<Place> &initial) {
   Type byte = code.builder.getI8Type();
-  int64_t m = llvm::divideCeil(p.m(), tileRows), n = llvm::divideCeil(p.n(), tileRows);
+  int64_t m = llvm::divideCeil(p.lhs.rows, tileRows), n = llvm::divideCeil(p.rhs.columns, tileRows);
   std::pair<int64_t, int64_t> shape = blockShape(m, n);
   int64_t blockRows = shape.first, blockColumns = shape.second;
-  int64_t lastRows = p.m() - (m - 1) * tileRows, lastColumns = p.n() - (n - 1) * tileRows;
+  int64_t lastRows = p.lhs.rows - (m - 1) * tileRows, lastColumns = p.rhs.columns - (n - 1) * tileRows;
 
   // Tiles [row, row + count) of the rows of the result.
-  auto rowsAt = [&](Value row, int64_t count, int64_t validRows, Value leftBase, int64_t leftStride) {
+  auto rowsAt = [&](Value row, int64_t count, int64_t validRows, Value leftBase, int64_t leftStride, Value ahead) {
+    int64_t aheadRows = llvm::divideCeil(count * tileRows, n), aheadStride = p.lhs.rowStride * 4;
     auto columnsAt = [&](Value column, int64_t columns, int64_t validColumns) {
       Value steps = code.constant(stepsOf(depth));
       if (p.zeros == Zeros::lhsLower || p.zeros == Zeros::rhsUpper) {
@@ -254,7 +269,9 @@ void MatrixProductWriter::rowsOfPiece(const Product &p, const Operand &left, con
       }
       block(p,
             {row, column, count, columns, validRows, validColumns, leftBase,
-             code.advance(rightBase, code.mul(column, right.blockBytes()), byte), leftStride, right.blockBytes(), steps},
+             code.advance(rightBase, code.mul(column, right.blockBytes()), byte), leftStride, right.blockBytes(), steps,
+             ahead ? code.advance(ahead, code.mul(column, aheadRows * aheadStride), byte) : Value(),
+             aheadRows * columns, aheadStride},
             left.terms, right.terms, initial);
     };
     // The ragged last column of tiles is on its own.
@@ -278,10 +295,18 @@ void MatrixProductWriter::rowsOfPiece(const Product &p, const Operand &left, con
     Value base = code.advance(left.tiled->base, code.mul(k, left.terms.count * tileBytes / tileDepth), byte);
     groups([&](Value row, int64_t count, int64_t validRows) {
       int64_t stride = left.tiled->blockBytes();
-      rowsAt(row, count, validRows, code.advance(base, code.mul(row, stride), byte), stride);
+      rowsAt(row, count, validRows, code.advance(base, code.mul(row, stride), byte), stride, Value());
     });
     return;
   }
+  // Pieces of the rows of a wide left operand lie pages apart, where the hardware does not look ahead: what the next
+  // piece splits is asked for while this one is multiplied, and behind the last piece the rows that come next.
+  bool isAhead = depth < p.k() && !p.lhs.splat && p.lhs.columnStride == 1 && p.lhs.element.isF32() && !p.lhs.padded;
+  auto aheadOf = [&](Value row) {
+    Value next = code.add(k, depth), isLast = code.lessThan(code.constant(p.k() - 1), next);
+    Value rowAhead = code.select(isLast, code.add(row, p.lhs.rows), row);
+    return access.address(p.lhs, rowAhead, code.select(isLast, code.constant(0), next));
+  };
   withScratch(bytesOf(blockRows * tileRows, depth, left.terms), [&](Value scratch) {
     TiledOperand tiled{scratch, stepsOf(depth), left.terms};
     groups([&](Value row, int64_t count, int64_t validRows) {
@@ -293,7 +318,7 @@ void MatrixProductWriter::rowsOfPiece(const Product &p, const Operand &left, con
       }
       rows.rows = (count - 1) * tileRows + validRows;
       makeTiles(Side::left, rows, k, depth, tiled);
-      rowsAt(row, count, validRows, tiled.base, tiled.blockBytes());
+      rowsAt(row, count, validRows, tiled.base, tiled.blockBytes(), isAhead ? aheadOf(first) : Value());
     });
   });
 }
@@ -311,8 +336,8 @@ void MatrixProductWriter::block(const Product &p, const Block &b, Terms left, Te
   auto columnOf = [&](int64_t j) { return code.mul(code.add(b.column, j), tileRows); };
   // A tile of sums may be read and written whole, in place.
   auto isWhole = [&](const Place &place, int64_t i, int64_t j) {
-    return !place.splat && place.element.isF32() && place.columnStride == 1 && validRows(i) == tileRows &&
-           (validColumns(j) == tileRows || place.padded);
+    return !place.splat && place.element.isF32() && place.columnStride == 1 &&
+           (validRows(i) == tileRows || place.rows % tileRows == 0) && (validColumns(j) == tileRows || place.padded);
   };
   bool startsAtZero = !initial || (initial->splat && matchPattern(initial->splat, m_AnyZeroFloat()));
   auto isInPlace = [&](int64_t i, int64_t j) {
@@ -329,6 +354,12 @@ void MatrixProductWriter::block(const Product &p, const Block &b, Terms left, Te
     }
   Value tileStride = code.constant(rowBytes);
   code.loop(code.constant(0), b.steps, 1, [&](Value step) {
+    if (b.ahead)
+      for (int64_t row = 0; row < b.aheadRows; ++row) {
+        Value at = code.advance(code.advance(b.ahead, row * b.aheadStride, byte), code.mul(step, tileDepth * 4), byte);
+        code.prefetch(at, /*level=*/2);
+        code.prefetch(code.advance(at, 64, byte), /*level=*/2);
+      }
     int64_t heldLeft = -1, heldRight = -1;
     for (std::pair<int64_t, int64_t> terms : productsOf(left, right)) {
       int64_t l = terms.first, r = terms.second;

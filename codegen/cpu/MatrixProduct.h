@@ -2,8 +2,8 @@
 //
 // Terms. An f32 has 24 significant bits, a bf16 has 8, and x = t0 + t1 + t2 holds without error when each term is what
 // is left of x, cut off behind 8 bits. Of the nine products of two such sums the six largest are taken; the others are
-// below 2^-21 of the product, what f32 loses in a sum of a few numbers. What was read from bf16 memory is one term as it
-// stands, so f32 activations times bf16 weights take three tile products. An infinity leaves NaN in the second term.
+// below 2^-21 of the product, what f32 loses in a sum of a few numbers. What was read from bf16 memory is one term as
+// it stands, so f32 activations times bf16 weights take three tile products. An infinity leaves NaN in the second term.
 //
 // Tiles. A product reads both operands as tiles of 1 KiB in scratch:
 //
@@ -18,8 +18,8 @@
 // ((block * steps + step) * terms + term) KiB: a product reads forward through one such row for each of its blocks.
 //
 // A block of 2 x 2 tiles of sums stays in the unit while k runs. An operand that is read by products of a loop around
-// them, or by several products, is brought into tiles once, where it is made (Layouts decides); the others by pieces of k
-// for which the left tiles of two blocks stay in the first-level cache.
+// them, or by several products, is brought into tiles once, where it is made (Layouts decides); the others by pieces of
+// k for which the left tiles of two blocks stay in the first-level cache.
 #ifndef CODEGEN_CPU_MATRIXPRODUCT_H
 #define CODEGEN_CPU_MATRIXPRODUCT_H
 
@@ -76,12 +76,14 @@ public:
 private:
   /// Sums of up to 2 x 2 (or 1 x 3, 3 x 1) tiles.
   struct Block {
-    mlir::Value row, column;          ///< First tile.
-    int64_t rows, columns;            ///< Tiles,
-    int64_t validRows, validColumns;  ///< and what is wanted of the last of them.
-    mlir::Value left, right;          ///< Its first tiles,
-    int64_t leftStride, rightStride;  ///< and bytes from one block of an operand to the next.
+    mlir::Value row, column;         ///< First tile.
+    int64_t rows, columns;           ///< Tiles,
+    int64_t validRows, validColumns; ///< and what is wanted of the last of them.
+    mlir::Value left, right;         ///< Its first tiles,
+    int64_t leftStride, rightStride; ///< and bytes from one block of an operand to the next.
     mlir::Value steps;
+    mlir::Value ahead; ///< What is asked for early, if anything: rows of 32 f32 for each step.
+    int64_t aheadRows, aheadStride;
   };
   void piece(const Product &product, const Operand &left, const Operand &right, mlir::Value k, int64_t depth,
              const std::optional<Place> &initial);

@@ -24,9 +24,9 @@ struct RegisterTile {
 ///
 /// Times are cycles of one core, for the choice between this unit and vectors (cpu/MatrixProduct.h).
 struct MatrixUnit {
-  double product; ///< One tile product, with the loads beside it.
-  double split;   ///< Bringing 512 elements into terms, as they lie.
-  double turn;    ///< The same across the way they lie.
+  double product; ///< One tile product with the loads beside it.
+  double split;   ///< Bringing 512 elements into a tile, for each term.
+  double turn;    ///< What it takes more when they do not lie the way a tile wants them.
   double sums;    ///< Reading and writing a tile of sums.
 };
 
