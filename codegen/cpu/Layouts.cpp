@@ -12,7 +12,7 @@ static tile::TileType typeOf(Value tile) {
 static constexpr int64_t fewRows = 8;
 
 Layouts::Layouts(tile::KernelOp kernel, const Target &target, bool bf16Products)
-    : target(target), bf16Products(bf16Products || getenv("DENIM_AMX_ROUND")) {
+    : target(target), bf16Products(bf16Products) {
   kernel.walk<WalkOrder::PreOrder>([&](Operation *op) {
     if (auto load = dyn_cast<tile::LoadOp>(op)) {
       auto type = typeOf(load.getResult());

@@ -61,15 +61,17 @@ bool denim::codegen::matrixUnitPays(const Target &target, int64_t m, int64_t n, 
          steps = llvm::divideCeil(k, tileDepth);
   // An operand that is kept is made once for many products: a tenth, as in Layouts.
   auto tiles = [&](const OperandCost &operand, double blocks) {
-    double time = unit.split * operand.terms.count + (operand.turned ? unit.turn : 0);
+    double time = unit.tile + unit.term * operand.terms.count + (operand.turned ? unit.turn : 0);
     return blocks * steps * time * (operand.kept ? 0.1 : 1.0);
   };
   double time = rows * columns * (steps * productsOf(left.terms, right.terms).size() * unit.product + unit.sums) +
                 tiles(left, rows) + tiles(right, columns);
   // Two multiply-adds a cycle, of which products of vectors reach seven eighths.
   double vectors = double(m) * llvm::alignTo(n, target.lanes) * k / (2 * target.lanes) / 0.875;
-  // Tiles fill the first-level cache, which what stands around a product pays for.
-  return time < 0.85 * vectors;
+  // Alone a product pays from 1 on. In a chunk of a recurrence or a page of attention its tiles push out of the
+  // first-level cache what the other ops left there: the delta rule, lightning and softmax lost 5 to 50 percent at 0.8
+  // to 0.95.
+  return time < 0.75 * vectors;
 }
 
 int64_t MatrixProductWriter::stepsOf(int64_t k) {
@@ -126,9 +128,6 @@ void MatrixProductWriter::tileOf(Side side, const Place &lines, Value line, int6
   // Pairs that lie in memory as they should lie in a tile, or turned by squares of pairs.
   if (isAlong && !lines.splat && lines.element.isBF16() && whole) {
     auto pairs = [&](Value line) {
-      // Rows of weights lie pages apart: what is turned a few tiles later is asked for.
-      if (side == Side::right && getenv("DENIM_WAHEAD"))
-        code.prefetch(access.address(lines, line, code.add(k, atoi(getenv("DENIM_WAHEAD")) * tileDepth)), /*level=*/2);
       return code.load(code.vectorOf(code.i32()), access.address(lines, line, k), Code::bytesOf(lines.element));
     };
     if (side == Side::left)

@@ -31,10 +31,10 @@ static Target makeTarget(StringRef name) {
       t.features += ",+avx512bf16,+amx-tile,+amx-bf16";
       t.requiredFlags.insert(t.requiredFlags.end(), {"avx512_bf16", "amx_tile", "amx_bf16"});
       t.bf16Convert = true;
-      // Emerald Rapids at 3.9 GHz: a tile product 16 cycles, a tile loaded 8 from the first-level cache, 20 from the
-      // second, stored 16. Fitted to products of 16 to 128 rows, whose splitting the second-level cache bounds:
-      // 64 x 128 x 64 of f32 take 4.3 us (vectors 4.7), 64 x 64 x 64 2.4 (2.2), 16 x 128 x 128 4.1 (2.2).
-      t.matrix = {/*product=*/18, /*split=*/93, /*turn=*/120, /*sums=*/60};
+      // Emerald Rapids at 3.9 GHz: a tile product takes 16 cycles, a tile 8 from the first-level cache and 20 from the
+      // second. Fitted to f32 products there: 64 x 128 x 64 took 4.3 us (vectors 4.7; rounded operands 1.8),
+      // 64 x 64 x 64 2.4 (2.2; 1.1), 128 x 128 x 64 6.8 (8.7; 2.9), 16 x 128 x 128 4.1 (2.2; 2.0).
+      t.matrix = {/*product=*/18, /*tile=*/85, /*term=*/90, /*turn=*/120, /*sums=*/60};
     }
   } else if (name == "x86-64-v3") {
     t.cpu = "haswell";

@@ -24,10 +24,11 @@ struct RegisterTile {
 ///
 /// Times are cycles of one core, for the choice between this unit and vectors (cpu/MatrixProduct.h).
 struct MatrixUnit {
-  double product; ///< One tile product with the loads beside it.
-  double split;   ///< Bringing 512 elements into a tile, for each term.
-  double turn;    ///< What it takes more when they do not lie the way a tile wants them.
-  double sums;    ///< Reading and writing a tile of sums.
+  double product = 0; ///< One tile product with the loads beside it.
+  double tile = 0;    ///< Bringing 512 elements into a tile,
+  double term = 0;    ///< for each term of them,
+  double turn = 0;    ///< and when they do not lie the way a tile wants them.
+  double sums = 0;    ///< Reading and writing a tile of sums.
 };
 
 struct Target {

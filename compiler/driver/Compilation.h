@@ -37,8 +37,8 @@ struct CompileOptions {
 /// context's handlers; the error then says which phase failed.
 llvm::Expected<std::string> compile(mlir::ModuleOp module, const CompileOptions &options);
 
-/// `cpu`, `cpu,native`, `cpu,amx,avx512,baseline`, `nvptx`, `nvptx,sm_90a`, `cpu,avx2,nvptx`: each machine, behind it the
-/// names of its targets; without names all of them.
+/// `cpu`, `cpu,native`, `cpu,amx,avx512,baseline`, `nvptx`, `nvptx,sm_90a`, `cpu,avx2,nvptx`: each machine, behind it
+/// the names of its targets; without names all of them.
 llvm::Expected<std::vector<MachineTargets>> parseTargets(llvm::StringRef text);
 
 } // namespace denim

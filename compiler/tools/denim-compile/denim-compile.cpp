@@ -14,9 +14,9 @@ namespace cl = llvm::cl;
 static cl::OptionCategory category("denim-compile options");
 static cl::opt<std::string> input(cl::Positional, cl::desc("<model.mlir>"), cl::init("-"), cl::cat(category));
 static cl::opt<std::string> output("o", cl::desc("file to write"), cl::init("-"), cl::cat(category));
-static cl::opt<std::string> target("target",
-                                   cl::desc("cpu[,native|amx|avx512|avx2|baseline]...,nvptx[,sm_90a]... or one of them"),
-                                   cl::init("cpu"), cl::cat(category));
+static cl::opt<std::string>
+    target("target", cl::desc("cpu[,native|amx|avx512|avx2|baseline]...,nvptx[,sm_90a]... or one of them"),
+           cl::init("cpu"), cl::cat(category));
 static cl::opt<Emit> emitKind("emit", cl::desc("what to write"), cl::init(Emit::Module), cl::cat(category),
                               cl::values(clEnumValN(Emit::Model, "model", "the network, as the compiler reads it"),
                                          clEnumValN(Emit::Attn, "attn", "with caches and chosen forms"),
