@@ -39,6 +39,11 @@ Value Code::blockNumber() {
   return NVVM::BlockIdXOp::create(builder, loc, i32());
 }
 
+void Code::namedBarrier(Value number, int64_t threads, bool wait) {
+  assembly(std::string(wait ? "bar.sync" : "bar.arrive") + " $0, " + std::to_string(threads) + ";", "r,~{memory}",
+           {number}, {}, true);
+}
+
 void Code::barrier(int64_t number, int64_t threads) {
   assembly("bar.sync " + std::to_string(number) + ", " + std::to_string(threads) + ";", "~{memory}", {}, {}, true);
 }

@@ -35,6 +35,8 @@ public:
   mlir::Value blockNumber();
   /// All `threads` threads that come here; `number` names the barrier.
   void barrier(int64_t number, int64_t threads);
+  /// The same with a number that is known to the running kernel; `wait` false: counts as arrived and goes on.
+  void namedBarrier(mlir::Value number, int64_t threads, bool wait);
   void warpBarrier();
   /// What this thread wrote to shared memory is seen by products and bulk copies behind the next barrier.
   void fenceForProducts();

@@ -1,10 +1,56 @@
 // Products of warpgroups go on while the code behind them runs. Whoever asks for their result waits; until then softmax
 // of one block overlaps the product of the next when the program has them in that order.
+//
+// Issuing a product holds a warpgroup until the matrix units have taken most of it, so of two warpgroups one should
+// issue while the other has vectors to work on. Left alone they drift together and wait for each other's products. A
+// kernel with `tile.alternate` has them take turns at the products of each loop:
+//
+//   warpgroup 0   products | softmax           | products | ...
+//   warpgroup 1     ...    | products | softmax           | products
 #include "codegen/nvptx/KernelLowering.h"
 
 using namespace mlir;
 using namespace denim;
 using namespace denim::codegen::nvptx;
+
+/// Barrier on which a warpgroup waits for its turn; the other one's is the next, or the one before.
+static constexpr int64_t kTurnBarrier = 2;
+
+/// The first turn is that of warpgroup 0: the other one gives it away before it has had its own.
+void KernelLowering::beginAlternation() {
+  if (!alternates())
+    return;
+  code.branch(code.lessThan(code.constant32(3), warp), {}, [&] {
+    code.namedBarrier(code.constant32(kTurnBarrier), workers(), /*wait=*/false);
+    return SmallVector<Value>();
+  });
+}
+
+/// The products of warpgroups that stand in the body of a loop, in order of their issue.
+static SmallVector<Operation *> productsBeside(Operation *product, llvm::function_ref<bool(tile::MmaOp)> isIssued) {
+  SmallVector<Operation *> products;
+  if (isa<scf::ForOp>(product->getParentOp()))
+    for (auto op : product->getBlock()->getOps<tile::MmaOp>())
+      if (isIssued(op))
+        products.push_back(op);
+  return products;
+}
+
+void KernelLowering::awaitTurn(Operation *product) {
+  if (!alternates())
+    return;
+  auto all = productsBeside(product, [&](tile::MmaOp op) { return formOf(op) == Form::group && !waitsForPair(op); });
+  if (!all.empty() && product == all.front())
+    code.namedBarrier(code.add(code.divide(warp, 4), kTurnBarrier), workers(), /*wait=*/true);
+}
+
+void KernelLowering::passTurn(Operation *product) {
+  if (!alternates())
+    return;
+  auto all = productsBeside(product, [&](tile::MmaOp op) { return formOf(op) == Form::group && !waitsForPair(op); });
+  if (!all.empty() && product == all.back())
+    code.namedBarrier(code.sub(code.constant32(kTurnBarrier + 1), code.divide(warp, 4)), workers(), /*wait=*/false);
+}
 
 void KernelLowering::startGroup(Value tile) {
   ++groupsIssued;

@@ -141,6 +141,7 @@ private:
   Form formOf(tile::MmaOp op);
   bool lhsInRegisters(tile::MmaOp op);
   void lower(tile::MmaOp op);
+  void multiplyAlone(tile::MmaOp op);
   /// acc += lhs * rhs; `accumulate` false: acc holds nothing yet.
   void multiply(const Shape &shape, const Operand &lhs, const Operand &rhs, Fragment &acc, bool accumulate);
   void multiplyByWarps(const Shape &shape, const Operand &lhs, const Operand &rhs, Fragment &acc);
@@ -161,6 +162,11 @@ private:
   // ---- products in flight (Groups.cpp)
   /// Remembers that the registers of `tile` are being written by the group that was issued last.
   void startGroup(mlir::Value tile);
+  /// Around the products of a loop's turn: the two computing warpgroups issue theirs one after the other.
+  bool alternates() { return kernel->hasAttr("tile.alternate") && workers() == 256 && !staged.empty(); }
+  void beginAlternation();
+  void awaitTurn(mlir::Operation *product);
+  void passTurn(mlir::Operation *product);
   /// Waits for all groups up to number `group`.
   void finishGroups(int64_t group);
   void finishAllGroups() { finishGroups(groupsIssued); }
@@ -175,6 +181,13 @@ private:
   void awaitStaged(tile::LoadOp op);
   void releaseStaged(mlir::Value tile);
   Fragment readShared(const SharedTile &from, const Distribution &shape);
+
+  // ---- two pages as one operand (PagePairs.cpp)
+  void findPairs();
+  bool isPair(tile::MmaOp first, tile::MmaOp second);
+  /// The first of the two products of a pair waits for the second.
+  bool waitsForPair(tile::MmaOp op) { return firstProducts.contains(op); }
+  void multiplyPair(tile::MmaOp first, tile::MmaOp second);
 
   /// (I + the strictly lower part)^-1 as an operand in shared memory.
   SharedTile invertUnitLower(const Fragment &matrix, int64_t terms);
@@ -264,6 +277,10 @@ private:
   } ring;
   llvm::SetVector<mlir::Value> staged; ///< loads that a warpgroup of its own copies ahead
   llvm::DenseMap<mlir::Value, mlir::Value> emptyBarrierOf;
+  llvm::DenseMap<mlir::Value, mlir::Value> firstPageOf; ///< of the second page of a pair
+  llvm::DenseSet<mlir::Value> firstPages;               ///< of all pairs
+  llvm::DenseMap<mlir::Operation *, mlir::Operation *> firstProductOf;
+  llvm::DenseSet<mlir::Operation *> firstProducts;
   bool copying = false;             ///< this walk is that warpgroup's
   mlir::Value ringIndex, ringPhase; ///< i32: the slot and the parity of the next staged load
 };

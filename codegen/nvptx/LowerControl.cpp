@@ -53,6 +53,7 @@ LogicalResult KernelLowering::lower() {
       [&] {
         if (divides)
           code.setRegisters(kComputingRegisters, true);
+        beginAlternation();
         return walk();
       },
       [&] {
@@ -219,6 +220,8 @@ LogicalResult KernelLowering::lower(scf::ForOp op) {
                            [&](Value counter, ValueRange carried) {
                              scalars.map(op.getInductionVar(), counter);
                              unflatten(op, op.getRegionIterArgs(), carried);
+                             if (!copying)
+                               shared.beginTurn();
                              result = lowerBlock(body);
                              if (failed(result))
                                return SmallVector<Value>(carried);
@@ -227,9 +230,11 @@ LogicalResult KernelLowering::lower(scf::ForOp op) {
                                op.walk([&](tile::StoreOp store) { stored.insert(rootOf(store.getMemory())); });
                              current = body.getTerminator();
                              auto next = flatten(op, body.getTerminator()->getOperands());
-                             if (!copying)
+                             if (!copying) {
                                releaseDead(*body.getTerminator());
-                             settle();
+                               finishAllGroups();
+                               shared.endTurn();
+                             }
                              return next;
                            });
   unflatten(op, op.getResults(), results);

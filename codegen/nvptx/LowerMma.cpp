@@ -6,6 +6,17 @@ using namespace denim;
 using namespace denim::codegen::nvptx;
 
 void KernelLowering::lower(tile::MmaOp op) {
+  if (waitsForPair(op))
+    return;
+  awaitTurn(op);
+  if (Operation *first = firstProductOf.lookup(op))
+    multiplyPair(cast<tile::MmaOp>(first), op);
+  else
+    multiplyAlone(op);
+  passTurn(op);
+}
+
+void KernelLowering::multiplyAlone(tile::MmaOp op) {
   Form form = formOf(op);
   if (form == Form::outer)
     return bind(op.getResult(), outerProduct(op));

@@ -35,10 +35,12 @@ bool KernelLowering::lhsInRegisters(tile::MmaOp op) {
   if (op.getTransposeLhs())
     return false;
   // A load that only products read is nearer in shared memory, unless a loop uses it again and again.
-  if (auto load = op.getLhs().getDefiningOp<tile::LoadOp>())
-    if (load->getBlock() == op->getBlock() || precision == Precision::exact || formOf(op) != Form::group ||
+  if (auto load = op.getLhs().getDefiningOp<tile::LoadOp>()) {
+    auto isOfLoop = [&](Operation *user) { return user->getBlock() != load->getBlock(); };
+    if (llvm::none_of(load->getUsers(), isOfLoop) || precision == Precision::exact || formOf(op) != Form::group ||
         op.getK() > kMostHeldColumns)
       return false;
+  }
   Distribution lhs = distributionOf(op.getLhs()), result = distributionOf(op.getResult());
   return lhs.grid.across == 1 && lhs.grid == result.grid && !lhs.padsColumns() && lhs.columns % 16 == 0;
 }

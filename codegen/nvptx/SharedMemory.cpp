@@ -59,10 +59,18 @@ void SharedMemory::writes(int64_t offset, int64_t bytes, bool operand) {
   if (overlap(written, offset, offset + bytes) || overlap(read, offset, offset + bytes))
     barrier();
   written.push_back({offset, offset + bytes});
+  for (auto &turn : turns)
+    turn.push_back({offset, offset + bytes});
   operandsWritten |= operand;
 }
 
 void SharedMemory::settle() {
   if (!read.empty() || !written.empty())
+    barrier();
+}
+
+void SharedMemory::endTurn() {
+  llvm::SmallVector<Range> all = turns.pop_back_val();
+  if (!written.empty() || llvm::any_of(read, [&](const Range &range) { return overlap(all, range.begin, range.end); }))
     barrier();
 }

@@ -31,6 +31,10 @@ public:
   void groupsDone(int64_t upTo);
   /// A barrier if anything is outstanding.
   void settle();
+  /// Around the code of a loop's turn; begins with nothing outstanding. At its end, what was read may stay outstanding
+  /// where no turn writes it.
+  void beginTurn() { turns.emplace_back(); }
+  void endTurn();
 
   int64_t size() const { return highest; }
 
@@ -45,6 +49,7 @@ private:
   int64_t threads;
   std::function<void(int64_t)> finish;
   llvm::SmallVector<Range> held, read, written, flying;
+  llvm::SmallVector<llvm::SmallVector<Range>> turns; ///< all that is written in the loops around
   bool operandsWritten = false;
   int64_t highest = 0;
 };

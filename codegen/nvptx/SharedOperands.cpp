@@ -71,6 +71,8 @@ void KernelLowering::releaseDead(Operation &op) {
   if (it == dyingAt.end())
     return;
   for (Value value : it->second) {
+    if (firstPages.contains(value)) // leaves with the second
+      continue;
     auto tile = sharedTiles.find(value);
     if (staged.contains(value))
       releaseStaged(value);

@@ -91,6 +91,7 @@ void KernelLowering::findStaged() {
       resident += SharedTile{0, {}, typeOf(value).getRows(), typeOf(value).getColumns(), termsOf(value)}.bytes();
   if (staged.empty())
     return;
+  findPairs();
   int64_t exchanged = kLeastFree;
   kernel.walk([&](tile::TransposeOp op) {
     auto type = typeOf(op.getSource());
@@ -136,19 +137,36 @@ void KernelLowering::advanceRing() {
 void KernelLowering::issueStaged(tile::LoadOp op) {
   auto type = typeOf(op.getResult());
   int64_t bytes = SharedTile{0, {}, type.getRows(), type.getColumns(), 1}.bytes();
+  if (firstPages.contains(op.getResult()))
+    return;
   Value full = code.add(code.mul(ringIndex, 16), ring.barriers);
   // The first round finds the slots empty: the parity before the first is that of a round done.
   code.waitBarrier(code.add(full, 8), code.exclusiveOr(ringPhase, code.constant32(1)));
-  code.expectBytes(full, bytes);
-  code.copyBulk(code.add(ringSlot(), ring.offset), pointers.lookup(op.getMemory()), bytes, full);
+  Value to = code.add(ringSlot(), ring.offset), from = pointers.lookup(op.getMemory());
+  if (Value first = firstPageOf.lookup(op.getResult())) {
+    // Panel by panel, so that the rows of both pages follow each other.
+    int64_t panel = type.getRows() * 128;
+    code.expectBytes(full, 2 * bytes);
+    Value pages[] = {pointers.lookup(first.getDefiningOp<tile::LoadOp>().getMemory()), from};
+    for (int64_t at = 0; at < bytes; at += panel)
+      for (auto [i, page] : llvm::enumerate(pages))
+        code.copyBulk(code.add(to, 2 * at + int64_t(i) * panel),
+                      code.advance(page, code.constant(at), code.builder.getI8Type()), panel, full);
+  } else {
+    code.expectBytes(full, bytes);
+    code.copyBulk(to, from, bytes, full);
+  }
   advanceRing();
 }
 
 void KernelLowering::awaitStaged(tile::LoadOp op) {
+  if (firstPages.contains(op.getResult()))
+    return;
   auto type = typeOf(op.getResult());
   Value full = code.add(code.mul(ringIndex, 16), ring.barriers);
   code.waitBarrier(full, ringPhase);
-  SharedTile tile{ring.offset, ringSlot(), type.getRows(), type.getColumns(), 1};
+  int64_t pages = firstPageOf.contains(op.getResult()) ? 2 : 1;
+  SharedTile tile{ring.offset, ringSlot(), pages * type.getRows(), type.getColumns(), 1};
   sharedTiles[op.getResult()] = tile;
   emptyBarrierOf[op.getResult()] = code.add(full, 8);
   advanceRing();

@@ -10,16 +10,19 @@ has neither. So 16 tokens in front write the state row by row (key e_j, value S[
 """
 
 import argparse
+import json
 import math
 import os
 import re
+import shlex
+import struct
+import subprocess
 import sys
 import tempfile
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "numerics"))
 import compare_logits
 import golden_file
-from check_page import run, write_safetensors
 from golden_file import GoldenError
 
 # f32 throughout against double: products of 16 and sums over 109 tokens, in some 10 operations of 6e-8 each. Exponents are
@@ -150,6 +153,23 @@ model.network @net(%ids: tensor<?xi32>) {{
   output %logits
 }}
 {body.group(0)}"""
+
+
+def write_safetensors(path, params):
+    header, blob = {}, b""
+    for name, (shape, values) in params.items():
+        begin, blob = len(blob), blob + struct.pack(f"<{len(values)}f", *values)
+        header[name] = {"dtype": "F32", "shape": shape, "data_offsets": [begin, len(blob)]}
+    text = json.dumps(header).encode()
+    text += b" " * (-len(text) % 8)
+    with open(path, "wb") as file:
+        file.write(struct.pack("<Q", len(text)) + text + blob)
+
+
+def run(line):
+    done = subprocess.run(line, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    if done.returncode:
+        raise GoldenError(f"expected exit status 0, but got {done.returncode}: {done.stderr.strip()}\n{shlex.join(line)}")
 
 
 def check(name, options, directory):

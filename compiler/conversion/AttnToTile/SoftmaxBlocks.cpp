@@ -1,10 +1,10 @@
 // Softmax attention of many tokens, for a machine with matrix units that work beside everything else.
 //
-// An item is a query head for a block of tokens; the blocks that see most keys come first, so that the last ones to
-// finish are short. The loop over keys is rotated by one turn: a turn asks for the scores of its keys and for the
-// values of the turn before it, and does its softmax while the second of these products runs. What it carries:
-// accumulator, maximum and sum as usual (spec/attention.md section 1), and the weights that still wait for their
-// values.
+// An item is a query head for a block of tokens; of the items that are worked on together, those that see most keys
+// come first, so that the last ones to finish are short. The loop over keys is rotated by one turn: a turn asks for the
+// scores of its keys and for the values of the turn before it, and does its softmax while the second of these products
+// runs. What it carries: accumulator, maximum and sum as usual (spec/attention.md section 1), and the weights that
+// still wait for their values.
 //
 // Scores stay as the product leaves them until the exponent: exp(scale (s - m)) = 2^(c s - c m) with c = scale log2 e,
 // one fused operation and one function for each. Turns that every query of the block sees in full are not masked.
@@ -25,6 +25,9 @@ namespace {
 constexpr int64_t kPage = DENIM_PAGE_TOKENS;
 /// Channels of a latent that one step of its expansion multiplies; fewer and longer steps where each is six products.
 constexpr int64_t kLatentStep = 64, kExactLatentStep = 128;
+/// Of keys and values that many items should find in the last cache together: half of the 50 MB of an H200, for what is
+/// read through it stands there too.
+constexpr int64_t kCachedBytes = 24 << 20;
 constexpr double kLog2E = 1.44269504088896341;
 
 class SoftmaxBlocks {
@@ -43,17 +46,16 @@ public:
 
   tile::KernelOp write() {
     // Two groups of warps with 64 rows each: one is at its softmax while the other's products run.
-    if (rows == 128)
+    if (rows == 128) {
       e.tileKernel->setAttr("tile.warps", e.b.getI64IntegerAttr(8));
+      e.tileKernel->setAttr("tile.alternate", e.b.getUnitAttr());
+    }
     // What the assembler makes of the bound was measured on an H200, d=128: causal 1.032 -> 1.006 ms with it, window
     // 4096 0.710 -> 0.804 ms.
     if (!op.window)
       e.tileKernel->setAttr("tile.blocks", e.b.getI64IntegerAttr(1));
     Value blocks = ceilDiv(tile::CountOp::create(e.b, e.loc, tile::CountKind::tokens), e.index(rows));
-    Value number = arith::DivUIOp::create(e.b, e.loc, e.item(), e.index(heads));
-    Value block = e.sub(e.sub(blocks, e.index(1)), number);
-    head = arith::RemUIOp::create(e.b, e.loc, e.item(), e.index(heads));
-    keyHead = arith::DivUIOp::create(e.b, e.loc, head, e.index(heads / keys.getShape()[0]));
+    Value block = chooseHeads(blocks);
     e.setAnchor([&](Value value, const Rows &, const Window &window) -> Value {
       if (value != op.result || window.columns != valueDim())
         return e.fail(value.getDefiningOp(), "expected to be used one head at a time");
@@ -75,6 +77,32 @@ public:
   ArrayRef<unsigned> extraOperands() const { return e.extraOperands(); }
 
 private:
+  /// Sets the heads of the item and returns its block of tokens. The order of items decides what is read together: all
+  /// blocks of some key heads come before those of the next, as many as have their keys and values in the last cache.
+  /// Among these the blocks that see most keys come first.
+  Value chooseHeads(Value blocks) {
+    int64_t keyHeads = keys.getShape()[0], group = heads / keyHeads;
+    int64_t tokenBytes = (keys.getShape()[1] + (op.keys == op.values ? 0 : values.getShape()[1])) * (brain() ? 2 : 4);
+    int64_t together = std::max<int64_t>(kCachedBytes / (tokenBytes * rows), 1);
+    Value first = e.index(0), width = e.index(keyHeads), within = e.item();
+    if (keyHeads > 1 && !op.window) {
+      // Keys from before this step are counted for the first sequence: a long prompt in pieces.
+      Value past = ceilDiv(tile::SequenceOp::create(e.b, e.loc, e.index(0)).getPast(), e.index(rows));
+      Value fitting = arith::DivUIOp::create(e.b, e.loc, e.index(together), e.add(blocks, past));
+      Value most = e.min(e.max(fitting, e.index(1)), e.index(keyHeads));
+      Value items = arith::MulIOp::create(e.b, e.loc, e.mul(blocks, group), most);
+      Value part = arith::DivUIOp::create(e.b, e.loc, e.item(), items);
+      first = arith::MulIOp::create(e.b, e.loc, part, most);
+      width = e.min(most, e.sub(e.index(keyHeads), first));
+      within = e.sub(e.item(), arith::MulIOp::create(e.b, e.loc, part, items));
+    }
+    Value across = e.mul(width, group);
+    Value number = arith::DivUIOp::create(e.b, e.loc, within, across);
+    head = e.add(e.mul(first, group), arith::RemUIOp::create(e.b, e.loc, within, across));
+    keyHead = arith::DivUIOp::create(e.b, e.loc, head, e.index(group));
+    return e.sub(e.sub(blocks, e.index(1)), number);
+  }
+
   /// What a turn leaves for the next.
   struct Running {
     Value acc, m, l;
@@ -245,10 +273,16 @@ private:
         scores[i] = capped(scores[i]);
       if (masked)
         scores[i] = visible(scores[i], j, i);
-      m = e.map(column, {m, e.reduce(tile::Combiner::max, scores[i], 1)}, [&](OpBuilder &b, ValueRange in) -> Value {
-        return arith::MaximumFOp::create(b, e.loc, in[0], in[1]);
-      });
     }
+    auto larger = [&](OpBuilder &b, ValueRange in) -> Value {
+      return arith::MaximumFOp::create(b, e.loc, in[0], in[1]);
+    };
+    auto together = [&](OpBuilder &b, ValueRange in) -> Value { return arith::AddFOp::create(b, e.loc, in[0], in[1]); };
+    // All pages of the turn column by column first: what is exchanged between threads is exchanged once.
+    Value largest = scores[0];
+    for (int64_t i = 1; i < pages; ++i)
+      largest = e.map(square, {largest, scores[i]}, larger);
+    m = e.map(column, {m, e.reduce(tile::Combiner::max, largest, 1)}, larger);
     // A row that has seen no key yet has m = -inf: its weights are 2^(-inf - 0) = 0.
     Value base = e.map(column, m, [&](OpBuilder &b, ValueRange in) -> Value {
       Value none = arith::CmpFOp::create(b, e.loc, arith::CmpFPredicate::OEQ, in[0], f32(b, -infinity));
@@ -261,16 +295,14 @@ private:
     };
     Value fade = e.map(column, {before.m, base}, power);
     Running after{{}, m, {}, {}};
-    SmallVector<Value> sums{before.l, fade};
+    Value sum;
     for (Value x : scores) {
       after.weights.push_back(e.map(square, {x, base}, power));
-      sums.push_back(e.reduce(tile::Combiner::add, after.weights.back(), 1));
+      sum = sum ? e.map(square, {sum, after.weights.back()}, together) : after.weights.back();
     }
-    after.l = e.map(column, sums, [&](OpBuilder &b, ValueRange in) -> Value {
-      Value sum = arith::MulFOp::create(b, e.loc, in[0], in[1]);
-      for (Value part : in.drop_front(2))
-        sum = arith::AddFOp::create(b, e.loc, sum, part);
-      return sum;
+    Value added = e.reduce(tile::Combiner::add, sum, 1);
+    after.l = e.map(column, {before.l, fade, added}, [&](OpBuilder &b, ValueRange in) -> Value {
+      return arith::AddFOp::create(b, e.loc, arith::MulFOp::create(b, e.loc, in[0], in[1]), in[2]);
     });
     after.acc = e.map(panel, {acc, fade}, [&](OpBuilder &b, ValueRange in) -> Value {
       return arith::MulFOp::create(b, e.loc, in[0], in[1]);

@@ -60,7 +60,8 @@ model.block @rotary_of_linear_norm(%x: tensor<?x64xf32>) {
 // A recurrence that queries with the result of another.
 model.block @two_recurrences(%x: tensor<?x64xf32>) {
   %g = param "g" : tensor<1x64xf32>
-  %b = linear %x, %g
+  %raw = linear %x, %g
+  %b = sigmoid %raw
   %q, %k, %v, %r = split %x into 1x16, 1x16, 1x16, 16
   %kn = l2_norm %k
   %o = attn.delta_rule %q, %kn, %v beta %b
@@ -71,10 +72,12 @@ model.block @two_recurrences(%x: tensor<?x64xf32>) {
   yield %y
 }
 
-// The stream itself as queries, keys and values.
+// The stream itself as queries, keys and values; keys are longer than 1, so little of a correction is written.
 model.block @recurrence_of_stream(%x: tensor<?x64xf32>) {
   %g = param "g" : tensor<1x64xf32>
-  %b = linear %x, %g
+  %raw = linear %x, %g
+  %strength = sigmoid %raw
+  %b = scale %strength, 0.05
   %q, %k, %v = split %x into 1x16, 1x16, 1x32
   %o = attn.delta_rule %q, %k, %v beta %b
   %of = flatten %o

@@ -1,0 +1,167 @@
+#include "compiler/evaluator/Parameters.h"
+#include "dialects/model/ir/Model.h"
+#include "formats/safetensors/SafetensorsWriter.h"
+#include "llvm/ADT/StringExtras.h"
+#include <cmath>
+#include <cstring>
+#include <random>
+
+using namespace mlir;
+using namespace denim;
+using attn::reference::Tensor;
+
+//===--------------------------------------------------------------------------------------------------------------===//
+// Which there are
+//===--------------------------------------------------------------------------------------------------------------===//
+
+static std::string replaced(StringRef name, StringRef what, int64_t by) {
+  auto [before, behind] = name.split(what);
+  return (before + Twine(by) + behind).str();
+}
+
+/// Adds a parameter; two uses of one name must agree on its type.
+static LogicalResult add(model::ParamOp param, StringRef prefix, ParameterTypes &types) {
+  RankedTensorType type = param.getType();
+  std::string name = (prefix + param.getName()).str();
+  SmallVector<std::string> names{name};
+  if (param.isStack()) {
+    names.clear();
+    for (int64_t e = 0; e < type.getDimSize(0); ++e)
+      names.push_back(replaced(name, "{e}", e));
+    type = RankedTensorType::get(type.getShape().drop_front(), type.getElementType());
+  }
+  for (const std::string &one : names) {
+    auto [entry, isNew] = types.insert({one, type});
+    if (!isNew && entry->second != type)
+      return param.emitOpError() << "expected the type of the other use of \"" << one << "\", " << entry->second
+                                 << ", but got " << type;
+  }
+  return success();
+}
+
+FailureOr<ParameterTypes> denim::parametersOf(ModuleOp module) {
+  ParameterTypes types;
+  for (auto network : module.getOps<model::NetworkOp>())
+    for (Operation &op : *network.getBlock()) {
+      if (auto param = dyn_cast<model::ParamOp>(op))
+        if (failed(add(param, "", types)))
+          return failure();
+      auto layers = dyn_cast<model::LayersOp>(op);
+      if (!layers)
+        continue;
+      for (auto [i, symbol] : llvm::enumerate(layers.getLayers())) {
+        auto block = module.lookupSymbol<model::BlockOp>(symbol);
+        if (!block)
+          return layers.emitOpError() << "expected a block " << symbol << " in the module, but found none";
+        for (auto param : block.getBlock()->getOps<model::ParamOp>())
+          if (failed(add(param, layers.getLayerPrefix(int64_t(i)), types)))
+            return failure();
+      }
+    }
+  return types;
+}
+
+//===--------------------------------------------------------------------------------------------------------------===//
+// Values
+//===--------------------------------------------------------------------------------------------------------------===//
+
+static float fromBf16(uint16_t bits) {
+  uint32_t word = uint32_t(bits) << 16;
+  float value;
+  std::memcpy(&value, &word, sizeof value);
+  return value;
+}
+
+/// Nearest even.
+static uint16_t toBf16(float value) {
+  uint32_t word;
+  std::memcpy(&word, &value, sizeof word);
+  return uint16_t((word + 0x7fff + ((word >> 16) & 1)) >> 16);
+}
+
+static Tensor::Shape shapeOf(RankedTensorType type) {
+  return Tensor::Shape(type.getShape().begin(), type.getShape().end());
+}
+
+Parameters denim::randomParameters(const ParameterTypes &types, uint64_t seed) {
+  Parameters parameters;
+  std::mt19937_64 source(seed);
+  for (const auto &[name, type] : types) {
+    bool isMatrix = type.getRank() > 1;
+    std::normal_distribution<double> normal(isMatrix ? 0.0 : 1.0,
+                                            isMatrix ? 1 / std::sqrt(double(type.getShape().back())) : 0.3);
+    bool narrow = type.getElementType().isBF16();
+    Tensor values(shapeOf(type));
+    for (double &value : values.values()) {
+      auto rounded = float(normal(source));
+      value = narrow ? fromBf16(toBf16(rounded)) : rounded;
+    }
+    parameters[name] = std::move(values);
+  }
+  return parameters;
+}
+
+static std::optional<formats::ElementType> storedType(Type element) {
+  if (element.isF32())
+    return formats::ElementType::F32;
+  return element.isBF16() ? std::optional(formats::ElementType::BF16) : std::nullopt;
+}
+
+llvm::Expected<Parameters> denim::readParameters(const ParameterTypes &types, const std::string &path) {
+  formats::Safetensors file;
+  if (formats::Error fault = formats::Safetensors::open(path, file))
+    return llvm::createStringError(fault.message());
+  Parameters parameters;
+  for (const auto &[name, type] : types) {
+    const formats::Tensor *found = file.find(name);
+    if (!found)
+      return llvm::createStringError("'" + path + "': expected tensor '" + name + "', but got none");
+    if (storedType(type.getElementType()) != found->type || ArrayRef<int64_t>(found->shape) != type.getShape()) {
+      std::string expected;
+      llvm::raw_string_ostream(expected) << type;
+      return llvm::createStringError("'" + path + "': tensor '" + name + "': expected " + expected + ", but got " +
+                                     std::string(formats::name(found->type)) + " " + formats::shapeText(found->shape));
+    }
+    Tensor values(shapeOf(type));
+    const char *from = static_cast<const char *>(found->data);
+    for (double &value : values.values()) {
+      if (found->type == formats::ElementType::F32) {
+        float stored;
+        std::memcpy(&stored, from, sizeof stored);
+        value = stored, from += sizeof stored;
+      } else {
+        uint16_t stored;
+        std::memcpy(&stored, from, sizeof stored);
+        value = fromBf16(stored), from += sizeof stored;
+      }
+    }
+    parameters[name] = std::move(values);
+  }
+  return parameters;
+}
+
+llvm::Error denim::writeParameters(const ParameterTypes &types, const Parameters &parameters, const std::string &path) {
+  std::vector<std::vector<char>> stored;
+  std::vector<formats::Tensor> tensors;
+  for (const auto &[name, type] : types) {
+    auto element = storedType(type.getElementType());
+    if (!element)
+      return llvm::createStringError("parameter '" + name + "': expected elements of f32 or bf16");
+    const Tensor &values = parameters.at(name);
+    std::vector<char> &bytes = stored.emplace_back(values.values().size() * formats::bytes(*element));
+    char *to = bytes.data();
+    for (double value : values.values()) {
+      auto real = float(value);
+      uint16_t brain = toBf16(real);
+      size_t size = formats::bytes(*element);
+      std::memcpy(to, size == 4 ? static_cast<const void *>(&real) : &brain, size);
+      to += size;
+    }
+    tensors.push_back({name, *element, values.shape(), nullptr, bytes.size()});
+  }
+  for (auto [tensor, bytes] : llvm::zip_equal(tensors, stored))
+    tensor.data = bytes.data();
+  if (formats::Error fault = formats::writeSafetensors(path, tensors))
+    return llvm::createStringError(fault.message());
+  return llvm::Error::success();
+}

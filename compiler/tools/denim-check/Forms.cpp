@@ -1,0 +1,110 @@
+#include "compiler/tools/denim-check/Forms.h"
+#include <algorithm>
+#include <cmath>
+#include <denim/denim.h>
+#include <limits>
+
+using namespace denim::check;
+
+std::vector<Form> denim::check::formsOf(int64_t tokens, const std::vector<int64_t> &chunks,
+                                        const std::vector<int64_t> &lengths) {
+  std::vector<Form> forms{{"whole", {{tokens}}}};
+  auto inChunks = [&](const std::string &name, int64_t size) {
+    Form form{name, {}};
+    for (int64_t done = 0; done < tokens; done += size)
+      form.steps.push_back({std::min(size, tokens - done)});
+    forms.push_back(std::move(form));
+  };
+  for (int64_t size : chunks)
+    if (size < tokens)
+      inChunks("in chunks of " + std::to_string(size), size);
+  inChunks("token by token", 1);
+  for (int64_t length : lengths)
+    if (length < tokens)
+      forms.push_back({"the first " + std::to_string(length), {{length}}});
+  if (tokens >= 8) {
+    // Long, short and absent ones stand side by side, and each is once the long one.
+    int64_t half = tokens / 2, quarter = tokens / 4;
+    forms.push_back({"ragged", {{half, 1, quarter}, {1, half, 0}, {2, 1, half}, {1, 1, 1}}});
+  }
+  return forms;
+}
+
+struct Runner::Handles {
+  denim_device_t *device = nullptr;
+  denim_module_t *module = nullptr;
+  denim_session_t *session = nullptr;
+};
+
+Runner::~Runner() {
+  if (!handles)
+    return;
+  denim_session_release(handles->session);
+  denim_module_release(handles->module);
+  denim_device_release(handles->device);
+  delete handles;
+}
+
+/// The message of an error, which ends here.
+static std::optional<std::string> messageOf(denim_status_t status) {
+  if (status == DENIM_OK)
+    return std::nullopt;
+  std::string message = denim_status_message(status);
+  denim_status_release(status);
+  return message;
+}
+
+std::optional<std::string> Runner::open(const std::string &module, const std::string &weights,
+                                        const std::string &device) {
+  handles = new Handles;
+  denim_device_options_t machine;
+  denim_device_options_initialize(&machine);
+  machine.name = device.c_str();
+  if (auto fault = messageOf(denim_device_create(&machine, &handles->device)))
+    return fault;
+  if (auto fault = messageOf(denim_module_open(module.c_str(), &handles->module)))
+    return fault;
+  denim_session_options_t options;
+  denim_session_options_initialize(&options);
+  options.weights = weights.c_str();
+  return messageOf(denim_session_create(handles->device, handles->module, &options, &handles->session));
+}
+
+std::optional<std::string> Runner::run(const Form &form, const std::vector<Expected> &expected, Worst &worst) {
+  int64_t vocabulary = denim_module_vocabulary(handles->module);
+  size_t count = form.steps.front().size();
+  std::vector<denim_sequence_t> sequences(count);
+  std::vector<int64_t> done(count);
+  for (denim_sequence_t &sequence : sequences)
+    if (auto fault = messageOf(denim_sequence_create(handles->session, &sequence)))
+      return fault;
+  std::vector<float> logits;
+  worst = {};
+  for (const Step &step : form.steps) {
+    std::vector<denim_step_entry_t> entries;
+    int64_t rows = 0;
+    for (size_t s = 0; s < count; ++s) {
+      entries.push_back({sequences[s], expected[s].tokens.data() + done[s], step[s], DENIM_LOGITS_ALL});
+      rows += step[s];
+    }
+    // Whatever is not written shows as no number.
+    logits.assign(static_cast<size_t>(rows * vocabulary), std::numeric_limits<float>::quiet_NaN());
+    if (auto fault =
+            messageOf(denim_session_step(handles->session, entries.data(), entries.size(), rows, logits.data())))
+      return fault;
+    const float *got = logits.data();
+    for (size_t s = 0; s < count; ++s)
+      for (int64_t i = 0; i < step[s]; ++i, ++done[s])
+        for (int64_t v = 0; v < vocabulary; ++v, ++got) {
+          double want = expected[s].logits[static_cast<size_t>(done[s] * vocabulary + v)];
+          double difference = std::fabs(*got - want);
+          if (!(difference <= worst.difference))
+            worst = {std::isnan(difference) ? std::numeric_limits<double>::infinity() : difference,
+                     static_cast<int64_t>(s), done[s], v};
+        }
+  }
+  for (denim_sequence_t sequence : sequences)
+    if (auto fault = messageOf(denim_sequence_release(handles->session, sequence)))
+      return fault;
+  return std::nullopt;
+}

@@ -1,0 +1,255 @@
+// Whether what is compiled from a page computes what the page says: every form of a sequence against the page run op by
+// op in double precision.
+#include "compiler/driver/Compilation.h"
+#include "compiler/evaluator/Evaluator.h"
+#include "compiler/tools/denim-check/Forms.h"
+#include "mlir/IR/MLIRContext.h"
+#include "mlir/Parser/Parser.h"
+#include "mlir/Support/FileUtilities.h"
+#include "llvm/Support/CommandLine.h"
+#include "llvm/Support/FileSystem.h"
+#include "llvm/Support/Format.h"
+#include "llvm/Support/FormatVariadic.h"
+#include "llvm/Support/InitLLVM.h"
+#include "llvm/Support/Path.h"
+#include "llvm/Support/SourceMgr.h"
+#include <cmath>
+#include <random>
+
+using namespace denim;
+using namespace denim::check;
+namespace cl = llvm::cl;
+
+static cl::OptionCategory category("denim-check options");
+static cl::opt<std::string> input(cl::Positional, cl::desc("<model.mlir>"), cl::init("-"), cl::cat(category));
+static cl::opt<std::string> weights("weights", cl::desc("checkpoint, or random"), cl::init("random"),
+                                    cl::value_desc("DIR|random"), cl::cat(category));
+static cl::opt<std::string> target("target", cl::desc("as for denim-compile; of the device by default"),
+                                   cl::cat(category));
+static cl::opt<std::string> device("device", cl::desc("cpu, or cuda"), cl::init("cpu"), cl::cat(category));
+static cl::opt<bool> planOfCuda("plan-of-cuda",
+                                cl::desc("run the plan and the tile programs of a CUDA device on the CPU"),
+                                cl::cat(category));
+static cl::opt<bool> exact("exact", cl::desc("with activations and products of a CUDA device near f32"),
+                           cl::cat(category));
+static cl::opt<int64_t> tokenCount("tokens", cl::desc("length of the sequences"), cl::init(150), cl::cat(category));
+static cl::list<int64_t> chunkSizes("chunks", cl::desc("sizes of chunks (7, 64)"), cl::CommaSeparated,
+                                    cl::cat(category));
+static cl::list<int64_t> lengths("lengths", cl::desc("lengths to cut to (1, 37, 63, 64, 65)"), cl::CommaSeparated,
+                                 cl::cat(category));
+static cl::opt<int64_t> chunk("chunk", cl::desc("tokens per chunk of a linear recurrence"), cl::init(64),
+                              cl::cat(category));
+static cl::opt<uint64_t> seed("seed", cl::desc("of tokens and random weights"), cl::init(1), cl::cat(category));
+static cl::opt<double> tolerance("tolerance",
+                                 cl::desc("share of the largest logit that a logit may be off "
+                                          "(2e-5; 0.04 where activations are bf16)"),
+                                 cl::init(0), cl::cat(category));
+static cl::opt<std::string> keep("keep", cl::desc("folder for the module (m.denim) and random weights (w.safetensors)"),
+                                 cl::value_desc("DIR"), cl::cat(category));
+
+static int fail(const llvm::Twine &message) {
+  llvm::errs() << "denim-check: " << message << '\n';
+  return 1;
+}
+
+namespace {
+
+/// f32 against double over some layers of products: about 1e-6 of the largest logit is seen.
+constexpr double kExactTolerance = 2e-5;
+/// bf16 rounds to 2^-9, some tens of times on the way to a logit.
+constexpr double kRoundedTolerance = 0.04;
+/// A difference says nothing where a recurrence diverges: its rounding errors grow as fast as its values.
+constexpr double kLargestLogit = 1e6;
+
+/// A folder that goes when the program ends, or the one that the user named.
+class Folder {
+public:
+  std::error_code open() {
+    if (!keep.empty()) {
+      path = keep;
+      return llvm::sys::fs::create_directories(keep);
+    }
+    isTemporary = true;
+    llvm::SmallString<128> made;
+    std::error_code fault = llvm::sys::fs::createUniqueDirectory("denim-check", made);
+    path = made.str();
+    return fault;
+  }
+  ~Folder() {
+    if (isTemporary && !path.empty())
+      llvm::sys::fs::remove_directories(path);
+  }
+  std::string file(llvm::StringRef name) const {
+    llvm::SmallString<128> whole(path);
+    llvm::sys::path::append(whole, name);
+    return std::string(whole);
+  }
+
+private:
+  std::string path;
+  bool isTemporary = false;
+};
+
+bool runsOnCuda() {
+  return llvm::StringRef(device).starts_with("cuda");
+}
+/// Activations in bf16.
+bool isRounded() {
+  return (planOfCuda || runsOnCuda()) && !exact;
+}
+
+/// The bytes of the module file. `page` is changed.
+llvm::Expected<std::string> compilePage(mlir::ModuleOp page) {
+  CompileOptions options;
+  options.source = input;
+  options.pipeline.chunk = chunk;
+  options.exact = exact;
+  std::string name = target;
+  if (name.empty())
+    name = runsOnCuda() ? "nvptx" : "cpu,native";
+  auto targets = parseTargets(name);
+  if (!targets)
+    return targets.takeError();
+  options.machines = *targets;
+  if (!planOfCuda)
+    return compile(page, options);
+  // The text of the tile phase says no more of its machine: it is compiled on for another.
+  CompileOptions toTile = options;
+  toTile.machines = {{Machine::Cuda, {}}};
+  if (auto cuda = parseTargets("nvptx"))
+    toTile.machines = *cuda;
+  else
+    return cuda.takeError();
+  toTile.emit = Emit::Tile;
+  toTile.to = Phase::Tile;
+  llvm::Expected<std::string> text = compile(page, toTile);
+  if (!text)
+    return text;
+  auto tiles = mlir::parseSourceString<mlir::ModuleOp>(*text, page->getContext());
+  if (!tiles)
+    return llvm::createStringError("expected the text of the tile phase to be read back");
+  options.from = Phase::Tile;
+  return compile(*tiles, options);
+}
+
+llvm::Expected<std::vector<Expected>> expectedLogits(mlir::ModuleOp page, const Parameters &parameters,
+                                                     int64_t vocabulary) {
+  std::mt19937_64 source(seed);
+  std::uniform_int_distribution<int32_t> any(0, int32_t(vocabulary - 1));
+  std::vector<Expected> expected(kSequences);
+  for (Expected &one : expected) {
+    for (int64_t t = 0; t < tokenCount; ++t)
+      one.tokens.push_back(any(source));
+    auto logits = evaluateNetwork(page, parameters, one.tokens);
+    if (mlir::failed(logits))
+      return llvm::createStringError("expected a page that can be evaluated");
+    one.logits = logits->values();
+  }
+  return expected;
+}
+
+/// Ids of tokens are rows of the table that is looked up.
+int64_t vocabularyOf(mlir::ModuleOp page) {
+  int64_t rows = 0;
+  page.walk([&](mlir::Operation *op) {
+    if (op->getName().getStringRef() == "model.embed")
+      rows = llvm::cast<mlir::RankedTensorType>(op->getOperand(1).getType()).getDimSize(0);
+  });
+  return rows;
+}
+
+} // namespace
+
+int main(int argc, char **argv) {
+  llvm::InitLLVM init(argc, argv);
+  cl::HideUnrelatedOptions(category);
+  cl::ParseCommandLineOptions(argc, argv, "compares what is compiled from a page with what the page says\n");
+  if (tokenCount < 1)
+    return fail("expected --tokens to be at least 1, but got " + llvm::Twine(tokenCount));
+  std::vector<int64_t> chunks = chunkSizes, cuts = lengths;
+  // 64 is the chunk of a linear recurrence and a page of the cache; 7 tokens are too few for a chunk.
+  if (chunks.empty())
+    chunks = {7, 64};
+  if (cuts.empty())
+    cuts = {1, 37, 63, 64, 65};
+  for (int64_t number : llvm::concat<int64_t>(chunks, cuts))
+    if (number < 1)
+      return fail("expected --chunks and --lengths of at least 1, but got " + llvm::Twine(number));
+
+  std::string message;
+  std::unique_ptr<llvm::MemoryBuffer> buffer = mlir::openInputFile(input, &message);
+  if (!buffer)
+    return fail(message);
+  llvm::SourceMgr sources;
+  sources.AddNewSourceBuffer(std::move(buffer), llvm::SMLoc());
+  mlir::DialectRegistry registry;
+  registerDialects(registry);
+  mlir::MLIRContext context(registry);
+  context.printOpOnDiagnostic(false); // the line of the input says more
+  mlir::SourceMgrDiagnosticHandler diagnostics(sources, &context);
+  mlir::OwningOpRef<mlir::ModuleOp> page = mlir::parseSourceFile<mlir::ModuleOp>(sources, &context);
+  if (!page)
+    return 1;
+  auto types = parametersOf(*page);
+  if (mlir::failed(types))
+    return 1;
+  Folder folder;
+  if (std::error_code fault = folder.open())
+    return fail("'" + keep + "': " + fault.message());
+
+  std::string weightsPath = weights;
+  Parameters parameters;
+  if (weights == "random") {
+    parameters = randomParameters(*types, seed);
+    weightsPath = folder.file("w.safetensors");
+    if (llvm::Error fault = writeParameters(*types, parameters, weightsPath))
+      return fail(llvm::toString(std::move(fault)));
+  } else if (auto read = readParameters(*types, weights)) {
+    parameters = std::move(*read);
+  } else {
+    return fail(llvm::toString(read.takeError()));
+  }
+  auto expected = expectedLogits(*page, parameters, vocabularyOf(*page));
+  if (!expected)
+    return fail(llvm::toString(expected.takeError()));
+  double largest = 0;
+  for (const Expected &one : *expected)
+    for (double logit : one.logits)
+      largest = std::max(largest, std::fabs(logit));
+  if (!(largest < kLargestLogit))
+    return fail(
+        llvm::formatv("expected logits below {0}, but got one of {1:e1}: what the page says grows without bound "
+                      "with these weights",
+                      int64_t(kLargestLogit), largest));
+  double limit = (tolerance > 0 ? double(tolerance) : isRounded() ? kRoundedTolerance : kExactTolerance) * largest;
+
+  llvm::Expected<std::string> bytes = compilePage(*page);
+  if (!bytes)
+    return fail(llvm::toString(bytes.takeError()));
+  std::string modulePath = folder.file("m.denim");
+  std::error_code fault;
+  llvm::raw_fd_ostream file(modulePath, fault);
+  file << *bytes;
+  file.close();
+  if (fault || file.has_error())
+    return fail("'" + modulePath + "': expected to write the module, but could not");
+
+  Runner runner;
+  if (auto wrong = runner.open(modulePath, weightsPath, device))
+    return fail(*wrong);
+  bool isRight = true;
+  for (const Form &form : formsOf(tokenCount, chunks, cuts)) {
+    Worst worst;
+    if (auto wrong = runner.run(form, *expected, worst))
+      return fail(form.name + ": " + *wrong);
+    bool fits = worst.difference <= limit;
+    isRight &= fits;
+    llvm::outs() << llvm::format("%-20s largest difference %.1e of at most %.1e  ", form.name.c_str(), worst.difference,
+                                 limit)
+                 << (fits ? "ok" : "WRONG");
+    if (!fits)
+      llvm::outs() << " at logit " << worst.logit << " of token " << worst.token << " of sequence " << worst.sequence;
+    llvm::outs() << '\n';
+  }
+  return isRight ? 0 : 1;
+}
