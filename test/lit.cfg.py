@@ -41,6 +41,6 @@ if cuda_devices():
     config.available_features.add("cuda")
 if shutil.which("ptxas") or os.path.exists("/usr/local/cuda/bin/ptxas"):
     config.available_features.add("ptxas")
-for flag in ("avx2", "avx512f"):
+for flag in ("avx2", "avx512f", "amx_bf16"):
     if flag in open("/proc/cpuinfo").read().split():
         config.available_features.add(flag)

@@ -22,10 +22,13 @@ Type Code::storageOf(Type element) {
   return element.isInteger(1) ? builder.getI8Type() : element;
 }
 
-Value Code::roundDown(Value a, int64_t multiple) {
+Value Code::divide(Value a, int64_t by) {
   if (auto x = constantOf(a))
-    return constant(*x / multiple * multiple);
-  return mul(arith::DivSIOp::create(builder, loc, a, constant(multiple)), multiple);
+    return constant(*x / by);
+  return arith::DivSIOp::create(builder, loc, a, constant(by));
+}
+Value Code::roundDown(Value a, int64_t multiple) {
+  return mul(divide(a, multiple), multiple);
 }
 //===--------------------------------------------------------------------------------------------------------------===//
 // Memory
@@ -61,8 +64,8 @@ Value Code::maskedLoad(Type type, Value pointer, Value mask, int64_t alignment) 
 void Code::maskedStore(Value value, Value pointer, Value mask, int64_t alignment) {
   LLVM::MaskedStoreOp::create(builder, loc, value, pointer, mask, uint32_t(alignment));
 }
-void Code::prefetch(Value pointer) {
-  LLVM::Prefetch::create(builder, loc, pointer, /*rw=*/0u, /*hint=*/3u, /*cache=*/1u);
+void Code::prefetch(Value pointer, int level) {
+  LLVM::Prefetch::create(builder, loc, pointer, /*rw=*/0u, /*hint=*/unsigned(4 - level), /*cache=*/1u);
 }
 void Code::setZero(Value pointer, int64_t bytes) {
   Value zero = arith::ConstantOp::create(builder, loc, builder.getI8IntegerAttr(0));
@@ -239,6 +242,77 @@ Value Code::narrow(Value value, Type element) {
     return arith::BitcastOp::create(builder, loc, bits, half);
   }
   return value;
+}
+
+//===--------------------------------------------------------------------------------------------------------------===//
+// Tiles of the matrix unit
+//===--------------------------------------------------------------------------------------------------------------===//
+
+void Code::callIntrinsic(StringRef name, ValueRange operands) {
+  LLVM::CallIntrinsicOp::create(builder, loc, builder.getStringAttr(name), operands);
+}
+
+/// Tiles are named by number, which leaves nothing for LLVM to allocate or to spill: tiles never live across control
+/// flow that their product did not write.
+static Value tileNumber(OpBuilder &builder, Location loc, int64_t tile) {
+  return arith::ConstantOp::create(builder, loc, builder.getI8IntegerAttr(tile));
+}
+
+void Code::configureTiles(Value scratch) {
+  // Byte 0: palette 1. From byte 16: bytes of a row of each tile, 16 bits each. From byte 48: rows of each tile.
+  SmallVector<int32_t> words(16, 0);
+  words[0] = 1;
+  for (int i = 4; i < 8; ++i)
+    words[i] = 64 << 16 | 64;
+  for (int i = 12; i < 14; ++i)
+    words[i] = 0x10101010;
+  Value description =
+      arith::ConstantOp::create(builder, loc, DenseElementsAttr::get(vectorOf(i32()), ArrayRef<int32_t>(words)));
+  store(description, scratch, 64);
+  callIntrinsic("llvm.x86.ldtilecfg", scratch);
+}
+void Code::releaseTiles() {
+  callIntrinsic("llvm.x86.tilerelease", {});
+}
+void Code::zeroTile(int64_t tile) {
+  callIntrinsic("llvm.x86.tilezero", tileNumber(builder, loc, tile));
+}
+void Code::loadTile(int64_t tile, Value pointer, Value strideBytes) {
+  callIntrinsic("llvm.x86.tileloadd64", {tileNumber(builder, loc, tile), pointer, strideBytes});
+}
+void Code::storeTile(int64_t tile, Value pointer, Value strideBytes) {
+  callIntrinsic("llvm.x86.tilestored64", {tileNumber(builder, loc, tile), pointer, strideBytes});
+}
+void Code::multiplyTiles(int64_t sums, int64_t left, int64_t right) {
+  callIntrinsic("llvm.x86.tdpbf16ps",
+                {tileNumber(builder, loc, sums), tileNumber(builder, loc, left), tileNumber(builder, loc, right)});
+}
+
+Value Code::pairAcross(Value a, Value b) {
+  Type integer = inShapeOf(a.getType(), i32());
+  Value low = arith::ShRUIOp::create(builder, loc, arith::BitcastOp::create(builder, loc, integer, a),
+                                     integerConstantLike(integer, 16));
+  Value high = arith::AndIOp::create(builder, loc, arith::BitcastOp::create(builder, loc, integer, b),
+                                     integerConstantLike(integer, int32_t(0xffff0000)));
+  return arith::OrIOp::create(builder, loc, low, high);
+}
+Value Code::pairAlong(Value a, Value b) {
+  auto halves = VectorType::get({2 * lanes}, builder.getI16Type());
+  SmallVector<int64_t> upper;
+  for (int64_t i = 0; i < 2 * lanes; ++i)
+    upper.push_back(2 * i + 1);
+  Value joined = shuffle(vector::BitCastOp::create(builder, loc, halves, a),
+                         vector::BitCastOp::create(builder, loc, halves, b), upper);
+  return vector::BitCastOp::create(builder, loc, vectorOf(i32()), joined);
+}
+Value Code::upperHalf(Value value) {
+  Type integer = inShapeOf(value.getType(), i32());
+  Value bits = arith::AndIOp::create(builder, loc, arith::BitcastOp::create(builder, loc, integer, value),
+                                     integerConstantLike(integer, int32_t(0xffff0000)));
+  return arith::BitcastOp::create(builder, loc, value.getType(), bits);
+}
+Value Code::roundToBrain(Value value) {
+  return widen(narrow(value, builder.getBF16Type()), builder.getBF16Type());
 }
 
 //===--------------------------------------------------------------------------------------------------------------===//

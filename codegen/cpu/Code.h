@@ -26,6 +26,7 @@ public:
   mlir::Type storageOf(mlir::Type element);
 
   // ---- i64
+  mlir::Value divide(mlir::Value a, int64_t by); ///< towards zero
   mlir::Value roundDown(mlir::Value a, int64_t multiple);
 
   // ---- memory
@@ -36,7 +37,7 @@ public:
   void store(mlir::Value value, mlir::Value pointer, int64_t alignment);
   mlir::Value maskedLoad(mlir::Type vectorType, mlir::Value pointer, mlir::Value mask, int64_t alignment);
   void maskedStore(mlir::Value value, mlir::Value pointer, mlir::Value mask, int64_t alignment);
-  void prefetch(mlir::Value pointer);
+  void prefetch(mlir::Value pointer, int level = 1); ///< into the cache of that level, 1 to 3
   void setZero(mlir::Value pointer, int64_t bytes);
 
   // ---- vectors and scalars of f32, i32, i1
@@ -57,6 +58,26 @@ public:
   /// The first or second bf16 of each i32, as f32.
   mlir::Value widenPair(mlir::Value pairs, bool second);
 
+  // ---- tiles of the matrix unit (Target::matrix): eight of 16 rows of 64 bytes
+  /// Gives all tiles that shape; `scratch` are 64 bytes for the description.
+  void configureTiles(mlir::Value scratch);
+  void releaseTiles();
+  void zeroTile(int64_t tile);
+  void loadTile(int64_t tile, mlir::Value pointer, mlir::Value strideBytes);
+  void storeTile(int64_t tile, mlir::Value pointer, mlir::Value strideBytes);
+  /// sums += left * right, of bf16 in f32.
+  void multiplyTiles(int64_t sums, int64_t left, int64_t right);
+
+  // ---- pairs of bf16 for it, one i32 each
+  /// The upper halves of two vectors of f32 in pairs: (a[0], b[0]), (a[1], b[1]), ...
+  mlir::Value pairAcross(mlir::Value a, mlir::Value b);
+  /// The same with neighbours as pairs: (a[0], a[1]), ..., (b[0], b[1]), ...
+  mlir::Value pairAlong(mlir::Value a, mlir::Value b);
+  /// The f32 without the bits that bf16 has no room for.
+  mlir::Value upperHalf(mlir::Value value);
+  /// The f32 rounded to bf16, nearest even.
+  mlir::Value roundToBrain(mlir::Value value);
+
   // ---- control
   using LoopBody = llvm::function_ref<void(mlir::Value)>;
   using CarryingBody = llvm::function_ref<llvm::SmallVector<mlir::Value>(mlir::Value, mlir::ValueRange)>;
@@ -68,6 +89,7 @@ public:
   void branch(mlir::Value condition, llvm::function_ref<void()> then, llvm::function_ref<void()> otherwise = {});
 
 private:
+  void callIntrinsic(llvm::StringRef name, mlir::ValueRange operands);
   mlir::Value integerConstantLike(mlir::Type type, int64_t value);
   mlir::Value splatLike(mlir::Type element, mlir::Type shape);
   mlir::Value widenHalf(mlir::Value bits);

@@ -28,14 +28,14 @@ using namespace mlir;
 using namespace denim::codegen;
 using namespace denim;
 
-void denim::codegen::buildCpuPipeline(OpPassManager &passes, const Target &target) {
+void denim::codegen::buildCpuPipeline(OpPassManager &passes, const Target &target, bool bf16Products) {
   // Before lowering: what is dead or said twice in a kernel would be written out as loops.
   passes.addPass(createCanonicalizerPass());
   passes.addPass(createCSEPass());
   passes.addPass(tile::createFuseMapsPass());
   passes.addPass(tile::createHoistBroadcastsPass());
   passes.addPass(createCSEPass());
-  passes.addPass(createConvertTileToCpuPass(target));
+  passes.addPass(createConvertTileToCpuPass(target, bf16Products));
   passes.addPass(createExpandMathPass({target.fusedMultiplyAdd, /*scale16=*/target.lanes == 16}));
   // Constants and addresses repeat in every register tile; fewer ops make all that follows cheaper.
   passes.addPass(createCSEPass());
@@ -51,8 +51,12 @@ void denim::codegen::buildCpuPipeline(OpPassManager &passes, const Target &targe
 namespace {
 
 struct TileToCpuOptions : PassPipelineOptions<TileToCpuOptions> {
-  Option<std::string> target{*this, "target", llvm::cl::desc("x86-64-v4, x86-64-v3, x86-64-v2 or native"),
+  Option<std::string> target{*this, "target",
+                             llvm::cl::desc("x86-64-v4-amx, x86-64-v4, x86-64-v3, x86-64-v2 or native"),
                              llvm::cl::init("native")};
+  Option<bool> bf16Products{*this, "bf16-products",
+                            llvm::cl::desc("round operands of products by a matrix unit to bf16 once"),
+                            llvm::cl::init(false)};
 };
 
 /// Machine code of one module on its way.
@@ -71,14 +75,14 @@ void denim::codegen::registerCpuPasses() {
                                              [](OpPassManager &passes, const TileToCpuOptions &options) {
                                                llvm::Expected<Target> target = findTarget(options.target);
                                                if (target)
-                                                 buildCpuPipeline(passes, *target);
+                                                 buildCpuPipeline(passes, *target, options.bf16Products);
                                                else
                                                  llvm::report_fatal_error(target.takeError(), /*gen_crash_diag=*/false);
                                              });
 }
 
 /// Errors of passes are diagnostics; this makes one llvm::Error of them.
-static llvm::Error lower(ModuleOp module, const Target &target) {
+static llvm::Error lower(ModuleOp module, const Target &target, bool bf16Products) {
   MLIRContext *context = module.getContext();
   std::string messages;
   ScopedDiagnosticHandler handler(context, [&](Diagnostic &diagnostic) {
@@ -90,7 +94,7 @@ static llvm::Error lower(ModuleOp module, const Target &target) {
     return success();
   });
   PassManager passes(context);
-  buildCpuPipeline(passes, target);
+  buildCpuPipeline(passes, target, bf16Products);
   if (succeeded(passes.run(module)))
     return llvm::Error::success();
   return llvm::createStringError(messages.empty() ? "the passes of convert-tile-to-cpu failed" : messages);
@@ -155,7 +159,7 @@ static llvm::Error emit(ModuleOp tileModule, const Target &target, const CpuOpti
   registerBuiltinDialectTranslation(registry);
   registerLLVMDialectTranslation(registry);
   context->appendDialectRegistry(registry);
-  if (llvm::Error error = lower(*module, target))
+  if (llvm::Error error = lower(*module, target, options.bf16Products))
     return error;
   for (auto function : module->getOps<LLVM::LLVMFuncOp>())
     if (auto bytes = function->getAttrOfType<IntegerAttr>("tile.scratch_bytes"))

@@ -26,6 +26,9 @@ struct CpuOptions {
   std::string linker;
   /// LLVM's optimisation level, 0 to 3.
   int optimization = 3;
+  /// Operands of products by a matrix unit (Target::matrix) are rounded to bf16 once: errors near 2^-9 of each term,
+  /// and a third or a sixth of the tile products. Machines without one compute in f32 as ever.
+  bool bf16Products = false;
 };
 
 struct CpuCode {
@@ -45,11 +48,11 @@ llvm::Expected<std::string> printForCpu(mlir::ModuleOp tileModule, const Target 
 
 /// `convert-tile-to-cpu`: each tile.kernel becomes an llvm.func whose body is scf, arith, math, vector and LLVM
 /// pointers. The scratch bytes are left on the function as the attribute `tile.scratch_bytes`.
-std::unique_ptr<mlir::Pass> createConvertTileToCpuPass(const Target &target);
+std::unique_ptr<mlir::Pass> createConvertTileToCpuPass(const Target &target, bool bf16Products = false);
 std::unique_ptr<mlir::Pass> createConvertTileToCpuPass();
 
 /// tile to the LLVM dialect: the pass above, expand-math (codegen/math) and the conversions of what they leave.
-void buildCpuPipeline(mlir::OpPassManager &passes, const Target &target);
+void buildCpuPipeline(mlir::OpPassManager &passes, const Target &target, bool bf16Products = false);
 
 /// Makes the pass and the pipeline `tile-to-cpu` known to denim-opt.
 void registerCpuPasses();

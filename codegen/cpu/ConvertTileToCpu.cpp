@@ -17,7 +17,7 @@ namespace {
 struct ConvertTileToCpuPass : PassWrapper<ConvertTileToCpuPass, OperationPass<ModuleOp>> {
   MLIR_DEFINE_EXPLICIT_INTERNAL_INLINE_TYPE_ID(ConvertTileToCpuPass)
   ConvertTileToCpuPass() = default;
-  explicit ConvertTileToCpuPass(const Target &target) : chosen(target) {}
+  ConvertTileToCpuPass(const Target &target, bool rounds) : chosen(target) { bf16Products = rounds; }
   ConvertTileToCpuPass(const ConvertTileToCpuPass &other) : PassWrapper(other), chosen(other.chosen) {}
 
   StringRef getArgument() const override { return "convert-tile-to-cpu"; }
@@ -75,7 +75,8 @@ struct ConvertTileToCpuPass : PassWrapper<ConvertTileToCpuPass, OperationPass<Mo
     Block *entry = function.addEntryBlock(builder);
     builder.setInsertionPointToStart(entry);
     Code code(builder, loc, *chosen);
-    KernelLowering lowering(kernel, code, entry->getArgument(0), entry->getArgument(1), entry->getArgument(4));
+    KernelLowering lowering(kernel, code, bf16Products, entry->getArgument(0), entry->getArgument(1),
+                            entry->getArgument(4));
     if (failed(lowering.lowerItems(entry->getArgument(2), entry->getArgument(3))))
       return failure();
     LLVM::ReturnOp::create(builder, loc, ValueRange());
@@ -85,14 +86,17 @@ struct ConvertTileToCpuPass : PassWrapper<ConvertTileToCpuPass, OperationPass<Mo
   }
 
   std::optional<Target> chosen;
-  Option<std::string> name{*this, "target", llvm::cl::desc("x86-64-v4, x86-64-v3, x86-64-v2 or native"),
+  Option<std::string> name{*this, "target", llvm::cl::desc("x86-64-v4-amx, x86-64-v4, x86-64-v3, x86-64-v2 or native"),
                            llvm::cl::init("native")};
+  Option<bool> bf16Products{*this, "bf16-products",
+                            llvm::cl::desc("round operands of products by a matrix unit to bf16 once"),
+                            llvm::cl::init(false)};
 };
 
 } // namespace
 
-std::unique_ptr<Pass> denim::codegen::createConvertTileToCpuPass(const Target &target) {
-  return std::make_unique<ConvertTileToCpuPass>(target);
+std::unique_ptr<Pass> denim::codegen::createConvertTileToCpuPass(const Target &target, bool bf16Products) {
+  return std::make_unique<ConvertTileToCpuPass>(target, bf16Products);
 }
 std::unique_ptr<Pass> denim::codegen::createConvertTileToCpuPass() {
   return std::make_unique<ConvertTileToCpuPass>();

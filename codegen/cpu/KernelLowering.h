@@ -14,8 +14,9 @@ namespace denim::codegen {
 class KernelLowering {
 public:
   /// `batch`, `arguments` and `scratch` are the pointers of denim_kernel_fn.
-  KernelLowering(tile::KernelOp kernel, Code &code, mlir::Value batch, mlir::Value arguments, mlir::Value scratch)
-      : kernel(kernel), code(code), access(code), lifetimes(kernel), layouts(kernel),
+  KernelLowering(tile::KernelOp kernel, Code &code, bool bf16Products, mlir::Value batch, mlir::Value arguments,
+                 mlir::Value scratch)
+      : kernel(kernel), code(code), access(code), lifetimes(kernel), layouts(kernel, code.target, bf16Products),
         step(code, batch, code.pointerType()), arguments(arguments), scratchPointer(scratch) {}
 
   /// Writes items [begin, end). On failure an error stands at the op that has no lowering.
@@ -65,6 +66,9 @@ private:
 
   // ---- products (LowerMma.cpp, LowerSolve.cpp)
   void lower(tile::MmaOp op);
+  void multiplyByMatrixUnit(tile::MmaOp op, const Product &product);
+  /// Makes the forms in tiles that the layouts ask for.
+  void makeTiles(mlir::Value tile);
   void lower(tile::SolveOp op);
   void solveRows(const Place &lower, const Place &right, const Place &result);
 
@@ -78,6 +82,7 @@ private:
   /// A place in scratch for a tile of the shape, with vectors along the axis.
   int allocate(tile::TileType type, Axis axis);
   void release(int storage);
+  int allocateBytes(int64_t bytes);
   /// Scratch that lives while `body` writes code.
   void withScratch(tile::TileType type, Axis axis, llvm::function_ref<void(const Place &)> body);
   /// The place of a result: what the enclosing loop or branch wants it in, the place of an operand of `reusable` that
@@ -110,8 +115,14 @@ private:
   llvm::DenseMap<mlir::Value, Place> places;
   llvm::DenseSet<mlir::Operation *> forwarded;       ///< stores whose tile was made in the memory itself
   llvm::DenseMap<mlir::Value, int> transposedCopies; ///< Storages with the other axis.
-  llvm::DenseMap<mlir::Value, int> storageOf;        ///< Values that hold a storage.
-  llvm::DenseMap<mlir::Value, int> requested;        ///< Values an enclosing op wants in a storage.
+  struct TiledForm {
+    OperandUse use;
+    int storage;
+    TiledOperand tiles;
+  };
+  llvm::DenseMap<mlir::Value, llvm::SmallVector<TiledForm, 1>> tiledForms;
+  llvm::DenseMap<mlir::Value, int> storageOf; ///< Values that hold a storage.
+  llvm::DenseMap<mlir::Value, int> requested; ///< Values an enclosing op wants in a storage.
   std::vector<Storage> storages;
   Scratch scratch;
 };

@@ -11,7 +11,8 @@ static tile::TileType typeOf(Value tile) {
 /// Products whose result has at most so many rows take the dot form or stream rhs: nothing is transposed for them.
 static constexpr int64_t fewRows = 8;
 
-Layouts::Layouts(tile::KernelOp kernel) {
+Layouts::Layouts(tile::KernelOp kernel, const Target &target, bool bf16Products)
+    : target(target), bf16Products(bf16Products) {
   kernel.walk<WalkOrder::PreOrder>([&](Operation *op) {
     if (auto load = dyn_cast<tile::LoadOp>(op)) {
       auto type = typeOf(load.getResult());
@@ -32,6 +33,43 @@ Layouts::Layouts(tile::KernelOp kernel) {
       decide(mma);
     }
   });
+  keepTiles(kernel);
+}
+
+OperandUse Layouts::leftUse(tile::MmaOp op) const {
+  bool byRows = axisOf(op.getResult()) == Axis::columns;
+  return {Side::left, byRows ? op.getTransposeLhs() : !op.getTransposeRhs()};
+}
+OperandUse Layouts::rightUse(tile::MmaOp op) const {
+  bool byRows = axisOf(op.getResult()) == Axis::columns;
+  return {Side::right, byRows ? op.getTransposeRhs() : !op.getTransposeLhs()};
+}
+
+ArrayRef<OperandUse> Layouts::tiledUses(Value tile) const {
+  auto it = tiled.find(tile);
+  return it == tiled.end() ? ArrayRef<OperandUse>() : ArrayRef<OperandUse>(it->second);
+}
+
+/// Tiles of an operand are kept where they serve more than once: in rounds of a loop, or for several products.
+void Layouts::keepTiles(tile::KernelOp kernel) {
+  llvm::DenseMap<Value, SmallVector<std::pair<OperandUse, tile::MmaOp>>> uses;
+  kernel.walk([&](tile::MmaOp op) {
+    if (!usesMatrixUnit(op))
+      return;
+    uses[leftOf(op)].push_back({leftUse(op), op});
+    uses[rightOf(op)].push_back({rightUse(op), op});
+  });
+  for (auto &[tile, products] : uses) {
+    if (isa_and_nonnull<tile::SplatOp, tile::WindowOp>(tile.getDefiningOp()))
+      continue;
+    for (auto &product : products) {
+      OperandUse use = product.first;
+      int64_t alike = llvm::count_if(products, [&](auto &other) { return other.first == use; });
+      bool kept = alike > 1 || tile.getParentRegion() != product.second->getParentRegion();
+      if (kept && !llvm::is_contained(tiledUses(tile), use))
+        tiled[tile].push_back(use);
+    }
+  }
 }
 
 Axis Layouts::axisOf(Value tile) const {
@@ -83,10 +121,22 @@ void Layouts::decide(tile::MmaOp op) {
   double byRows = rhsByColumns ? 0 : costOfTransposing(op.getRhs(), op);
   double byColumns = lhsByRows ? 0 : costOfTransposing(op.getLhs(), op);
   byColumns += costOfColumns(op.getResult(), 4);
+  // The matrix unit wants the left operand along k as well; what is kept is made once either way.
+  auto costOf = [&](Value tile, bool turned) {
+    return OperandCost{termsOf(tile), tile.getParentRegion() != op->getParentRegion(), turned};
+  };
+  if (matrixUnitPays(target, op.getM(), op.getN(), op.getK(), costOf(op.getLhs(), lhsByRows),
+                     costOf(op.getRhs(), !rhsByColumns))) {
+    matrixProducts.insert(op);
+    byRows += lhsByRows ? costOfTransposing(op.getLhs(), op) : 0;
+    byColumns += rhsByColumns ? costOfTransposing(op.getRhs(), op) : 0;
+  }
   if (op.getAcc() && !op.getAcc().getDefiningOp<tile::SplatOp>() && axisOf(op.getAcc()) == Axis::columns)
     byColumns += 2.0 * op.getM() * op.getN();
   if (byColumns < byRows)
     axes[op.getResult()] = Axis::rows;
+  if (usesMatrixUnit(op))
+    return;
   // Copies are for what is transposed outside a loop or more than once; else panels of it are, inside the product.
   Value turned = byColumns < byRows ? (lhsByRows ? Value() : op.getLhs()) : (rhsByColumns ? Value() : op.getRhs());
   if (!turned || isa_and_nonnull<tile::SplatOp, tile::WindowOp>(turned.getDefiningOp()))

@@ -11,26 +11,34 @@ using namespace denim;
 
 LogicalResult KernelLowering::lowerItems(Value begin, Value end) {
   loadArguments();
+  if (layouts.usesMatrixUnit())
+    code.configureTiles(storages[allocateBytes(64)].place.base);
   LogicalResult result = success();
   code.loop(begin, end, 1, [&](Value item) {
     scalars.map(kernel.getItem(), code.toIndex(item));
     result = lowerBlock(*kernel.getBlock());
   });
+  if (layouts.usesMatrixUnit())
+    code.releaseTiles();
   return result;
 }
 
 LogicalResult KernelLowering::lowerBlock(Block &block) {
   for (Value argument : block.getArguments())
-    if (isa<tile::TileType>(argument.getType()))
+    if (isa<tile::TileType>(argument.getType())) {
       copyTransposed(argument);
+      makeTiles(argument);
+    }
   for (Operation &op : block) {
     if (op.hasTrait<OpTrait::IsTerminator>())
       break;
     if (failed(lowerOp(op)))
       return failure();
     for (Value result : op.getResults())
-      if (isa<tile::TileType>(result.getType()))
+      if (isa<tile::TileType>(result.getType())) {
         copyTransposed(result);
+        makeTiles(result);
+      }
     releaseDead(op);
   }
   return success();

@@ -22,6 +22,11 @@ int KernelLowering::allocate(tile::TileType type, Axis axis) {
   return storages.size() - 1;
 }
 
+int KernelLowering::allocateBytes(int64_t bytes) {
+  auto type = tile::TileType::get(kernel.getContext(), 1, llvm::divideCeil(bytes, 4), code.f32());
+  return allocate(type, Axis::columns);
+}
+
 void KernelLowering::release(int storage) {
   scratch.release(storages[storage].offset, storages[storage].bytes);
 }
@@ -109,6 +114,12 @@ void KernelLowering::releaseDead(Operation &op) {
     if (it->first.getParentBlock() == op.getBlock() && lifetimes.lastUse(it->first) == now) {
       release(it->second);
       transposedCopies.erase(it);
+    }
+  for (auto it = tiledForms.begin(); it != tiledForms.end(); ++it)
+    if (it->first.getParentBlock() == op.getBlock() && lifetimes.lastUse(it->first) == now) {
+      for (const TiledForm &form : it->second)
+        release(form.storage);
+      tiledForms.erase(it);
     }
 }
 

@@ -7,6 +7,7 @@
 #include "llvm/ADT/StringRef.h"
 #include "llvm/Support/Error.h"
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -16,6 +17,18 @@ namespace denim::codegen {
 struct RegisterTile {
   int64_t rows;
   int64_t vectors;
+};
+
+/// A unit that multiplies tiles: 16 x 32 of bf16 times 32 x 16, whose rows come in pairs, added to 16 x 16 of f32. An
+/// f32 operand is the sum of three terms of bf16; products of two such operands take six tile products.
+///
+/// Times are cycles of one core, for the choice between this unit and vectors (cpu/MatrixProduct.h).
+struct MatrixUnit {
+  double product = 0; ///< One tile product with the loads beside it.
+  double tile = 0;    ///< Bringing 512 elements into a tile,
+  double term = 0;    ///< for each term of them,
+  double turn = 0;    ///< and when they do not lie the way a tile wants them.
+  double sums = 0;    ///< Reading and writing a tile of sums.
 };
 
 struct Target {
@@ -29,6 +42,7 @@ struct Target {
   bool fusedMultiplyAdd;                  ///< Has an instruction for a*b+c with one rounding.
   bool halfConvert;                       ///< Has instructions between f16 and f32.
   bool bf16Convert;                       ///< Has an instruction that rounds f32 to bf16.
+  std::optional<MatrixUnit> matrix;       ///< What the machine has beside vectors.
   RegisterTile outerTile;                 ///< Shape of the outer-product form of tile.mma.
   RegisterTile dotTile;                   ///< Shape of the dot form: rows of lhs times rows of rhs.
   int64_t blockBytes;                     ///< Bytes of first-level cache one panel of a product may take.

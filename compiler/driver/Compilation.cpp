@@ -234,10 +234,12 @@ private:
     if (!target)
       return target.takeError();
     TargetResult result;
+    codegen::CpuOptions cpu;
+    cpu.bf16Products = options.bf16Products;
     if (options.emit == Emit::Llvm || options.emit == Emit::Assembly || !options.dumpDirectory.empty()) {
       bool assembly = options.emit == Emit::Assembly;
       auto printed =
-          codegen::printForCpu(kernels, *target, assembly ? codegen::CpuText::assembly : codegen::CpuText::llvm);
+          codegen::printForCpu(kernels, *target, assembly ? codegen::CpuText::assembly : codegen::CpuText::llvm, cpu);
       if (!printed)
         return printed.takeError();
       if (llvm::Error error = dump(Phase::Kernel, target->name + (assembly ? ".s" : ".ll"), *printed))
@@ -246,7 +248,7 @@ private:
     }
     if (options.emit != Emit::Module)
       return result;
-    llvm::Expected<codegen::CpuCode> code = codegen::compileForCpu(kernels, *target);
+    llvm::Expected<codegen::CpuCode> code = codegen::compileForCpu(kernels, *target, cpu);
     if (!code)
       return code.takeError();
     llvm::StringMap<int64_t> scratch;
@@ -355,18 +357,19 @@ llvm::Expected<std::vector<MachineTargets>> denim::parseTargets(StringRef text) 
     }
     StringRef name = llvm::StringSwitch<StringRef>(word)
                          .Case("native", "native")
+                         .Case("amx", "x86-64-v4-amx")
                          .Case("avx512", "x86-64-v4")
                          .Case("avx2", "x86-64-v3")
                          .Case("baseline", "x86-64-v2")
                          .Default("");
     if (name.empty())
-      return makeError("expected native, avx512, avx2 or baseline behind cpu, but got \"" + word + "\"");
+      return makeError("expected native, amx, avx512, avx2 or baseline behind cpu, but got \"" + word + "\"");
     machine.targets.push_back(name.str());
   }
   for (MachineTargets &machine : machines)
     if (machine.targets.empty())
       machine.targets = machine.machine == Machine::Cpu
-                            ? std::vector<std::string>{"x86-64-v4", "x86-64-v3", "x86-64-v2"}
+                            ? std::vector<std::string>{"x86-64-v4-amx", "x86-64-v4", "x86-64-v3", "x86-64-v2"}
                             : std::vector<std::string>{"sm_90a"};
   // The order of a module, whatever the order of the words.
   llvm::sort(machines, [](const MachineTargets &a, const MachineTargets &b) { return a.machine < b.machine; });

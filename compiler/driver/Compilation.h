@@ -35,6 +35,8 @@ struct CompileOptions {
   bool remarks = false;
   /// Of kernels for NVIDIA GPUs; empty: ptxas where it is found. "-": none, the module holds PTX alone.
   std::string assembler;
+  /// Operands of products rounded to bf16 once on a CPU that has a matrix unit; without it errors are those of f32.
+  bool bf16Products = false;
   PipelineOptions pipeline;
 };
 
@@ -42,8 +44,8 @@ struct CompileOptions {
 /// context's handlers; the error then says which phase failed.
 llvm::Expected<std::string> compile(mlir::ModuleOp module, const CompileOptions &options);
 
-/// `cpu`, `cpu,native`, `cpu,avx512,baseline`, `nvptx`, `nvptx,sm_90a`, `cpu,avx2,nvptx`: each machine, behind it the
-/// names of its targets; without names all of them.
+/// `cpu`, `cpu,native`, `cpu,amx,avx512,baseline`, `nvptx`, `nvptx,sm_90a`, `cpu,avx2,nvptx`: each machine, behind it
+/// the names of its targets; without names all of them.
 llvm::Expected<std::vector<MachineTargets>> parseTargets(llvm::StringRef text);
 
 } // namespace denim

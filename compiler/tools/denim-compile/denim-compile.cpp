@@ -14,9 +14,9 @@ namespace cl = llvm::cl;
 static cl::OptionCategory category("denim-compile options");
 static cl::opt<std::string> input(cl::Positional, cl::desc("<model.mlir>"), cl::init("-"), cl::cat(category));
 static cl::opt<std::string> output("o", cl::desc("file to write"), cl::init("-"), cl::cat(category));
-static cl::opt<std::string> target("target",
-                                   cl::desc("cpu[,native|avx512|avx2|baseline]...,nvptx[,sm_90a]... or one of them"),
-                                   cl::init("cpu"), cl::cat(category));
+static cl::opt<std::string>
+    target("target", cl::desc("cpu[,native|amx|avx512|avx2|baseline]...,nvptx[,sm_90a]... or one of them"),
+           cl::init("cpu"), cl::cat(category));
 static cl::opt<Emit> emitKind("emit", cl::desc("what to write"), cl::init(Emit::Module), cl::cat(category),
                               cl::values(clEnumValN(Emit::Model, "model", "the network, as the compiler reads it"),
                                          clEnumValN(Emit::Attn, "attn", "with caches and chosen forms"),
@@ -39,6 +39,9 @@ static cl::opt<std::string> assembler("assembler",
                                       cl::desc("of kernels for NVIDIA GPUs; ptxas where it is found. -: none, "
                                                "the module holds PTX and the driver assembles it"),
                                       cl::value_desc("path"), cl::cat(category));
+static cl::opt<bool> bf16Products("bf16-products",
+                                  cl::desc("operands of products rounded to bf16 on a CPU with a matrix unit (faster)"),
+                                  cl::cat(category));
 static cl::opt<int64_t> chunk("chunk", cl::desc("tokens per chunk of a linear recurrence"), cl::init(64),
                               cl::cat(category));
 
@@ -120,6 +123,7 @@ int main(int argc, char **argv) {
   options.exact = exact;
   options.remarks = remarks;
   options.assembler = assembler;
+  options.bf16Products = bf16Products;
 
   std::string message;
   for (const std::string &path : tuningFiles) {

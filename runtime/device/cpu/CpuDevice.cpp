@@ -10,6 +10,7 @@
 #include <fstream>
 #include <sched.h>
 #include <sys/mman.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 namespace denim {
@@ -82,6 +83,18 @@ int usableCores() {
   return std::max(1u, std::thread::hardware_concurrency());
 }
 
+/// Linux gives a process the tile registers (8 KiB for each thread that switches) when it asks for them. Without them
+/// an AMX instruction ends the process, whatever the processor has.
+bool mayUseTileRegisters() {
+#if defined(__x86_64__)
+  constexpr int kRequestPermission = 0x1023; // ARCH_REQ_XCOMP_PERM
+  constexpr int kTileData = 18;              // XFEATURE_XTILEDATA
+  return syscall(SYS_arch_prctl, kRequestPermission, kTileData) == 0;
+#else
+  return false;
+#endif
+}
+
 } // namespace
 
 std::set<std::string, std::less<>> hostCpuFeatures() {
@@ -95,6 +108,9 @@ std::set<std::string, std::less<>> hostCpuFeatures() {
       features.insert(word);
     break;
   }
+  if (features.count("amx_tile") && !mayUseTileRegisters())
+    for (const char *feature : {"amx_tile", "amx_bf16", "amx_int8"})
+      features.erase(feature);
   return features;
 }
 

@@ -16,7 +16,8 @@
 
 namespace denim {
 
-/// What /proc/cpuinfo lists as flags of the first processor.
+/// What /proc/cpuinfo lists as flags of the first processor, less what this process may not use. Asks the system for
+/// what has to be asked for (tile registers).
 std::set<std::string, std::less<>> hostCpuFeatures();
 
 class CpuDevice : public Device {

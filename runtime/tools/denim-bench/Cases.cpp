@@ -345,6 +345,7 @@ std::vector<Case> allCases() {
   for (const char *type : {"f32", "f16", "bf16"}) {
     bool wide = std::string(type) == "f32";
     cases.push_back(product(type, 512, 1));
+    cases.push_back(product(type, 64, 1));
     cases.push_back(product(type, 1, 1));
     cases.push_back(product(type, 1, wide ? 16 : 32));
     cases.push_back(product(type, 1, wide ? 64 : 128));

@@ -8,6 +8,7 @@
 #include "mlir/IR/MLIRContext.h"
 #include "mlir/Parser/Parser.h"
 #include "test/codegen/cpu/TileInterpreter.h"
+#include "test/codegen/cpu/TileUnitEmulator.h"
 #include "test/codegen/nvptx/CaseFile.h"
 #include <cmath>
 #include <cstring>
@@ -101,7 +102,7 @@ denim_batch_t batchOf(const Step &s) {
   return b;
 }
 
-void compare(const Case &c, const std::string &target, Memory &want, Memory &got) {
+void compare(const Case &c, const std::string &target, double tolerance, Memory &want, Memory &got) {
   for (auto [i, b] : llvm::enumerate(c.buffers)) {
     double largest = 1e-30;
     for (int64_t e = 0; e < b.count; ++e)
@@ -111,7 +112,7 @@ void compare(const Case &c, const std::string &target, Memory &want, Memory &got
     std::string first;
     for (int64_t e = 0; e < b.count; ++e) {
       double w = get(want.data[i]->data, b.element, e), g = get(got.data[i]->data, b.element, e);
-      bool same = w == g || (std::isnan(w) && std::isnan(g)) || std::fabs(w - g) <= c.tolerance * largest;
+      bool same = w == g || (std::isnan(w) && std::isnan(g)) || std::fabs(w - g) <= tolerance * largest;
       if (!same && wrong++ == 0)
         first = "element " + std::to_string(e) + " is " + std::to_string(g) + ", expected " + std::to_string(w);
     }
@@ -165,6 +166,49 @@ void writeGpuCase(const Case &c, ModuleOp module, Memory &want) {
   }
 }
 
+/// Whether code for the target runs here, be it with the tile instructions in software.
+bool canRun(codegen::Target target) {
+  if (codegen::runsHere(target))
+    return !target.matrix || enableTileUnit();
+  if (!target.matrix)
+    return false;
+  llvm::erase_if(target.requiredFlags, [](llvm::StringRef flag) { return flag.starts_with("amx_"); });
+  if (!codegen::runsHere(target))
+    return false;
+  emulateTileUnit();
+  return true;
+}
+
+void checkOn(const codegen::Target &target, const codegen::CpuOptions &options, ModuleOp module,
+             const std::vector<Case> &cases, const std::vector<std::unique_ptr<Memory>> &wanted) {
+  auto code = codegen::compileForCpu(module, target, options);
+  ASSERT_TRUE(bool(code)) << llvm::toString(code.takeError());
+  int file = memfd_create("kernels", 0);
+  ASSERT_EQ(write(file, code->sharedObject.data(), code->sharedObject.size()), ssize_t(code->sharedObject.size()));
+  void *library = dlopen(("/proc/self/fd/" + std::to_string(file)).c_str(), RTLD_NOW | RTLD_LOCAL);
+  close(file);
+  ASSERT_TRUE(library) << dlerror();
+  for (auto [i, c] : llvm::enumerate(cases)) {
+    auto function = reinterpret_cast<denim_kernel_fn>(dlsym(library, c.name.c_str()));
+    ASSERT_TRUE(function) << c.name;
+    int64_t bytes = 0;
+    for (auto &[kernel, scratch] : code->kernelScratch)
+      if (kernel == c.name)
+        bytes = scratch;
+    // Scratch full of NaN: whatever is read before it is written shows.
+    Guarded scratch((bytes + 63) / 64 * 64);
+    std::memset(scratch.data, 0xff, scratch.bytes);
+    Memory got(c);
+    denim_batch_t batch = batchOf(c.step);
+    if (getenv("DENIM_TEST_VERBOSE"))
+      fprintf(stderr, "%s on %s\n", c.name.c_str(), target.name.c_str());
+    function(&batch, got.args.data(), 0, c.items, scratch.data);
+    compare(c, target.name + (options.bf16Products ? " in bf16" : ""),
+            options.bf16Products ? std::max(c.tolerance, c.gpuTolerance) : c.tolerance, *wanted[i], got);
+  }
+  dlclose(library);
+}
+
 } // namespace
 
 void denim::test::check(const std::vector<Case> &cases) {
@@ -185,32 +229,18 @@ void denim::test::check(const std::vector<Case> &cases) {
   }
   for (llvm::StringRef name : codegen::targetNames()) {
     codegen::Target target = llvm::cantFail(codegen::findTarget(name));
-    if (!codegen::runsHere(target))
+    if (!canRun(target))
       continue;
-    auto code = codegen::compileForCpu(*module, target);
-    ASSERT_TRUE(bool(code)) << llvm::toString(code.takeError());
-    int file = memfd_create("kernels", 0);
-    ASSERT_EQ(write(file, code->sharedObject.data(), code->sharedObject.size()), ssize_t(code->sharedObject.size()));
-    void *library = dlopen(("/proc/self/fd/" + std::to_string(file)).c_str(), RTLD_NOW | RTLD_LOCAL);
-    close(file);
-    ASSERT_TRUE(library) << dlerror();
-    for (auto [i, c] : llvm::enumerate(cases)) {
-      auto function = reinterpret_cast<denim_kernel_fn>(dlsym(library, c.name.c_str()));
-      ASSERT_TRUE(function) << c.name;
-      int64_t bytes = 0;
-      for (auto &[kernel, scratch] : code->kernelScratch)
-        if (kernel == c.name)
-          bytes = scratch;
-      // Scratch full of NaN: whatever is read before it is written shows.
-      Guarded scratch((bytes + 63) / 64 * 64);
-      std::memset(scratch.data, 0xff, scratch.bytes);
-      Memory got(c);
-      denim_batch_t batch = batchOf(c.step);
-      if (getenv("DENIM_TEST_VERBOSE"))
-        fprintf(stderr, "%s on %s\n", c.name.c_str(), target.name.c_str());
-      function(&batch, got.args.data(), 0, c.items, scratch.data);
-      compare(c, target.name, *wanted[i], got);
+    if (!target.matrix) {
+      checkOn(target, {}, *module, cases, wanted);
+      continue;
     }
-    dlclose(library);
+    // A unit that costs nothing takes every product that it can do; at its real price it shares kernels with vectors.
+    codegen::Target free = target;
+    free.matrix = codegen::MatrixUnit{};
+    checkOn(free, {}, *module, cases, wanted);
+    codegen::CpuOptions rounded;
+    rounded.bf16Products = true;
+    checkOn(target, rounded, *module, cases, wanted);
   }
 }

@@ -221,6 +221,48 @@ TEST(TileProduct, BlocksAlongTheDiagonal) {
   check(cases);
 }
 
+/// Products in rounds of a loop with one right operand, and a second product with the same left one. Narrow memory has
+/// one, two or three terms where a matrix unit multiplies; 300 along k is more than one piece.
+TEST(TileProduct, SharedOperands) {
+  std::vector<Case> cases;
+  for (std::string element : {"f32", "bf16", "f16"})
+    for (Shape s : {Shape{24, 40, 70}, Shape{64, 37, 300}, Shape{16, 16, 32}, Shape{33, 64, 33}}) {
+      Case c;
+      c.name = fmt::format("shared_{}x{}x{}_{}", s.m, s.n, s.k, element);
+      c.kernel = fmt::format(
+          R"(
+        tile.kernel @{name}(%A: !tile.memory<{k}xf32>, %B: !tile.memory<{k}x{element}>, %D: !tile.memory<{n}x{element}>,
+                            %C: !tile.memory<{n}xf32>, %E: !tile.memory<{n}xf32>)
+            items <once by 1 times 1> at %item {{
+          %c0 = arith.constant 0 : index
+          %step = arith.constant {m} : index
+          %end = arith.constant {rows} : index
+          %b = tile.load %B[%c0, %c0] : !tile.memory<{k}x{element}> -> !tile.tile<{n}x{k}xf32>
+          %d = tile.load %D[%c0, %c0] : !tile.memory<{n}x{element}> -> !tile.tile<{k}x{n}xf32>
+          scf.for %i = %c0 to %end step %step {{
+            %a = tile.load %A[%i, %c0] : !tile.memory<{k}xf32> -> !tile.tile<{m}x{k}xf32>
+            %c = tile.load %C[%i, %c0] : !tile.memory<{n}xf32> -> !tile.tile<{m}x{n}xf32>
+            %p = tile.mma %a, transpose_rhs %b acc %c
+                : !tile.tile<{m}x{k}xf32>, !tile.tile<{n}x{k}xf32>, !tile.tile<{m}x{n}xf32> -> !tile.tile<{m}x{n}xf32>
+            %q = tile.mma %a, %d : !tile.tile<{m}x{k}xf32>, !tile.tile<{k}x{n}xf32> -> !tile.tile<{m}x{n}xf32>
+            tile.store %p, %C[%i, %c0] : !tile.tile<{m}x{n}xf32>, !tile.memory<{n}xf32>
+            tile.store %q, %E[%i, %c0] : !tile.tile<{m}x{n}xf32>, !tile.memory<{n}xf32>
+          }}
+        }})",
+          fmt::arg("name", c.name), fmt::arg("m", s.m), fmt::arg("n", s.n), fmt::arg("k", s.k),
+          fmt::arg("rows", 3 * s.m), fmt::arg("element", element));
+      c.buffers = {{"f32", 3 * s.m * s.k},
+                   {element, s.n * s.k},
+                   {element, s.k * s.n},
+                   {"f32", 3 * s.m * s.n},
+                   {"f32", 3 * s.m * s.n}};
+      if (s.k == 300)
+        c.gpuRefusal = {"of shared memory", /*onlyExact=*/true};
+      cases.push_back(c);
+    }
+  check(cases);
+}
+
 TEST(TileProduct, Solve) {
   std::vector<Case> cases;
   for (auto [n, columns] : {std::pair(64, 128), std::pair(16, 16), std::pair(37, 65), std::pair(1, 5), std::pair(64, 1),

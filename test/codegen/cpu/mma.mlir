@@ -1,5 +1,7 @@
 // RUN: denim-opt %s --convert-tile-to-cpu=target=x86-64-v4 | FileCheck %s
 // RUN: denim-opt %s --convert-tile-to-cpu=target=x86-64-v2 | FileCheck %s --check-prefix=V2
+// RUN: denim-opt %s --convert-tile-to-cpu=target=x86-64-v4-amx | FileCheck %s --check-prefix=AMX
+// RUN: denim-opt %s --convert-tile-to-cpu="target=x86-64-v4-amx bf16-products" | FileCheck %s --check-prefix=BF16
 
 // Outer form: accumulators are carried by the loop over k, lhs comes as broadcast scalars, rhs in place; the result is
 // made in the memory it is stored to.
@@ -66,4 +68,48 @@ tile.kernel @triangle(%a: !tile.memory<64xf32>, %b: !tile.memory<64xf32>, %c: !t
   %y = tile.load %b[%c0, %c0] : !tile.memory<64xf32> -> !tile.tile<64x64xf32>
   %p = tile.mma %x, %y triangle lhs : !tile.tile<64x64xf32>, !tile.tile<64x64xf32> -> !tile.tile<64x64xf32>
   tile.store %p, %c[%c0, %c0] : !tile.tile<64x64xf32>, !tile.memory<64xf32>
+}
+
+// Weights of bf16 that a loop reads are brought into tiles once, in front of it. f32 rows times them are three tile
+// products for each of the 2 x 2 tiles of sums, rounded ones are one. The last piece of k stores to the memory itself.
+// AMX-LABEL: llvm.func @linear
+// AMX: llvm.call_intrinsic "llvm.x86.ldtilecfg"
+// AMX-NOT: llvm.x86.tdpbf16ps
+// AMX: scf.for
+// AMX: vector.shuffle {{.*}} : vector<16xi32>, vector<16xi32>
+// AMX: scf.for
+// AMX-COUNT-4: llvm.call_intrinsic "llvm.x86.tilezero"
+// AMX: scf.for
+// AMX-COUNT-12: llvm.call_intrinsic "llvm.x86.tdpbf16ps"
+// AMX-NOT: llvm.x86.tdpbf16ps
+// AMX: llvm.call_intrinsic "llvm.x86.tilestored64"
+// AMX: llvm.call_intrinsic "llvm.x86.tilerelease"
+// BF16-LABEL: llvm.func @linear
+// BF16: llvm.call_intrinsic "llvm.x86.ldtilecfg"
+// BF16: scf.for
+// BF16-COUNT-4: llvm.call_intrinsic "llvm.x86.tdpbf16ps"
+// BF16-NOT: llvm.x86.tdpbf16ps
+// BF16: llvm.call_intrinsic "llvm.x86.tilerelease"
+tile.kernel @linear(%a: !tile.memory<128xf32>, %b: !tile.memory<128xbf16>, %c: !tile.memory<64xf32>) items <once by 1 times 1> at %item {
+  %c0 = arith.constant 0 : index
+  %c64 = arith.constant 64 : index
+  %c256 = arith.constant 256 : index
+  %y = tile.load %b[%c0, %c0] : !tile.memory<128xbf16> -> !tile.tile<64x128xf32>
+  scf.for %i = %c0 to %c256 step %c64 {
+    %x = tile.load %a[%i, %c0] : !tile.memory<128xf32> -> !tile.tile<64x128xf32>
+    %p = tile.mma %x, transpose_rhs %y : !tile.tile<64x128xf32>, !tile.tile<64x128xf32> -> !tile.tile<64x64xf32>
+    tile.store %p, %c[%i, %c0] : !tile.tile<64x64xf32>, !tile.memory<64xf32>
+  }
+}
+
+// Splitting both operands of a small product costs more than its multiply-adds.
+// AMX-LABEL: llvm.func @small
+// AMX-NOT: llvm.x86
+// AMX: vector.fma
+tile.kernel @small(%a: !tile.memory<16xf32>, %b: !tile.memory<16xf32>, %c: !tile.memory<16xf32>) items <once by 1 times 1> at %item {
+  %c0 = arith.constant 0 : index
+  %x = tile.load %a[%c0, %c0] : !tile.memory<16xf32> -> !tile.tile<16x16xf32>
+  %y = tile.load %b[%c0, %c0] : !tile.memory<16xf32> -> !tile.tile<16x16xf32>
+  %p = tile.mma %x, %y : !tile.tile<16x16xf32>, !tile.tile<16x16xf32> -> !tile.tile<16x16xf32>
+  tile.store %p, %c[%c0, %c0] : !tile.tile<16x16xf32>, !tile.memory<16xf32>
 }
