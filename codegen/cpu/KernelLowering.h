@@ -54,6 +54,7 @@ private:
   void lower(tile::SplatOp op);
   void lower(tile::WindowOp op);
   void lower(tile::TransposeOp op);
+  void lower(tile::FlattenOp op);
   void lower(tile::ExtractOp op);
   void lower(tile::MapOp op);
 

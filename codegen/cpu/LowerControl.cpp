@@ -42,10 +42,11 @@ LogicalResult KernelLowering::lowerOp(Operation &op) {
       .Case<scf::ForOp, scf::IfOp>([&](auto o) { return lower(o); })
       .Case<tile::CountOp, tile::SequenceOp, tile::RowsOp, tile::SlotOp, tile::PageOp, tile::BlockOp, tile::StackedOp,
             tile::LoadOp, tile::GatherOp, tile::StoreOp, tile::SplatOp, tile::WindowOp, tile::TransposeOp,
-            tile::ExtractOp, tile::MapOp, tile::ReduceOp, tile::CumsumOp, tile::MmaOp, tile::SolveOp>([&](auto o) {
-        lower(o);
-        return success();
-      })
+            tile::FlattenOp, tile::ExtractOp, tile::MapOp, tile::ReduceOp, tile::CumsumOp, tile::MmaOp, tile::SolveOp>(
+          [&](auto o) {
+            lower(o);
+            return success();
+          })
       .Default([&](Operation *o) { return cloneScalarOp(code.builder, *o, scalars); });
 }
 

@@ -25,6 +25,15 @@ void KernelLowering::lower(tile::TransposeOp op) {
   access.copy(from, placeResult(op.getResult()));
 }
 
+void KernelLowering::lower(tile::FlattenOp op) {
+  const Place from = placeOf(op.getSource());
+  const Place to = placeResult(op.getResult());
+  Value zero = code.constant(0);
+  for (int64_t row = 0; row < from.rows; ++row)
+    access.copy(access.window(from, code.constant(row), zero, 1, from.columns),
+                access.window(to, zero, code.constant(row * from.columns), 1, from.columns));
+}
+
 void KernelLowering::lower(tile::ExtractOp op) {
   Value element = access.scalar(placeOf(op.getSource()), code.constant(op.getRow()), code.constant(op.getColumn()));
   scalars.map(op.getResult(), op.getResult().getType().isIndex() ? code.toIndex(code.toI64(element)) : element);

@@ -106,13 +106,14 @@ static std::string at(int operand, int64_t plus) {
   return "$" + std::to_string(operand) + (plus ? "+" + std::to_string(plus) : "");
 }
 
-SmallVector<Value, 4> Code::loadWords(Value pointer, int count, Value predicate, int64_t plus) {
+SmallVector<Value, 4> Code::loadWords(Value pointer, int count, Value predicate, int64_t plus, bool once) {
   SmallVector<Type> types(count, i32());
   std::string out;
   for (int i = 0; i < count; ++i)
     out += "=&r,";
   SmallVector<Value> words;
-  std::string access = "ld.global" + vectorSuffix(count) + ".b32 " + names(0, count) + ", [" + at(count, plus);
+  std::string access = std::string("ld.global") + (once ? ".L1::no_allocate" : "") + vectorSuffix(count) + ".b32 " +
+                       names(0, count) + ", [" + at(count, plus);
   if (!predicate) {
     words = assembly(access + "];", out + "l", {pointer}, types, true);
   } else {
@@ -229,6 +230,13 @@ void Code::initBarrier(Value offset, int64_t arrivals) {
 void Code::fenceBarrierInit() {
   assembly("fence.mbarrier_init.release.cluster;", "~{memory}", {}, {}, true);
 }
+void Code::letNextBegin() {
+  assembly("griddepcontrol.launch_dependents;", "", {}, {}, true);
+}
+void Code::awaitKernelsBefore() {
+  assembly("griddepcontrol.wait;", "~{memory}", {}, {}, true);
+}
+
 void Code::arrive(Value barrier, Value predicate) {
   assembly("{ .reg .pred p; setp.ne.b32 p, $1, 0; @p mbarrier.arrive.shared::cta.b64 _, [$0]; }", "r,r,~{memory}",
            {addressOf(barrier), bitsOf(predicate)}, {}, true);

@@ -45,11 +45,19 @@ public:
   mlir::Value advance(mlir::Value pointer, mlir::Value elements, mlir::Type element);
   mlir::Value load(mlir::Type type, mlir::Value pointer);
   /// `count` (1, 2, 4) words of 32 bits as i32; zero where the predicate is false. `constant`: nothing writes there.
-  llvm::SmallVector<mlir::Value, 4> loadWords(mlir::Value pointer, int count, mlir::Value predicate, int64_t plus = 0);
+  /// `once`: no thread of the block reads them again, so they need no place in the first cache.
+  llvm::SmallVector<mlir::Value, 4> loadWords(mlir::Value pointer, int count, mlir::Value predicate, int64_t plus = 0,
+                                              bool once = false);
   void storeWords(llvm::ArrayRef<mlir::Value> words, mlir::Value pointer, mlir::Value predicate, int64_t plus = 0);
   mlir::Value loadHalfWord(mlir::Value pointer, mlir::Value predicate,
                            int64_t plus = 0); ///< 16 bits, in the low half of an i32
   void storeHalfWord(mlir::Value word, mlir::Value pointer, mlir::Value predicate, int64_t plus = 0);
+
+  // ---- kernels that follow each other on a stream
+  /// The next kernel may begin; it waits for the end of this one when it needs to.
+  void letNextBegin();
+  /// All kernels before are done, and what they wrote is seen.
+  void awaitKernelsBefore();
 
   // ---- shared memory
   llvm::SmallVector<mlir::Value, 4> loadShared(mlir::Value offset, int count, int64_t plus = 0); ///< words, as i32

@@ -143,7 +143,8 @@ llvm::Expected<NvptxCode> denim::codegen::compileForNvptx(ModuleOp tileModule, c
   for (auto function : module->getOps<LLVM::LLVMFuncOp>())
     if (auto threads = function->getAttrOfType<IntegerAttr>("tile.threads"))
       code.kernels.push_back({function.getName().str(), threads.getInt(),
-                              function->getAttrOfType<IntegerAttr>("tile.shared_bytes").getInt()});
+                              function->getAttrOfType<IntegerAttr>("tile.shared_bytes").getInt(), -1, -1,
+                              target.launchOverlap});
   auto machine = makeMachine(target);
   if (!machine)
     return machine.takeError();

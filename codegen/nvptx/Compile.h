@@ -32,6 +32,7 @@ struct NvptxKernel {
   int64_t sharedBytes = 0; ///< dynamic shared memory of a block
   int64_t registers = -1;  ///< of a thread; -1 when no assembler was there to say
   int64_t spillBytes = -1; ///< stored and loaded, of a thread
+  bool overlaps = false;   ///< waits itself for the kernel before, and may begin earlier
 };
 
 struct NvptxCode {

@@ -51,6 +51,11 @@ private:
   void unflatten(mlir::Operation *op, mlir::ValueRange values, mlir::ValueRange registers);
   bool isCarriedPacked(mlir::Operation *op, unsigned index);
 
+  // ---- the kernel before (Overlap.cpp)
+  /// A wait in front of `op` if it is the first that touches what another kernel may write, or still reads.
+  void awaitIfTouched(mlir::Operation &op);
+  void awaitKernelsBefore();
+
   // ---- what the kernel knows of the step (LowerStep.cpp)
   void lower(tile::CountOp op);
   void lower(tile::SequenceOp op);
@@ -114,6 +119,7 @@ private:
   void lower(tile::SplatOp op);
   void lower(tile::WindowOp op);
   void lower(tile::TransposeOp op);
+  void lower(tile::FlattenOp op);
   mlir::LogicalResult lower(tile::ExtractOp op);
   void lower(tile::MapOp op);
 
@@ -151,13 +157,28 @@ private:
                                             int64_t term);
   Fragment outerProduct(tile::MmaOp op);
   Fragment vectorProduct(tile::MmaOp op);
-  /// A matrix times a vector, both from memory, along the rows of the matrix: bound by reading it, 16 bytes at a time.
-  bool isStreamed(tile::MmaOp op);
-  Fragment loadStreamed(tile::LoadOp op, const WarpGrid &grid);
   /// Words of the left operand for 16 columns from `group` on; term 1 is what rounding left over.
   llvm::SmallVector<mlir::Value, 4> operandWords(const Fragment &lhs, int64_t slab, int64_t group, int64_t term);
   mlir::Value packTerm(mlir::Value low, mlir::Value high, int64_t term);
   mlir::LogicalResult lower(tile::SolveOp op);
+
+  // ---- one row times a matrix in memory (Streamed.cpp)
+  /// How threads are dealt the pieces (8 columns) of a row: `threads` of them share one row of the matrix, `groups` such
+  /// teams stand side by side, and a thread has `turns` pieces, `threads` apart.
+  struct Dealing {
+    int64_t pieces, threads, groups, turns;
+    bool pads() const { return pieces % threads != 0; } ///< some threads have no piece in the last turn
+  };
+  Dealing dealingOf(int64_t columns) const;
+  bool isStreamed(tile::MmaOp op);
+  void findStreamed();
+  void loadStreamed(tile::LoadOp op);
+  /// The thread's pieces of a row that streamed products take on the left, as soon as the row is there.
+  void dealPiecesIfWanted(mlir::Value row);
+  llvm::SmallVector<mlir::Value> sumOverLanes(llvm::SmallVector<mlir::Value> values, int64_t lanes);
+  Fragment streamedProduct(tile::MmaOp op);
+  /// Whether the thread has a piece in this turn; null: always.
+  mlir::Value hasPiece(const Dealing &dealing, int64_t turn);
 
   // ---- products in flight (Groups.cpp)
   /// Remembers that the registers of `tile` are being written by the group that was issued last.
@@ -260,11 +281,17 @@ private:
   llvm::DenseMap<mlir::Value, SharedTile> sharedTiles;
   llvm::DenseSet<mlir::Value> wantedShared;       ///< tiles some product reads from shared memory
   llvm::DenseSet<mlir::Value> onlyShared;         ///< of these, loads nothing else reads
-  llvm::DenseMap<mlir::Value, WarpGrid> streamed; ///< loads that only streamed products read, and how these are dealt
+  llvm::DenseSet<mlir::Value> streamed;           ///< matrices that streamed products read as they come from memory
+  llvm::DenseSet<mlir::Value> wantedPieces;       ///< rows that only streamed products read
+  llvm::DenseMap<mlir::Value, llvm::SmallVector<mlir::Value>> streamedWords; ///< of a matrix: by row, turn, word
+  llvm::DenseMap<mlir::Value, llvm::SmallVector<mlir::Value>> rowPieces;     ///< f32, by turn and element
   llvm::DenseMap<mlir::Operation *, llvm::SmallVector<mlir::Value>> dyingAt;
   llvm::DenseMap<mlir::Value, llvm::SmallVector<mlir::Value>> packedWords; ///< of tiles that are carried packed
 
   llvm::DenseMap<mlir::Value, SharedTile> inverses; ///< of matrices that later solves of the block need again
+
+  llvm::DenseSet<mlir::Value> constants; ///< memory that no kernel writes: parameters
+  bool awaited = true;                   ///< behind the wait for the kernels before, or there is none
 
   int64_t groupsIssued = 0, groupsFinished = 0;
   llvm::MapVector<mlir::Value, int64_t> groupOf;              ///< tiles whose products are in flight

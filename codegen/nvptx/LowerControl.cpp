@@ -17,6 +17,9 @@ KernelLowering::KernelLowering(tile::KernelOp kernel, Code &code, Precision prec
       shared(code, workers(), [this](int64_t group) { finishGroups(group); }), step(code, batch, code.globalPointer()) {
   for (auto [memory, argument] : llvm::zip_equal(kernel.getMemories(), arguments))
     pointers[memory] = argument;
+  if (auto numbers = kernel->getAttrOfType<DenseI64ArrayAttr>("tile.constants"))
+    for (int64_t number : numbers.asArrayRef())
+      constants.insert(kernel.getMemories()[number]);
   thread = code.threadNumber();
   lane = code.modulo(thread, 32);
   // The number of the warp as one value for all its lanes: the assembler then keeps what follows from it once a warp.
@@ -26,20 +29,25 @@ KernelLowering::KernelLowering(tile::KernelOp kernel, Code &code, Precision prec
 }
 
 LogicalResult KernelLowering::lower() {
+  findStreamed();
   findSharedOperands();
   findStaged();
   Value item = code.toIndex(code.blockNumber());
   LogicalResult result = success();
   auto walk = [&] {
     scalars.map(kernel.getItem(), item);
+    awaited = !code.target.launchOverlap;
     if (!staged.empty())
       ringIndex = ringPhase = code.constant32(0);
     if (succeeded(result))
       result = lowerBlock(*kernel.getBlock());
+    awaitKernelsBefore();
     if (!copying)
       finishAllGroups();
     return SmallVector<Value>();
   };
+  if (code.target.launchOverlap)
+    code.letNextBegin();
   if (staged.empty()) {
     walk();
     return result;
@@ -72,17 +80,18 @@ LogicalResult KernelLowering::lowerBlock(Block &block) {
   if (!copying)
     for (Value argument : block.getArguments())
       if (isa<tile::TileType>(argument.getType()))
-        shareIfWanted(argument);
+        shareIfWanted(argument), dealPiecesIfWanted(argument);
   for (Operation &op : block) {
     if (op.hasTrait<OpTrait::IsTerminator>())
       break;
+    awaitIfTouched(op);
     if (failed(lowerOp(op)))
       return failure();
     if (copying)
       continue;
     for (Value result : op.getResults())
       if (isa<tile::TileType>(result.getType()))
-        shareIfWanted(result);
+        shareIfWanted(result), dealPiecesIfWanted(result);
     releaseDead(op);
   }
   return success();
@@ -110,8 +119,8 @@ LogicalResult KernelLowering::lowerOp(Operation &op) {
   return TypeSwitch<Operation *, LogicalResult>(&op)
       .Case<scf::ForOp, scf::IfOp, tile::ExtractOp, tile::SolveOp>([&](auto o) { return lower(o); })
       .Case<tile::CountOp, tile::SequenceOp, tile::RowsOp, tile::SlotOp, tile::PageOp, tile::BlockOp, tile::StackedOp,
-            tile::LoadOp, tile::GatherOp, tile::StoreOp, tile::SplatOp, tile::WindowOp, tile::TransposeOp, tile::MapOp,
-            tile::ReduceOp, tile::CumsumOp, tile::MmaOp>([&](auto o) {
+            tile::LoadOp, tile::GatherOp, tile::StoreOp, tile::SplatOp, tile::WindowOp, tile::TransposeOp,
+            tile::FlattenOp, tile::MapOp, tile::ReduceOp, tile::CumsumOp, tile::MmaOp>([&](auto o) {
         lower(o);
         return success();
       })
@@ -245,11 +254,14 @@ LogicalResult KernelLowering::lower(scf::IfOp op) {
   settle();
   LogicalResult result = success();
   Value index = ringIndex, phase = ringPhase;
+  bool awaitedBefore = awaited;
   auto fill = [&](Block *block) {
     ringIndex = index, ringPhase = phase;
+    awaited = awaitedBefore;
     SmallVector<Value> values;
     if (succeeded(result) && block)
       result = lowerBlock(*block);
+    awaitKernelsBefore(); // on one side is on both
     if (failed(result)) {
       for (Type type : flatTypes(op))
         values.push_back(code.ofType(code.constant32(0), type));

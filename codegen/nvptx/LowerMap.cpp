@@ -25,6 +25,28 @@ void KernelLowering::lower(tile::TransposeOp op) {
   bind(op.getResult(), exchange(from, distributionOf(op.getResult()), true, 0, 0));
 }
 
+void KernelLowering::lower(tile::FlattenOp op) {
+  if (wantedPieces.contains(op.getResult()))
+    return; // made of the source (Streamed.cpp)
+  Fragment from = fragmentOf(op.getSource());
+  Distribution to = distributionOf(op.getResult());
+  int64_t bytes = to.columns * 4, offset = shared.allocate(bytes);
+  shared.writes(offset, bytes);
+  spill(from, code.constant32(offset), from.shape.columns);
+  shared.reads(offset, bytes);
+  Fragment result{to, from.element, {}};
+  for (int64_t group = 0; group < to.groups(); ++group)
+    for (int64_t e = 0; e < to.pairs(); ++e) {
+      Value column = columnOf(to, group, e);
+      if (to.padsColumns()) // padding reads what some other element has
+        column = code.mini(column, code.constant32(to.columns - 1));
+      Value word = code.loadShared(code.add(code.mul(column, 4), offset), 1)[0];
+      result.values.push_back(code.ofType(word, from.element));
+    }
+  shared.release(offset);
+  bind(op.getResult(), std::move(result));
+}
+
 LogicalResult KernelLowering::lower(tile::ExtractOp op) {
   Value element;
   if (auto rows = op.getSource().getDefiningOp<tile::RowsOp>()) {

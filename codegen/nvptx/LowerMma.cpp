@@ -20,6 +20,8 @@ void KernelLowering::multiplyAlone(tile::MmaOp op) {
   Form form = formOf(op);
   if (form == Form::outer)
     return bind(op.getResult(), outerProduct(op));
+  if (form == Form::vector && streamed.contains(op.getRhs()))
+    return bind(op.getResult(), streamedProduct(op));
   if (form == Form::vector)
     return bind(op.getResult(), vectorProduct(op));
   Distribution shape = distributionOf(op.getResult());
@@ -70,25 +72,6 @@ Fragment KernelLowering::outerProduct(tile::MmaOp op) {
   return result;
 }
 
-bool KernelLowering::isStreamed(tile::MmaOp op) {
-  if (formOf(op) != Form::vector || op.getM() != 1 || !op.getTransposeRhs() || op.getTransposeLhs() || op.getN() == 1)
-    return false;
-  WarpGrid grid = distributionOf(op.getRhs()).grid;
-  for (Value operand : {op.getLhs(), op.getRhs()}) {
-    auto load = operand.getDefiningOp<tile::LoadOp>();
-    if (!load || load.getTransposed() || op.getAcc() == operand)
-      return false;
-    auto memory = cast<tile::MemoryType>(load.getMemory().getType());
-    tile::PagesType pages = pagesOf(load.getMemory());
-    int64_t piece = memory.getElementType().isBF16() ? 8 : 4;
-    if (!(memory.getElementType().isBF16() || memory.getElementType().isF32()) || (pages && isImage(pages)) ||
-        op.getK() % (32 * grid.across) != 0 || memory.getColumns() % piece != 0 ||
-        divisorOf(load.getColumn()) % piece != 0)
-      return false;
-  }
-  return true;
-}
-
 /// A matrix times a vector, in f32: the vector meets the matrix where its threads hold it.
 Fragment KernelLowering::vectorProduct(tile::MmaOp op) {
   bool matrixRight = op.getM() == 1; // else the right side has one column
@@ -99,8 +82,7 @@ Fragment KernelLowering::vectorProduct(tile::MmaOp op) {
   Distribution wanted =
       overColumns ? Distribution{1, shape.columns, shape.grid} : Distribution{shape.rows, 1, shape.grid};
   bool turned = vector.shape.oneRow() != wanted.oneRow();
-  if (!streamed.contains(op.getRhs())) // else both are dealt alike already
-    vector = turned ? exchange(vector, wanted, true, 0, 0) : convert(vector, shape.grid);
+  vector = turned ? exchange(vector, wanted, true, 0, 0) : convert(vector, shape.grid);
   Fragment products{shape, code.f32(), {}};
   for (int64_t slab = 0; slab < shape.slabs(); ++slab)
     for (int64_t group = 0; group < shape.groups(); ++group)

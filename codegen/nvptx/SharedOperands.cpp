@@ -16,28 +16,6 @@ void KernelLowering::findSharedOperands() {
       ++sharedUses[op.getLhs()];
     ++sharedUses[op.getRhs()];
   });
-  // Both operands of a streamed product are dealt its way, or neither is.
-  auto gridOf = [&](tile::MmaOp op) { return distributionOf(op.getRhs()).grid; };
-  llvm::DenseSet<Operation *> fitting;
-  kernel.walk([&](tile::MmaOp op) {
-    if (isStreamed(op))
-      fitting.insert(op);
-  });
-  for (bool changed = true; changed;) {
-    changed = false;
-    for (Operation *op : llvm::to_vector(fitting)) {
-      auto mma = cast<tile::MmaOp>(op);
-      for (Value operand : {mma.getLhs(), mma.getRhs()})
-        for (OpOperand &use : operand.getUses()) {
-          auto other = dyn_cast<tile::MmaOp>(use.getOwner());
-          if (!other || !fitting.contains(other) || !(gridOf(other) == gridOf(mma)) || use.getOperandNumber() > 1)
-            changed |= fitting.erase(op);
-        }
-    }
-  }
-  for (Operation *op : fitting)
-    for (Value operand : {cast<tile::MmaOp>(op).getLhs(), cast<tile::MmaOp>(op).getRhs()})
-      streamed.insert({operand, gridOf(cast<tile::MmaOp>(op))});
   for (auto &[value, uses] : sharedUses) {
     wantedShared.insert(value);
     auto load = value.getDefiningOp<tile::LoadOp>();

@@ -48,7 +48,8 @@ static json::Value kernelOf(const std::string &name, const KernelCode &code, boo
   if (!cuda)
     return json::Object{{"name", name}, {"scratch", code.scratchBytes}};
   return json::Object{{"name", name},    {"threads", code.threads},     {"shared", code.sharedBytes},
-                      {"grid", "items"}, {"registers", code.registers}, {"spills", code.spillBytes}};
+                      {"grid", "items"}, {"registers", code.registers}, {"spills", code.spillBytes},
+                      {"overlaps", code.overlaps}};
 }
 
 static json::Value planOf(const ModulePlan &plan, const std::vector<TargetCode> &targets) {

@@ -83,6 +83,7 @@ struct KernelCode {
   int64_t scratchBytes = 0;
   int64_t threads = 0, sharedBytes = 0;    ///< of a block; shared memory that is asked for at the launch
   int64_t registers = -1, spillBytes = -1; ///< of a thread; -1 when no assembler was there
+  bool overlaps = false;                   ///< waits itself for the kernel before
 };
 
 /// Code for one target.

@@ -25,7 +25,8 @@ struct GpuTarget {
   double matrixRate;              ///< Operations of bf16 products in a microsecond, by all multiprocessors.
   bool warpgroupProduct;          ///< Has products of four warps with operands in shared memory (wgmma).
   bool matrixStore;               ///< Stores 8x8 matrices from fragments (stmatrix).
-  bool bulkCopy; ///< Has copies of whole ranges that complete on a barrier in shared memory (cp.async.bulk).
+  bool launchOverlap; ///< A kernel may begin while the one before ends, and wait for it itself (griddepcontrol).
+  bool bulkCopy;      ///< Has copies of whole ranges that complete on a barrier in shared memory (cp.async.bulk).
 };
 
 /// Names that findGpuTarget takes, newest first.

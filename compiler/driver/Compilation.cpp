@@ -273,7 +273,8 @@ private:
       return error;
     llvm::StringMap<codegen::KernelCode> made;
     for (const codegen::NvptxKernel &kernel : code->kernels)
-      made[kernel.name] = {0, kernel.threads, kernel.sharedBytes, kernel.registers, kernel.spillBytes};
+      made[kernel.name] = {0, kernel.threads, kernel.sharedBytes, kernel.registers, kernel.spillBytes,
+                           kernel.overlaps};
     TargetResult result;
     result.text = code->ptx;
     result.code = {target->name, {target->name}, {}, std::move(code->cubin), std::move(code->ptx)};

@@ -36,9 +36,13 @@
  *                     "kernels": [ {"name": "linear_0", "scratch": 65536} ]}
  *   TARGET of cuda = {"name": "sm_90a", "features": ["sm_90a"],            needed; "sm_90" would run on later ones too
  *                     "kernels": [ {"name": "linear_0", "threads": 256, "shared": 65536, "grid": "items",
- *                                   "registers": 128, "spills": 0} ]}
+ *                                   "registers": 128, "spills": 0,
+ *                                   "overlaps": true} ]}
  *          shared: bytes of dynamic shared memory. grid: may be absent, "items" then. registers (of a thread) and
- * spills (bytes) are for people; -1 when no assembler was there LAUNCH = {"kernel": 0,                      index into
+ * spills (bytes) are for people; -1 when no assembler was
+ * there. overlaps: may be absent, false then; the kernel waits itself for the ones before it (griddepcontrol.wait, on
+ * every path, in front of all it reads or writes but parameters and the step), and may be launched so that it begins
+ * while they run. LAUNCH = {"kernel": 0,                      index into
  * each target's kernels "items": {"per": "once"|"tokens"|"outputs"|"sequences", "block": 64, "times": 3}, work items =
  * times * ceil(count / block); once: count = block = 1 "args": [ ["slot", 0], ["parameter", 2], ["stack", 3, 6],
  * ["cache", 1] ], "when": {"of": "rows"|"sequence", "least": 1, "most": 16},            optional "product": {"x": 0,

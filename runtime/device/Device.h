@@ -70,6 +70,7 @@ struct KernelInfo {
   std::string name;
   uint64_t scratchBytes;         ///< CPU: private to each thread of a launch
   uint32_t threads, sharedBytes; ///< CUDA: of each block
+  bool overlaps = false;         ///< CUDA: waits itself for the kernel before, and may begin earlier
 };
 
 /// out[rows, columns] = x[rows, inner] * weight[columns, inner]^T (+ residual[rows, columns]), sums in f32.

@@ -99,6 +99,7 @@ struct PlanKernel {
   // CUDA: of each block, and what the assembler said of each thread (-1: it was not asked).
   uint32_t threads = 0, sharedBytes = 0;
   int64_t registers = -1, spillBytes = -1;
+  bool overlaps = false; ///< waits itself for the kernel before, and may begin earlier
 };
 
 struct PlanTarget {

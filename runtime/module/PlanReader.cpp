@@ -72,6 +72,16 @@ public:
     return integer(member(object, path, key), path + "." + key, low, high);
   }
 
+  /// A member that may be absent, which counts as false.
+  bool flag(const json &object, const std::string &path, const char *key) {
+    if (!object.is_object() || !object.contains(key))
+      return false;
+    const json &value = object[key];
+    if (!value.is_boolean())
+      expected(path + "." + key, "true or false", value.type_name());
+    return value.is_boolean() && value.get<bool>();
+  }
+
   std::string text(const json &value, const std::string &path) {
     if (value.is_string() && value.get_ref<const std::string &>().find('\0') == std::string::npos)
       return value.get<std::string>();
@@ -190,6 +200,7 @@ PlanKernel readKernel(PlanText &in, const json &value, const std::string &path, 
   kernel.sharedBytes = static_cast<uint32_t>(in.integer(value, path, "shared", 0, DENIM_CUDA_MAX_SHARED));
   kernel.registers = in.integer(value, path, "registers", -1, kMaxInt32);
   kernel.spillBytes = in.integer(value, path, "spills", -1, kMaxInt32);
+  kernel.overlaps = in.flag(value, path, "overlaps");
   if (value.is_object() && value.contains("grid"))
     in.choice<int>(value, path, "grid", {{"items", 0}});
   return kernel;

@@ -120,6 +120,12 @@ Type Emitter::memoryType(Type type) {
   return tile::MemoryType::get(context, channels, tensor.getElementType());
 }
 
+/// Tensors of fixed shape: weights and what else a checkpoint holds. No kernel writes them.
+static bool isParameter(Value argument) {
+  auto tensor = dyn_cast<RankedTensorType>(argument.getType());
+  return tensor && tensor.hasStaticShape();
+}
+
 Emitter::Emitter(plan::KernelOp kernel, tile::ItemsAttr items, StringRef variant) : b(kernel), loc(kernel.getLoc()) {
   OperationState state(loc, tile::KernelOp::getOperationName());
   std::string name = kernel.getSymName().str();
@@ -155,6 +161,13 @@ Emitter::Emitter(plan::KernelOp kernel, tile::ItemsAttr items, StringRef variant
     results.push_back(block->addArgument(scratch && !taken ? scratchType(index) : memoryType(result.getType()), loc));
   block->addArgument(b.getIndexType(), loc);
   b.setInsertionPointToStart(block);
+  SmallVector<int64_t> constants;
+  for (auto &[argument, memory] : memories)
+    if (isParameter(argument))
+      constants.push_back(cast<BlockArgument>(memory).getArgNumber());
+  llvm::sort(constants);
+  if (!constants.empty())
+    tileKernel->setAttr("tile.constants", b.getDenseI64ArrayAttr(constants));
 }
 
 int64_t Emitter::positionOf(Value argument) const {
@@ -169,6 +182,12 @@ Value Emitter::viewOf(Value argument, int64_t columns) {
   auto memory = cast<tile::MemoryType>(memories.lookup(argument).getType());
   unsigned position = memories.size() + extras.size();
   extras.push_back(cast<BlockArgument>(argument).getArgNumber());
+  if (isParameter(argument)) {
+    auto constants = tileKernel->getAttrOfType<DenseI64ArrayAttr>("tile.constants");
+    SmallVector<int64_t> more(constants.asArrayRef());
+    more.push_back(position);
+    tileKernel->setAttr("tile.constants", b.getDenseI64ArrayAttr(more));
+  }
   return tileKernel.getBlock()->insertArgument(
       position, tile::MemoryType::get(b.getContext(), columns, memory.getElementType()), loc);
 }

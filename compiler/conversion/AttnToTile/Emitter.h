@@ -36,6 +36,8 @@ public:
   };
   /// The same in parts side by side, where that saves moving channels: halves of a rotation.
   llvm::SmallVector<Part> emitParts(mlir::Value value, const Rows &rows, const Window &window);
+  /// The tile of one row as a column; null where that has to be turned (EmitColumn.cpp).
+  mlir::Value emitColumn(mlir::Value value, const Rows &rows, const Window &window);
   /// The tile of a parameter [N] as one row.
   mlir::Value emitVector(mlir::Value param, const Window &window);
   /// Writes a tile of result `index` of the kernel.
@@ -99,6 +101,7 @@ private:
                        mlir::Operation *op, const Rows &rows, const Window &window);
   mlir::Value emitBinary(mlir::Operation *op, const Rows &rows, const Window &window);
   mlir::Value emitConv(attn::ShortConvOp op, const Rows &rows, const Window &window);
+  mlir::Value emitConvColumn(attn::ShortConvOp op, const Rows &rows, const Window &window);
   mlir::Value emitRotary(attn::RotaryOp op, const Rows &rows, const Window &window);
   mlir::Value positionsOf(const Rows &rows);
   mlir::Value emitUnary(mlir::Operation *op, const Rows &rows, const Window &window);
@@ -142,6 +145,7 @@ tile::KernelOp emitExperts(plan::KernelOp kernel, llvm::SmallVectorImpl<unsigned
 // The same for a machine on which a block of threads does an item: everything that must be in flight at once is one
 // tile, no item walks through rows that could be items of their own, and rows behind the last are not stored.
 tile::KernelOp emitRowsOfBlock(plan::KernelOp kernel, llvm::SmallVectorImpl<unsigned> &extras);
+tile::KernelOp emitOneRow(plan::KernelOp kernel, llvm::SmallVectorImpl<unsigned> &extras);
 tile::KernelOp emitRouteOfBlock(plan::KernelOp kernel, llvm::SmallVectorImpl<unsigned> &extras);
 tile::KernelOp emitExpertsOfBlock(plan::KernelOp kernel, llvm::SmallVectorImpl<unsigned> &extras);
 mlir::LogicalResult emitLinearOfBlock(plan::KernelOp kernel, Variants &variants);

@@ -1,12 +1,11 @@
-// Products with weights, an item to a block of threads. Three variants, by the number of rows:
+// Products with weights, an item to a block of threads. A single row has kernels of its own (OneRow.cpp); two variants
+// for more, by their number:
 //
-//   one    a single row: every weight is read once and used once, so the weights of some columns of the result are
-//          tiles that go straight to registers and meet the row there, in f32
-//   few    up to 16 rows: bound by reading the weights all the same, but the products of 16 rows are matrix products
+//   few    up to 16 rows: bound by reading the weights, but the products of 16 rows are matrix products
 //   many   a square of the result for each item; where the launch is a product and nothing else, it says so, and a
 //          device with a library for products uses that
 //
-// All of them walk along the rows of the weights in steps, so that a tile is small enough for registers and shared
+// Both walk along the rows of the weights in steps, so that a tile is small enough for registers and shared
 // memory whatever the length of those rows.
 #include "compiler/conversion/AttnToTile/Emitter.h"
 #include "runtime/abi/Kernel.h"
@@ -16,11 +15,10 @@ using namespace denim;
 
 namespace {
 
-/// What one item does: `rows` rows and at most `columns` columns, in steps of `step` along the contraction, of which
-/// `ahead` are loaded before the first is multiplied.
+/// What one item does: `rows` rows and at most `columns` columns, in steps of `step` along the contraction.
 struct ItemShape {
   StringRef name;
-  int64_t rows, columns, step, ahead;
+  int64_t rows, columns, step;
 };
 
 /// A width of at most `limit` that cuts `columns` without a rest where one of at least half of that does.
@@ -48,11 +46,9 @@ public:
     Value first = e.min(e.mul(number, width), e.index(columns - width));
     window = {0, panels == 1 ? Value() : first, columns, width};
     Value row = e.mul(block, shape.rows), count = tile::CountOp::create(e.b, e.loc, rowKind(kernel));
-    // A single row is there; behind others follow rows that may be read, but not as many as the largest items have.
+    // Behind the last row follow rows that may be read, but not as many as the largest items have.
     Rows stored{row, shape.rows, row, count}, read = stored;
-    if (shape.rows == 1)
-      stored = read = Rows{row, 1, {}, {}};
-    else if (shape.rows <= DENIM_ROW_PADDING)
+    if (shape.rows <= DENIM_ROW_PADDING)
       read = Rows{row, shape.rows, {}, {}};
     if (failed(multiplyAll(read)))
       return failure();
@@ -106,20 +102,12 @@ private:
     }
     for (auto &entry : byLength) {
       ArrayRef<model::LinearOp> linears = entry.second;
-      int64_t inner = entry.first, step = stepOf(inner), turn = step * std::min(shape.ahead, inner / step);
-      int64_t whole = inner / turn * turn;
+      int64_t inner = entry.first, step = stepOf(inner), whole = inner / step * step;
       SmallVector<Value> sums(linears.size(), e.splat(0, rows.count, width));
-      sums = e.loop(e.index(0), e.index(whole), turn, sums, [&](Value first, ValueRange carried) {
-        SmallVector<std::pair<Value, int64_t>> steps;
-        for (int64_t k = 0; k < turn; k += step)
-          steps.push_back({k ? e.add(first, e.index(k)) : first, step});
-        return multiply(linears, rows, steps, carried);
-      });
-      SmallVector<std::pair<Value, int64_t>> rest;
-      for (int64_t k = whole; k < inner; k += step)
-        rest.push_back({e.index(k), std::min(step, inner - k)});
-      if (!rest.empty())
-        sums = multiply(linears, rows, rest, sums);
+      sums = e.loop(e.index(0), e.index(whole), step, sums,
+                    [&](Value k, ValueRange carried) { return multiply(linears, rows, k, step, carried); });
+      if (whole < inner)
+        sums = multiply(linears, rows, e.index(whole), inner - whole, sums);
       for (auto [own, sum] : llvm::zip(linears, sums)) {
         model::LinearOp linear = own;
         products[linear.getResult()] = withBias(linear, rows, sum);
@@ -128,22 +116,18 @@ private:
     return success();
   }
 
-  /// Adds the products of some steps; all weights are under way before the first is used.
-  SmallVector<Value> multiply(ArrayRef<model::LinearOp> linears, const Rows &rows,
-                              ArrayRef<std::pair<Value, int64_t>> steps, ValueRange sums) {
-    SmallVector<Value> next(sums), weights;
+  /// Adds the products of one step; all weights are under way before the first is used.
+  SmallVector<Value> multiply(ArrayRef<model::LinearOp> linears, const Rows &rows, Value k, int64_t step,
+                              ValueRange sums) {
+    SmallVector<Value> next, weights;
     Rows panel{firstChannel(e.b, e.loc, window), width, {}, {}};
-    for (auto &[k, step] : steps)
-      for (model::LinearOp linear : linears)
-        weights.push_back(e.load(e.memoryOf(linear.getWeight()), panel, k, step));
-    ArrayRef<Value> left(weights);
-    for (auto &[k, step] : steps)
-      for (auto [i, own] : llvm::enumerate(linears)) {
-        model::LinearOp linear = own;
-        Value x = e.load(e.memoryOf(linear.getInput()), rows, k, step);
-        next[i] = e.mma(x, left.front(), {false, true, next[i], tile::Triangle::none});
-        left = left.drop_front();
-      }
+    for (model::LinearOp linear : linears)
+      weights.push_back(e.load(e.memoryOf(linear.getWeight()), panel, k, step));
+    for (auto [own, weight, sum] : llvm::zip(linears, weights, sums)) {
+      model::LinearOp linear = own;
+      Value x = e.load(e.memoryOf(linear.getInput()), rows, k, step);
+      next.push_back(e.mma(x, weight, {false, true, sum, tile::Triangle::none}));
+    }
     return next;
   }
 
@@ -182,16 +166,12 @@ private:
 LogicalResult denim::emitLinearOfBlock(plan::KernelOp kernel, Variants &variants) {
   MLIRContext *context = kernel.getContext();
   int64_t columns = channelsOf(kernel.getBlock()->getTerminator()->getOperand(0));
-  // 16 columns of 1024 weights are 32 KiB under way in each block; as many blocks as there are multiprocessors follow
-  // from results of 2048 columns and more. Wider results take wider panels for the few rows that each block reads too.
+  // As many blocks as there are multiprocessors follow from results of 2048 columns and more. Wider results take wider
+  // panels for the few rows that each block reads too.
   int64_t fewColumns = columns <= 4096 ? 16 : columns <= 16384 ? 32 : 64;
-  // With one block on a multiprocessor two steps are loaded at once, as two blocks would.
-  int64_t products = llvm::count_if(*kernel.getBlock(), [](Operation &op) { return isa<model::LinearOp>(op); });
-  int64_t ahead = columns <= 4096 && products == 1 ? 2 : 1;
   std::pair<ItemShape, DictionaryAttr> forms[] = {
-      {{"one", 1, 16, 1024, ahead}, whenRows(context, 1, 1)},
-      {{"few", kSmallPassRows, fewColumns, 512, 1}, whenRows(context, 2, kSmallPassRows)},
-      {{"many", 128, 128, 64, 1}, whenRows(context, kSmallPassRows + 1)},
+      {{"few", kSmallPassRows, fewColumns, 512}, whenRows(context, 1, kSmallPassRows)},
+      {{"many", 128, 128, 64}, whenRows(context, kSmallPassRows + 1)},
   };
   for (auto &[shape, when] : forms) {
     BlockProduct product(kernel, shape);

@@ -26,8 +26,10 @@ tile::KernelOp RecurrenceWriter::write() {
   if (only && only.getValue() == "scan")
     return writeScan();
   int64_t parts = only && only.getValue() == "few" ? tokenParts(kernel, form) : 1;
-  if (parts > 1) // waiting for memory is all they do: several blocks wait at once
-    e.tileKernel->setAttr("tile.blocks", e.b.getI64IntegerAttr(3));
+  if (parts > 1) { // waiting for memory is all they do: several blocks wait at once, as many as have the registers
+    bool convolves = !kernel.getBlock()->getOps<attn::ShortConvOp>().empty();
+    e.tileKernel->setAttr("tile.blocks", e.b.getI64IntegerAttr(convolves ? 3 : 4));
+  }
   int64_t perSequence = only ? form.valueHeads * parts : form.keyHeads;
   Value s = arith::DivUIOp::create(e.b, e.loc, e.item(), e.index(perSequence));
   keyHead = arith::RemUIOp::create(e.b, e.loc, e.item(), e.index(perSequence));
@@ -171,14 +173,7 @@ Value RecurrenceWriter::valueOf(Value value, const Rows &rows, Value head) {
   return isPart ? e.emit(value, rows, valueWindow(head)) : tileOf(value, rows, head);
 }
 
-Value RecurrenceWriter::tileOf(Value value, const Rows &rows, Value head) {
-  value = operandOf(value);
-  if (Operation *step = stepOf(value)) {
-    SmallVector<Value> tiles;
-    for (Value operand : step->getOperands())
-      tiles.push_back(tileOf(operand, rows, head));
-    return e.failed() ? Value() : emitStep(step, tiles, rows.count);
-  }
+Window RecurrenceWriter::headWindow(Value value, Value head) {
   auto type = cast<RankedTensorType>(value.getType());
   bool tokens = type.isDynamicDim(0);
   int64_t count = type.getDimSize(tokens ? 1 : 0), width = type.getRank() == 3 ? type.getDimSize(2) : 1;
@@ -191,6 +186,29 @@ Value RecurrenceWriter::tileOf(Value value, const Rows &rows, Value head) {
   else if (count != form.valueHeads)
     own = arith::DivUIOp::create(e.b, e.loc, head, e.index(form.valueHeads / count));
   Window window{0, width == 1 ? own : e.mul(own, width), count * width, width};
+  return window;
+}
+
+Value RecurrenceWriter::columnOf(Value vector, const Rows &rows, Value head) {
+  Value value = operandOf(vector), column;
+  if (!stepOf(value))
+    column = e.emitColumn(value, rows, headWindow(value, head));
+  if (column)
+    return column;
+  Value x = tileOf(vector, rows, head);
+  return x ? e.turned(x) : Value();
+}
+
+Value RecurrenceWriter::tileOf(Value value, const Rows &rows, Value head) {
+  value = operandOf(value);
+  if (Operation *step = stepOf(value)) {
+    SmallVector<Value> tiles;
+    for (Value operand : step->getOperands())
+      tiles.push_back(tileOf(operand, rows, head));
+    return e.failed() ? Value() : emitStep(step, tiles, rows.count);
+  }
+  bool tokens = cast<RankedTensorType>(value.getType()).isDynamicDim(0);
+  Window window = headWindow(value, head);
   if (tokens)
     return e.emit(value, rows, window);
   // [H]: the same for all tokens.

@@ -68,6 +68,10 @@ private:
   Shared sharedVectors(const Rows &rows);
   /// A value of the form for value head `head`; null after an error.
   Value tileOf(Value value, const Rows &rows, Value head);
+  /// The channels of a value that value head `head` uses.
+  Window headWindow(Value value, Value head);
+  /// A vector of the form, as a column.
+  Value columnOf(Value vector, const Rows &rows, Value head);
   /// The same for a value of dv channels: those of the item's part.
   Value valueOf(Value value, const Rows &rows, Value head);
   Value vectorOf(Value vector, const Shared &shared, const Rows &rows, Value head);

@@ -26,8 +26,10 @@ constexpr int64_t kManyTokens = kSoftmaxManyTokens;
 constexpr int64_t kLatentHeads = 16;
 /// Bytes of latents in f32 that stand in a tile: shared memory holds them as three terms.
 constexpr int64_t kLatentBytes = 64 * 1024;
-/// Pages below which splitting costs more than it brings.
-constexpr int64_t kLeastPages = 4;
+/// Pages below which splitting costs more than it brings: where a core does a part, and where a block of threads does.
+constexpr int64_t kLeastPages = 4, kLeastPagesOfBlock = 2;
+/// Blocks of threads that a single token keeps busy, and parts that are merged at once.
+constexpr int64_t kTokenBlocks = 132, kMostParts = 64;
 
 /// Running maximum, sum of weights and sum of weighted values.
 using Running = SmallVector<Value>;
@@ -39,7 +41,7 @@ public:
         values(cast<attn::CacheType>(op.values.getType())), allHeads(queryType.getDimSize(1) / keys.getShape()[0]),
         group(tileHeads(op, allHeads, few)),
         e(kernel, tile::ItemsAttr::get(kernel.getContext(), few ? tile::CountKind::sequences : tile::CountKind::tokens,
-                                       few ? 1 : kTokenBlock, headGroups() * (op.isPart ? op.splits : 1))),
+                                       few ? 1 : kTokenBlock, headGroups() * (op.isPart ? partItems(few) : 1))),
         result(kernel.getBlock()->getTerminator()->getOperand(0)), few(few) {
     int64_t width = keys.getShape()[1];
     if (few && op.sharesRows() && !keys.getElementType().isBF16())
@@ -49,8 +51,9 @@ public:
 
   static int64_t tileHeads(const Attention &op, int64_t allHeads, bool few) {
     // Parts are merged head by head: nothing is shared.
-    if (few && op.parts)
-      return 1;
+    return few && op.parts ? 1 : headsOfPart(op, allHeads);
+  }
+  static int64_t headsOfPart(const Attention &op, int64_t allHeads) {
     int64_t heads = op.sharesRows() ? std::min(allHeads, kLatentHeads) : allHeads;
     while (allHeads % heads)
       --heads;
@@ -59,8 +62,16 @@ public:
   /// Tiles of query heads.
   int64_t headGroups() const { return queryType.getDimSize(1) / group; }
 
+  /// Parts of the keys that a token has items for. The op names a number that suits any step, and memory for as many of
+  /// each token. A block of threads takes more in a step of few tokens, in the same memory: see `partCount`.
+  int64_t partItems(bool few) const {
+    int64_t blocks = queryType.getDimSize(1) / headsOfPart(op, allHeads); // of a part
+    int64_t wanted = int64_t(llvm::bit_floor(uint64_t(std::max<int64_t>(kTokenBlocks / blocks, 1))));
+    return few ? std::clamp(wanted, op.splits, std::max(op.splits, kMostParts)) : op.splits;
+  }
+
   tile::KernelOp write() {
-    int64_t perBlock = headGroups() * (op.isPart ? op.splits : 1);
+    int64_t perBlock = headGroups() * (op.isPart ? partItems(few) : 1);
     if (few && op.parts)
       return writeMerge();
     if (few)
@@ -115,7 +126,8 @@ public:
     Value s = arith::DivUIOp::create(e.b, e.loc, e.item(), e.index(heads));
     Value head = arith::RemUIOp::create(e.b, e.loc, e.item(), e.index(heads));
     begin();
-    Value parts = e.viewOf(op.parts, width);
+    Value parts = e.viewOf(op.parts, heads * width);
+    int64_t most = partItems(few);
     auto bounds = tile::SequenceOp::create(e.b, e.loc, s);
     e.sequence = s;
     Value lo = bounds.getBegin(), hi = bounds.getEnd(), shift = e.sub(bounds.getPast(), lo);
@@ -124,26 +136,27 @@ public:
         Value position = e.add(row, shift);
         auto [first, end] = visiblePages(position, position);
         Value used = ceilDiv(e.sub(end, first), pagesPerPart(first, end));
-        Value from = e.add(e.mul(row, heads * op.splits), e.mul(head, op.splits));
-        Rows rows{from, op.splits, from, e.add(from, used)};
-        Value acc = e.load(parts, rows, e.index(0), valueDim()), m = e.load(parts, rows, e.index(valueDim()), 1),
-              l = e.load(parts, rows, e.index(valueDim() + 1), 1);
+        Value from = arith::MulIOp::create(e.b, e.loc, row, partCount()), column = e.mul(head, width);
+        Rows rows{from, most, from, e.add(from, used)};
+        Value acc = e.load(parts, rows, column, valueDim()),
+              m = e.load(parts, rows, e.add(column, e.index(valueDim())), 1),
+              l = e.load(parts, rows, e.add(column, e.index(valueDim() + 1)), 1);
         Value count = arith::IndexCastOp::create(e.b, e.loc, e.b.getI32Type(), used);
-        auto column = e.tileType(op.splits, 1), line = e.tileType(1, valueDim());
-        m = e.map(column, m, [&](OpBuilder &b, ValueRange in) -> Value {
+        auto number = e.tileType(most, 1), line = e.tileType(1, valueDim());
+        m = e.map(number, m, [&](OpBuilder &b, ValueRange in) -> Value {
           Value i = tile::IndexOp::create(b, e.loc, b.getI32Type(), b.getI64IntegerAttr(0));
           Value isUsed = arith::CmpIOp::create(b, e.loc, arith::CmpIPredicate::slt, i, count);
           return arith::SelectOp::create(b, e.loc, isUsed, in[0], f32(b, -std::numeric_limits<double>::infinity()));
         });
         Value weight =
-            e.map(column, {m, e.reduce(tile::Combiner::max, m, 0)}, [&](OpBuilder &b, ValueRange in) -> Value {
+            e.map(number, {m, e.reduce(tile::Combiner::max, m, 0)}, [&](OpBuilder &b, ValueRange in) -> Value {
               return math::ExpOp::create(b, e.loc, arith::SubFOp::create(b, e.loc, in[0], in[1]));
             });
         auto times = [&](OpBuilder &b, ValueRange in) -> Value {
           return arith::MulFOp::create(b, e.loc, in[0], in[1]);
         };
-        Value sum = e.reduce(tile::Combiner::add, e.map(column, {l, weight}, times), 0);
-        Value all = e.reduce(tile::Combiner::add, e.map(e.tileType(op.splits, valueDim()), {acc, weight}, times), 0);
+        Value sum = e.reduce(tile::Combiner::add, e.map(number, {l, weight}, times), 0);
+        Value all = e.reduce(tile::Combiner::add, e.map(e.tileType(most, valueDim()), {acc, weight}, times), 0);
         storeHead(Rows{row, 1, {}, {}}, head, e.map(line, {all, sum}, [&](OpBuilder &b, ValueRange in) -> Value {
           return arith::DivFOp::create(b, e.loc, in[0], in[1]);
         }));
@@ -157,9 +170,9 @@ public:
     if (few && op.sharesRows() && !op.parts)
       e.tileKernel->setAttr("tile.warps", e.b.getI64IntegerAttr(8));
     if (op.isPart)
-      // The heads of a token are rows of their own here: a tile of them is stored at once.
+      // The heads of a token, or of one of its parts, are rows of their own here: a tile of them is stored at once.
       cast<BlockArgument>(e.resultMemory(0))
-          .setType(tile::MemoryType::get(e.b.getContext(), partsWidth(), e.b.getF32Type()));
+          .setType(tile::MemoryType::get(e.b.getContext(), few ? valueDim() + 2 : partsWidth(), e.b.getF32Type()));
     query = e.memoryOf(op.query);
     queryHeads = e.viewOf(op.query, queryType.getDimSize(2));
     e.setAnchor([&](Value value, const Rows &, const Window &window) -> Value {
@@ -225,9 +238,20 @@ private:
   /// (a + b - 1) / b of a positive b.
   Value ceilDiv(Value a, Value b) { return arith::DivUIOp::create(e.b, e.loc, e.sub(e.add(a, b), e.index(1)), b); }
 
+  /// Parts into which a token's keys are cut. The op's memory holds `splits` parts of every row that there may be, the
+  /// rows of padding too; T tokens use as many of these as there are items for. Part p of token t stands in row
+  /// t * count + p, the heads side by side.
+  Value partCount() {
+    if (!few)
+      return e.index(op.splits);
+    Value tokens = tile::CountOp::create(e.b, e.loc, tile::CountKind::tokens);
+    Value more = arith::DivUIOp::create(e.b, e.loc, e.index(op.splits * DENIM_ROW_PADDING), tokens);
+    return e.min(e.add(more, e.index(op.splits)), e.index(partItems(few)));
+  }
+
   /// Pages of one part of them: all parts but the last used one have as many.
   Value pagesPerPart(Value first, Value end) {
-    return e.max(ceilDiv(e.sub(end, first), e.index(op.splits)), e.index(kLeastPages));
+    return e.max(ceilDiv(e.sub(end, first), partCount()), e.index(few ? kLeastPagesOfBlock : kLeastPages));
   }
 
   Value divide(const Running &done) {
@@ -348,6 +372,10 @@ private:
     e.branch(e.less(from, end), [&] {
       Running done = attend(queriesOf(row), s, position, 0, from, to);
       Value first = headRow(row), column = e.mul(split, valueDim() + 2);
+      if (few) {
+        Value part = e.add(arith::MulIOp::create(e.b, e.loc, row, partCount()), split);
+        first = headRow(part), column = e.index(0);
+      }
       auto put = [&](Value tile, int64_t at) {
         tile::StoreOp::create(e.b, e.loc, tile, e.resultMemory(0), first, e.add(column, e.index(at)), Value(), Value());
       };

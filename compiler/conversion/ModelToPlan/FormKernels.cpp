@@ -1,4 +1,5 @@
 #include "compiler/conversion/ModelToPlan/FormKernels.h"
+#include "compiler/conversion/AttnToTile/FoldedRow.h"
 #include "compiler/conversion/Reshapes.h"
 #include "dialects/attn/ir/Attn.h"
 #include "dialects/model/ir/Model.h"
@@ -268,8 +269,8 @@ private:
 
 } // namespace
 
-SmallVector<KernelGroup> denim::formKernels(ArrayRef<Operation *> body, ArrayRef<Value> inputs,
-                                            ArrayRef<Value> outputs, bool parts) {
+SmallVector<KernelGroup> denim::formKernels(ArrayRef<Operation *> body, ArrayRef<Value> inputs, ArrayRef<Value> outputs,
+                                            bool parts) {
   return Former(body, inputs, outputs, parts).run();
 }
 
@@ -323,4 +324,85 @@ std::vector<KernelGroup> denim::splitProducts(const KernelGroup &group) {
     add(linear.getResult(), "linear");
   add(group.results[0], "rows");
   return parts;
+}
+
+/// The value that all products of a kernel take; null if they take several.
+static Value productsInput(const KernelGroup &group) {
+  Value input;
+  for (Operation *op : group.ops)
+    if (auto linear = dyn_cast<model::LinearOp>(op)) {
+      Value own = withoutReshapes(linear.getInput());
+      if (input && own != input)
+        return {};
+      input = own;
+    }
+  return input;
+}
+
+/// Whether a kernel reads `value` as the input of products only.
+static bool onlyMultiplies(const KernelGroup &group, Value value) {
+  return llvm::all_of(group.ops, [&](Operation *op) {
+    auto linear = dyn_cast<model::LinearOp>(op);
+    return isReshape(op) || llvm::all_of(op->getOpOperands(), [&](OpOperand &operand) {
+             return withoutReshapes(operand.get()) != value || (linear && operand.get() == linear.getInput());
+           });
+  });
+}
+
+std::vector<OneRowKernel> denim::formOneRowKernels(ArrayRef<KernelGroup> groups, Value output) {
+  llvm::DenseMap<Value, unsigned> maker;
+  std::vector<OneRowKernel> kernels;
+  llvm::DenseMap<Value, unsigned> kernelOf; // by the value that products take
+  for (auto [i, group] : llvm::enumerate(groups)) {
+    for (Value result : group.results)
+      maker[result] = i;
+    if (group.kind != "linear")
+      continue;
+    // Products of one value go together, unless one waits for something that is made behind the first.
+    Value input = productsInput(group);
+    auto known = input ? kernelOf.find(input) : kernelOf.end();
+    bool joins = known != kernelOf.end() && llvm::all_of(group.inputs, [&](Value v) {
+                   auto made = maker.find(v);
+                   return made == maker.end() || made->second < kernels[known->second].products[0];
+                 });
+    if (!joins) {
+      kernels.push_back({});
+      if (input)
+        kernelOf[input] = kernels.size() - 1;
+    }
+    kernels[joins ? known->second : kernels.size() - 1].products.push_back(i);
+  }
+  for (OneRowKernel &kernel : kernels) {
+    Value input = productsInput(groups[kernel.products[0]]);
+    auto made = input ? maker.find(input) : maker.end();
+    if (made == maker.end() || input == withoutReshapes(output))
+      continue;
+    const KernelGroup &group = groups[made->second];
+    bool alone = group.kind == "rows" && group.results.size() == 1 && llvm::all_of(groups, [&](const KernelGroup &g) {
+                   return !g.inputs.contains(input) ||
+                          (g.kind == "linear" && productsInput(g) == input && onlyMultiplies(g, input));
+                 });
+    if (alone && foldedColumns(input, [&](Value v) { return group.inputs.contains(v); }))
+      kernel.prologue = made->second;
+  }
+  for (OneRowKernel &kernel : kernels) {
+    KernelGroup &fused = kernel.fused;
+    fused.kind = "one_row";
+    llvm::SetVector<Operation *> ops;
+    auto add = [&](const KernelGroup &group) {
+      fused.inputs.insert(group.inputs.begin(), group.inputs.end());
+      ops.insert(group.ops.begin(), group.ops.end());
+    };
+    if (kernel.prologue)
+      add(groups[*kernel.prologue]);
+    for (unsigned i : kernel.products) {
+      add(groups[i]);
+      llvm::append_range(fused.results, groups[i].results);
+    }
+    if (kernel.prologue)
+      fused.inputs.remove(groups[*kernel.prologue].results[0]);
+    fused.ops.assign(ops.begin(), ops.end());
+    llvm::sort(fused.ops, [](Operation *a, Operation *b) { return a->isBeforeInBlock(b); });
+  }
+  return kernels;
 }

@@ -16,6 +16,7 @@
 
 #include "mlir/IR/Operation.h"
 #include "llvm/ADT/SetVector.h"
+#include <optional>
 #include <vector>
 
 namespace denim {
@@ -29,8 +30,8 @@ struct KernelGroup {
 };
 
 /// The kernels of a body of `model` and `attn` ops between `inputs` (materialised already) and `outputs` (to be
-/// materialised), in an order in which they may run. `parts`: the machine does value columns of a recurrence in parts, so
-/// what follows it, which may need whole heads, is a kernel of its own.
+/// materialised), in an order in which they may run. `parts`: the machine does value columns of a recurrence in parts,
+/// so what follows it, which may need whole heads, is a kernel of its own.
 llvm::SmallVector<KernelGroup> formKernels(llvm::ArrayRef<mlir::Operation *> body, llvm::ArrayRef<mlir::Value> inputs,
                                            llvm::ArrayRef<mlir::Value> outputs, bool parts);
 
@@ -38,6 +39,17 @@ llvm::SmallVector<KernelGroup> formKernels(llvm::ArrayRef<mlir::Operation *> bod
 /// added to it, if nothing else follows), and one of the rest behind them: products that a library can do. Empty when
 /// the kernel is such a product already, or has none.
 std::vector<KernelGroup> splitProducts(const KernelGroup &group);
+
+/// What a step of one row does by one kernel: all products of one value, and what leads to that value if nothing else
+/// needs it. Reading weights is what such a step costs; more rows do it by the kernels that this one stands for.
+struct OneRowKernel {
+  KernelGroup fused;
+  llvm::SmallVector<unsigned> products; ///< the kernels of products, in order
+  std::optional<unsigned> prologue;     ///< the kernel of the value that they take
+};
+
+/// A kernel for each group of products. `output` is needed behind all kernels.
+std::vector<OneRowKernel> formOneRowKernels(llvm::ArrayRef<KernelGroup> groups, mlir::Value output);
 
 } // namespace denim
 

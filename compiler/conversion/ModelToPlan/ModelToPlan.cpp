@@ -113,24 +113,53 @@ private:
 
     Value result = withoutReshapes(output);
     bool made = false, readBehind = false;
-    for (KernelGroup &group : groups) {
-      bool outputRows = llvm::any_of(group.results, [&](Value v) { return selected.contains(v); });
+    std::vector<OneRowKernel> oneRow = isCuda ? formOneRowKernels(groups, output) : std::vector<OneRowKernel>();
+    llvm::DenseMap<unsigned, OneRowKernel *> begins;
+    llvm::DenseSet<unsigned> forMore; // kernels that a step of one row does without
+    for (OneRowKernel &kernel : oneRow) {
+      begins[kernel.products[0]] = &kernel;
+      forMore.insert(kernel.products.begin(), kernel.products.end());
+      if (kernel.prologue)
+        forMore.insert(*kernel.prologue);
+    }
+    auto hasOutputRows = [&](const KernelGroup &group) {
+      return llvm::any_of(group.results, [&](Value v) { return selected.contains(v); });
+    };
+    auto rows = [&](int64_t least, int64_t most) { return whenRows(b.getContext(), least, most); };
+    llvm::DenseMap<Value, Value> ofOneRow;
+    for (auto [i, group] : llvm::enumerate(groups)) {
       made |= llvm::is_contained(group.results, result);
-      readBehind |= made && group.inputs.contains(input);
-      std::vector<KernelGroup> split = isCuda ? splitProducts(group) : std::vector<KernelGroup>();
-      if (split.empty()) {
-        launchGroup(loc, group, kept, outputRows, map);
-        continue;
+      if (OneRowKernel *kernel = begins.lookup(i)) {
+        made |= llvm::is_contained(kernel->fused.results, result);
+        readBehind |= made && kernel->fused.inputs.contains(input);
       }
+      readBehind |= made && group.inputs.contains(input);
+      bool outputRows = hasOutputRows(group);
+      if (OneRowKernel *kernel = begins.lookup(i)) {
+        plan::LaunchOp launch = launchGroup(loc, kernel->fused, kept, outputRows, map);
+        launch->setAttr("when", rows(1, 1));
+        for (auto [value, own] : llvm::zip(kernel->fused.results, launch.getResults()))
+          ofOneRow[value] = own;
+      }
+      SmallVector<Value> values; // of which one is written
+      if (Value one = group.results.empty() ? Value() : ofOneRow.lookup(group.results[0]))
+        values.push_back(one);
+      int64_t least = forMore.contains(i) ? 2 : 1;
+      std::vector<KernelGroup> split = isCuda ? splitProducts(group) : std::vector<KernelGroup>();
       // Few rows: all in one, since reading the weights is what it costs. Many: products alone, which a library may do.
-      DictionaryAttr few = whenRows(b.getContext(), 1, kSmallPassRows),
-                     many = whenRows(b.getContext(), kSmallPassRows + 1);
-      launchGroup(loc, group, kept, outputRows, map)->setAttr("when", few);
-      Value fused = map.lookup(group.results[0]);
+      plan::LaunchOp whole = launchGroup(loc, group, kept, outputRows, map);
+      if (!split.empty())
+        whole->setAttr("when", rows(least, kSmallPassRows));
+      else if (least > 1)
+        whole->setAttr("when", rows(least, kAnyNumber));
+      if (!group.results.empty())
+        values.push_back(map.lookup(group.results[0]));
       for (KernelGroup &part : split)
-        launchGroup(loc, part, kept, outputRows, map)->setAttr("when", many);
-      Value parts = map.lookup(group.results[0]);
-      map.map(group.results[0], plan::MergeOp::create(b, loc, parts.getType(), ValueRange{fused, parts}).getResult());
+        launchGroup(loc, part, kept, outputRows, map)->setAttr("when", rows(kSmallPassRows + 1, kAnyNumber));
+      if (!split.empty())
+        values.push_back(map.lookup(group.results[0]));
+      if (values.size() > 1)
+        map.map(group.results[0], plan::MergeOp::create(b, loc, values[0].getType(), values).getResult());
     }
     // The stream stays in one slot from layer to layer: it is written when nothing reads the old one any more.
     if (readBehind && kept.of(output) == kept.of(input))

@@ -101,6 +101,13 @@ LogicalResult TransposeOp::verify() {
     return emitOpError() << "expected a result of " << expected << ", but got " << to;
   return success();
 }
+LogicalResult FlattenOp::verify() {
+  auto from = cast<TileType>(getSource().getType()), to = cast<TileType>(getResult().getType());
+  TileType expected = from.withShape(1, from.getRows() * from.getColumns());
+  if (to != expected)
+    return emitOpError() << "expected a result of " << expected << ", but got " << to;
+  return success();
+}
 LogicalResult StackedOp::verify() {
   return verifyEntry<StackType>(*this, getStack().getType(), getResult().getType(), "a stack");
 }

@@ -227,6 +227,18 @@ def Tile_TransposeOp : Tile_Op<"transpose", [Pure]> {
   let hasVerifier = 1;
 }
 
+def Tile_FlattenOp : Tile_Op<"flatten", [Pure]> {
+  let summary = "the rows of a tile one behind the other, as one row";
+  let description = [{
+    Element (0, i * columns + j) is `source[i, j]`. A long row is computed as a matrix, which deals it to all threads of
+    a block, and flattened to be multiplied.
+  }];
+  let arguments = (ins Tile_AnyTile:$source);
+  let results = (outs Tile_AnyTile:$result);
+  let assemblyFormat = "$source attr-dict `:` qualified(type($source)) `->` qualified(type($result))";
+  let hasVerifier = 1;
+}
+
 def Tile_ExtractOp : Tile_Op<"extract", [Pure]> {
   let summary = "one element as a scalar";
   let description = [{ An i32 element may be taken as an index: it then chooses rows, pages or experts. }];

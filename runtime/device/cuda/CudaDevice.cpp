@@ -16,6 +16,8 @@ namespace {
 
 constexpr size_t kStagingBytes = size_t(4) << 20; // logits of a step of some sequences
 constexpr size_t kLogBytes = 4096;
+/// Drivers from this version on keep it in graphs that launches overlap.
+constexpr int kOverlapVersion = 12030;
 constexpr uint32_t kPlainSharedBytes = 48 << 10; // more must be asked for
 
 struct CudaExecutable final : Executable {
@@ -93,6 +95,10 @@ Status CudaDevice::create(int ordinal, std::shared_ptr<CudaDevice> &out, const C
     return error(DENIM_STATUS_INCOMPATIBLE, d.ownName, " (", d.product,
                  "): expected a device with virtual memory management, but got one without");
   d.capability = major * 10 + minor;
+  int version = 0;
+  if (Status status = d.check(f.driverGetVersion(&version), "cuDriverGetVersion"))
+    return status;
+  d.overlapsLaunches = version >= kOverlapVersion && major >= 9;
   if (Status status = d.check(f.primaryCtxRetain(&d.context, d.number), "cuDevicePrimaryCtxRetain"))
     return status;
   if (Status status = d.enter())
@@ -240,9 +246,17 @@ Status CudaDevice::launch(const Executable &executable, Address batch, const Lau
   parameters[1] = &items;
   for (uint32_t a = 0; a < launch.argCount; ++a)
     parameters[2 + a] = const_cast<void **>(&launch.args[a]);
-  return check(functions.launchKernel(loaded.functions[launch.kernel], static_cast<unsigned>(items), 1, 1,
-                                      kernel.threads, 1, 1, kernel.sharedBytes, workStream, parameters, nullptr),
-               "cuLaunchKernel of '", kernel.name, "'");
+  auto grid = static_cast<unsigned>(items);
+  if (!kernel.overlaps || !overlapsLaunches)
+    return check(functions.launchKernel(loaded.functions[launch.kernel], grid, 1, 1, kernel.threads, 1, 1,
+                                        kernel.sharedBytes, workStream, parameters, nullptr),
+                 "cuLaunchKernel of '", kernel.name, "'");
+  cuda::LaunchAttribute overlap = {};
+  overlap.id = cuda::kOverlapsLaunchBefore;
+  overlap.number = 1;
+  cuda::LaunchConfig config = {grid, 1, 1, kernel.threads, 1, 1, kernel.sharedBytes, workStream, &overlap, 1};
+  return check(functions.launchKernelEx(&config, loaded.functions[launch.kernel], parameters, nullptr),
+               "cuLaunchKernelEx of '", kernel.name, "'");
 }
 
 Status CudaDevice::createRunner(std::shared_ptr<const Executable> executable, size_t mostBytes,

@@ -85,6 +85,7 @@ private:
   cuda::Context context = nullptr;
   cuda::Stream workStream = nullptr;
   int capability = 0, processors = 0, mostShared = 0; // 90 for 9.0
+  bool overlapsLaunches = false; // kernels may begin while the one before runs, in graphs too
   size_t granularity = 0;
   char *staging = nullptr; // pinned, for reading
   std::unique_ptr<CublasLt> blas;

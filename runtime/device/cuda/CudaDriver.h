@@ -36,6 +36,8 @@ inline constexpr int kMultiprocessors = 16, kCapabilityMajor = 75, kCapabilityMi
                      kVirtualMemory = 102;
 // Attributes of functions.
 inline constexpr int kMostThreads = 0, kMostDynamicShared = 8;
+// Attributes of launches.
+inline constexpr int kOverlapsLaunchBefore = 6;
 // Options of loading.
 inline constexpr int kErrorLog = 5, kErrorLogBytes = 6;
 inline constexpr unsigned kNonBlocking = 1, kDisableTiming = 2;
@@ -67,6 +69,21 @@ struct MemoryAccess {
   int flags; ///< 3: read and write
 };
 inline constexpr int kReadWrite = 3;
+
+struct LaunchAttribute {
+  int id;
+  char padding[4];
+  union {
+    char bytes[64];
+    int number;
+  };
+};
+struct LaunchConfig {
+  unsigned gridX, gridY, gridZ, blockX, blockY, blockZ, sharedBytes;
+  Stream stream;
+  LaunchAttribute *attributes;
+  unsigned attributeCount;
+};
 
 // Name of the member, name of the symbol, type. The symbol carries the version of the interface.
 #define DENIM_CUDA_FUNCTIONS(F)                                                                                        \
@@ -115,6 +132,7 @@ inline constexpr int kReadWrite = 3;
   F(moduleGetFunction, "cuModuleGetFunction", Result(Function *, CodeModule, const char *))                            \
   F(funcGetAttribute, "cuFuncGetAttribute", Result(int *, int, Function))                                              \
   F(funcSetAttribute, "cuFuncSetAttribute", Result(Function, int, int))                                                \
+  F(launchKernelEx, "cuLaunchKernelEx", Result(const LaunchConfig *, Function, void **, void **))                       \
   F(launchKernel, "cuLaunchKernel",                                                                                    \
     Result(Function, unsigned, unsigned, unsigned, unsigned, unsigned, unsigned, unsigned, Stream, void **, void **))
 

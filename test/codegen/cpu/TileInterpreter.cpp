@@ -240,6 +240,13 @@ struct Interpreter {
               t(i, j) = from(j, i);
           tiles[o.getResult()] = t;
         })
+        .Case([&](tile::FlattenOp o) {
+          Tile t = make(o.getResult()), from = tiles.lookup(o.getSource());
+          for (int64_t i = 0; i < from.rows; ++i)
+            for (int64_t j = 0; j < from.columns; ++j)
+              t(0, i * from.columns + j) = from(i, j);
+          tiles[o.getResult()] = t;
+        })
         .Case([&](tile::LoadOp o) {
           auto type = o.getMemory().getType();
           Tile t = make(o.getResult());

@@ -106,6 +106,45 @@ TEST(TileProduct, NarrowMemory) {
   check(cases);
 }
 
+/// Along the rows of a matrix in memory: whole and broken numbers of pieces, for all threads and for some of them.
+TEST(TileProduct, OneRow) {
+  std::vector<Case> cases;
+  for (const Shape &s : {Shape{1, 16, 2048}, Shape{1, 5, 176}, Shape{1, 40, 48}, Shape{1, 7, 1400}, Shape{1, 64, 16}})
+    for (const char *element : {"f32", "bf16"})
+      for (bool accumulate : {false, true})
+        cases.push_back(product(s, false, true, accumulate, element));
+  check(cases);
+}
+
+/// A row that was computed as a matrix, multiplied and stored.
+TEST(TileProduct, Flattened) {
+  std::vector<Case> cases;
+  for (auto [rows, columns, n] : {std::tuple(16, 128, 16), std::tuple(3, 40, 5), std::tuple(1, 64, 8)}) {
+    Case c;
+    c.name = fmt::format("flatten_{}x{}_{}", rows, columns, n);
+    c.kernel = fmt::format(R"(
+      tile.kernel @{0}(%A: !tile.memory<{2}xf32>, %B: !tile.memory<{4}xf32>, %X: !tile.memory<{3}xf32>,
+          %Y: !tile.memory<{4}xf32>) items <once by 1 times 1> at %item {{
+        %c0 = arith.constant 0 : index
+        %b = tile.load %B[%c0, %c0] : !tile.memory<{4}xf32> -> !tile.tile<{3}x{4}xf32>
+        %a = tile.load %A[%c0, %c0] : !tile.memory<{2}xf32> -> !tile.tile<{1}x{2}xf32>
+        %s = tile.map (%e = %a : !tile.tile<{1}x{2}xf32>) -> !tile.tile<{1}x{2}xf32> {{
+          %d = arith.addf %e, %e : f32
+          tile.yield %d : f32
+        }}
+        %row = tile.flatten %s : !tile.tile<{1}x{2}xf32> -> !tile.tile<1x{4}xf32>
+        %p = tile.mma %row, transpose_rhs %b : !tile.tile<1x{4}xf32>, !tile.tile<{3}x{4}xf32> -> !tile.tile<1x{3}xf32>
+        tile.store %p, %X[%c0, %c0] : !tile.tile<1x{3}xf32>, !tile.memory<{3}xf32>
+        %again = tile.flatten %a : !tile.tile<{1}x{2}xf32> -> !tile.tile<1x{4}xf32>
+        tile.store %again, %Y[%c0, %c0] : !tile.tile<1x{4}xf32>, !tile.memory<{4}xf32>
+      }})",
+                           c.name, rows, columns, n, rows * columns);
+    c.buffers = {{"f32", rows * columns}, {"f32", n * rows * columns}, {"f32", n}, {"f32", rows * columns}};
+    cases.push_back(c);
+  }
+  check(cases);
+}
+
 TEST(TileProduct, Triangles) {
   std::vector<Case> cases;
   for (Shape s : {Shape{64, 128, 64}, Shape{37, 65, 37}, Shape{16, 16, 16}, Shape{1, 3, 1}, Shape{150, 20, 150}})

@@ -175,12 +175,16 @@ tile.kernel @solve_two_triangles(%l: !tile.memory<64xf32>, %m: !tile.memory<64xf
   tile.store %t, %c[%c0, %c0] : !tile.tile<64x64xf32>, !tile.memory<64xf32>
 }
 
-// Rows of a matrix times a vector, both from memory, are read 16 bytes at a time. Each of the four warps has 64 of the
-// columns: a thread 32 elements of the matrix (four pieces of 8 bf16) and 16 of the vector (two).
+// One row times a matrix in memory, along its rows. The row is 32 pieces of 16 bytes, one for each lane of a warp, and the
+// four warps take rows of the matrix in turn: five loads of a thread, and one of its four sums by three exchanges of halves
+// and three more.
 // CHECK-LABEL: llvm.func @streamed(
 // CHECK-NOT: ld.global.b32
-// CHECK-COUNT-6: ld.global.v4.b32
+// CHECK: ld.global.v4.b32
+// CHECK-COUNT-4: ld.global.L1::no_allocate.v4.b32
 // CHECK-NOT: ld.global
+// CHECK-COUNT-6: nvvm.shfl.sync bfly
+// CHECK-NOT: nvvm.shfl.sync bfly
 // CHECK: llvm.return
 tile.kernel @streamed(%a: !tile.memory<256xbf16>, %b: !tile.memory<256xbf16>, %c: !tile.memory<16xf32>) items <once by 1 times 1> at %item {
   %c0 = arith.constant 0 : index
@@ -190,17 +194,33 @@ tile.kernel @streamed(%a: !tile.memory<256xbf16>, %b: !tile.memory<256xbf16>, %c
   tile.store %p, %c[%c0, %c0] : !tile.tile<1x16xf32>, !tile.memory<16xf32>
 }
 
-// 48 columns of a warp are no whole number of such pieces for its four threads of a row.
+// A row that is computed as a matrix goes through shared memory once, and not as a fragment of one row.
+// CHECK-LABEL: llvm.func @flattened(
+// CHECK: st.shared.b32
+// CHECK: bar.sync 1, 128;
+// CHECK-COUNT-2: ld.shared.v4.b32
+// CHECK-NOT: ld.shared
+// CHECK: nvvm.shfl.sync bfly
+tile.kernel @flattened(%a: !tile.memory<64xf32>, %b: !tile.memory<256xbf16>, %c: !tile.memory<16xf32>) items <once by 1 times 1> at %item {
+  %c0 = arith.constant 0 : index
+  %y = tile.load %b[%c0, %c0] : !tile.memory<256xbf16> -> !tile.tile<16x256xf32>
+  %m = tile.load %a[%c0, %c0] : !tile.memory<64xf32> -> !tile.tile<4x64xf32>
+  %x = tile.flatten %m : !tile.tile<4x64xf32> -> !tile.tile<1x256xf32>
+  %p = tile.mma %x, transpose_rhs %y : !tile.tile<1x256xf32>, !tile.tile<16x256xf32> -> !tile.tile<1x16xf32>
+  tile.store %p, %c[%c0, %c0] : !tile.tile<1x16xf32>, !tile.memory<16xf32>
+}
+
+// Rows that are no whole number of pieces are read as fragments hold them.
 // CHECK-LABEL: llvm.func @odd_columns(
 // CHECK-NOT: ld.global.v4
 // CHECK: ld.global.b32
 // CHECK-NOT: ld.global.v4
 // CHECK: llvm.return
-tile.kernel @odd_columns(%a: !tile.memory<192xbf16>, %b: !tile.memory<192xbf16>, %c: !tile.memory<16xf32>) items <once by 1 times 1> at %item {
+tile.kernel @odd_columns(%a: !tile.memory<100xbf16>, %b: !tile.memory<100xbf16>, %c: !tile.memory<16xf32>) items <once by 1 times 1> at %item {
   %c0 = arith.constant 0 : index
-  %x = tile.load %a[%c0, %c0] : !tile.memory<192xbf16> -> !tile.tile<1x192xf32>
-  %y = tile.load %b[%c0, %c0] : !tile.memory<192xbf16> -> !tile.tile<16x192xf32>
-  %p = tile.mma %x, transpose_rhs %y : !tile.tile<1x192xf32>, !tile.tile<16x192xf32> -> !tile.tile<1x16xf32>
+  %x = tile.load %a[%c0, %c0] : !tile.memory<100xbf16> -> !tile.tile<1x100xf32>
+  %y = tile.load %b[%c0, %c0] : !tile.memory<100xbf16> -> !tile.tile<16x100xf32>
+  %p = tile.mma %x, transpose_rhs %y : !tile.tile<1x100xf32>, !tile.tile<16x100xf32> -> !tile.tile<1x16xf32>
   tile.store %p, %c[%c0, %c0] : !tile.tile<1x16xf32>, !tile.memory<16xf32>
 }
 

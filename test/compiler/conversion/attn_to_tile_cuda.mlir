@@ -1,17 +1,16 @@
 // RUN: denim-opt %s --split-input-file --convert-attn-to-tile --cse --canonicalize | FileCheck %s
 
-// A product has a variant for one row, for few and for many; each launch becomes one of each, into one slot. Only the
+// A product has a variant for few rows and one for many; each launch becomes one of each, into one slot. Only the
 // last is a product that a library may do: for it the positions of its arguments are named.
 module attributes {plan.machine = "cuda"} {
   // CHECK-LABEL: plan.program @unconditional
   plan.program @unconditional(%x: tensor<?x2048xbf16>) {
     %w = model.param "w" : tensor<512x2048xbf16>
-    // CHECK: %[[ONE:.*]] = plan.launch @linear_one(%[[X:.*]], %[[W:.*]]) slots [1] {when = {least = 1 : i64, most = 1 : i64, of = "rows"}}
-    // CHECK-NEXT: %[[FEW:.*]] = plan.launch @linear_few(%[[X]], %[[W]]) slots [1] {when = {least = 2 : i64, most = 16 : i64, of = "rows"}}
+    // CHECK: %[[FEW:.*]] = plan.launch @linear_few(%[[X:.*]], %[[W:.*]]) slots [1] {when = {least = 1 : i64, most = 16 : i64, of = "rows"}}
     // CHECK-NEXT: %[[MANY:.*]] = plan.launch @linear_many(%[[X]], %[[W]]) slots [1]
     // CHECK-SAME: product = {columns = 512 : i64, inner = 2048 : i64, least = 17 : i64, out = 2 : i64, residual = -1 : i64, weight = 1 : i64, x = 0 : i64}
     // CHECK-SAME: when = {least = 17 : i64, most = 2147483647 : i64, of = "rows"}
-    // CHECK-NEXT: %[[Y:.*]] = plan.merge %[[ONE]], %[[FEW]], %[[MANY]]
+    // CHECK-NEXT: %[[Y:.*]] = plan.merge %[[FEW]], %[[MANY]]
     %y = plan.launch @linear(%x, %w) slots [1] : (tensor<?x2048xbf16>, tensor<512x2048xbf16>) -> tensor<?x512xf32>
     // CHECK-NEXT: plan.return %[[Y]]
     plan.return %y : tensor<?x512xf32>
@@ -20,23 +19,13 @@ module attributes {plan.machine = "cuda"} {
   // CHECK-LABEL: plan.program @conditional
   plan.program @conditional(%x: tensor<?x2048xbf16>) {
     %w = model.param "w" : tensor<512x2048xbf16>
-    // CHECK: plan.launch @linear_one({{.*}} {when = {least = 1 : i64, most = 1 : i64, of = "rows"}}
-    // CHECK-NEXT: plan.launch @linear_few({{.*}} {when = {least = 2 : i64, most = 8 : i64, of = "rows"}}
+    // CHECK: plan.launch @linear_few({{.*}} {when = {least = 2 : i64, most = 16 : i64, of = "rows"}}
+    // CHECK-NEXT: plan.launch @linear_many({{.*}}when = {least = 17 : i64, most = 99 : i64, of = "rows"}}
     // CHECK-NEXT: plan.merge
     // CHECK-NEXT: plan.return
-    %y = plan.launch @linear(%x, %w) slots [1] {when = {of = "rows", least = 1, most = 8}} : (tensor<?x2048xbf16>, tensor<512x2048xbf16>) -> tensor<?x512xf32>
+    %y = plan.launch @linear(%x, %w) slots [1] {when = {of = "rows", least = 2, most = 99}} : (tensor<?x2048xbf16>, tensor<512x2048xbf16>) -> tensor<?x512xf32>
     plan.return %y : tensor<?x512xf32>
   }
-  // One row: 16 rows of weights for an item, 1024 of their elements at a time, two such tiles loaded ahead.
-  // CHECK-LABEL: tile.kernel @linear_one(
-  // CHECK-SAME: items <tokens by 1 times 32>
-  // CHECK: %[[W0:.*]] = tile.load {{.*}} -> !tile.tile<16x1024xf32>
-  // CHECK: %[[W1:.*]] = tile.load {{.*}} -> !tile.tile<16x1024xf32>
-  // CHECK: %[[X0:.*]] = tile.load {{.*}} -> !tile.tile<1x1024xf32>
-  // CHECK: %[[SUM:.*]] = tile.mma %[[X0]], transpose_rhs %[[W0]] acc
-  // CHECK: %[[X1:.*]] = tile.load {{.*}} -> !tile.tile<1x1024xf32>
-  // CHECK: tile.mma %[[X1]], transpose_rhs %[[W1]] acc %[[SUM]]
-  // CHECK: tile.store
   // CHECK-LABEL: tile.kernel @linear_few(
   // CHECK-SAME: items <tokens by 16 times 32>
   // CHECK: tile.load {{.*}} -> !tile.tile<16x512xf32>
@@ -70,7 +59,6 @@ module attributes {plan.machine = "cuda"} {
     %y = plan.launch @sum(%x, %h, %w) slots [1] {when = {of = "rows", least = 17, most = 99}} : (tensor<?x256xf32>, tensor<?x128xbf16>, tensor<256x128xbf16>) -> tensor<?x256xf32>
     plan.return %y : tensor<?x256xf32>
   }
-  // CHECK-NOT: tile.kernel @sum_one
   // CHECK-NOT: tile.kernel @sum_few
   // CHECK: tile.kernel @sum_many(
   plan.kernel @sum(%x: tensor<?x256xf32>, %kept: tensor<?x128xbf16>, %w: tensor<256x128xbf16>) attributes {kind = "linear"} {
@@ -118,7 +106,7 @@ module attributes {plan.machine = "cuda"} {
     plan.return %y : tensor<?x2048xbf16>
   }
   // CHECK-LABEL: tile.kernel @norm(
-  // CHECK-SAME: !tile.memory<2048xf32>, %{{.*}}: !tile.memory<2048xbf16>, %[[X:.*]]: !tile.memory<128xf32>, %[[W:.*]]: !tile.memory<128xbf16>, %[[Y:.*]]: !tile.memory<128xbf16>) items <tokens by 1 times 1> at %[[ITEM:.*]] {
+  // CHECK-SAME: !tile.memory<2048xf32>, %{{.*}}: !tile.memory<2048xbf16>, %[[X:.*]]: !tile.memory<128xf32>, %[[W:.*]]: !tile.memory<128xbf16>, %[[Y:.*]]: !tile.memory<128xbf16>) items <tokens by 1 times 1> at %[[ITEM:[a-z0-9]+]] attributes {tile.constants = array<i64: 1, 3>} {
   // CHECK-DAG: %[[C16:.*]] = arith.constant 16 : index
   // CHECK: %[[ROW:.*]] = arith.muli %[[ITEM]], %[[C16]]
   // CHECK: tile.load %[[X]][%[[ROW]], %{{.*}}] : {{.*}} -> !tile.tile<16x128xf32>

@@ -7,22 +7,33 @@
 // CHECK: module attributes {plan.machine = "cuda"}
 // EXACT-NOT: bf16
 
-// The stream is f32; what is between is bf16. A gated product is one kernel for few rows, and for many rows two products
-// and a kernel behind them: both write one value. A product with its sum is a product alone.
+// The stream is f32; what is between is bf16. One row takes a product in one kernel with the norm in front of it and what
+// follows it. More rows have the norm by itself; a gated product is one kernel for few of them, and for many two products
+// and a kernel behind them: all write one value. A product with its sum is a product alone.
 // CHECK-LABEL: plan.program @mlp(
 // CHECK-SAME: %[[X:.*]]: tensor<?x64xf32>)
-// CHECK: %[[H:.*]] = plan.launch @[[NORM:rows_[0-9]+]](%[[X]], %{{.*}}) : {{.*}} -> tensor<?x64xbf16>
-// CHECK-NEXT: %[[FUSED:.*]] = plan.launch @[[GATED:linear_[0-9]+]](%[[H]], %{{.*}}, %{{.*}}) {when = {least = 1 : i64, most = 16 : i64, of = "rows"}}{{.*}} -> tensor<?x96xbf16>
+// CHECK: %[[H:.*]] = plan.launch @[[NORM:rows_[0-9]+]](%[[X]], %{{.*}}) {when = {least = 2 : i64, most = 2147483647 : i64, of = "rows"}} : {{.*}} -> tensor<?x64xbf16>
+// CHECK-NEXT: %[[ONE:.*]] = plan.launch @[[ROW:one_row_[0-9]+]](%[[X]], %{{.*}}, %{{.*}}, %{{.*}}) {when = {least = 1 : i64, most = 1 : i64, of = "rows"}}{{.*}} -> tensor<?x96xbf16>
+// CHECK-NEXT: %[[FUSED:.*]] = plan.launch @[[GATED:linear_[0-9]+]](%[[H]], %{{.*}}, %{{.*}}) {when = {least = 2 : i64, most = 16 : i64, of = "rows"}}{{.*}} -> tensor<?x96xbf16>
 // CHECK-NEXT: %[[G:.*]] = plan.launch @[[ALONE:linear_[0-9]+]](%[[H]], %{{.*}}) {when = {least = 17 : i64, most = 2147483647 : i64, of = "rows"}}
 // CHECK-NEXT: %[[U:.*]] = plan.launch @[[ALONE]](%[[H]], %{{.*}}) {when = {least = 17 : i64, most = 2147483647 : i64, of = "rows"}}
 // CHECK-NEXT: %[[SPLIT:.*]] = plan.launch @[[GATE:rows_[0-9]+]](%[[G]], %[[U]]) {when = {least = 17 : i64, most = 2147483647 : i64, of = "rows"}}
-// CHECK-NEXT: %[[P:.*]] = plan.merge %[[FUSED]], %[[SPLIT]] : tensor<?x96xbf16>
-// CHECK-NEXT: %[[Y:.*]] = plan.launch @[[DOWN:linear_[0-9]+]](%[[X]], %[[P]], %{{.*}}) : {{.*}} -> tensor<?x64xf32>
+// CHECK-NEXT: %[[P:.*]] = plan.merge %[[ONE]], %[[FUSED]], %[[SPLIT]] : tensor<?x96xbf16>
+// CHECK-NEXT: %[[D:.*]] = plan.launch @one_row_{{[0-9]+}}(%[[X]], %[[P]], %{{.*}}) {when = {least = 1 : i64, most = 1 : i64, of = "rows"}}{{.*}} -> tensor<?x64xf32>
+// CHECK-NEXT: %[[E:.*]] = plan.launch @[[DOWN:linear_[0-9]+]](%[[X]], %[[P]], %{{.*}}) {when = {least = 2 : i64, most = 2147483647 : i64, of = "rows"}} : {{.*}} -> tensor<?x64xf32>
+// CHECK-NEXT: plan.merge %[[D]], %[[E]]
 // Kernels compute in f32.
 // CHECK: plan.kernel @[[NORM]](%[[A:.*]]: tensor<?x64xf32>
 // CHECK-NEXT: %[[N:.*]] = model.rms_norm %[[A]]
 // CHECK-NEXT: %[[R:.*]] = plan.cast %[[N]] : tensor<?x64xf32> to tensor<?x64xbf16>
 // CHECK-NEXT: plan.yield %[[R]]
+// CHECK: plan.kernel @[[ROW]](%[[A:.*]]: tensor<?x64xf32>
+// CHECK-SAME: kind = "one_row"
+// CHECK-NEXT: %[[N:.*]] = model.rms_norm %[[A]]
+// CHECK-NEXT: model.linear %[[N]]
+// CHECK-NEXT: model.linear %[[N]]
+// CHECK-NEXT: model.silu
+// CHECK-NEXT: model.mul
 // CHECK: plan.kernel @[[GATED]](%[[A:.*]]: tensor<?x64xbf16>
 // CHECK-NEXT: %[[W:.*]] = plan.cast %[[A]] : tensor<?x64xbf16> to tensor<?x64xf32>
 // CHECK-NEXT: model.linear %[[W]]
@@ -58,9 +69,11 @@ model.block @mlp(%x: tensor<?x64xf32>) {
 // CHECK-LABEL: plan.program @delta(
 // CHECK: attn.cache "conv" : !attn.cache<tail 3x48xbf16>
 // CHECK: attn.cache "state" : !attn.cache<state 1x16x16xf32>
-// CHECK: plan.launch @linear_{{.*}} -> tensor<?x48xbf16>
-// CHECK-NEXT: plan.launch @linear_{{.*}} -> tensor<?x2xf32>
-// CHECK-NEXT: plan.launch @recurrence_{{.*}} -> tensor<?x1x16xbf16>
+// One row takes both products of the input in one kernel.
+// CHECK: plan.launch @one_row_{{.*}} -> (tensor<?x48xbf16>, tensor<?x2xf32>)
+// CHECK-NEXT: plan.launch @linear_{{.*}} -> tensor<?x48xbf16>
+// CHECK: plan.launch @linear_{{.*}} -> tensor<?x2xf32>
+// CHECK: plan.launch @recurrence_{{.*}} -> tensor<?x1x16xbf16>
 model.block @delta(%x: tensor<?x64xf32>) {
   %w = param "qkv" : tensor<48x64xf32>
   %w_ba = param "ba" : tensor<2x64xf32>
@@ -91,8 +104,11 @@ model.block @delta(%x: tensor<?x64xf32>) {
 // CHECK: attn.cache "values" : !attn.cache<paged 1x32xbf16>
 // CHECK: plan.launch @softmax_part_{{.*}} -> tensor<?x1x68xf32>
 // CHECK: plan.launch @softmax_{{.*}} -> tensor<?x1x32xbf16>
-// CHECK: plan.launch @linear_{{.*}} -> tensor<?x4xf32>
-// CHECK-NEXT: plan.launch @route_{{.*}} -> (tensor<?x2xf32>, tensor<?x2xi32>)
+// What experts read too is not computed again in front of the product.
+// CHECK: %[[S:.*]] = plan.launch @rows_{{[0-9]+}}(%{{[^ ]*}}) : {{.*}} -> tensor<?x96xbf16>
+// CHECK-NEXT: plan.launch @one_row_{{[0-9]+}}(%[[S]], %{{.*}}) {{.*}} -> tensor<?x4xf32>
+// CHECK-NEXT: plan.launch @linear_{{.*}} -> tensor<?x4xf32>
+// CHECK: plan.launch @route_{{.*}} -> (tensor<?x2xf32>, tensor<?x2xi32>)
 // CHECK-NEXT: plan.launch @experts_{{.*}} -> tensor<?x96xbf16>
 model.block @attention(%x: tensor<?x96xf32>) {
   %router = param "router" : tensor<4x96xf32>

@@ -211,6 +211,8 @@ TEST(PlanReader, ReadsPlansForCuda) {
   EXPECT_EQ(kernel.sharedBytes, 65536u);
   EXPECT_EQ(kernel.registers, 40);
   EXPECT_EQ(kernel.spillBytes, 0);
+  EXPECT_TRUE(kernel.overlaps);
+  EXPECT_FALSE(plan.targets[0].kernels[0].overlaps); // says nothing of it
 }
 
 TEST(PlanReader, RefusesOtherKernelsForCuda) {
@@ -229,6 +231,8 @@ TEST(PlanReader, RefusesOtherKernelsForCuda) {
   EXPECT_EQ(refusal("\"registers\": 40", "\"registers\": -1"), "");
   EXPECT_EQ(refusal("\"registers\": 40", "\"registers\": -2"),
             path + ".registers: expected a whole number from -1 to 2147483647, but got -2");
+  EXPECT_EQ(refusal("\"registers\": 40", "\"registers\": 40, \"overlaps\": 1"),
+            path + ".overlaps: expected true or false, but got number");
   // Rows of bf16 may have 2 bytes there, and logits may not.
   EXPECT_EQ(refusal("\"row_bytes\": 64, \"type\": \"f32\"", "\"row_bytes\": 66, \"type\": \"bf16\""), "");
   EXPECT_EQ(

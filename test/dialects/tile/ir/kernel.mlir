@@ -73,5 +73,7 @@ tile.kernel @turned(%x: !tile.pages<2x16x64xbf16>, %y: !tile.pages<2x64x16xbf16>
   %t = tile.load %from[%c0, %c0] : !tile.memory<64xbf16> -> !tile.tile<16x64xf32>
   // CHECK: tile.transpose %{{.*}} : !tile.tile<16x64xf32> -> !tile.tile<64x16xf32>
   %u = tile.transpose %t : !tile.tile<16x64xf32> -> !tile.tile<64x16xf32>
+  // CHECK: tile.flatten %{{.*}} : !tile.tile<16x64xf32> -> !tile.tile<1x1024xf32>
+  %flat = tile.flatten %t : !tile.tile<16x64xf32> -> !tile.tile<1x1024xf32>
   tile.store %u, %to[%c0, %c0] : !tile.tile<64x16xf32>, !tile.memory<16xbf16>
 }

@@ -37,3 +37,12 @@ tile.kernel @transpose_element(%x: !tile.memory<64xf32>) items <once by 1 times 
   // expected-error @below {{expected a result of '!tile.tile<64x16xf32>', but got '!tile.tile<64x16xi32>'}}
   %u = tile.transpose %t : !tile.tile<16x64xf32> -> !tile.tile<64x16xi32>
 }
+
+// -----
+
+tile.kernel @flatten_shape(%x: !tile.memory<64xf32>) items <once by 1 times 1> at %item {
+  %c0 = arith.constant 0 : index
+  %t = tile.load %x[%c0, %c0] : !tile.memory<64xf32> -> !tile.tile<16x64xf32>
+  // expected-error @below {{expected a result of '!tile.tile<1x1024xf32>', but got '!tile.tile<1x512xf32>'}}
+  %u = tile.flatten %t : !tile.tile<16x64xf32> -> !tile.tile<1x512xf32>
+}

@@ -65,6 +65,7 @@ CHECK(moduleLoadDataEx, cuModuleLoadDataEx);
 CHECK(funcGetAttribute, cuFuncGetAttribute);
 CHECK(funcSetAttribute, cuFuncSetAttribute);
 CHECK(launchKernel, cuLaunchKernel);
+CHECK(launchKernelEx, cuLaunchKernelEx);
 CHECK_VERSION("cuMemcpyHtoDAsync_v2", cuMemcpyHtoDAsync);
 CHECK_VERSION("cuMemcpyDtoHAsync_v2", cuMemcpyDtoHAsync);
 CHECK_VERSION("cuMemcpyDtoDAsync_v2", cuMemcpyDtoDAsync);
@@ -76,6 +77,11 @@ CHECK_VERSION("cuStreamDestroy_v2", cuStreamDestroy);
 static_assert(sizeof(cuda::AllocationProperties) == sizeof(CUmemAllocationProp));
 static_assert(offsetof(cuda::AllocationProperties, location) == offsetof(CUmemAllocationProp, location));
 static_assert(sizeof(cuda::MemoryAccess) == sizeof(CUmemAccessDesc));
+static_assert(sizeof(cuda::LaunchConfig) == sizeof(CUlaunchConfig) &&
+              offsetof(cuda::LaunchConfig, attributes) == offsetof(CUlaunchConfig, attrs));
+static_assert(sizeof(cuda::LaunchAttribute) == sizeof(CUlaunchAttribute) &&
+              offsetof(cuda::LaunchAttribute, number) == offsetof(CUlaunchAttribute, value) &&
+              cuda::kOverlapsLaunchBefore == CU_LAUNCH_ATTRIBUTE_PROGRAMMATIC_STREAM_SERIALIZATION);
 static_assert(cuda::kOutOfMemory == CUDA_ERROR_OUT_OF_MEMORY && cuda::kInvalidImage == CUDA_ERROR_INVALID_IMAGE &&
               cuda::kNoBinary == CUDA_ERROR_NO_BINARY_FOR_GPU && cuda::kInvalidPtx == CUDA_ERROR_INVALID_PTX &&
               cuda::kUnsupportedPtx == CUDA_ERROR_UNSUPPORTED_PTX_VERSION && cuda::kNotFound == CUDA_ERROR_NOT_FOUND);

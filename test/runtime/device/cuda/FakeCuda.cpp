@@ -79,7 +79,8 @@ struct State {
   Handle nextHandle = 1;
   size_t used = 0, limit = size_t(1) << 40;
   Result sticky = 0;
-  long devices = 1, launches = 0, graphLaunches = 0, failLaunch = -1, launchCalls = 0, retained = 0;
+  long devices = 1, launches = 0, graphLaunches = 0, failLaunch = -1, launchCalls = 0, overlappedLaunches = 0,
+       retained = 0;
 };
 
 State &state() {
@@ -157,7 +158,7 @@ void fake_cuda_reset(void) {
   s.sticky = 0;
   s.limit = size_t(1) << 40;
   s.devices = 1;
-  s.launches = s.graphLaunches = s.launchCalls = 0;
+  s.launches = s.graphLaunches = s.launchCalls = s.overlappedLaunches = 0;
   s.failLaunch = -1;
 }
 
@@ -177,6 +178,7 @@ long fake_cuda_count(const char *what) {
   State &s = state();
   return key == "launches"         ? s.launches
          : key == "launch calls"   ? s.launchCalls
+         : key == "overlapped"     ? s.overlappedLaunches
          : key == "graph launches" ? s.graphLaunches
          : key == "memory"         ? static_cast<long>(s.used)
          : key == "pinned"         ? static_cast<long>(s.pinned.size())
@@ -499,6 +501,15 @@ Result cuLaunchKernel(Function function, unsigned x, unsigned y, unsigned z, uns
         return kLaunchFailed;
     return 0;
   });
+}
+
+Result cuLaunchKernelEx(const LaunchConfig *config, Function function, void **parameters, void **extra) {
+  for (unsigned i = 0; i < config->attributeCount; ++i)
+    if (config->attributes[i].id != kOverlapsLaunchBefore || config->attributes[i].number != 1)
+      return kInvalidValue;
+  ++state().overlappedLaunches;
+  return cuLaunchKernel(function, config->gridX, config->gridY, config->gridZ, config->blockX, config->blockY,
+                        config->blockZ, config->sharedBytes, config->stream, parameters, extra);
 }
 
 } // extern "C"

@@ -1,0 +1,44 @@
+// A kernel may begin while the one before it on the stream still runs, where the target can do that and the launch
+// allows it. Blocks then fill the places that the last blocks of the one before leave, and what does not depend on it
+// is done meanwhile: numbers of the step are read, and weights are asked for.
+//
+// Two rules make it right whatever the kernels are:
+//
+//   1. A thread touches memory that some kernel writes only behind the wait, which returns when all of the kernel
+//   before
+//      is done and what it wrote is seen. So nothing is read too early, and nothing overwritten that is still read.
+//      Parameters (`tile.constants` of the kernel) and the description of the step are written by no kernel.
+//   2. Every kernel waits on every path, so that its end is the end of all before it.
+//
+// The wait stands in front of the first op that rule 1 speaks of. A branch with two sides may have it inside, on both.
+#include "codegen/nvptx/KernelLowering.h"
+
+using namespace mlir;
+using namespace denim;
+using namespace denim::codegen::nvptx;
+
+void KernelLowering::awaitKernelsBefore() {
+  if (awaited)
+    return;
+  code.awaitKernelsBefore();
+  awaited = true;
+}
+
+void KernelLowering::awaitIfTouched(Operation &op) {
+  if (awaited)
+    return;
+  auto touches = [&](Operation *inner) {
+    Value memory;
+    if (isa<tile::LoadOp, tile::GatherOp>(inner))
+      memory = inner->getOperand(0);
+    else if (auto store = dyn_cast<tile::StoreOp>(inner))
+      memory = store.getMemory();
+    return memory && !constants.contains(rootOf(memory)) ? WalkResult::interrupt() : WalkResult::advance();
+  };
+  if (!op.walk(touches).wasInterrupted())
+    return;
+  // The copying warps pass over branches that hold nothing for them.
+  auto branch = dyn_cast<scf::IfOp>(op);
+  if (!branch || branch.getElseRegion().empty() || copying)
+    awaitKernelsBefore();
+}
