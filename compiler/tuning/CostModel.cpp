@@ -1,7 +1,6 @@
 #include "compiler/tuning/CostModel.h"
 #include "llvm/Support/MathExtras.h"
 #include <algorithm>
-#include <cmath>
 #include <initializer_list>
 
 using namespace denim;
@@ -87,8 +86,8 @@ constexpr int64_t kReferenceKeys = 8192;
 
 double tuning::keySplits(const GpuTarget &target, const KeySplits &shape, int64_t splits) {
   // Scores, their softmax, the weighted sum: a page waits for the one before. 64 pages to a part, with all of the
-  // memory to themselves, took 58 us on an H200.
-  constexpr double kPageChain = 0.9;
+  // memory to themselves, took 58 us on an H200 with keys and values of 128 channels; half of a page is its products.
+  double pageChain = 0.5 + 0.4 * static_cast<double>(shape.keyDim + shape.valueDim) / 256;
   // A launch that waits for the one before it, and its own latencies.
   constexpr double kMerge = 3;
   Parts parts = partsOf(shape, kReferenceKeys, splits);
@@ -97,7 +96,7 @@ double tuning::keySplits(const GpuTarget &target, const KeySplits &shape, int64_
   attend.bytes = static_cast<double>(parts.pages) * pageBytes(shape);
   // The ring of pages takes what shared memory there is, so a multiprocessor has one block.
   attend.bytesInFlight = static_cast<double>(target.sharedBytes) * 0.75;
-  attend.chain = static_cast<double>(parts.pages) * kPageChain;
+  attend.chain = static_cast<double>(parts.pages) * pageChain;
   double time = microseconds(target, attend);
   if (splits == 1)
     return time;
@@ -155,11 +154,8 @@ double tuning::linearPanel(const Target &target, int64_t columns, int64_t inner,
 // recurrence_few.value_columns, recurrence_few.blocks, recurrence_scan.value_columns
 //===--------------------------------------------------------------------------------------------------------------===//
 
-double tuning::tokenStep(const GpuTarget &target, const StateShape &shape, int64_t threads, int64_t columns,
-                         int64_t blocks) {
-  // Vectors, gates, addresses: what a thread holds beside its part of the state. The kernel for 32 columns of 128 rows
-  // has 32 registers of the state and 88 in all.
-  constexpr int64_t kBeside = 56;
+double tuning::tokenStep(const GpuTarget &target, const StateShape &shape, int64_t beside, int64_t threads,
+                         int64_t columns, int64_t blocks, int64_t sequences) {
   // Begin, ask for state and vectors, two products one behind the other, store: 7.5 us for a launch with one item on
   // each multiprocessor, of which 3 are the launch.
   constexpr double kChain = 4.5;
@@ -169,20 +165,16 @@ double tuning::tokenStep(const GpuTarget &target, const StateShape &shape, int64
   constexpr double kSpilled = 0.05;
   int64_t held = shape.keyDim * columns / threads;
   int64_t given = std::min<int64_t>(255, target.registers / (threads * blocks) / 8 * 8);
-  auto spilled = static_cast<double>(std::max<int64_t>(held + kBeside - given, 0));
-  double product = 1;
-  for (int64_t sequences : {1, 32}) {
-    Grid grid;
-    grid.items = sequences * shape.heads * shape.valueDim / columns;
-    grid.blocks = blocks;
-    // The state is read and written; keys and queries, in bf16, are read by each part of a head again.
-    double state = 4.0 * static_cast<double>(shape.keyDim * columns);
-    grid.bytes = 2 * state + 4.0 * static_cast<double>(shape.keyDim);
-    grid.bytesInFlight = state;
-    grid.chain = kChain + grid.bytes / kProcessorRate;
-    product *= microseconds(target, grid) * (1 + kSpilled * spilled);
-  }
-  return std::sqrt(product);
+  auto spilled = static_cast<double>(std::max<int64_t>(held + beside - given, 0));
+  Grid grid;
+  grid.items = sequences * shape.heads * shape.valueDim / columns;
+  grid.blocks = blocks;
+  // The state is read and written; keys and queries, in bf16, are read by each part of a head again.
+  double state = 4.0 * static_cast<double>(shape.keyDim * columns);
+  grid.bytes = 2 * state + 4.0 * static_cast<double>(shape.keyDim);
+  grid.bytesInFlight = state;
+  grid.chain = kChain + grid.bytes / kProcessorRate;
+  return microseconds(target, grid) * (1 + kSpilled * spilled);
 }
 
 double tuning::stateScan(const GpuTarget &target, const StateShape &shape, int64_t columns) {

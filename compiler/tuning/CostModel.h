@@ -70,10 +70,11 @@ double linearPanel(const codegen::Target &target, int64_t columns, int64_t inner
 struct StateShape {
   int64_t heads, keyDim, valueDim;
 };
-/// One new token of one sequence and of each of 32 (the geometric mean), by blocks of `threads` threads that have
-/// `columns` value columns of a head each and registers such that `blocks` of them fit a multiprocessor.
-double tokenStep(const codegen::GpuTarget &target, const StateShape &shape, int64_t threads, int64_t columns,
-                 int64_t blocks);
+/// One new token of each of some sequences, by blocks of `threads` threads that have `columns` value columns of a head
+/// each. A thread needs `beside` registers beside those of its part of the state, and has so many that `blocks` blocks
+/// fit a multiprocessor.
+double tokenStep(const codegen::GpuTarget &target, const StateShape &shape, int64_t beside, int64_t threads,
+                 int64_t columns, int64_t blocks, int64_t sequences);
 /// The state through 128 chunks of 64 tokens of one sequence, by blocks that have `columns` value columns of a head.
 double stateScan(const codegen::GpuTarget &target, const StateShape &shape, int64_t columns);
 

@@ -1,4 +1,5 @@
 #include "compiler/conversion/AttnToTile/Recurrence.h"
+#include "compiler/conversion/AttnToTile/RecurrenceChoices.h"
 
 using namespace mlir;
 using namespace denim;
@@ -27,8 +28,10 @@ tile::KernelOp RecurrenceWriter::write() {
     return writeScan();
   int64_t parts = only && only.getValue() == "few" ? tokenParts(kernel, form) : 1;
   if (parts > 1) { // waiting for memory is all they do: several blocks wait at once, as many as have the registers
-    bool convolves = !kernel.getBlock()->getOps<attn::ShortConvOp>().empty();
-    e.tileKernel->setAttr("tile.blocks", e.b.getI64IntegerAttr(convolves ? 3 : 4));
+    FailureOr<int64_t> blocks = chooseTokenBlocks(kernel, form, form.valueDim / parts);
+    if (failed(blocks))
+      return nullptr;
+    e.tileKernel->setAttr("tile.blocks", e.b.getI64IntegerAttr(*blocks));
   }
   int64_t perSequence = only ? form.valueHeads * parts : form.keyHeads;
   Value s = arith::DivUIOp::create(e.b, e.loc, e.item(), e.index(perSequence));

@@ -1,5 +1,6 @@
 #include "compiler/conversion/AttnToTile/RecurrenceChoices.h"
 #include "compiler/tuning/Choices.h"
+#include "dialects/attn/ir/Attn.h"
 
 using namespace mlir;
 using namespace denim;
@@ -9,6 +10,16 @@ static constexpr int64_t kTokenThreads = 128;
 
 static tuning::StateShape stateShape(const NormalForm &form) {
   return {form.valueHeads, form.keyDim, form.valueDim};
+}
+
+static bool convolves(plan::KernelOp kernel) {
+  return !kernel.getBlock()->getOps<attn::ShortConvOp>().empty();
+}
+
+/// Registers of a thread beside those of its part of the state, as the assembler counted them: what leads to the
+/// recurrence is inside, most of it vectors of a head; taps of a convolution are four rows instead of one.
+static int64_t registers(plan::KernelOp kernel) {
+  return convolves(kernel) ? 128 : 88;
 }
 
 static std::string shapeText(const NormalForm &form) {
@@ -26,11 +37,11 @@ FailureOr<int64_t> denim::chooseTokenColumns(plan::KernelOp kernel, const Normal
   tuning::Question question{"recurrence_few.value_columns", shapeText(form), {}, {}};
   // 32 columns of a row of the state are a line of memory.
   question.candidates = tuning::divisors(form.valueDim, 32, 32, 128);
+  // One sequence has the fewest items.
   question.predict = [&](int64_t columns) {
-    // With as many blocks as do best with that many columns.
-    double best = 0;
+    double best = 0; // of the numbers of blocks
     for (int64_t blocks = 1; blocks <= 8; ++blocks) {
-      double time = tuning::tokenStep(*target, stateShape(form), kTokenThreads, columns, blocks);
+      double time = tuning::tokenStep(*target, stateShape(form), registers(kernel), kTokenThreads, columns, blocks, 1);
       best = blocks == 1 ? time : std::min(best, time);
     }
     return best;
@@ -42,9 +53,10 @@ FailureOr<int64_t> denim::chooseTokenBlocks(plan::KernelOp kernel, const NormalF
   FailureOr<codegen::GpuTarget> target = tuning::gpuTargetOf(kernel);
   if (failed(target))
     return failure();
-  tuning::Question question{"recurrence_few.blocks", shapeText(form), {1, 2, 3, 4, 5, 6, 8}, {}};
+  tuning::Question question{
+      "recurrence_few.blocks", shapeText(form) + (convolves(kernel) ? " convolution" : ""), {1, 2, 3, 4, 5, 6, 8}, {}};
   question.predict = [&](int64_t blocks) {
-    return tuning::tokenStep(*target, stateShape(form), kTokenThreads, columns, blocks);
+    return tuning::tokenStep(*target, stateShape(form), registers(kernel), kTokenThreads, columns, blocks, 32);
   };
   return tuning::choose(kernel, question);
 }

@@ -35,12 +35,14 @@ int64_t denim::scanParts(plan::KernelOp kernel, const NormalForm &form) {
 }
 
 int64_t denim::tokenParts(plan::KernelOp kernel, const NormalForm &form) {
-  // Values with a head each can be taken in parts; 32 columns of a state of 128 rows are 32 registers of four warps.
-  constexpr int64_t columns = 32;
+  // Values with a head each can be taken in parts.
   auto type = cast<RankedTensorType>(form.value.getType());
   bool apart = type.getRank() == 3 && type.getDimSize(1) == form.valueHeads && form.outside.empty() &&
-               form.valueDim % columns == 0;
-  return apart && isAlone(kernel, form) ? form.valueDim / columns : 1;
+               form.valueDim % 32 == 0;
+  if (!apart || !isAlone(kernel, form))
+    return 1;
+  FailureOr<int64_t> columns = chooseTokenColumns(kernel, form);
+  return failed(columns) ? 1 : form.valueDim / *columns;
 }
 
 int64_t RecurrenceWriter::manyTokens() const {

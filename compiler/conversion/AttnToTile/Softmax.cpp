@@ -12,6 +12,7 @@
 // A kernel with a `form` (plan-split-forms) does one of the two only. `many`: an item is a query head for a block of
 // 128 tokens, see SoftmaxBlocks.cpp. `few`: an item is a key head (and a part of the keys) of a sequence.
 #include "compiler/conversion/AttnToTile/Softmax.h"
+#include "compiler/tuning/Choices.h"
 #include "runtime/abi/Kernel.h"
 #include <limits>
 
@@ -31,20 +32,47 @@ constexpr int64_t kLatentItems = 256;
 constexpr int64_t kLatentBytes = 64 * 1024;
 /// Pages below which splitting costs more than it brings: where a core does a part, and where a block of threads does.
 constexpr int64_t kLeastPages = 4, kLeastPagesOfBlock = 2;
-/// Blocks of threads that a single token keeps busy, and parts that are merged at once.
-constexpr int64_t kTokenBlocks = 132, kMostParts = 64;
+/// Parts that are merged at once.
+constexpr int64_t kMostParts = 64;
+
+/// Parts of the keys that blocks of threads make of one token's, of which there is memory for `op.splits`.
+FailureOr<int64_t> choosePartItems(plan::KernelOp kernel, const Attention &op) {
+  FailureOr<codegen::GpuTarget> target = tuning::gpuTargetOf(kernel);
+  if (failed(target))
+    return failure();
+  auto query = cast<RankedTensorType>(op.query.getType());
+  auto keys = cast<attn::CacheType>(op.keys.getType());
+  int64_t bytes = keys.getElementType().getIntOrFloatBitWidth() / 8;
+  tuning::KeySplits shape{keys.getShape()[0],
+                          query.getDimSize(1),
+                          query.getDimSize(2),
+                          op.valueWidth,
+                          bytes,
+                          DENIM_PAGE_TOKENS,
+                          kLeastPagesOfBlock,
+                          op.sharesRows() ? bytes == 2 ? kLatentHeadsOfBlock : kLatentHeads : 0};
+  tuning::Question question;
+  question.choice = "attend_part.key_splits";
+  question.shape = tuning::shapeText(
+      {{"heads", shape.queryHeads}, {"kv_heads", shape.keyHeads}, {"dk", shape.keyDim}, {"dv", shape.valueDim}});
+  for (int64_t parts = op.splits; parts <= std::max(op.splits, kMostParts); parts *= 2)
+    question.candidates.push_back(parts);
+  question.predict = [&](int64_t parts) { return tuning::keySplits(*target, shape, parts); };
+  return tuning::choose(kernel, question);
+}
 
 /// Running maximum, sum of weights and sum of weighted values.
 using Running = SmallVector<Value>;
 
 class SoftmaxKernel {
 public:
-  SoftmaxKernel(plan::KernelOp kernel, const Attention &op, bool few)
+  /// `partItems`: parts of the keys that a token has items for.
+  SoftmaxKernel(plan::KernelOp kernel, const Attention &op, bool few, int64_t partItems)
       : op(op), queryType(cast<RankedTensorType>(op.query.getType())), keys(cast<attn::CacheType>(op.keys.getType())),
         values(cast<attn::CacheType>(op.values.getType())), allHeads(queryType.getDimSize(1) / keys.getShape()[0]),
-        group(tileHeads(op, allHeads, few, few && op.parts)),
+        group(tileHeads(op, allHeads, few, few && op.parts)), partItems(partItems),
         e(kernel, tile::ItemsAttr::get(kernel.getContext(), few ? tile::CountKind::sequences : tile::CountKind::tokens,
-                                       few ? 1 : kTokenBlock, headGroups() * (op.isPart ? partItems(few) : 1))),
+                                       few ? 1 : kTokenBlock, headGroups() * (op.isPart ? partItems : 1))),
         result(kernel.getBlock()->getTerminator()->getOperand(0)), few(few) {
     int64_t width = keys.getShape()[1];
     if (few && op.sharesRows() && !keys.getElementType().isBF16())
@@ -67,16 +95,8 @@ public:
   /// Tiles of query heads.
   int64_t headGroups() const { return queryType.getDimSize(1) / group; }
 
-  /// Parts of the keys that a token has items for. The op names a number that suits any step, and memory for as many of
-  /// each token. A block of threads takes more in a step of few tokens, in the same memory: see `partCount`.
-  int64_t partItems(bool few) const {
-    int64_t blocks = queryType.getDimSize(1) / headsOfPart(op, allHeads, few); // of a part
-    int64_t wanted = int64_t(llvm::bit_floor(uint64_t(std::max<int64_t>(kTokenBlocks / blocks, 1))));
-    return few ? std::clamp(wanted, op.splits, std::max(op.splits, kMostParts)) : op.splits;
-  }
-
   tile::KernelOp write() {
-    int64_t perBlock = headGroups() * (op.isPart ? partItems(few) : 1);
+    int64_t perBlock = headGroups() * (op.isPart ? partItems : 1);
     if (few && op.parts)
       return writeMerge();
     if (few)
@@ -132,7 +152,7 @@ public:
     Value head = arith::RemUIOp::create(e.b, e.loc, e.item(), e.index(heads));
     begin();
     Value parts = e.viewOf(op.parts, heads * width);
-    int64_t most = partItems(few);
+    int64_t most = partItems;
     auto bounds = tile::SequenceOp::create(e.b, e.loc, s);
     e.sequence = s;
     Value lo = bounds.getBegin(), hi = bounds.getEnd(), shift = e.sub(bounds.getPast(), lo);
@@ -247,15 +267,15 @@ private:
   /// (a + b - 1) / b of a positive b.
   Value ceilDiv(Value a, Value b) { return arith::DivUIOp::create(e.b, e.loc, e.sub(e.add(a, b), e.index(1)), b); }
 
-  /// Parts into which a token's keys are cut. The op's memory holds `splits` parts of every row that there may be, the
-  /// rows of padding too; T tokens use as many of these as there are items for. Part p of token t stands in row
-  /// t * count + p, the heads side by side.
+  /// Parts into which a token's keys are cut. A block of threads takes more than the op names in a step of few tokens.
+  /// The op's memory holds `splits` parts of every row that there may be, the rows of padding too; T tokens use as many
+  /// of these as there are items for. Part p of token t stands in row t * count + p, the heads side by side.
   Value partCount() {
     if (!few)
       return e.index(op.splits);
     Value tokens = tile::CountOp::create(e.b, e.loc, tile::CountKind::tokens);
     Value more = arith::DivUIOp::create(e.b, e.loc, e.index(op.splits * DENIM_ROW_PADDING), tokens);
-    return e.min(e.add(more, e.index(op.splits)), e.index(partItems(few)));
+    return e.min(e.add(more, e.index(op.splits)), e.index(partItems));
   }
 
   /// Pages of one part of them: all parts but the last used one have as many.
@@ -439,6 +459,7 @@ private:
   attn::CacheType keys, values;
   int64_t allHeads;                    ///< query heads per key head
   int64_t group;                       ///< of these, heads of one tile
+  int64_t partItems;                   ///< parts of the keys that a token has items for
   int64_t keyRows = DENIM_PAGE_TOKENS; ///< of one turn
   Emitter e;
   Value result, keyHead, firstHead, query, queryHeads, output;
@@ -453,7 +474,13 @@ template <typename Op> static tile::KernelOp emitWith(plan::KernelOp kernel, Sma
     auto form = kernel->getAttrOfType<StringAttr>("form");
     if (form && form.getValue() == "many")
       return emitSoftmaxBlocks(kernel, Attention(op), extras);
-    SoftmaxKernel writer(kernel, Attention(op), bool(form));
+    Attention attention(op);
+    FailureOr<int64_t> parts = attention.splits;
+    if (form && attention.splits > 1)
+      parts = choosePartItems(kernel, attention);
+    if (failed(parts))
+      return nullptr;
+    SoftmaxKernel writer(kernel, attention, bool(form), *parts);
     tile::KernelOp written = writer.write();
     extras.append(writer.extraOperands().begin(), writer.extraOperands().end());
     return written;
