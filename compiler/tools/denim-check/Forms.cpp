@@ -30,6 +30,13 @@ std::vector<Form> denim::check::formsOf(int64_t tokens, const std::vector<int64_
   return forms;
 }
 
+int64_t Form::tokensOf(size_t i) const {
+  int64_t tokens = 0;
+  for (const Step &step : steps)
+    tokens += i < step.size() ? step[i] : 0;
+  return tokens;
+}
+
 struct Runner::Handles {
   denim_device_t *device = nullptr;
   denim_module_t *module = nullptr;

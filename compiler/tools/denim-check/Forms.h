@@ -24,6 +24,9 @@ using Step = std::vector<int64_t>;
 struct Form {
   std::string name;
   std::vector<Step> steps;
+
+  /// All that sequence `i` is fed.
+  int64_t tokensOf(size_t i) const;
 };
 
 /// Whole; in chunks of each size; one by one; cut to each length; three sequences of different lengths side by side.
