@@ -283,16 +283,17 @@ LogicalResult KernelLowering::lower(scf::IfOp op) {
   settle();
   auto before = std::pair(stored, loaded);
   LogicalResult result = success();
-  SmallVector<Ring> before = rings;
+  SmallVector<Ring> ringsBefore = rings;
   bool awaitedBefore = awaited;
   auto fill = [&](Block *block) {
     awaited = awaitedBefore;
-    for (auto [ring, own] : llvm::zip_equal(rings, before))
+    for (auto [ring, own] : llvm::zip_equal(rings, ringsBefore))
       ring.index = own.index, ring.phase = own.phase;
     SmallVector<Value> values;
     if (succeeded(result) && block)
       result = lowerBlock(*block);
-    awaitKernelsBefore(); // on one side is on both
+    if (!op.getElseRegion().empty())
+      awaitKernelsBefore(); // on one side is on both
     if (failed(result)) {
       for (Type type : flatTypes(op))
         values.push_back(code.ofType(code.constant32(0), type));

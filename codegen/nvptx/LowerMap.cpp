@@ -50,7 +50,7 @@ void KernelLowering::lower(tile::FlattenOp op) {
   Distribution to = distributionOf(op.getResult());
   int64_t bytes = to.columns * 4, offset = shared.allocate(bytes);
   shared.writes(offset, bytes);
-  spill(from, code.constant32(offset), from.shape.columns);
+  spill(from, code.constant32(offset), from.shape.columns, 0, from.shape.rows);
   shared.reads(offset, bytes);
   Fragment result{to, from.element, {}};
   for (int64_t group = 0; group < to.groups(); ++group)
