@@ -273,39 +273,6 @@ void KernelLowering::readCopied(Value tile) {
   bind(tile, readShared(from, distributionOf(tile), /*transposed=*/false));
 }
 
-/// In each block of 32 columns the elements that the threads of a row hold are exchanged: thread t has columns 8 t to
-/// 8 t + 7 in place of those of four groups, which are one piece of 16 bytes of bf16.
-Fragment KernelLowering::loadStreamed(tile::LoadOp op, const WarpGrid &grid) {
-  View view = viewOf(op.getMemory());
-  auto type = typeOf(op.getResult());
-  Distribution shape{type.getRows(), type.getColumns(), grid};
-  Fragment to{shape, code.f32(), SmallVector<Value>(shape.registers())};
-  bool brain = view.stored.isBF16();
-  int64_t bytes = Code::bytesOf(view.stored);
-  Value row = i64Of(op.getRow());
-  Value column = code.mul(laneColumn, 8);
-  if (grid.across > 1)
-    column = code.add(code.mul(warpAcross(grid), shape.columnsOfWarp()), column);
-  Value element = code.add(code.mul(code.add(row, code.toI64(rowOf(shape, 0, 0))), view.columns),
-                           code.add(i64Of(op.getColumn()), code.toI64(column)));
-  Value base = code.advance(view.pointer, element, view.stored);
-  for (int64_t slab = 0; slab < shape.slabs(); ++slab)
-    for (int64_t half = 0; half < shape.halves(); ++half) {
-      Value r = rowOf(shape, slab, half);
-      Value predicate = code.both(within(code.add(row, code.toI64(r)), op.getLo(), op.getHi()), rowInside(shape, r));
-      int64_t down = (slab * 16 * grid.down + half * 8) * view.columns * bytes;
-      for (int64_t group = 0; group < shape.groups(); group += 4) {
-        SmallVector<Value> words;
-        for (int64_t part = 0; part < (brain ? 1 : 2); ++part)
-          llvm::append_range(words, code.loadWords(base, 4, predicate, down + group * 8 * bytes + part * 16));
-        for (int64_t i = 0; i < 8; ++i)
-          to.values[shape.at(slab, group + i / 2, half, i % 2)] =
-              brain ? code.unpackBrain(words[i / 2], i % 2 == 1) : code.realOf(words[i]);
-      }
-    }
-  return to;
-}
-
 void KernelLowering::lower(tile::GatherOp op) {
   seesStores(op.getMemory());
   View view = viewOf(op.getMemory());

@@ -124,7 +124,7 @@ void KernelLowering::dealPiecesIfWanted(Value row) {
   const Fragment from = load ? loadFragment(load) : fragmentOf(flatten ? flatten.getSource() : row);
   int64_t bytes = columns * 4, offset = shared.allocate(bytes);
   shared.writes(offset, bytes);
-  spill(from, code.constant32(offset), from.shape.columns);
+  spill(from, code.constant32(offset), from.shape.columns, 0, from.shape.rows);
   shared.reads(offset, bytes);
   for (int64_t turn = 0; turn < dealing.turns; ++turn) {
     Value present = hasPiece(dealing, turn);
