@@ -4,11 +4,13 @@
 using namespace llvm;
 using namespace denim::codegen;
 
-// Shared memory per block and registers: CUDA C++ programming guide, table of technical specifications per compute
-// capability. Multiprocessors: H100 and H200 SXM, A100.
+// Sizes: CUDA C++ programming guide, table of technical specifications per compute capability. Multiprocessors: H100
+// and H200 SXM, A100. Rates of sm_90a: what copies and products of 8192^3 reached on an H200 (test/perf/README.md); of
+// sm_80: nine tenths of an A100's data sheet. Latency: that of a load that misses all caches, with the way of an
+// address before it.
 static const GpuTarget kTargets[] = {
-    {"sm_90a", "+ptx80", 227 * 1024, 65536, 132, true, true, true},
-    {"sm_80", "+ptx70", 163 * 1024, 65536, 108, false, false, false},
+    {"sm_90a", "+ptx80", 227 * 1024, 65536, 132, 228 * 1024, 2048, 32, 4.24e6, 0.8, 8.1e8, true, true, true},
+    {"sm_80", "+ptx70", 163 * 1024, 65536, 108, 164 * 1024, 2048, 32, 1.4e6, 0.8, 2.8e8, false, false, false},
 };
 
 ArrayRef<StringRef> denim::codegen::gpuTargetNames() {

@@ -33,6 +33,10 @@ struct Target {
   RegisterTile dotTile;                   ///< Shape of the dot form: rows of lhs times rows of rhs.
   int64_t blockBytes;                     ///< Bytes of first-level cache one panel of a product may take.
   int64_t cacheBytes = 1024 * 1024; ///< Bytes a core has near it; what is read from further off is asked for early.
+  double nearRate = 95e3;           ///< Bytes in a microsecond that a core reads from there,
+  double farRate = 22e3;            ///< and from further off.
+  /// Operations in a microsecond: two vectors of multiply-adds in each cycle at the clock of wide vectors.
+  double operationRate() const { return (fusedMultiplyAdd ? 4 : 2) * static_cast<double>(lanes) * 2.4e3; }
 };
 
 /// Names that findTarget takes, fastest first; "native" is taken too.

@@ -1,7 +1,9 @@
 #include "compiler/driver/Compilation.h"
 #include "codegen/cpu/Compile.h"
 #include "codegen/nvptx/Compile.h"
+#include "compiler/driver/KernelRemarks.h"
 #include "compiler/driver/PlanOfModule.h"
+#include "compiler/tuning/Choices.h"
 #include "dialects/model/ir/Model.h"
 #include "dialects/tile/ir/Tile.h"
 #include "mlir/IR/AsmState.h"
@@ -41,6 +43,8 @@ public:
                          Twine(std::distance(networks.begin(), networks.end())));
     if (llvm::Error error = checkMachines())
       return error;
+    if (llvm::Error error = checkTables())
+      return error;
     for (Phase phase : {Phase::Import, Phase::Mix}) {
       if (isToRun(phase))
         if (llvm::Error error = runPhase(module, phase, options.pipeline, ""))
@@ -55,7 +59,7 @@ public:
     for (const MachineTargets &machine : options.machines) {
       // All machines start from what the phase mix left.
       OwningOpRef<ModuleOp> own(cast<ModuleOp>(module->clone()));
-      llvm::Expected<std::optional<std::string>> stopped = runMachine(*own, machine.machine);
+      llvm::Expected<std::optional<std::string>> stopped = runMachine(*own, machine);
       if (!stopped)
         return stopped.takeError();
       if (*stopped)
@@ -79,7 +83,8 @@ private:
   bool stopsBehind(Phase phase) const {
     return options.to == phase || (options.emit == Emit::Model && phase == Phase::Import) ||
            (options.emit == Emit::Attn && phase == Phase::Mix) ||
-           (options.emit == Emit::Plan && phase == Phase::Plan) || (options.emit == Emit::Tile && phase == Phase::Tile);
+           (options.emit == Emit::Plan && phase == Phase::Plan) ||
+           ((options.emit == Emit::Tile || options.emit == Emit::Choices) && phase == Phase::Tile);
   }
 
   /// From the phase plan on every machine has a text of its own, and there is room for one.
@@ -101,19 +106,74 @@ private:
     return llvm::Error::success();
   }
 
+  /// A table that no plan asks is a mistake.
+  llvm::Error checkTables() const {
+    std::string planned;
+    llvm::StringMap<int> tables;
+    for (const MachineTargets &machine : options.machines) {
+      llvm::Expected<std::string> name = targetName(machine);
+      if (!name)
+        return name.takeError();
+      planned += (planned.empty() ? "" : " or ") + *name;
+      tables[*name] = 0;
+    }
+    for (const tuning::Table &table : options.tables) {
+      if (!tables.contains(table.target))
+        return makeError("expected a table for " + planned + ", but got one for " + table.target);
+      if (tables[table.target]++)
+        return makeError("expected one table for " + table.target + ", but got several");
+    }
+    return llvm::Error::success();
+  }
+
   /// The phases plan and tile of one machine; a text if the compilation ends there.
-  llvm::Expected<std::optional<std::string>> runMachine(ModuleOp own, Machine machine) {
+  llvm::Expected<std::optional<std::string>> runMachine(ModuleOp own, const MachineTargets &machine) {
     PipelineOptions pipeline = options.pipeline;
-    pipeline.machine = machine;
+    pipeline.machine = machine.machine;
     pipeline.exact = options.exact;
+    // A plan is for all targets of its machine; choices are made for the first.
+    pipeline.target = machine.targets.front();
+    if (llvm::Error error = attachOverrides(own, machine))
+      return error;
     for (Phase phase : {Phase::Plan, Phase::Tile}) {
       if (isToRun(phase))
-        if (llvm::Error error = runPhase(own, phase, pipeline, nameInFiles(machine)))
+        if (llvm::Error error = runPhase(own, phase, pipeline, nameInFiles(machine.machine)))
           return error;
+      if (phase == Phase::Tile)
+        for (const std::string &choice : tuning::unusedForced(own))
+          if (++unused[choice] == options.machines.size()) // for none of them
+            return makeError("expected a kernel that can have " + choice + ", but got none; --emit=choices lists them");
       if (stopsBehind(phase))
-        return textOf(own);
+        return options.emit == Emit::Choices ? tuning::choicesAsTable(own) : textOf(own);
     }
     return std::nullopt;
+  }
+
+  /// What the command line overrides, written on the module where it is not in the text already.
+  llvm::Error attachOverrides(ModuleOp own, const MachineTargets &machine) {
+    const tuning::Table *measured = nullptr;
+    llvm::Expected<std::string> target = targetName(machine);
+    if (!target)
+      return target.takeError();
+    for (const tuning::Table &table : options.tables)
+      if (table.target == *target)
+        measured = &table;
+    tuning::attachOverrides(own, options.forced, measured);
+    return llvm::Error::success();
+  }
+
+  /// The target that choices are made for, by the name that tables have.
+  static llvm::Expected<std::string> targetName(const MachineTargets &machine) {
+    if (machine.machine == Machine::Cuda) {
+      llvm::Expected<codegen::GpuTarget> target = codegen::findGpuTarget(machine.targets.front());
+      if (!target)
+        return target.takeError();
+      return target->name;
+    }
+    llvm::Expected<codegen::Target> target = codegen::findTarget(machine.targets.front());
+    if (!target)
+      return target.takeError();
+    return target->name;
   }
 
   /// What stands in the names of dumped files when there is more than one machine.
@@ -249,6 +309,8 @@ private:
         continue;
       }
       text += made->text;
+      if (options.remarks && options.emit == Emit::Module)
+        remarkKernels(own, *plan, made->code);
       result.targets.push_back(std::move(made->code));
     }
     if (failed)
@@ -260,6 +322,7 @@ private:
   ModuleOp module;
   const CompileOptions &options;
   std::string modelText;
+  llvm::StringMap<size_t> unused; ///< machines without a kernel that can have what the user forces
 };
 
 } // namespace

@@ -3,6 +3,7 @@
 #define COMPILER_DRIVER_COMPILATION_H
 
 #include "compiler/pipelines/Pipelines.h"
+#include "compiler/tuning/Table.h"
 #include "mlir/IR/BuiltinOps.h"
 #include "llvm/Support/Error.h"
 #include <string>
@@ -11,7 +12,7 @@
 namespace denim {
 
 /// What is written.
-enum class Emit { Model, Attn, Plan, Tile, Llvm, Assembly, Ptx, Module };
+enum class Emit { Model, Attn, Plan, Tile, Choices, Llvm, Assembly, Ptx, Module };
 
 /// A machine and the targets of codegen/target there, best first.
 struct MachineTargets {
@@ -30,6 +31,10 @@ struct CompileOptions {
   bool exact = false;
   /// Of kernels for NVIDIA GPUs; empty: ptxas where it is found. "-": none, the module holds PTX alone.
   std::string assembler;
+  std::vector<tuning::Table> tables; ///< of the user, at most one for each target that is planned for
+  std::vector<tuning::Entry> forced; ///< choices that the user makes
+  /// What each kernel takes of the machine, as a remark where the kernel comes from; a warning where registers spill.
+  bool remarks = false;
   PipelineOptions pipeline;
 };
 

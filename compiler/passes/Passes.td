@@ -19,6 +19,40 @@ def SelectOutputsPass : Pass<"select-outputs", "::mlir::ModuleOp"> {
   }];
 }
 
+def AttachTargetPass : Pass<"attach-target", "::mlir::ModuleOp"> {
+  let summary = "say on the module what it is planned for";
+  let description = [{
+    Sets `plan.machine`, and `plan.target` to the target whose fields and measured tables decide what is chosen
+    (compiler/tuning); without the option, to the best target of the machine. Begins the phase plan.
+
+    ```mlir
+    module {}
+    ==>
+    module attributes {plan.machine = "cuda", plan.target = "sm_90a"} {}
+    ```
+  }];
+  let options = [
+    Option<"machine", "machine", "std::string", /*default=*/"\"cpu\"", "cpu or cuda">,
+    Option<"target", "target", "std::string", /*default=*/"", "a target of the machine">
+  ];
+  let dependentDialects = ["::denim::plan::PlanDialect"];
+}
+
+def ChooseKeySplitsPass : Pass<"choose-key-splits", "::mlir::ModuleOp"> {
+  let summary = "choose in how many parts the keys of a sequence are attended to";
+  let description = [{
+    Puts `splits` on each `attn.attend` that has no parts yet, for `attn-split-keys` behind it: the choice
+    `attend_part.key_splits` of compiler/tuning. Few key heads leave most of a machine idle unless their keys are split;
+    many parts cost their merging.
+
+    ```mlir
+    %o = attn.attend %q, %keys, %values scale 0.125
+    ==>
+    %o = attn.attend %q, %keys, %values scale 0.125 {splits = 16 : i64}
+    ```
+  }];
+}
+
 def AssignSlotsPass : Pass<"assign-slots", "::mlir::ModuleOp"> {
   let summary = "give every activation a slot of memory";
   let description = [{

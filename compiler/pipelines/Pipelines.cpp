@@ -58,13 +58,18 @@ static void buildMix(OpPassManager &passes, const PipelineOptions &options) {
   passes.addPass(attn::createChooseChunkPass(chunk));
   // Behind the choice of form: softmax is replaced here, recurrences only get their state.
   passes.addPass(attn::createThreadCachesPass());
-  // Needs the pages that threading put in.
-  passes.addPass(attn::createSplitKeysPass());
   passes.addPass(createSelectOutputsPass());
 }
 
 /// plan; model and attn inside kernels. Where values live and what runs in which order.
 static void buildPlan(OpPassManager &passes, const PipelineOptions &options) {
+  AttachTargetPassOptions target;
+  target.machine = machineName(options.machine).str();
+  target.target = options.target;
+  passes.addPass(createAttachTargetPass(target));
+  // Choices ask the target.
+  passes.addPass(createChooseKeySplitsPass());
+  passes.addPass(attn::createSplitKeysPass());
   ConvertModelToPlanPassOptions plan;
   plan.machine = machineName(options.machine).str();
   plan.exact = options.exact;

@@ -16,6 +16,7 @@ llvm::StringRef machineName(Machine machine);
 struct PipelineOptions {
   int64_t chunk = 64;             ///< tokens per chunk of a linear recurrence
   Machine machine = Machine::Cpu; ///< ignored up to the phase mix, which all machines share
+  std::string target;             ///< of the machine, for which choices are made; empty: its best
   bool exact = false;             ///< activations and pages of a CUDA device in f32
 };
 

@@ -1,5 +1,6 @@
 #include "compiler/conversion/AttnToTile/Emitter.h"
 #include "compiler/conversion/Passes.h"
+#include "compiler/tuning/Choices.h"
 #include "mlir/IR/SymbolTable.h"
 #include "llvm/ADT/StringSet.h"
 #include "llvm/ADT/StringSwitch.h"
@@ -102,9 +103,11 @@ struct ConvertAttnToTilePass : impl::ConvertAttnToTilePassBase<ConvertAttnToTile
       Variants &variants = written[kernel.getSymName()];
       if (failed(emit(kernel, variants)))
         return signalPassFailure();
-      for (Variant &variant : variants)
+      for (Variant &variant : variants) {
         if (auto rows = kernel->getAttr("rows"))
           variant.kernel->setAttr("rows", rows);
+        tuning::copyChoices(kernel, variant.kernel);
+      }
       kernel.erase();
     }
     SmallVector<plan::LaunchOp> launches;

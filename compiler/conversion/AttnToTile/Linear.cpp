@@ -3,6 +3,7 @@
 // An item is a panel of columns of the result for a block of tokens. With many tokens the weights of the panel are
 // turned and widened once and multiply blocks of rows; with few, each row of weights is read once, in place.
 #include "compiler/conversion/AttnToTile/Emitter.h"
+#include "compiler/tuning/Choices.h"
 #include "runtime/abi/Kernel.h"
 
 using namespace mlir;
@@ -15,22 +16,23 @@ static constexpr int64_t kRowBlock = DENIM_ROW_PADDING;
 /// From this many tokens on turning the weights pays.
 static constexpr int64_t kManyTokens = 16;
 static constexpr int64_t kFewRows = 4;
-/// Panels below which threads would stand idle.
-static constexpr int64_t kLeastPanels = 4;
-/// Bytes of a turned panel of weights that should stay near the core.
-static constexpr int64_t kPanelBytes = 1024 * 1024;
+/// The widest panel there is a question about.
+static constexpr int64_t kWidestPanel = 128;
 
-/// Columns of a panel: at most 128, fewer for long rows of weights, few enough to have a panel for each of some
-/// threads, and dividing the result when that is cheap.
-static int64_t panelColumns(int64_t columns, int64_t inner) {
-  int64_t limit = std::clamp<int64_t>(kPanelBytes / (4 * inner) / 16 * 16, 16, 128);
-  limit = std::min(limit, std::max<int64_t>(48, llvm::alignTo(columns / kLeastPanels, 16)));
-  if (columns <= limit)
-    return columns;
-  for (int64_t width = limit; width >= 32; width -= 16)
-    if (columns % width == 0)
-      return width;
-  return limit;
+/// Columns of a panel.
+static FailureOr<int64_t> choosePanel(plan::KernelOp kernel, int64_t columns, int64_t inner) {
+  FailureOr<codegen::Target> target = tuning::cpuTargetOf(kernel);
+  if (failed(target))
+    return failure();
+  tuning::Question question;
+  question.choice = "linear.panel_columns";
+  question.shape = tuning::shapeText({{"inner", inner}, {"columns", columns}});
+  for (int64_t width = 16; width <= std::min(columns, kWidestPanel); width += 16)
+    question.candidates.push_back(width);
+  if (columns <= kWidestPanel && columns % 16)
+    question.candidates.push_back(columns);
+  question.predict = [&](int64_t panel) { return tuning::linearPanel(*target, columns, inner, panel); };
+  return tuning::choose(kernel, question);
 }
 
 tile::KernelOp denim::emitLinear(plan::KernelOp kernel, SmallVectorImpl<unsigned> &extras) {
@@ -38,7 +40,10 @@ tile::KernelOp denim::emitLinear(plan::KernelOp kernel, SmallVectorImpl<unsigned
   int64_t columns = channelsOf(result), inner = 0;
   for (auto linear : kernel.getBlock()->getOps<model::LinearOp>())
     inner = std::max(inner, cast<RankedTensorType>(linear.getWeight().getType()).getDimSize(1));
-  int64_t panel = panelColumns(columns, inner), panels = llvm::divideCeil(columns, panel);
+  FailureOr<int64_t> chosen = choosePanel(kernel, columns, inner);
+  if (failed(chosen))
+    return nullptr;
+  int64_t panel = *chosen, panels = llvm::divideCeil(columns, panel);
 
   Emitter e(kernel, tile::ItemsAttr::get(kernel.getContext(), rowKind(kernel), kTokenBlock, panels));
   Value block = arith::DivUIOp::create(e.b, e.loc, e.item(), e.index(panels));

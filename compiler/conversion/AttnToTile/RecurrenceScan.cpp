@@ -16,13 +16,12 @@
 // so that in all four products the left operand is what the threads hold already and the right one is a block as it
 // stands in memory. Nothing of the chain from chunk to chunk waits for shared memory to be written.
 #include "compiler/conversion/AttnToTile/Recurrence.h"
+#include "compiler/conversion/AttnToTile/RecurrenceChoices.h"
 
 using namespace mlir;
 using namespace denim;
 
 static constexpr int64_t kChunk = kRecurrenceChunk;
-/// Value columns that one item of a scan has: rows of one product of a group of warps.
-static constexpr int64_t kPartColumns = 64;
 
 bool denim::canScan(const NormalForm &form, int64_t chunk) {
   bool diagonalOrDelta = !form.p || form.isDelta();
@@ -31,12 +30,19 @@ bool denim::canScan(const NormalForm &form, int64_t chunk) {
          form.valueDim % 64 == 0 && form.valueDim <= 256;
 }
 
-int64_t denim::scanParts(plan::KernelOp kernel, const NormalForm &form) {
+/// Whether nothing in the kernel needs a whole head of what the recurrence leaves.
+static bool isAlone(plan::KernelOp kernel, const NormalForm &form) {
   Value result = kernel.getBlock()->getTerminator()->getOperand(0);
   if (auto scratch = result.getDefiningOp<plan::ScratchOp>())
     result = scratch.getOf();
-  bool alone = isa_and_nonnull<RecurrenceOpInterface>(withoutReshapes(result).getDefiningOp());
-  return alone && !form.skip ? form.valueDim / kPartColumns : 1;
+  return isa_and_nonnull<RecurrenceOpInterface>(withoutReshapes(result).getDefiningOp()) && !form.skip;
+}
+
+int64_t denim::scanParts(plan::KernelOp kernel, const NormalForm &form) {
+  if (!isAlone(kernel, form) || form.valueDim % 64)
+    return 1;
+  FailureOr<int64_t> columns = chooseScanColumns(kernel, form);
+  return failed(columns) ? 1 : form.valueDim / *columns;
 }
 
 int64_t denim::tokenParts(plan::KernelOp kernel, const NormalForm &form) {
@@ -45,7 +51,7 @@ int64_t denim::tokenParts(plan::KernelOp kernel, const NormalForm &form) {
   auto type = cast<RankedTensorType>(form.value.getType());
   bool apart = type.getRank() == 3 && type.getDimSize(1) == form.valueHeads && form.outside.empty() &&
                form.valueDim % columns == 0;
-  return apart && scanParts(kernel, form) > 1 ? form.valueDim / columns : 1;
+  return apart && isAlone(kernel, form) ? form.valueDim / columns : 1;
 }
 
 /// Heads, rows and columns of a block for each thing handed over; the decay is apart.

@@ -22,6 +22,7 @@ static cl::opt<Emit> emitKind("emit", cl::desc("what to write"), cl::init(Emit::
                                          clEnumValN(Emit::Attn, "attn", "with caches and chosen forms"),
                                          clEnumValN(Emit::Plan, "plan", "programs of launches"),
                                          clEnumValN(Emit::Tile, "tile", "tile programs"),
+                                         clEnumValN(Emit::Choices, "choices", "what was chosen, as a tuning table"),
                                          clEnumValN(Emit::Llvm, "llvm", "optimised LLVM IR"),
                                          clEnumValN(Emit::Assembly, "asm", "assembly"),
                                          clEnumValN(Emit::Ptx, "ptx", "PTX of nvptx targets"),
@@ -40,6 +41,12 @@ static cl::opt<std::string> assembler("assembler",
                                       cl::value_desc("path"), cl::cat(category));
 static cl::opt<int64_t> chunk("chunk", cl::desc("tokens per chunk of a linear recurrence"), cl::init(64),
                               cl::cat(category));
+
+static cl::list<std::string> tuningFiles("tuning", cl::desc("table of measured choices, over the one in the compiler"),
+                                         cl::value_desc("FILE"), cl::cat(category));
+static cl::list<std::string> forced("choose", cl::desc("make a choice, over all tables; --emit=choices lists them"),
+                                    cl::value_desc("KIND.CHOICE=VALUE"), cl::cat(category));
+static cl::opt<bool> remarks("remarks", cl::desc("say what each kernel takes of its machine"), cl::cat(category));
 
 static int fail(const llvm::Twine &message) {
   llvm::errs() << "denim-compile: " << message << '\n';
@@ -68,6 +75,7 @@ static std::optional<Phase> phaseOf(Emit emit) {
   case Emit::Plan:
     return Phase::Plan;
   case Emit::Tile:
+  case Emit::Choices:
     return Phase::Tile;
   case Emit::Llvm:
   case Emit::Assembly:
@@ -111,8 +119,24 @@ int main(int argc, char **argv) {
   options.pipeline.chunk = chunk;
   options.exact = exact;
   options.assembler = assembler;
+  options.remarks = remarks;
 
   std::string message;
+  for (const std::string &path : tuningFiles) {
+    std::unique_ptr<llvm::MemoryBuffer> file = mlir::openInputFile(path, &message);
+    if (!file)
+      return fail(message);
+    llvm::Expected<tuning::Table> table = tuning::parseTable(file->getBuffer(), path);
+    if (!table)
+      return fail(llvm::toString(table.takeError()));
+    options.tables.push_back(std::move(*table));
+  }
+  for (const std::string &text : forced) {
+    llvm::Expected<tuning::Entry> entry = tuning::parseForced(text);
+    if (!entry)
+      return fail("--choose: " + llvm::toString(entry.takeError()));
+    options.forced.push_back(std::move(*entry));
+  }
   std::unique_ptr<llvm::MemoryBuffer> buffer = mlir::openInputFile(input, &message);
   if (!buffer)
     return fail(message);

@@ -59,15 +59,17 @@ def SplitKeysPass : Pass<"attn-split-keys"> {
   let summary = "attend to parts of a long past side by side";
   let description = [{
     In front of each `attn.attend` puts an `attn.attend_part` that handles the tokens of sequences that bring few: one
-    head of one token is then work for up to `splits` threads. One split, or an op that has its parts, changes nothing.
+    head of one token is then work for up to `splits` threads. An op may say its number as an attribute, which goes away
+    with it. One split, or an op that has its parts, changes nothing.
 
     ```mlir
-    %o = attn.attend %q, %keys, %values scale 0.125
+    %o = attn.attend %q, %keys, %values scale 0.125 {splits = 8 : i64}
     ==>
     %p = attn.attend_part %q, %keys, %values splits 8 scale 0.125
     %o = attn.attend %q, %keys, %values scale 0.125 parts %p
     ```
   }];
-  let options = [Option<"splits", "splits", "int64_t", /*default=*/"8", "parts of the keys of one sequence">];
+  let options = [Option<"splits", "splits", "int64_t", /*default=*/"1",
+                        "parts of the keys of one sequence where the op has no number">];
 }
 #endif

@@ -12,14 +12,39 @@ void PlanDialect::initialize() {
       >();
 }
 
+/// `{by = "user"|"table", choice = "...", shape = "...", value = 64 : i64}`, perhaps without a shape.
+static bool isOverride(Attribute attribute) {
+  auto entry = dyn_cast<DictionaryAttr>(attribute);
+  if (!entry)
+    return false;
+  auto by = entry.getAs<StringAttr>("by");
+  auto value = entry.getAs<IntegerAttr>("value");
+  return by && (by == "user" || by == "table") && entry.getAs<StringAttr>("choice") && value &&
+         value.getType().isInteger(64) && (!entry.get("shape") || entry.getAs<StringAttr>("shape"));
+}
+
 LogicalResult PlanDialect::verifyOperationAttribute(Operation *op, NamedAttribute attribute) {
-  if (attribute.getName() != getMachineAttrName())
-    return op->emitError() << "expected no attribute of the plan dialect but " << getMachineAttrName() << ", but got "
+  StringRef name = attribute.getName();
+  auto error = [&](const Twine &what) {
+    return op->emitError() << "expected " << name << " on a module and to be " << what << ", but got "
+                           << attribute.getValue();
+  };
+  if (name == getMachineAttrName()) {
+    auto machine = dyn_cast<StringAttr>(attribute.getValue());
+    if (!isa<ModuleOp>(op) || !machine || (machine != "cpu" && machine != "cuda"))
+      return error("\"cpu\" or \"cuda\"");
+  } else if (name == getTargetAttrName()) {
+    if (!isa<ModuleOp>(op) || !isa<StringAttr>(attribute.getValue()))
+      return error("the name of a target");
+  } else if (name == getOverridesAttrName()) {
+    auto overrides = dyn_cast<ArrayAttr>(attribute.getValue());
+    if (!isa<ModuleOp>(op) || !overrides || !llvm::all_of(overrides, isOverride))
+      return error("a list of {by = \"user\" or \"table\", choice = \"NAME\", value = NUMBER : i64}");
+  } else {
+    return op->emitError() << "expected no attribute of the plan dialect but " << getMachineAttrName() << ", "
+                           << getTargetAttrName() << " and " << getOverridesAttrName() << ", but got "
                            << attribute.getName();
-  auto machine = dyn_cast<StringAttr>(attribute.getValue());
-  if (!isa<ModuleOp>(op) || !machine || (machine != "cpu" && machine != "cuda"))
-    return op->emitError() << "expected " << getMachineAttrName()
-                           << " on a module and to be \"cpu\" or \"cuda\", but got " << attribute.getValue();
+  }
   return success();
 }
 

@@ -17,10 +17,15 @@ def Plan_Dialect : Dialect {
     tile phase replaces it.
 
     `plan.machine` on the module names the machine it is planned for, `"cpu"` or `"cuda"`; without it, the CPU.
+    `plan.target` names the target of code generation that choices are made for, and `plan.overrides` what overrides
+    them: `{by = "user"|"table", choice = "linear.panel_columns", shape = "...", value = 64 : i64}`, the first that fits
+    (compiler/tuning).
   }];
   let hasOperationAttrVerify = 1;
   let extraClassDeclaration = [{
     static ::llvm::StringLiteral getMachineAttrName() { return "plan.machine"; }
+    static ::llvm::StringLiteral getTargetAttrName() { return "plan.target"; }
+    static ::llvm::StringLiteral getOverridesAttrName() { return "plan.overrides"; }
   }];
 }
 

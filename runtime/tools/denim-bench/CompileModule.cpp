@@ -9,6 +9,7 @@
 #include <filesystem>
 #include <fstream>
 #include <spawn.h>
+#include <sstream>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -59,28 +60,59 @@ ModuleCompiler::~ModuleCompiler() {
     fs::remove_all(folder, fault);
 }
 
-Status ModuleCompiler::compileText(const std::string &text, std::string &outPath) {
-  std::string &module = modules[text];
-  if (module.empty()) {
-    char name[17];
-    std::snprintf(name, sizeof name, "%016llx",
-                  static_cast<unsigned long long>(denim_module_checksum(text.data(), text.size())));
-    std::string stem = folder + "/" + name;
-    if (compiler.empty()) {
-      module = stem + ".denim";
-      outPath = module;
-      return find(module);
-    }
-    std::ofstream file(stem + ".mlir");
-    file << text;
+Status ModuleCompiler::write(const std::string &text, const std::string &table, std::string &outStem) {
+  std::string all = table.empty() ? text : text + '\0' + table;
+  char name[17];
+  std::snprintf(name, sizeof name, "%016llx",
+                static_cast<unsigned long long>(denim_module_checksum(all.data(), all.size())));
+  outStem = folder + "/" + name;
+  if (compiler.empty())
+    return {};
+  auto put = [&](const char *ending, const std::string &content) -> Status {
+    std::ofstream file(outStem + ending);
+    file << content;
     file.close();
     if (!file)
-      return error(DENIM_STATUS_RESOURCE_EXHAUSTED, "cannot write '", stem, ".mlir'");
-    if (Status status = run(stem + ".mlir", stem + ".denim"))
+      return error(DENIM_STATUS_RESOURCE_EXHAUSTED, "cannot write '", outStem, ending, "'");
+    return {};
+  };
+  if (Status status = put(".mlir", text))
+    return status;
+  return table.empty() ? Status() : put(".tuning.json", table);
+}
+
+Status ModuleCompiler::compileText(const std::string &text, const std::string &table, std::string &outPath) {
+  std::string stem;
+  if (Status status = write(text, table, stem))
+    return status;
+  std::string &module = modules[stem];
+  if (module.empty()) {
+    std::vector<std::string> options;
+    if (!table.empty())
+      options.push_back("--tuning=" + stem + ".tuning.json");
+    if (Status status = compiler.empty() ? find(stem + ".denim") : run(stem + ".mlir", stem + ".denim", options))
       return status;
     module = stem + ".denim";
   }
   outPath = module;
+  return {};
+}
+
+Status ModuleCompiler::listChoices(const std::string &text, std::string &outJson) {
+  std::string stem;
+  if (Status status = write(text, "", stem))
+    return status;
+  std::string path = stem + ".choices.json";
+  if (!compiler.empty())
+    if (Status status = run(stem + ".mlir", path, {"--emit=choices"}))
+      return status;
+  std::ifstream file(path);
+  std::ostringstream content;
+  content << file.rdbuf();
+  if (!file)
+    return error(DENIM_STATUS_NOT_FOUND, "expected a list of choices '", path,
+                 "', but got none; --write-modules with --tune makes them");
+  outJson = content.str();
   return {};
 }
 
@@ -99,11 +131,15 @@ Status ModuleCompiler::find(const std::string &path) const {
   return {};
 }
 
-Status ModuleCompiler::run(const std::string &input, const std::string &output) {
+Status ModuleCompiler::run(const std::string &input, const std::string &output,
+                           const std::vector<std::string> &options) {
   std::string targetOption = "--target=" + target;
-  const char *words[] = {compiler.c_str(), input.c_str(), targetOption.c_str(), "-o", output.c_str(), nullptr};
+  std::vector<const char *> words = {compiler.c_str(), input.c_str(), targetOption.c_str(), "-o", output.c_str()};
+  for (const std::string &option : options)
+    words.push_back(option.c_str());
+  words.push_back(nullptr);
   pid_t child;
-  if (int fault = posix_spawn(&child, compiler.c_str(), nullptr, nullptr, const_cast<char **>(words), environ))
+  if (int fault = posix_spawn(&child, compiler.c_str(), nullptr, nullptr, const_cast<char **>(words.data()), environ))
     return error(DENIM_STATUS_NOT_FOUND, "cannot run '", compiler, "': ", std::strerror(fault));
   int state = 0;
   while (waitpid(child, &state, 0) < 0)

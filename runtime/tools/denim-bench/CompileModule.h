@@ -3,7 +3,7 @@
 // The runtime does not contain the compiler, so the program `denim-compile` that stands beside this one is run.
 //
 // A machine without a compiler takes modules from a folder that another one wrote: the name of a module there is the
-// checksum of its text, so a module of another text is not found rather than timed.
+// checksum of its text and tuning table, so a module of another text is not found rather than timed.
 //
 // Owner: the run of the benchmark; a folder that it made goes with it. Threads: one.
 //
@@ -29,18 +29,25 @@ public:
   ModuleCompiler(const ModuleCompiler &) = delete;
   ~ModuleCompiler();
 
-  /// Compiles |text| and keeps the module's path for the next that asks for the same text.
-  Status compileText(const std::string &text, std::string &outPath);
+  /// Whether there is a compiler.
+  bool compiles() const { return !compiler.empty(); }
+  /// Compiles |text|, under the tuning table |table| (README.md of compiler/tuning; empty: none), and keeps the
+  /// module's path for the next that asks for the same.
+  Status compileText(const std::string &text, const std::string &table, std::string &outPath);
+  /// What is chosen for the kernels of |text|, as the compiler lists it.
+  Status listChoices(const std::string &text, std::string &outJson);
   /// A `.denim` file as it is; a model's text compiled.
   Status compileFile(const std::string &path, std::string &outPath);
 
 private:
-  Status run(const std::string &input, const std::string &output);
+  /// The file of |text| and |table| in the folder, without its ending; with a compiler both are written there.
+  Status write(const std::string &text, const std::string &table, std::string &outStem);
+  Status run(const std::string &input, const std::string &output, const std::vector<std::string> &options = {});
   Status find(const std::string &path) const;
 
   std::string target, compiler, folder;
   bool isTemporary = false;                   // the folder
-  std::map<std::string, std::string> modules; // path by text
+  std::map<std::string, std::string> modules; // path by stem
 };
 
 /// The program |name| in the folder of this program.

@@ -3,6 +3,7 @@
 #include "runtime/device/cpu/CpuDevice.h"
 #include "runtime/tools/Commands.h"
 #include "runtime/tools/denim-bench/Measurement.h"
+#include "runtime/tools/denim-bench/Tune.h"
 
 #include <cmath>
 #include <cstdio>
@@ -31,6 +32,10 @@ FILTER: only rows whose name contains one of these words, separated by commas.
   --cases cpu|cuda      rows of that machine; those of the device unless given
   --write-modules DIR   compiles the modules of all rows to DIR and times nothing
   --modules DIR         takes them from there, on a machine that has no compiler
+  --tune                measures, in the kernels of the rows, what the compiler could choose instead of what it
+                        chooses, and writes what is faster to a tuning table; with --write-modules: compiles all that
+  --table FILE          that table; tuning.json unless given. Extended when it is there
+  --choices NAME,...    only these choices; see denim-compile --emit=choices
 )";
 
 class Report {
@@ -116,11 +121,20 @@ bool matches(const std::string &name, const std::string &filter) {
   return false;
 }
 
+/// The words of a list with commas.
+std::vector<std::string> wordsOf(const std::string &list) {
+  std::vector<std::string> words;
+  std::istringstream in(list);
+  for (std::string word; std::getline(in, word, ',');)
+    words.push_back(word);
+  return words;
+}
+
 Status writeModules(const std::vector<Case> &cases, const Arguments &arguments, ModuleCompiler &compiler) {
   std::string path;
   int64_t refused = 0;
   for (const Case &one : cases) {
-    if (Status status = compiler.compileText(one.model, path)) {
+    if (Status status = compiler.compileText(one.model, one.tuning, path)) {
       std::fprintf(stderr, "denim-bench: %s: %s\n", one.name.c_str(), status.message().c_str());
       ++refused;
     }
@@ -135,11 +149,15 @@ Status writeModules(const std::vector<Case> &cases, const Arguments &arguments, 
 
 Status run(int count, char **words) {
   // A word in front, for the parser wants a file: here the filter, which may be missing.
-  bool list = false, hasFilter = false;
+  bool list = false, tunes = false, hasFilter = false;
   std::vector<char *> rest;
   for (int i = 0; i < count; ++i) {
     if (!std::strcmp(words[i], "--list")) {
       list = true;
+      continue;
+    }
+    if (!std::strcmp(words[i], "--tune")) {
+      tunes = true;
       continue;
     }
     bool isOption = !std::strncmp(words[i], "--", 2);
@@ -152,10 +170,11 @@ Status run(int count, char **words) {
   if (!hasFilter)
     rest.push_back(none.data());
   Arguments arguments;
-  if (Status status = Arguments::parse(static_cast<int>(rest.size()), rest.data(),
-                                       {"--threads", "--seconds", "--target", "--model", "--weights", "--json",
-                                        "--device", "--modules", "--write-modules", "--prompt", "--cases"},
-                                       arguments))
+  if (Status status =
+          Arguments::parse(static_cast<int>(rest.size()), rest.data(),
+                           {"--threads", "--seconds", "--target", "--model", "--weights", "--json", "--device",
+                            "--modules", "--write-modules", "--prompt", "--cases", "--table", "--choices"},
+                           arguments))
     return status;
   std::string filter = hasFilter ? arguments.file() : "";
   std::vector<Case> cases;
@@ -194,8 +213,13 @@ Status run(int count, char **words) {
     ModuleCompiler::openFolder(arguments.text("--modules", ""), compiler);
   else if (Status status = ModuleCompiler::create(target, arguments.text("--write-modules", ""), compiler))
     return status;
+  TuneOptions tuning{arguments.text("--table", "tuning.json"), wordsOf(arguments.text("--choices", ""))};
+  if (!tunes)
+    for (const char *option : {"--table", "--choices"})
+      if (arguments.has(option))
+        return invalidArgument("expected ", option, " with --tune, but got it alone");
   if (arguments.has("--write-modules"))
-    return writeModules(cases, arguments, compiler);
+    return tunes ? writeCandidates(compiler, cases, tuning) : writeModules(cases, arguments, compiler);
   std::shared_ptr<Device> device;
   if (Status status = createDevice(deviceName, static_cast<int>(threads), device))
     return error(status.code(), "--device: ", status.message());
@@ -205,6 +229,8 @@ Status run(int count, char **words) {
   else if (Status status = CudaLimits::create(std::static_pointer_cast<CudaDevice>(device), limits))
     return status;
   Bench bench{device, isCpu ? static_cast<int>(threads) : 0, *limits, compiler, seconds};
+  if (tunes)
+    return tune(bench, cases, tuning);
   Report report(bench);
   report.begin();
   int64_t refused = 0;

@@ -96,7 +96,7 @@ private:
 
 Status measureCase(Bench &bench, const Case &which, Row &out) {
   std::string path;
-  if (Status status = bench.compiler.compileText(which.model, path))
+  if (Status status = bench.compiler.compileText(which.model, which.tuning, path))
     return status;
   std::shared_ptr<const Module> module;
   if (Status status = Module::open(path, module))
@@ -164,13 +164,15 @@ Status measureCase(Bench &bench, const Case &which, Row &out) {
     return {};
   };
   out.name = which.name;
-  for (uint32_t kernel : kernels)
-    out.kernels.push_back(session->target().kernels[kernel].name);
   out.tokens = static_cast<double>(which.tokens * which.sequences);
   out.flops = which.flops;
   out.bytes = which.bytes;
   if (Status status = timeRow(bench, bench.seconds / static_cast<double>(which.applications), once, out))
     return status;
+  // Forms of a mixer for other steps than this one were not launched.
+  for (uint32_t kernel : kernels)
+    if (seconds[kernel] > 0)
+      out.kernels.push_back(session->target().kernels[kernel].name);
   setLimit(bench.limits, which.traffic, which.bytes * static_cast<double>(which.applications), out);
   return {};
 }

@@ -39,6 +39,25 @@ module attributes {plan.machine = "tpu"} {
 
 // -----
 
-// expected-error @below {{expected no attribute of the plan dialect but plan.machine, but got "plan.target"}}
-module attributes {plan.target = "cuda"} {
+// expected-error @below {{expected no attribute of the plan dialect but plan.machine, plan.target and plan.overrides, but got "plan.chip"}}
+module attributes {plan.chip = "cuda"} {
+}
+
+// -----
+
+// expected-error @below {{expected plan.target on a module and to be the name of a target, but got 90 : i64}}
+module attributes {plan.target = 90} {
+}
+
+// -----
+
+// expected-error @below {{expected plan.overrides on a module and to be a list of {by = "user" or "table", choice = "NAME", value = NUMBER : i64}, but got [{by = "model", choice = "a.b", value = 1 : i64}]}}
+module attributes {plan.overrides = [{by = "model", choice = "a.b", value = 1 : i64}]} {
+}
+
+// -----
+
+// A shape is a text or absent.
+// expected-error @below {{expected plan.overrides on a module}}
+module attributes {plan.overrides = [{by = "user", choice = "a.b", shape = 4, value = 1 : i64}]} {
 }

@@ -1,0 +1,61 @@
+#include "compiler/conversion/AttnToTile/RecurrenceChoices.h"
+#include "compiler/tuning/Choices.h"
+
+using namespace mlir;
+using namespace denim;
+
+/// Threads of a block that holds a state of up to 128 x 64: four warps (codegen/nvptx/Fragment.h).
+static constexpr int64_t kTokenThreads = 128;
+
+static tuning::StateShape stateShape(const NormalForm &form) {
+  return {form.valueHeads, form.keyDim, form.valueDim};
+}
+
+static std::string shapeText(const NormalForm &form) {
+  StringRef decay = form.decayKind == NormalForm::Decay::Channel ? " decay=channel"
+                    : form.decayKind == NormalForm::Decay::None  ? ""
+                                                                 : " decay=head";
+  std::string shape = tuning::shapeText({{"heads", form.valueHeads}, {"dk", form.keyDim}, {"dv", form.valueDim}});
+  return shape + decay.str() + (form.p ? " delta" : "");
+}
+
+FailureOr<int64_t> denim::chooseTokenColumns(plan::KernelOp kernel, const NormalForm &form) {
+  FailureOr<codegen::GpuTarget> target = tuning::gpuTargetOf(kernel);
+  if (failed(target))
+    return failure();
+  tuning::Question question{"recurrence_few.value_columns", shapeText(form), {}, {}};
+  // 32 columns of a row of the state are a line of memory.
+  question.candidates = tuning::divisors(form.valueDim, 32, 32, 128);
+  question.predict = [&](int64_t columns) {
+    // With as many blocks as do best with that many columns.
+    double best = 0;
+    for (int64_t blocks = 1; blocks <= 8; ++blocks) {
+      double time = tuning::tokenStep(*target, stateShape(form), kTokenThreads, columns, blocks);
+      best = blocks == 1 ? time : std::min(best, time);
+    }
+    return best;
+  };
+  return tuning::choose(kernel, question);
+}
+
+FailureOr<int64_t> denim::chooseTokenBlocks(plan::KernelOp kernel, const NormalForm &form, int64_t columns) {
+  FailureOr<codegen::GpuTarget> target = tuning::gpuTargetOf(kernel);
+  if (failed(target))
+    return failure();
+  tuning::Question question{"recurrence_few.blocks", shapeText(form), {1, 2, 3, 4, 5, 6, 8}, {}};
+  question.predict = [&](int64_t blocks) {
+    return tuning::tokenStep(*target, stateShape(form), kTokenThreads, columns, blocks);
+  };
+  return tuning::choose(kernel, question);
+}
+
+FailureOr<int64_t> denim::chooseScanColumns(plan::KernelOp kernel, const NormalForm &form) {
+  FailureOr<codegen::GpuTarget> target = tuning::gpuTargetOf(kernel);
+  if (failed(target))
+    return failure();
+  tuning::Question question{"recurrence_scan.value_columns", shapeText(form), {}, {}};
+  // Columns of values are rows of the products there: a group of warps multiplies 64.
+  question.candidates = tuning::divisors(form.valueDim, 64, 64, 256);
+  question.predict = [&](int64_t columns) { return tuning::stateScan(*target, stateShape(form), columns); };
+  return tuning::choose(kernel, question);
+}

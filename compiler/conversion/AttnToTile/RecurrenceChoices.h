@@ -1,0 +1,20 @@
+// What is chosen for the kernels of a linear recurrence (compiler/tuning).
+#ifndef COMPILER_CONVERSION_ATTNTOTILE_RECURRENCECHOICES_H
+#define COMPILER_CONVERSION_ATTNTOTILE_RECURRENCECHOICES_H
+
+#include "dialects/interfaces/Interfaces.h"
+#include "dialects/plan/ir/Plan.h"
+
+namespace denim {
+
+/// Value columns that an item of the form `few` has of a head, whose columns may be done apart, and the blocks that a
+/// multiprocessor should hold of it.
+mlir::FailureOr<int64_t> chooseTokenColumns(plan::KernelOp kernel, const NormalForm &form);
+mlir::FailureOr<int64_t> chooseTokenBlocks(plan::KernelOp kernel, const NormalForm &form, int64_t columns);
+
+/// Value columns that an item of a scan has, whose columns may be done apart.
+mlir::FailureOr<int64_t> chooseScanColumns(plan::KernelOp kernel, const NormalForm &form);
+
+} // namespace denim
+
+#endif // COMPILER_CONVERSION_ATTNTOTILE_RECURRENCECHOICES_H

@@ -1,0 +1,58 @@
+#include "compiler/tuning/Choice.h"
+#include "llvm/ADT/STLExtras.h"
+#include "llvm/ADT/StringExtras.h"
+#include "llvm/ADT/Twine.h"
+
+using namespace llvm;
+using namespace denim::tuning;
+
+static constexpr ChoiceKind kKinds[] = {
+    {"attend_part.key_splits", "parts of the keys of one sequence, each an item of its own"},
+    {"linear.panel_columns", "columns of the result that an item of a product on a CPU makes"},
+    {"recurrence_few.blocks", "blocks of tokens one by one that a multiprocessor should hold at once"},
+    {"recurrence_few.value_columns", "value columns of a head that a block has, for tokens one by one"},
+    {"recurrence_scan.value_columns", "value columns of a head that a block has, for the state through the chunks"},
+};
+
+ArrayRef<ChoiceKind> denim::tuning::choiceKinds() {
+  return kKinds;
+}
+
+Error denim::tuning::checkChoice(StringRef name) {
+  std::string known;
+  for (const ChoiceKind &kind : kKinds) {
+    if (kind.name == name)
+      return Error::success();
+    known += (known.empty() ? "" : ", ") + kind.name.str();
+  }
+  return createStringError("expected a choice (" + known + "), but got \"" + name + "\"");
+}
+
+std::string denim::tuning::shapeText(ArrayRef<std::pair<StringRef, int64_t>> fields) {
+  std::string text;
+  for (auto &[name, value] : fields)
+    text += (Twine(text.empty() ? "" : " ") + name + "=" + Twine(value)).str();
+  return text;
+}
+
+Prediction denim::tuning::predict(const Question &question) {
+  Prediction result{{}, question.candidates.front()};
+  double least = 0;
+  for (int64_t candidate : question.candidates) {
+    double time = question.predict(candidate);
+    if (result.microseconds.empty() || time < least) {
+      least = time;
+      result.best = candidate;
+    }
+    result.microseconds.push_back(time);
+  }
+  return result;
+}
+
+SmallVector<int64_t> denim::tuning::divisors(int64_t whole, int64_t unit, int64_t least, int64_t most) {
+  SmallVector<int64_t> result;
+  for (int64_t n = unit; n <= std::min(whole, most); n += unit)
+    if (n >= least && whole % n == 0)
+      result.push_back(n);
+  return result;
+}

@@ -1,0 +1,205 @@
+#include "compiler/tuning/CostModel.h"
+#include "llvm/Support/MathExtras.h"
+#include <algorithm>
+#include <cmath>
+#include <initializer_list>
+
+using namespace denim;
+using namespace denim::tuning;
+using codegen::GpuTarget;
+using codegen::Target;
+
+//===--------------------------------------------------------------------------------------------------------------===//
+// What a machine takes
+//===--------------------------------------------------------------------------------------------------------------===//
+
+Occupancy tuning::occupancyOf(const GpuTarget &target, int64_t threads, int64_t registers, int64_t sharedBytes) {
+  constexpr int64_t kWarp = 32, kRegisterUnit = 256, kSharedUnit = 128, kUnseen = 1024;
+  int64_t warps = llvm::divideCeil(threads, kWarp);
+  int64_t ofBlock = warps * llvm::alignTo(std::max<int64_t>(registers, 1) * kWarp, kRegisterUnit);
+  const std::pair<int64_t, llvm::StringRef> limits[] = {
+      {target.registers / ofBlock, "registers"},
+      {target.sharedOfMultiprocessor / (llvm::alignTo(sharedBytes, kSharedUnit) + kUnseen), "shared memory"},
+      {target.residentThreads / (warps * kWarp), "threads"},
+      {target.residentBlocks, "blocks"}};
+  Occupancy result{limits[0].first, limits[0].second};
+  for (auto &[blocks, limit] : limits)
+    if (blocks < result.blocks)
+      result = {blocks, limit};
+  return result;
+}
+
+double tuning::microseconds(const GpuTarget &target, const Grid &grid) {
+  int64_t resident = target.multiprocessors * grid.blocks;
+  double chains = static_cast<double>(llvm::divideCeil(grid.items, resident)) * grid.chain;
+  double memory = 0;
+  if (grid.bytes > 0) {
+    double rate = target.memoryRate;
+    if (grid.bytesInFlight > 0) {
+      auto running = static_cast<double>(std::min(grid.items, resident));
+      rate = std::min(rate, running * grid.bytesInFlight / target.memoryLatency);
+    }
+    memory = target.memoryLatency + static_cast<double>(grid.items) * grid.bytes / rate;
+  }
+  auto processors = static_cast<double>(target.multiprocessors);
+  auto ofProcessor = static_cast<double>(llvm::divideCeil(grid.items, target.multiprocessors));
+  double products = ofProcessor * grid.flops * processors / target.matrixRate;
+  return std::max({chains, memory, products});
+}
+
+//===--------------------------------------------------------------------------------------------------------------===//
+// attend_part.key_splits
+//===--------------------------------------------------------------------------------------------------------------===//
+
+namespace {
+
+/// What becomes of the pages of a sequence.
+struct Parts {
+  int64_t pages; ///< of a part
+  int64_t used;  ///< parts of a head
+};
+
+Parts partsOf(const KeySplits &shape, int64_t keys, int64_t splits) {
+  int64_t pages = llvm::divideCeil(keys, shape.pageTokens);
+  int64_t share = std::max<int64_t>(llvm::divideCeil(pages, splits), splits > 1 ? shape.leastPages : 1);
+  return {share, int64_t(llvm::divideCeil(pages, share))};
+}
+
+/// Tiles of query heads: each walks the keys of its own.
+int64_t headTiles(const KeySplits &shape) {
+  return shape.latentRows ? llvm::divideCeil(shape.queryHeads, shape.latentRows) : shape.keyHeads;
+}
+
+/// Bytes of a page for one key head; shared rows are read once.
+double pageBytes(const KeySplits &shape) {
+  int64_t width = shape.keyDim + (shape.latentRows ? 0 : shape.valueDim);
+  return static_cast<double>(shape.pageTokens * width * shape.elementBytes);
+}
+
+/// Of a part: sums, largest score, sum of weights.
+double partBytes(const KeySplits &shape) {
+  return 4.0 * static_cast<double>(shape.valueDim + 2);
+}
+
+constexpr int64_t kReferenceKeys = 8192;
+
+} // namespace
+
+double tuning::keySplits(const GpuTarget &target, const KeySplits &shape, int64_t splits) {
+  // Scores, their softmax, the weighted sum: a page waits for the one before. 64 pages to a part, with all of the
+  // memory to themselves, took 58 us on an H200.
+  constexpr double kPageChain = 0.9;
+  // A launch that waits for the one before it, and its own latencies.
+  constexpr double kMerge = 3;
+  Parts parts = partsOf(shape, kReferenceKeys, splits);
+  Grid attend;
+  attend.items = headTiles(shape) * parts.used;
+  attend.bytes = static_cast<double>(parts.pages) * pageBytes(shape);
+  // The ring of pages takes what shared memory there is, so a multiprocessor has one block.
+  attend.bytesInFlight = static_cast<double>(target.sharedBytes) * 0.75;
+  attend.chain = static_cast<double>(parts.pages) * kPageChain;
+  double time = microseconds(target, attend);
+  if (splits == 1)
+    return time;
+  // What all parts leave is written and read again.
+  double between = 2 * partBytes(shape) * static_cast<double>(shape.queryHeads * parts.used);
+  return time + kMerge + between / target.memoryRate;
+}
+
+double tuning::keySplits(const Target &target, const KeySplits &shape, int64_t splits) {
+  constexpr double kItem = 0.5; // to take an item and to begin it
+  Parts parts = partsOf(shape, kReferenceKeys, splits);
+  double page = pageBytes(shape) / target.farRate, item = kItem + static_cast<double>(parts.pages) * page;
+  double merge = splits > 1 ? kItem + static_cast<double>(parts.used) * 2 * partBytes(shape) / target.nearRate : 0;
+  double work = static_cast<double>(headTiles(shape) * parts.pages * parts.used) * page;
+  double sum = 0;
+  auto machines = {1, 2, 4, 8, 16};
+  for (int64_t threads : machines) {
+    double time = static_cast<double>(llvm::divideCeil(headTiles(shape) * parts.used, threads)) * item +
+                  static_cast<double>(llvm::divideCeil(shape.queryHeads, threads)) * merge;
+    sum += time * static_cast<double>(threads) / work;
+  }
+  return sum / static_cast<double>(machines.size()) * work;
+}
+
+//===--------------------------------------------------------------------------------------------------------------===//
+// linear.panel_columns
+//===--------------------------------------------------------------------------------------------------------------===//
+
+double tuning::linearPanel(const Target &target, int64_t columns, int64_t inner, int64_t panel) {
+  constexpr int64_t kRows = 512, kRowBlock = 64;
+  constexpr double kItem = 0.5;
+  auto rows = static_cast<double>(kRows), k = static_cast<double>(inner), width = static_cast<double>(panel);
+  auto rateOf = [&](double bytes) {
+    return bytes <= static_cast<double>(target.cacheBytes) ? target.nearRate : target.farRate;
+  };
+  // Operands that a register tile loads for each multiply-add; with more than one, loading is what takes the time.
+  int64_t vectors = std::clamp<int64_t>(panel / target.lanes, 1, target.outerTile.vectors);
+  auto tileRows = static_cast<double>(target.outerTile.rows), tileVectors = static_cast<double>(vectors);
+  double loads = std::max(1.0, (tileRows + tileVectors) / (tileRows * tileVectors));
+  double item = kItem + 2 * rows * k * width * loads / target.operationRate();
+  // The rows pass by once for each panel, the weights are turned once, and again passed by for each block of rows.
+  double rowBytes = 4 * rows * k, panelBytes = 4 * width * k;
+  item += rowBytes / rateOf(rowBytes) + panelBytes / target.farRate;
+  if (panelBytes > static_cast<double>(target.cacheBytes))
+    item += static_cast<double>(kRows / kRowBlock) * panelBytes / target.farRate;
+  int64_t panels = llvm::divideCeil(columns, panel);
+  double sum = 0;
+  auto machines = {1, 2, 4};
+  for (int64_t threads : machines)
+    sum += static_cast<double>(llvm::divideCeil(panels, threads) * threads) * item;
+  return sum / static_cast<double>(machines.size());
+}
+
+//===--------------------------------------------------------------------------------------------------------------===//
+// recurrence_few.value_columns, recurrence_few.blocks, recurrence_scan.value_columns
+//===--------------------------------------------------------------------------------------------------------------===//
+
+double tuning::tokenStep(const GpuTarget &target, const StateShape &shape, int64_t threads, int64_t columns,
+                         int64_t blocks) {
+  // Vectors, gates, addresses: what a thread holds beside its part of the state. The kernel for 32 columns of 128 rows
+  // has 32 registers of the state and 88 in all.
+  constexpr int64_t kBeside = 56;
+  // Begin, ask for state and vectors, two products one behind the other, store: 7.5 us for a launch with one item on
+  // each multiprocessor, of which 3 are the launch.
+  constexpr double kChain = 4.5;
+  // One multiprocessor moves 64 bytes in a cycle.
+  constexpr double kProcessorRate = 1.1e5;
+  // Every register too many is written and read once at least, by way of the first cache.
+  constexpr double kSpilled = 0.05;
+  int64_t held = shape.keyDim * columns / threads;
+  int64_t given = std::min<int64_t>(255, target.registers / (threads * blocks) / 8 * 8);
+  auto spilled = static_cast<double>(std::max<int64_t>(held + kBeside - given, 0));
+  double product = 1;
+  for (int64_t sequences : {1, 32}) {
+    Grid grid;
+    grid.items = sequences * shape.heads * shape.valueDim / columns;
+    grid.blocks = blocks;
+    // The state is read and written; keys and queries, in bf16, are read by each part of a head again.
+    double state = 4.0 * static_cast<double>(shape.keyDim * columns);
+    grid.bytes = 2 * state + 4.0 * static_cast<double>(shape.keyDim);
+    grid.bytesInFlight = state;
+    grid.chain = kChain + grid.bytes / kProcessorRate;
+    product *= microseconds(target, grid) * (1 + kSpilled * spilled);
+  }
+  return std::sqrt(product);
+}
+
+double tuning::stateScan(const GpuTarget &target, const StateShape &shape, int64_t columns) {
+  constexpr int64_t kChunk = 64, kChunks = 128;
+  // Products that wait for one another: 1.06 us a chunk on an H200.
+  constexpr double kChunkChain = 1.06;
+  // What another part of the head has just read comes from the last cache, at twice the rate of memory.
+  constexpr double kAgain = 0.5;
+  auto width = static_cast<double>(columns), keys = static_cast<double>(shape.keyDim);
+  double parts = static_cast<double>(shape.valueDim) / width;
+  Grid grid;
+  grid.items = shape.heads * shape.valueDim / columns;
+  // Blocks of keys and queries and two of the chunk by itself belong to the head; values and results to the part.
+  double head = 2 * (3 * kChunk * keys + 2.0 * kChunk * kChunk), own = 2 * 2 * kChunk * width;
+  grid.bytes = kChunks * (head * (1 + kAgain * (parts - 1)) / parts + own);
+  grid.bytesInFlight = 0.75 * static_cast<double>(target.sharedBytes);
+  grid.flops = kChunks * 2 * width * kChunk * (3 * keys + kChunk);
+  grid.chain = kChunks * kChunkChain;
+  return microseconds(target, grid);
+}

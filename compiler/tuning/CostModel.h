@@ -1,0 +1,82 @@
+// Predicted microseconds of kernels, from their shape and the fields of a target. Plain functions, without MLIR.
+//
+// Below, first what all models of a machine are made of, then a model for each choice. A model names the workload that
+// it predicts, and every number in it that is not the target's comes with the measurement it was taken from.
+#ifndef COMPILER_TUNING_COSTMODEL_H
+#define COMPILER_TUNING_COSTMODEL_H
+
+#include "codegen/target/GpuTarget.h"
+#include "codegen/target/Target.h"
+
+namespace denim::tuning {
+
+//===--------------------------------------------------------------------------------------------------------------===//
+// What a machine takes
+//===--------------------------------------------------------------------------------------------------------------===//
+
+/// Blocks of threads that a multiprocessor holds at once, and what keeps it from holding more.
+struct Occupancy {
+  int64_t blocks = 0;
+  llvm::StringRef limit; ///< "registers", "shared memory", "threads" or "blocks"
+};
+/// Of blocks with so many threads, registers of each and bytes of shared memory; the parameters of a launch are in.
+Occupancy occupancyOf(const codegen::GpuTarget &target, int64_t threads, int64_t registers, int64_t sharedBytes);
+
+/// A launch of equal items, each done by a block of threads of its own.
+struct Grid {
+  int64_t items = 1;
+  int64_t blocks = 1;       ///< of them on a multiprocessor at once
+  double bytes = 0;         ///< that an item reads from memory
+  double bytesInFlight = 0; ///< that it keeps under way at most; 0: all of them
+  double flops = 0;         ///< of an item, by matrix units
+  double chain = 0;         ///< microseconds of its longest chain of dependent steps, however fast memory is
+};
+/// From the first item to the last: the longest of
+///   chains    one behind the other in each place for a block, so one item more than there are places takes a wave more
+///   memory    all bytes, at the rate of memory or no faster than what is under way can arrive in a latency
+///   products  of the items of one multiprocessor, at its share of the matrix units
+double microseconds(const codegen::GpuTarget &target, const Grid &grid);
+
+//===--------------------------------------------------------------------------------------------------------------===//
+// attend_part.key_splits
+//===--------------------------------------------------------------------------------------------------------------===//
+
+/// Attention of one new token of a sequence to the keys in its pages.
+struct KeySplits {
+  int64_t keyHeads, queryHeads, keyDim, valueDim;
+  int64_t elementBytes;           ///< of pages
+  int64_t pageTokens, leastPages; ///< pages below which a part is not made
+  int64_t latentRows = 0;         ///< query heads of a tile over shared rows; then all of them read the same keys
+};
+/// One sequence of 8192 keys: where parts are needed most. Parts, and the kernel that merges them.
+double keySplits(const codegen::GpuTarget &target, const KeySplits &shape, int64_t splits);
+/// The same on a CPU. The module does not know its threads: the mean over 1, 2, 4, ... 64 of them, each relative to an
+/// even share of the work.
+double keySplits(const codegen::Target &target, const KeySplits &shape, int64_t splits);
+
+//===--------------------------------------------------------------------------------------------------------------===//
+// linear.panel_columns
+//===--------------------------------------------------------------------------------------------------------------===//
+
+/// A product of 512 rows with weights [columns, inner] on a CPU, in items of a panel of columns each; the mean over 1
+/// to 4 threads.
+double linearPanel(const codegen::Target &target, int64_t columns, int64_t inner, int64_t panel);
+
+//===--------------------------------------------------------------------------------------------------------------===//
+// recurrence_few.value_columns, recurrence_few.blocks, recurrence_scan.value_columns
+//===--------------------------------------------------------------------------------------------------------------===//
+
+/// The state of a linear recurrence: `heads` of keyDim x valueDim in f32.
+struct StateShape {
+  int64_t heads, keyDim, valueDim;
+};
+/// One new token of one sequence and of each of 32 (the geometric mean), by blocks of `threads` threads that have
+/// `columns` value columns of a head each and registers such that `blocks` of them fit a multiprocessor.
+double tokenStep(const codegen::GpuTarget &target, const StateShape &shape, int64_t threads, int64_t columns,
+                 int64_t blocks);
+/// The state through 128 chunks of 64 tokens of one sequence, by blocks that have `columns` value columns of a head.
+double stateScan(const codegen::GpuTarget &target, const StateShape &shape, int64_t columns);
+
+} // namespace denim::tuning
+
+#endif // COMPILER_TUNING_COSTMODEL_H

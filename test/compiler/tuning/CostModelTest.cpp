@@ -1,0 +1,265 @@
+// Predictions have the properties that follow from what a machine is, and the answer of every model changes where it
+// must.
+#include "compiler/tuning/CostModel.h"
+#include "compiler/tuning/Choice.h"
+#include "compiler/tuning/EmbeddedTables.h"
+#include "compiler/tuning/Table.h"
+#include "llvm/Support/MathExtras.h"
+#include <cmath>
+#include <gtest/gtest.h>
+
+using namespace denim;
+using namespace denim::tuning;
+
+namespace {
+
+codegen::GpuTarget gpu() {
+  return llvm::cantFail(codegen::findGpuTarget("sm_90a"));
+}
+codegen::Target cpu() {
+  return llvm::cantFail(codegen::findTarget("x86-64-v4"));
+}
+
+int64_t bestSplits(const KeySplits &shape, bool onGpu) {
+  Question question{"attend_part.key_splits", "", {1, 2, 4, 8, 16, 32, 64}, [&](int64_t n) {
+                      return onGpu ? keySplits(gpu(), shape, n) : keySplits(cpu(), shape, n);
+                    }};
+  return predict(question).best;
+}
+
+int64_t bestPanel(int64_t columns, int64_t inner) {
+  Question question{"linear.panel_columns", "", divisors(128, 16, 16, std::min<int64_t>(columns, 128)),
+                    [&](int64_t width) { return linearPanel(cpu(), columns, inner, width); }};
+  for (int64_t width = 16; width <= std::min<int64_t>(columns, 128); width += 16)
+    if (!llvm::is_contained(question.candidates, width))
+      question.candidates.push_back(width);
+  llvm::sort(question.candidates);
+  return predict(question).best;
+}
+
+//===--------------------------------------------------------------------------------------------------------------===//
+// Occupancy: CUDA C++ programming guide, compute capability 9.0
+//===--------------------------------------------------------------------------------------------------------------===//
+
+TEST(Occupancy, RegistersDivideAmongBlocks) {
+  // 65536 / (256 * 128)
+  EXPECT_EQ(occupancyOf(gpu(), 256, 128, 0).blocks, 2);
+  EXPECT_EQ(occupancyOf(gpu(), 256, 128, 0).limit, "registers");
+  // One more register is eight more for each thread of a warp: a warp takes whole units of 256.
+  EXPECT_EQ(occupancyOf(gpu(), 256, 129, 0).blocks, 1);
+  EXPECT_EQ(occupancyOf(gpu(), 128, 168, 0).blocks, 3);
+}
+
+TEST(Occupancy, SharedMemoryHasAnUnseenKibibyteForEachBlock) {
+  EXPECT_EQ(occupancyOf(gpu(), 128, 32, 113 * 1024).blocks, 2);
+  EXPECT_EQ(occupancyOf(gpu(), 128, 32, 113 * 1024 + 1).blocks, 1);
+  EXPECT_EQ(occupancyOf(gpu(), 128, 32, 227 * 1024).blocks, 1);
+  EXPECT_EQ(occupancyOf(gpu(), 128, 32, 227 * 1024).limit, "shared memory");
+}
+
+TEST(Occupancy, ThreadsAndBlocksHaveLimits) {
+  EXPECT_EQ(occupancyOf(gpu(), 1024, 16, 0).blocks, 2);
+  EXPECT_EQ(occupancyOf(gpu(), 1024, 16, 0).limit, "threads");
+  EXPECT_EQ(occupancyOf(gpu(), 32, 16, 0).blocks, 32);
+  EXPECT_EQ(occupancyOf(gpu(), 32, 16, 0).limit, "blocks");
+}
+
+//===--------------------------------------------------------------------------------------------------------------===//
+// Grids
+//===--------------------------------------------------------------------------------------------------------------===//
+
+TEST(Grid, OneBlockTooManyCostsASecondWave) {
+  Grid grid;
+  grid.chain = 10;
+  grid.items = gpu().multiprocessors;
+  EXPECT_DOUBLE_EQ(microseconds(gpu(), grid), 10);
+  ++grid.items;
+  EXPECT_DOUBLE_EQ(microseconds(gpu(), grid), 20);
+  grid.blocks = 2;
+  EXPECT_DOUBLE_EQ(microseconds(gpu(), grid), 10);
+}
+
+TEST(Grid, MemoryIsSharedByWhatRuns) {
+  Grid grid;
+  grid.bytes = 1 << 20;
+  grid.items = gpu().multiprocessors;
+  double all = static_cast<double>(grid.items) * grid.bytes / gpu().memoryRate;
+  EXPECT_NEAR(microseconds(gpu(), grid), all + gpu().memoryLatency, 1e-9);
+  // Half of the items read half of the bytes.
+  grid.items /= 2;
+  EXPECT_NEAR(microseconds(gpu(), grid), all / 2 + gpu().memoryLatency, 1e-9);
+}
+
+TEST(Grid, FewBytesUnderWayAreALatencyEach) {
+  Grid grid;
+  grid.bytes = 1 << 20;
+  grid.bytesInFlight = 1 << 10;
+  EXPECT_NEAR(microseconds(gpu(), grid), 1025 * gpu().memoryLatency, 1e-9);
+  grid.bytesInFlight = 2 << 10;
+  EXPECT_NEAR(microseconds(gpu(), grid), 513 * gpu().memoryLatency, 1e-9);
+}
+
+TEST(Grid, BlocksOfAMultiprocessorShareItsMatrixUnits) {
+  Grid grid;
+  grid.flops = 1e9;
+  grid.items = gpu().multiprocessors;
+  double one = microseconds(gpu(), grid);
+  EXPECT_NEAR(one, static_cast<double>(grid.items) * grid.flops / gpu().matrixRate, 1e-9);
+  grid.items *= 2;
+  grid.blocks = 2;
+  EXPECT_NEAR(microseconds(gpu(), grid), 2 * one, 1e-9);
+}
+
+//===--------------------------------------------------------------------------------------------------------------===//
+// Key splits
+//===--------------------------------------------------------------------------------------------------------------===//
+
+KeySplits heads(int64_t keyHeads) {
+  return {keyHeads, 4 * keyHeads, 128, 128, 2, 64, 4};
+}
+
+TEST(KeySplits, FewHeadsNeedMoreParts) {
+  EXPECT_GT(bestSplits(heads(4), true), bestSplits(heads(32), true));
+  EXPECT_GT(bestSplits(heads(1), false), bestSplits(heads(8), false));
+}
+
+TEST(KeySplits, HeadsThatFillTheMachineAreNotSplit) {
+  // 128 heads are an item for nearly each multiprocessor, and merging is a launch of its own.
+  EXPECT_EQ(bestSplits(heads(128), true), 1);
+  // Any number of threads up to 16 has an even share of 16 heads.
+  EXPECT_EQ(bestSplits(heads(16), false), 1);
+}
+
+TEST(KeySplits, PartsFillTheMultiprocessorsAndNoMore) {
+  // As many items as multiprocessors can take at once, of equal length: twice as many have two waves of half of it, and
+  // more to merge.
+  int64_t splits = bestSplits(heads(8), true);
+  EXPECT_LE(8 * splits, gpu().multiprocessors);
+  EXPECT_GT(2 * 8 * splits, gpu().multiprocessors);
+}
+
+TEST(KeySplits, PartsThatAreNeverMadeBringNothing) {
+  // 8192 keys are 128 pages, at least 4 to a part: 64 parts are 32.
+  EXPECT_GE(keySplits(gpu(), heads(1), 64), keySplits(gpu(), heads(1), 32));
+  EXPECT_GE(keySplits(cpu(), heads(1), 64), keySplits(cpu(), heads(1), 32));
+}
+
+TEST(KeySplits, SharedRowsAreReadOnceForSixteenHeads) {
+  // 128 query heads over latents are 8 tiles, as 8 key heads are.
+  KeySplits latent{1, 128, 576, 512, 2, 64, 4, 16};
+  EXPECT_GT(bestSplits(latent, true), 1);
+  latent.latentRows = 1; // each head for itself fills the machine
+  EXPECT_EQ(bestSplits(latent, true), 1);
+}
+
+//===--------------------------------------------------------------------------------------------------------------===//
+// Panels of a product
+//===--------------------------------------------------------------------------------------------------------------===//
+
+TEST(LinearPanel, WidePanelsReadTheRowsLessOften) {
+  // Measured on 512 rows: panels of 128 columns 27.1-28.7 ms, of 64 columns 29.6-30.8 (test/perf/README.md).
+  EXPECT_EQ(bestPanel(2048, 2048), 128);
+  double ratio = linearPanel(cpu(), 2048, 2048, 64) / linearPanel(cpu(), 2048, 2048, 128);
+  EXPECT_GT(ratio, 1.02);
+  EXPECT_LT(ratio, 1.15);
+}
+
+TEST(LinearPanel, APanelStaysNearTheCore) {
+  // 64 columns of 4096 numbers are 1 MiB, which a core has near it; 128 would pass by for each block of rows.
+  EXPECT_EQ(bestPanel(2048, 4096), 64);
+}
+
+TEST(LinearPanel, NarrowResultsHaveWorkForEachThread) {
+  EXPECT_LT(bestPanel(128, 2048), 128);
+}
+
+TEST(LinearPanel, WhatTwoPanelsShareIsComputedTwice) {
+  // 2 panels of 96 against 1.5 of 128, which are 2.
+  EXPECT_LT(linearPanel(cpu(), 192, 2048, 96), linearPanel(cpu(), 192, 2048, 128));
+}
+
+//===--------------------------------------------------------------------------------------------------------------===//
+// Recurrences
+//===--------------------------------------------------------------------------------------------------------------===//
+
+int64_t bestScan(const StateShape &shape) {
+  return predict({"", "", divisors(shape.valueDim, 64, 64, 256),
+                  [&](int64_t columns) { return stateScan(gpu(), shape, columns); }})
+      .best;
+}
+
+TEST(StateScan, FewHeadsAreTakenInParts) {
+  // 32 heads of 128 columns are 64 items of half of them: all run at once, each no longer than one of a whole head.
+  EXPECT_EQ(bestScan({32, 128, 128}), 64);
+  EXPECT_LE(stateScan(gpu(), {32, 128, 128}, 64), stateScan(gpu(), {32, 128, 128}, 128));
+}
+
+TEST(StateScan, PartsThatNeedASecondWaveAreNotMade) {
+  // 128 heads are an item for nearly each multiprocessor; halves of them are twice as many, with the keys read twice.
+  EXPECT_EQ(bestScan({128, 128, 128}), 128);
+}
+
+TEST(TokenStep, WaitingBlocksHideEachOther) {
+  // The chain of an item is longer than its bytes take: with twice as many at once 32 sequences have half as many
+  // waves. One sequence has a single wave; the mean of both is geometric.
+  StateShape shape{32, 128, 128};
+  EXPECT_LT(tokenStep(gpu(), shape, 128, 32, 2), 0.75 * tokenStep(gpu(), shape, 128, 32, 1));
+}
+
+TEST(TokenStep, BlocksWithTooFewRegistersSpill) {
+  // 8 blocks of 128 threads leave 64 registers for each thread, of which the state takes half.
+  StateShape shape{32, 128, 128};
+  EXPECT_GT(tokenStep(gpu(), shape, 128, 32, 8), tokenStep(gpu(), shape, 128, 32, 5));
+  // A state with twice the keys is held by twice the registers: fewer blocks are best.
+  auto best = [](const StateShape &shape) {
+    return predict({"",
+                    "",
+                    {1, 2, 3, 4, 5, 6, 8},
+                    [&](int64_t blocks) { return tokenStep(gpu(), shape, 128, 32, blocks); }})
+        .best;
+  };
+  EXPECT_LT(best({32, 256, 128}), best({32, 128, 128}));
+}
+
+TEST(TokenStep, NeverFasterThanMemory) {
+  StateShape shape{32, 128, 128};
+  double bytes = std::sqrt(32.0) * 32 * 128 * 128 * 8; // of one sequence and of 32, their mean
+  for (int64_t columns : {32, 64, 128})
+    for (int64_t blocks : {1, 4, 8})
+      EXPECT_GT(tokenStep(gpu(), shape, 128, columns, blocks), bytes / gpu().memoryRate);
+}
+
+//===--------------------------------------------------------------------------------------------------------------===//
+// Questions and tables
+//===--------------------------------------------------------------------------------------------------------------===//
+
+TEST(Choice, TheSmallestOfEqualsIsTaken) {
+  Question question{"linear.panel_columns", "", {16, 32, 64}, [](int64_t n) { return n >= 32 ? 1.0 : 2.0; }};
+  Prediction prediction = predict(question);
+  EXPECT_EQ(prediction.best, 32);
+  EXPECT_EQ(prediction.microseconds, (llvm::SmallVector<double>{2, 1, 1}));
+}
+
+TEST(Choice, DivisorsAreWhole) {
+  EXPECT_EQ(divisors(192, 16, 32, 128), (llvm::SmallVector<int64_t>{32, 48, 64, 96}));
+  EXPECT_EQ(divisors(100, 16, 16, 128), (llvm::SmallVector<int64_t>{}));
+}
+
+TEST(Choice, NamesAreOnce) {
+  for (const ChoiceKind &kind : choiceKinds()) {
+    EXPECT_EQ(llvm::count_if(choiceKinds(), [&](const ChoiceKind &other) { return other.name == kind.name; }), 1);
+    EXPECT_FALSE(kind.meaning.empty());
+  }
+}
+
+TEST(Table, TheOnesInTheCompilerAreRead) {
+  for (const EmbeddedText *one = kEmbeddedTexts; one->text; ++one) {
+    auto table = parseTable(one->text, one->file);
+    ASSERT_TRUE(bool(table)) << llvm::toString(table.takeError());
+    EXPECT_EQ(std::string(one->file), table->target + ".json");
+    EXPECT_FALSE(table->chip.empty()) << one->file;
+    EXPECT_EQ(embeddedTable(table->target)->entries.size(), table->entries.size());
+  }
+}
+
+} // namespace
