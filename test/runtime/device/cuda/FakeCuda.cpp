@@ -488,9 +488,10 @@ Result cuModuleLoadDataEx(CodeModule *out, const void *image, unsigned count, in
         module->text = std::move(parsed);
     }
     if (!module->handle && !module->text) {
+      std::fprintf(stderr, "fake PTX: %s\n", error.c_str());
       for (unsigned i = 0; i < count; ++i)
         if (options[i] == kErrorLog)
-          std::snprintf(static_cast<char *>(values[i]), 64, "ptxas fake, line 1; fatal\n%.32s\n", error.c_str());
+          std::snprintf(static_cast<char *>(values[i]), 64, "ptxas fake, line 1; fatal\nno object\n");
       return kInvalidPtx;
     }
   }
