@@ -104,8 +104,10 @@ Fragment KernelLowering::invertUnitLower(const Fragment &matrix) {
             row = code.mini(row, code.constant32(size - 1));
             column = code.mini(column, code.constant32(size - 1));
           }
-          Value at = code.add(code.mul(row, pitch * 4), code.add(code.mul(column, 4), inverse));
-          Value isAbove = code.lessThan(code.divide(row, kBlock), code.divide(column, kBlock));
+          // Above the diagonal blocks nothing was written: the nearest entry is read, and not taken.
+          Value last = code.add(code.mul(code.divide(row, kBlock), kBlock), kBlock - 1);
+          Value isAbove = code.lessThan(last, column);
+          Value at = code.add(code.mul(row, pitch * 4), code.add(code.mul(code.mini(column, last), 4), inverse));
           inverted.values.push_back(code.select(isAbove, code.number(0), code.realOf(code.loadShared(at, 1)[0])));
         }
   shared.release(inverse);

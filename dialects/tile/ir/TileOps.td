@@ -280,7 +280,12 @@ def Tile_SpreadOp : Tile_Op<"spread", [Pure, AllTypesMatch<["source", "result"]>
     the second half lacks.
 
     ```mlir
-    %last = tile.spread %sums row 7 of 16 : !tile.tile<64x128xf32>
+    tile.kernel @missing(%x: !tile.memory<128xf32>, %y: !tile.memory<128xf32>) items <once by 1 times 1> at %item {
+      %c0 = arith.constant 0 : index
+      %sums = tile.load %x[%c0, %c0] : !tile.memory<128xf32> -> !tile.tile<64x128xf32>
+      %last = tile.spread %sums row 7 of 16 : !tile.tile<64x128xf32>
+      tile.store %last, %y[%c0, %c0] : !tile.tile<64x128xf32>, !tile.memory<128xf32>
+    }
     ```
   }];
   let arguments = (ins Tile_AnyTile:$source, I64Attr:$row, I64Attr:$group);

@@ -125,7 +125,7 @@ tile.kernel @apart(%q: !tile.memory<128xbf16>, %k: !tile.pages<1x64x128xbf16>, %
 // CHECK: scf.for
 // CHECK-NOT: {{bar.sync .0|bar.arrive}}
 // CHECK: llvm.return
-tile.kernel @meets(%q: !tile.memory<128xbf16>, %w: !tile.memory<64xbf16>, %k: !tile.pages<1x64x128xbf16>, %o: !tile.memory<64xf32>) items <sequences by 1 times 1> at %item attributes {tile.alternate} {
+tile.kernel @meets(%q: !tile.memory<128xbf16>, %w: !tile.memory<64xf32>, %k: !tile.pages<1x64x128xbf16>, %o: !tile.memory<64xf32>) items <sequences by 1 times 1> at %item attributes {tile.alternate} {
   %c0 = arith.constant 0 : index
   %c1 = arith.constant 1 : index
   %c4 = arith.constant 4 : index
@@ -136,7 +136,7 @@ tile.kernel @meets(%q: !tile.memory<128xbf16>, %w: !tile.memory<64xbf16>, %k: !t
     %page = tile.page %k[%item, %j, %c0] : !tile.pages<1x64x128xbf16> -> !tile.memory<128xbf16>
     %y = tile.load %page[%c0, %c0] : !tile.memory<128xbf16> -> !tile.tile<64x128xf32>
     %p = tile.mma %x, transpose_rhs %y : !tile.tile<128x128xf32>, !tile.tile<64x128xf32> -> !tile.tile<128x64xf32>
-    %z = tile.load %w[%j, %c0] : !tile.memory<64xbf16> -> !tile.tile<64x64xf32>
+    %z = tile.load %w[%j, %c0] : !tile.memory<64xf32> -> !tile.tile<64x64xf32>
     %r = tile.mma %p, %z acc %t : !tile.tile<128x64xf32>, !tile.tile<64x64xf32>, !tile.tile<128x64xf32> -> !tile.tile<128x64xf32>
     scf.yield %r : !tile.tile<128x64xf32>
   }

@@ -82,10 +82,10 @@ module attributes {plan.machine = "cuda"} {
 // -----
 
 // A block of threads takes 64 heads over latents of bf16 and reads values out of the tile that it has as keys. Of few
-// sequences the keys are split; 256 items are enough, so of many they are not.
+// sequences the keys are split, two tiles of heads times 32 parts at the most; 256 items are enough, so of many they are not.
 module attributes {plan.machine = "cuda"} {
   // CHECK-LABEL: tile.kernel @part(
-  // CHECK-SAME: items <sequences by 1 times 16>
+  // CHECK-SAME: items <sequences by 1 times 64>
   // CHECK: %[[COUNT:.*]] = tile.count sequences
   // CHECK: arith.muli %[[COUNT]], %c2
   // CHECK: %[[Q:.*]] = tile.load %{{.*}} -> !tile.tile<64x576xf32>

@@ -1,4 +1,4 @@
-// mbarriers, bulk copies that complete on them, and the fences between the proxies.
+// mbarriers, copies that complete on them, and the fences between the proxies.
 //
 // A copy is done when it is issued. Its bytes belong to the mbarrier's phase: a thread that has not waited for it does
 // not know of the write, and RaceCheck says so.
@@ -145,6 +145,36 @@ void copyBulk(Warp &warp, const Instruction &i, uint32_t lanes) {
   }
 }
 
+/// A piece that a thread copies (cp.async). It is an ordinary write of the thread, done at once: others know of it when
+/// they have waited for an mbarrier at which the thread arrived behind it. immediate[0]: bytes; immediate[1], [2]:
+/// offsets; a third slot says how many bytes are read, the rest is zero.
+void copyPiece(Warp &warp, const Instruction &i, uint32_t lanes) {
+  Block &block = warp.block;
+  for (uint32_t m = lanes; m && !block.stopped; m &= m - 1) {
+    uint32_t lane = uint32_t(__builtin_ctz(m));
+    int64_t size = i.immediate[0];
+    int64_t bytes = i.slots.size() > 2 ? warp.slot<uint32_t>(i.slots[2])[lane] : size;
+    int64_t to = warp.slot<uint32_t>(i.slots[0])[lane] + i.immediate[1];
+    uint64_t from = warp.slot<uint64_t>(i.slots[1])[lane] + uint64_t(i.immediate[2]);
+    if (bytes < 0 || bytes > size)
+      return block.stop(i, "expected to read at most the " + std::to_string(size) + " bytes of a piece, but got " +
+                               std::to_string(bytes));
+    char *target = block.sharedBytes(i, warp, lane, to, size, size);
+    if (!target)
+      return;
+    char piece[16] = {};
+    if (bytes) {
+      char *source = block.globalBytes(i, warp, lane, from, bytes, size);
+      if (!source)
+        return;
+      block.races.read(RaceCheck::Space::global, warp.clock, 1u << lane, from, bytes, i.line);
+      std::memcpy(piece, source, size_t(bytes));
+    }
+    block.races.write(RaceCheck::Space::shared, warp.clock, lane, uint64_t(to - kSharedBase), size, false, i.line);
+    std::memcpy(target, piece, size_t(size));
+  }
+}
+
 void fenceProxy(Warp &warp, const Instruction &, uint32_t lanes) {
   warp.block.races.fence(warp.clock, lanes);
 }
@@ -196,6 +226,25 @@ bool denim::ptx::decodeAsync(const Statement &s, Decoder &d, Instruction &to) {
     to.slots.push_back(d.address(s.operands[1], to, true));
     d.ins(to, s.operands[2], "b32");
     to.execute = tryWait;
+    return true;
+  }
+  if (name == "cp.async.cg.shared.global" && (count == 3 || count == 4)) {
+    to.slots.push_back(d.address(s.operands[0], to, true));
+    to.immediate[1] = to.offset;
+    to.slots.push_back(d.address(s.operands[1], to, false));
+    to.immediate[2] = to.offset;
+    to.immediate[0] = d.integer(s.operands[2]);
+    if (to.immediate[0] != 16)
+      d.fail("expected cp.async.cg of 16 bytes");
+    if (count == 4)
+      d.ins(to, s.operands[3], "b32");
+    to.execute = copyPiece;
+    return true;
+  }
+  if (name == "cp.async.mbarrier.arrive.noinc.shared::cta.b64" && count == 1) {
+    to.slots.push_back(d.address(s.operands[0], to, true));
+    to.immediate[1] = 1;
+    to.execute = arrive;
     return true;
   }
   if ((name == "cp.async.bulk.shared::cluster.global.mbarrier::complete_tx::bytes" ||

@@ -104,7 +104,7 @@ bool denim::ptx::decodeMemory(const Statement &s, Decoder &d, Instruction &to) {
   if (bits != 8 && bits != 16 && bits != 32 && bits != 64)
     return false;
   for (size_t i = 2; i + 1 < s.opcode.size(); ++i)
-    if (s.opcode[i] != "v2" && s.opcode[i] != "v4" && s.opcode[i] != "nc")
+    if (s.opcode[i] != "v2" && s.opcode[i] != "v4" && s.opcode[i] != "nc" && s.opcode[i] != "L1::no_allocate")
       return false;
   to.immediate[0] = bits / 8;
   to.immediate[1] = type[0] == 's';
