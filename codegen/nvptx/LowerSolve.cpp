@@ -104,11 +104,8 @@ Fragment KernelLowering::invertUnitLower(const Fragment &matrix) {
             row = code.mini(row, code.constant32(size - 1));
             column = code.mini(column, code.constant32(size - 1));
           }
-          // Above the diagonal blocks nothing was written: the nearest entry is read, and not taken.
-          Value last = code.add(code.mul(code.divide(row, kBlock), kBlock), kBlock - 1);
-          Value isAbove = code.lessThan(last, column);
-          Value at = code.add(code.mul(row, pitch * 4), code.add(code.mul(code.mini(column, last), 4), inverse));
-          inverted.values.push_back(code.select(isAbove, code.number(0), code.realOf(code.loadShared(at, 1)[0])));
+          Value at = code.add(code.mul(row, pitch * 4), code.add(code.mul(column, 4), inverse));
+          inverted.values.push_back(code.realOf(code.loadShared(at, 1)[0]));
         }
   shared.release(inverse);
   return inverted;
@@ -138,10 +135,10 @@ void KernelLowering::invertDiagonal(int64_t lower, int64_t inverse, int64_t size
   Value top = place(inverse, first, code.add(first, column));
   for (int64_t i = 0; i < kBlock; ++i)
     code.storeShared({code.bitsOf(x[i])}, code.add(top, i * pitch * 4));
-  // What is above the diagonal blocks is zero; products read it inside the halves of the matrix.
-  int64_t blocks = size / kBlock, half = std::max<int64_t>(blocks / 2, 1);
+  // What is above the diagonal blocks is zero.
+  int64_t blocks = size / kBlock;
   for (int64_t down = 0; down < blocks; ++down)
-    for (int64_t across = down + 1; across < (down / half + 1) * half; ++across)
+    for (int64_t across = down + 1; across < blocks; ++across)
       for (int64_t n = 0; n < kBlock * kBlock; n += workers()) {
         Value entry = code.add(thread, n), exists;
         if (n + workers() > kBlock * kBlock)

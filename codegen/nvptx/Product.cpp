@@ -50,7 +50,8 @@ bool KernelLowering::lhsInRegisters(tile::MmaOp op) {
                                                   formOf(other) == Form::group)
       return false;
   // A load that only products read is nearer in shared memory, unless a loop uses it again and again.
-  if (auto load = op.getLhs().getDefiningOp<tile::LoadOp>()) {
+  // (One that is turned stands there as memory has it.)
+  if (auto load = op.getLhs().getDefiningOp<tile::LoadOp>(); load && !load.getTransposed()) {
     auto isOfLoop = [&](Operation *user) { return user->getBlock() != load->getBlock(); };
     if (llvm::none_of(load->getUsers(), isOfLoop) || precision == Precision::exact || formOf(op) != Form::group ||
         op.getK() > kMostHeldColumns)
