@@ -35,10 +35,12 @@ int64_t denim::scanParts(plan::KernelOp kernel, const NormalForm &form) {
 }
 
 int64_t denim::tokenParts(plan::KernelOp kernel, const NormalForm &form) {
+  // Outside the normal form there is no one value that a state takes.
+  if (!form.outside.empty())
+    return 1;
   // Values with a head each can be taken in parts.
   auto type = cast<RankedTensorType>(form.value.getType());
-  bool apart = type.getRank() == 3 && type.getDimSize(1) == form.valueHeads && form.outside.empty() &&
-               form.valueDim % 32 == 0;
+  bool apart = type.getRank() == 3 && type.getDimSize(1) == form.valueHeads && form.valueDim % 32 == 0;
   if (!apart || !isAlone(kernel, form))
     return 1;
   FailureOr<int64_t> columns = chooseTokenColumns(kernel, form);
