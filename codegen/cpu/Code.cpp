@@ -67,10 +67,6 @@ void Code::maskedStore(Value value, Value pointer, Value mask, int64_t alignment
 void Code::prefetch(Value pointer, int level) {
   LLVM::Prefetch::create(builder, loc, pointer, /*rw=*/0u, /*hint=*/unsigned(4 - level), /*cache=*/1u);
 }
-void Code::setZero(Value pointer, int64_t bytes) {
-  Value zero = arith::ConstantOp::create(builder, loc, builder.getI8IntegerAttr(0));
-  LLVM::MemsetOp::create(builder, loc, pointer, zero, constant(bytes), /*isVolatile=*/false);
-}
 
 //===--------------------------------------------------------------------------------------------------------------===//
 // Vectors

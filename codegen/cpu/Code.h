@@ -38,7 +38,6 @@ public:
   mlir::Value maskedLoad(mlir::Type vectorType, mlir::Value pointer, mlir::Value mask, int64_t alignment);
   void maskedStore(mlir::Value value, mlir::Value pointer, mlir::Value mask, int64_t alignment);
   void prefetch(mlir::Value pointer, int level = 1); ///< into the cache of that level, 1 to 3
-  void setZero(mlir::Value pointer, int64_t bytes);
 
   // ---- vectors and scalars of f32, i32, i1
   mlir::Value laneMask(int64_t count); ///< lanes below count
@@ -91,7 +90,6 @@ public:
 private:
   void callIntrinsic(llvm::StringRef name, mlir::ValueRange operands);
   mlir::Value integerConstantLike(mlir::Type type, int64_t value);
-  mlir::Value splatLike(mlir::Type element, mlir::Type shape);
   mlir::Value widenHalf(mlir::Value bits);
   mlir::Value narrowHalf(mlir::Value value);
   mlir::Value narrowBrain(mlir::Value value);

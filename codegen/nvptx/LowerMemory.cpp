@@ -320,10 +320,7 @@ void KernelLowering::storeImage(tile::StoreOp op) {
   Value firstPiece = code.mul(warpAcross(shape.grid), shape.columnsOfWarp() / 8);
   for (int64_t slab = 0; slab < shape.slabs(); ++slab)
     for (int64_t group = 0; group < shape.groups(); group += 2) {
-      SmallVector<Value> words;
-      for (int64_t g = group; g < group + 2; ++g)
-        for (int64_t half = 0; half < 2; ++half)
-          words.push_back(code.packBrain(from.at(slab, g, half, 0), from.at(slab, g, half, 1)));
+      auto words = operandWords(from, slab, group, 0);
       Value row = code.add(code.add(code.mul(warpDown(shape.grid), 16), code.mul(second, 8)),
                            code.add(inMatrix, slab * 16 * shape.grid.down));
       Value piece = code.add(code.add(firstPiece, fourth), group);
@@ -369,10 +366,7 @@ void KernelLowering::storeTurned(tile::StoreOp op) {
   Value inMatrix = code.modulo(lane, 8), second = code.modulo(code.divide(lane, 8), 2), fourth = code.divide(lane, 16);
   for (int64_t slab = 0; slab < shape.slabs(); ++slab)
     for (int64_t group = 0; group < shape.groups(); group += 2) {
-      SmallVector<Value> words;
-      for (int64_t g = group; g < group + 2; ++g)
-        for (int64_t half = 0; half < 2; ++half)
-          words.push_back(code.packBrain(from.at(slab, g, half, 0), from.at(slab, g, half, 1)));
+      auto words = operandWords(from, slab, group, 0);
       Value row = code.add(code.add(code.mul(warpAcross(shape.grid), shape.columnsOfWarp()), inMatrix),
                            code.add(code.mul(fourth, 8), code.constant32(group * 8)));
       Value piece = code.add(code.add(code.mul(warpDown(shape.grid), 2), second), slab * 2 * shape.grid.down);

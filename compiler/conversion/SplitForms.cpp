@@ -183,11 +183,7 @@ struct SplitFormsPass : impl::SplitFormsPassBase<SplitFormsPass> {
     OpBuilder b(launch);
     SmallVector<plan::LaunchOp> made;
     plan::LaunchOp prepared;
-    auto condition = [&](const Form &form) {
-      return b.getDictionaryAttr({b.getNamedAttr("of", b.getStringAttr("sequence")),
-                                  b.getNamedAttr("least", b.getI64IntegerAttr(form.least)),
-                                  b.getNamedAttr("most", b.getI64IntegerAttr(form.most))});
-    };
+    auto condition = [&](const Form &form) { return whenSequence(&getContext(), form.least, form.most); };
     auto operandsFor = [&](StringRef name, SmallVector<Value> all) {
       auto it = operandsOf.find(name);
       if (it == operandsOf.end())

@@ -1,3 +1,4 @@
+#include "compiler/conversion/AttnToTile/KeyParts.h"
 #include "compiler/passes/Passes.h"
 #include "compiler/tuning/Choices.h"
 #include "dialects/attn/ir/Attn.h"
@@ -26,8 +27,8 @@ FailureOr<int64_t> chooseSplits(attn::AttendOp op) {
                           op.getValueWidth(),
                           int64_t(llvm::divideCeil(keys.getElementType().getIntOrFloatBitWidth(), 8)),
                           DENIM_PAGE_TOKENS,
-                          /*leastPages=*/4,
-                          /*latentRows=*/op.getKeys() == op.getValues() ? 16 : 0};
+                          kLeastPages,
+                          /*latentRows=*/op.getKeys() == op.getValues() ? kLatentHeads : 0};
   tuning::Question question;
   question.choice = "attend_part.key_splits";
   question.shape = tuning::shapeText(

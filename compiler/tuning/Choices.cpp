@@ -163,11 +163,6 @@ void tuning::copyChoices(Operation *from, Operation *to) {
     to->setAttr(kRecord, all.getDictionary(to->getContext()));
 }
 
-void tuning::moveChoices(Operation *from, Operation *to) {
-  copyChoices(from, to);
-  from->removeAttr(kRecord);
-}
-
 //===--------------------------------------------------------------------------------------------------------------===//
 // Lists
 //===--------------------------------------------------------------------------------------------------------------===//

@@ -22,8 +22,6 @@ mlir::FailureOr<int64_t> choose(mlir::Operation *kernel, const Question &questio
 
 /// What was chosen for `from`, and for ops inside of it, was chosen for `to` too.
 void copyChoices(mlir::Operation *from, mlir::Operation *to);
-/// The same, and no longer for `from`: what its next variant chooses is that variant's own.
-void moveChoices(mlir::Operation *from, mlir::Operation *to);
 
 /// All choices of the module's kernels as a table: equal ones once, with the names of the kernels they are in.
 std::string choicesAsTable(mlir::ModuleOp module);

@@ -91,6 +91,16 @@ void Emitter::branch(Value condition, llvm::function_ref<void()> then, llvm::fun
   }
 }
 
+void Emitter::anchorProducts(const llvm::DenseMap<Value, Value> &products, const Window &window) {
+  setAnchor([this, &products, window](Value value, const Rows &, const Window &asked) -> Value {
+    if (!products.contains(value))
+      return fail(value.getDefiningOp(), "expected a product with weights");
+    if (asked.columns != window.columns || asked.base != 0 || asked.offset != window.offset)
+      return fail(value.getDefiningOp(), "expected to be used at the columns of the result");
+    return products.lookup(value);
+  });
+}
+
 Value Emitter::fail(Operation *op, Twine what) {
   if (!hasFailed)
     op->emitOpError() << what;

@@ -44,6 +44,8 @@ public:
   void store(mlir::Value tile, unsigned index, const Rows &rows, const Window &window);
 
   void setAnchor(AnchorFn fn) { anchor = std::move(fn); }
+  /// The anchors are products with weights, made already at the window's columns. The map is borrowed.
+  void anchorProducts(const llvm::DenseMap<mlir::Value, mlir::Value> &products, const Window &window);
   bool failed() const { return hasFailed; }
   mlir::Value fail(mlir::Operation *op, llvm::Twine what);
 

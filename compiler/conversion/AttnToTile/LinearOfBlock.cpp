@@ -52,13 +52,7 @@ public:
       read = Rows{row, shape.rows, {}, {}};
     if (failed(multiplyAll(read)))
       return failure();
-    e.setAnchor([&](Value value, const Rows &, const Window &w) -> Value {
-      if (!products.contains(value))
-        return e.fail(value.getDefiningOp(), "expected a product with weights");
-      if (w.columns != window.columns || w.base != 0 || w.offset != window.offset)
-        return e.fail(value.getDefiningOp(), "expected to be used at the columns of the result");
-      return products.lookup(value);
-    });
+    e.anchorProducts(products, window);
     e.store(e.emit(result, read, window), 0, stored, window);
     variant.kernel = e.tileKernel;
     variant.extraOperands.assign(e.extraOperands().begin(), e.extraOperands().end());

@@ -116,13 +116,7 @@ private:
     multiply(part, window, products);
     if (e.failed())
       return;
-    e.setAnchor([&](Value value, const Rows &, const Window &w) -> Value {
-      if (!products.contains(value))
-        return e.fail(value.getDefiningOp(), "expected a product with weights");
-      if (w.columns != window.columns || w.base != 0 || w.offset != window.offset)
-        return e.fail(value.getDefiningOp(), "expected to be used at the columns of the result");
-      return products.lookup(value);
-    });
+    e.anchorProducts(products, window);
     Value result = kernel.getBlock()->getTerminator()->getOperand(part.index);
     e.store(e.emit(result, rows, window), part.index, rows, window);
   }

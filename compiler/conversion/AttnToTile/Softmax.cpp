@@ -12,6 +12,7 @@
 // A kernel with a `form` (plan-split-forms) does one of the two only. `many`: an item is a query head for a block of
 // 128 tokens, see SoftmaxBlocks.cpp. `few`: an item is a key head (and a part of the keys) of a sequence.
 #include "compiler/conversion/AttnToTile/Softmax.h"
+#include "compiler/conversion/AttnToTile/KeyParts.h"
 #include "compiler/tuning/Choices.h"
 #include "runtime/abi/Kernel.h"
 #include <limits>
@@ -23,15 +24,15 @@ namespace {
 
 constexpr int64_t kTokenBlock = 64;
 constexpr int64_t kManyTokens = kSoftmaxManyTokens;
-/// Query heads of one tile over latents: a slab of the matrix units, and an accumulator of 16 x 576 still fits. Of bf16
-/// latents, which a block of threads copies ahead, what products of warpgroups take: 64 x 512 over two of them.
-constexpr int64_t kLatentHeads = 16, kLatentHeadsOfBlock = 64;
+/// The same as kLatentHeads of bf16 latents, which a block of threads copies ahead: what products of warpgroups take,
+/// 64 x 512 over two of them.
+constexpr int64_t kLatentHeadsOfBlock = 64;
 /// Items that split keys should make over latents: a part costs its sums, written and read again in f32.
 constexpr int64_t kLatentItems = 256;
 /// Bytes of latents in f32 that stand in a tile: shared memory holds them as three terms.
 constexpr int64_t kLatentBytes = 64 * 1024;
-/// Pages below which splitting costs more than it brings: where a core does a part, and where a block of threads does.
-constexpr int64_t kLeastPages = 4, kLeastPagesOfBlock = 2;
+/// The same as kLeastPages where a block of threads does a part.
+constexpr int64_t kLeastPagesOfBlock = 2;
 /// Parts that are merged at once.
 constexpr int64_t kMostParts = 64;
 

@@ -1,18 +1,16 @@
 // Whether what is compiled from a page computes what the page says: every form of a sequence against the page run op by
 // op in double precision.
 #include "compiler/driver/Compilation.h"
+#include "compiler/driver/InputText.h"
 #include "compiler/evaluator/Evaluator.h"
 #include "compiler/tools/denim-check/Forms.h"
-#include "mlir/IR/MLIRContext.h"
 #include "mlir/Parser/Parser.h"
-#include "mlir/Support/FileUtilities.h"
 #include "llvm/Support/CommandLine.h"
 #include "llvm/Support/FileSystem.h"
 #include "llvm/Support/Format.h"
 #include "llvm/Support/FormatVariadic.h"
 #include "llvm/Support/InitLLVM.h"
 #include "llvm/Support/Path.h"
-#include "llvm/Support/SourceMgr.h"
 #include <cmath>
 #include <random>
 
@@ -185,21 +183,11 @@ int main(int argc, char **argv) {
     if (number < 1)
       return fail("expected --chunks and --lengths of at least 1, but got " + llvm::Twine(number));
 
-  std::string message;
-  std::unique_ptr<llvm::MemoryBuffer> buffer = mlir::openInputFile(input, &message);
-  if (!buffer)
-    return fail(message);
-  llvm::SourceMgr sources;
-  sources.AddNewSourceBuffer(std::move(buffer), llvm::SMLoc());
-  mlir::DialectRegistry registry;
-  registerDialects(registry);
-  mlir::MLIRContext context(registry);
-  context.printOpOnDiagnostic(false); // the line of the input says more
-  mlir::SourceMgrDiagnosticHandler diagnostics(sources, &context);
-  mlir::OwningOpRef<mlir::ModuleOp> page = mlir::parseSourceFile<mlir::ModuleOp>(sources, &context);
-  if (!page)
+  std::unique_ptr<InputText> text = InputText::read(input, "denim-check");
+  if (!text)
     return 1;
-  auto types = parametersOf(*page);
+  mlir::ModuleOp page = text->module();
+  auto types = parametersOf(page);
   if (mlir::failed(types))
     return 1;
   Folder folder;
@@ -219,7 +207,7 @@ int main(int argc, char **argv) {
     return fail(llvm::toString(read.takeError()));
   }
   std::vector<Form> forms = formsOf(tokenCount, chunks, cuts);
-  auto expected = expectedLogits(*page, parameters, vocabularyOf(*page), forms);
+  auto expected = expectedLogits(page, parameters, vocabularyOf(page), forms);
   if (!expected)
     return fail(llvm::toString(expected.takeError()));
   double largest = 0;
@@ -233,7 +221,7 @@ int main(int argc, char **argv) {
                       int64_t(kLargestLogit), largest));
   double limit = (tolerance > 0 ? double(tolerance) : isRounded() ? kRoundedTolerance : kExactTolerance) * largest;
 
-  llvm::Expected<std::string> bytes = compilePage(*page);
+  llvm::Expected<std::string> bytes = compilePage(page);
   if (!bytes)
     return fail(llvm::toString(bytes.takeError()));
   std::string modulePath = folder.file("m.denim");

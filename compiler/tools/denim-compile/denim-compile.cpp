@@ -1,11 +1,9 @@
 // A model as text in, one module file out.
 #include "compiler/driver/Compilation.h"
-#include "mlir/IR/MLIRContext.h"
-#include "mlir/Parser/Parser.h"
+#include "compiler/driver/InputText.h"
 #include "mlir/Support/FileUtilities.h"
 #include "llvm/Support/CommandLine.h"
 #include "llvm/Support/InitLLVM.h"
-#include "llvm/Support/SourceMgr.h"
 #include "llvm/Support/ToolOutputFile.h"
 
 using namespace denim;
@@ -141,20 +139,10 @@ int main(int argc, char **argv) {
       return fail("--choose: " + llvm::toString(entry.takeError()));
     options.forced.push_back(std::move(*entry));
   }
-  std::unique_ptr<llvm::MemoryBuffer> buffer = mlir::openInputFile(input, &message);
-  if (!buffer)
-    return fail(message);
-  llvm::SourceMgr sources;
-  sources.AddNewSourceBuffer(std::move(buffer), llvm::SMLoc());
-  mlir::DialectRegistry registry;
-  registerDialects(registry);
-  mlir::MLIRContext context(registry);
-  context.printOpOnDiagnostic(false); // the line of the input says more
-  mlir::SourceMgrDiagnosticHandler diagnostics(sources, &context);
-  mlir::OwningOpRef<mlir::ModuleOp> module = mlir::parseSourceFile<mlir::ModuleOp>(sources, &context);
-  if (!module)
+  std::unique_ptr<InputText> text = InputText::read(input, "denim-compile");
+  if (!text)
     return 1;
-  llvm::Expected<std::string> result = compile(*module, options);
+  llvm::Expected<std::string> result = compile(text->module(), options);
   if (!result)
     return fail(llvm::toString(result.takeError()));
   std::unique_ptr<llvm::ToolOutputFile> file = mlir::openOutputFile(output, &message);
