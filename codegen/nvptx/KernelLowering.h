@@ -258,9 +258,13 @@ private:
 
   bool canInvert(int64_t size) { return size % 16 == 0 && size <= workers() && llvm::isPowerOf2_64(size); }
   /// (I + the strictly lower part)^-1.
-  Fragment invertUnitLower(const Fragment &matrix);
-  void invertDiagonal(int64_t lower, int64_t inverse, int64_t size);
-  void multiplyBlocks(int64_t size, int64_t block, int64_t lhs, int64_t rhs, int64_t to, bool second);
+  SharedTile invertUnitLower(const Fragment &matrix);
+  /// Whether all that becomes of an inverse is a page that is its image; written when the store comes.
+  bool isStoredFromShared(tile::InverseOp op);
+  void storeInverse(tile::StoreOp op);
+  void writeBlocks(const Fragment &matrix, const SharedTile &to);
+  void invertDiagonal(int64_t diagonal, const SharedTile &to);
+  void multiplyBlocks(int64_t block, const SharedTile &tile, const SharedTile &products, bool second);
 
   // ---- fragments (Exchange.cpp)
   Distribution distributionOf(mlir::Value tile) { return distributionOf(typeOf(tile)); }
@@ -344,7 +348,7 @@ private:
   llvm::DenseMap<mlir::Operation *, llvm::SmallVector<mlir::Value>> dyingAt;
   llvm::DenseMap<mlir::Value, llvm::SmallVector<mlir::Value>> packedWords; ///< of tiles that are carried packed
 
-  llvm::DenseMap<mlir::Value, SharedTile> inverses; ///< of matrices that later solves of the block need again
+  llvm::DenseMap<mlir::Value, SharedTile> inverses; ///< of matrices for later solves, and to be stored
 
   llvm::DenseSet<mlir::Value> constants; ///< memory that no kernel writes: parameters
   bool awaited = true;                   ///< behind the wait for the kernels before, or there is none

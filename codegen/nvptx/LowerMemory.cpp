@@ -408,6 +408,8 @@ void KernelLowering::storeTurned(tile::StoreOp op) {
 void KernelLowering::lower(tile::StoreOp op) {
   awaitsLoads(op);
   stored.insert(rootOf(op.getMemory()));
+  if (inverses.contains(op.getValue()))
+    return storeInverse(op);
   if (isStoredTurned(op))
     return storeTurned(op);
   if (isStoredAsImage(op))

@@ -1,13 +1,15 @@
 // tile.inverse: the inverse of a unit lower triangular matrix by blocks; tile.solve: the same, then one product.
 //
-// Diagonal blocks of 16 are inverted by substitution in f32, one thread a column; then blocks of twice the size from
+// Diagonal blocks of 16 are inverted by substitution in f32, one thread a row; then blocks of twice the size from
 // pairs,
 //
 //     [ A  0 ]^-1   [   A^-1           0   ]
 //     [ L  B ]    = [ -B^-1 L A^-1   B^-1  ]
 //
-// (spec/attention.md 3.3) by products of single warps. Their operands are taken apart into terms of bf16: two at least,
-// for errors add up from level to level, and three in exact mode. Solves with the same matrix share the inverse.
+// (spec/attention.md 3.3) by products of single warps. Their operands are terms of bf16: two at least, for errors add
+// up from level to level, and three in exact mode. The matrix is one shared tile of these terms, in which L gives way
+// to what stands in its place in the inverse, so a number is taken apart once and read by 8x8 matrices. Solves with the
+// same matrix share the inverse.
 #include "codegen/nvptx/KernelLowering.h"
 
 using namespace mlir;
@@ -16,10 +18,9 @@ using namespace denim::codegen::nvptx;
 
 static constexpr int64_t kBlock = 16;
 
-/// Words between rows: rows of a column 8 apart, and 4 neighbours of a row, fall into different banks.
-static int64_t pitchOf(int64_t size) {
-  return size + 4;
-}
+/// Words between rows of a diagonal block: rows begin at a multiple of 16 bytes, and a column's words, which 8 lanes
+/// write for 4 columns at a time, fall into different banks.
+static constexpr int64_t kBlockPitch = kBlock + 4;
 
 LogicalResult KernelLowering::lower(tile::SolveOp op) {
   int64_t size = typeOf(op.getLower()).getRows();
@@ -32,10 +33,9 @@ LogicalResult KernelLowering::lower(tile::SolveOp op) {
   auto sameBlock = [&](Operation *user) { return isa<tile::SolveOp>(user) && user->getBlock() == op->getBlock(); };
   auto it = inverses.find(op.getLower());
   if (it == inverses.end()) {
-    Fragment inverse = invertUnitLower(fragmentOf(op.getLower()));
-    SharedTile tile = allocateShared(size, size, terms);
-    writeShared(inverse, tile);
-    it = inverses.insert({op.getLower(), tile}).first;
+    SharedTile inverse = invertUnitLower(fragmentOf(op.getLower()));
+    inverse.terms = terms; // those in front are a tile of their own
+    it = inverses.insert({op.getLower(), inverse}).first;
   }
   SharedTile left = it->second;
   // The last solve of the block gives the inverse back.
@@ -65,140 +65,180 @@ LogicalResult KernelLowering::lower(tile::InverseOp op) {
   int64_t size = typeOf(op.getLower()).getRows();
   if (!canInvert(size))
     return op.emitError() << "expected a triangle of 16, 32, 64 or 128 rows on a GPU, but got " << size;
-  bind(op.getResult(), invertUnitLower(fragmentOf(op.getLower())));
+  SharedTile inverse = invertUnitLower(fragmentOf(op.getLower()));
+  if (isStoredFromShared(op)) {
+    inverses.insert({op.getResult(), inverse});
+    return success();
+  }
+  shared.reads(inverse.offset, inverse.bytes());
+  Distribution square = distributionOf(op.getResult());
+  Fragment sum = readShared(inverse, square, /*transposed=*/false);
+  for (int64_t term = 1; term < inverse.terms; ++term) {
+    SharedTile rest = inverse;
+    rest.offset += term * inverse.termBytes();
+    for (auto [value, left] : llvm::zip_equal(sum.values, readShared(rest, square, /*transposed=*/false).values))
+      value = code.addf(value, left);
+  }
+  shared.release(inverse.offset);
+  bind(op.getResult(), std::move(sum));
   return success();
 }
 
-Fragment KernelLowering::invertUnitLower(const Fragment &matrix) {
-  int64_t size = matrix.shape.rows, pitch = pitchOf(size), bytes = size * pitch * 4;
-  int64_t lower = shared.allocate(bytes), inverse = shared.allocate(bytes);
-  shared.writes(lower, bytes);
-  spill(matrix, code.constant32(lower), pitch, 0, size);
-  shared.reads(lower, bytes);
-  shared.writes(inverse, bytes);
-  invertDiagonal(lower, inverse, size);
-  int64_t temporary = size > kBlock ? shared.allocate(size / 2 * pitch * 4) : 0;
+/// An image of bf16 is the first term as it stands: the nearest to the sum of all.
+bool KernelLowering::isStoredFromShared(tile::InverseOp op) {
+  auto store = op->hasOneUse() ? dyn_cast<tile::StoreOp>(*op->getUsers().begin()) : nullptr;
+  return store && store->getBlock() == op->getBlock() && isWholeImage(store);
+}
+
+void KernelLowering::storeInverse(tile::StoreOp op) {
+  SharedTile tile = inverses.lookup(op.getValue());
+  inverses.erase(op.getValue());
+  View view = viewOf(op.getMemory());
+  shared.reads(tile.offset, tile.termBytes());
+  Value to = code.advance(view.pointer, code.mul(thread, 4), code.f32());
+  Value from = code.add(code.mul(thread, 16), tile.offset);
+  int64_t bytes = tile.panels() * tile.panelBytes(), step = workers() * 16;
+  for (int64_t at = 0; at < bytes; at += step) {
+    Value exists = at + step > bytes ? code.lessThan(thread, code.constant32((bytes - at) / 16)) : Value();
+    // Those without a piece read what all can read.
+    Value own = exists ? code.select(exists, from, code.constant32(tile.offset - at)) : from;
+    code.storeWords(code.loadShared(own, 4, at), to, exists, at);
+  }
+  shared.release(tile.offset);
+}
+
+SharedTile KernelLowering::invertUnitLower(const Fragment &matrix) {
+  const Distribution &shape = matrix.shape;
+  int64_t size = shape.rows;
+  SharedTile tile = allocateShared(size, size, precision == Precision::exact ? 3 : 2);
+  writeBlocks(matrix, tile);
   for (int64_t block = kBlock; block < size; block *= 2) {
-    // Y = L A^-1 for all pairs, in rows of the lower blocks counted from 0; then -B^-1 Y in its place of the inverse.
-    shared.reads(inverse, bytes);
-    shared.writes(temporary, size / 2 * pitch * 4);
-    multiplyBlocks(size, block, lower, inverse, temporary, /*second=*/false);
-    shared.reads(temporary, size / 2 * pitch * 4);
-    shared.reads(inverse, bytes);
-    shared.writes(inverse, bytes);
-    multiplyBlocks(size, block, inverse, temporary, inverse, /*second=*/true);
+    // Y = L A^-1 for all pairs, rows and columns counted from those of L; then -B^-1 Y in the place of L.
+    SharedTile products = allocateShared(size / 2, block, tile.terms);
+    shared.reads(tile.offset, tile.bytes());
+    shared.writes(products.offset, products.bytes());
+    multiplyBlocks(block, tile, products, /*second=*/false);
+    shared.reads(products.offset, products.bytes());
+    shared.writes(tile.offset, tile.bytes(), /*operand=*/true);
+    multiplyBlocks(block, tile, products, /*second=*/true);
+    shared.release(products.offset);
   }
-  if (size > kBlock)
-    shared.release(temporary);
-  shared.release(lower);
+  return tile;
+}
 
-  Distribution square{size, size, chooseGrid(size, size, warps)};
-  Fragment inverted{square, code.f32(), {}};
-  shared.reads(inverse, bytes);
-  for (int64_t slab = 0; slab < square.slabs(); ++slab)
-    for (int64_t group = 0; group < square.groups(); ++group)
-      for (int64_t half = 0; half < 2; ++half)
+/// What is below the diagonal blocks as it is, their inverses, zero above them.
+void KernelLowering::writeBlocks(const Fragment &matrix, const SharedTile &to) {
+  const Distribution &shape = matrix.shape;
+  int64_t size = shape.rows, bytes = size * kBlockPitch * 4;
+  int64_t diagonal = shared.allocate(bytes);
+  shared.writes(diagonal, bytes);
+  shared.writes(to.offset, to.bytes(), /*operand=*/true);
+  SmallVector<AddressOf> addresses;
+  for (int64_t term = 0; term < to.terms; ++term)
+    addresses.push_back(addressesOf(to, shape, term));
+  for (int64_t slab = 0; slab < shape.slabs(); ++slab)
+    for (int64_t half = 0; half < 2; ++half) {
+      Value row = rowOf(shape, slab, half), rowBlock = code.divide(row, kBlock), inside = rowInside(shape, row);
+      for (int64_t group = 0; group < shape.groups(); ++group) {
+        Value column = columnOf(shape, group, 0), columnBlock = code.divide(column, kBlock);
+        Value present = code.both(inside, columnInside(shape, column));
+        Value isBelow = code.lessThan(columnBlock, rowBlock), isDiagonal = code.equal(columnBlock, rowBlock);
+        Value pair[2];
         for (int64_t e = 0; e < 2; ++e) {
-          Value row = rowOf(square, slab, half), column = columnOf(square, group, e);
-          if (square.padsRows() || square.padsColumns()) {
-            row = code.mini(row, code.constant32(size - 1));
-            column = code.mini(column, code.constant32(size - 1));
-          }
-          Value at = code.add(code.mul(row, pitch * 4), code.add(code.mul(column, 4), inverse));
-          inverted.values.push_back(code.realOf(code.loadShared(at, 1)[0]));
+          Value value = matrix.at(slab, group, half, e);
+          // A block of the diagonal is turned: a row of the inverse is found from columns.
+          Value at = code.add(
+              code.mul(code.add(code.mul(rowBlock, kBlock), code.add(code.modulo(column, kBlock), e)), kBlockPitch * 4),
+              code.add(code.mul(code.modulo(row, kBlock), 4), diagonal));
+          code.storeShared({code.bitsOf(value)}, at, code.both(present, isDiagonal));
+          pair[e] = code.select(isBelow, value, code.number(0));
         }
-  shared.release(inverse);
-  return inverted;
-}
-
-void KernelLowering::invertDiagonal(int64_t lower, int64_t inverse, int64_t size) {
-  int64_t pitch = pitchOf(size);
-  auto place = [&](int64_t base, Value row, Value column) {
-    return code.add(code.mul(row, pitch * 4), code.add(code.mul(column, 4), base));
-  };
-  // Thread n: column n mod 16 of diagonal block n div 16. Threads behind the last block repeat another's work.
-  Value number = code.modulo(thread, size), column = code.modulo(number, kBlock);
-  Value first = code.mul(code.divide(number, kBlock), kBlock);
-  Value corner = place(lower, first, first);
-  SmallVector<Value> x;
-  for (int64_t i = 0; i < kBlock; ++i) {
-    Value sum = code.number(0);
-    // Four entries of the matrix at a time.
-    for (int64_t k = 0; k < i; k += 4) {
-      auto words = code.loadShared(code.add(corner, (i * pitch + k) * 4), 4);
-      for (int64_t j = k; j < std::min(k + 4, i); ++j)
-        sum = code.fma(code.realOf(words[j - k]), x[j], sum);
-    }
-    Value own = code.select(code.equal(column, code.constant32(i)), code.number(1), code.number(0));
-    x.push_back(i == 0 ? own : code.subf(own, sum));
-  }
-  Value top = place(inverse, first, code.add(first, column));
-  for (int64_t i = 0; i < kBlock; ++i)
-    code.storeShared({code.bitsOf(x[i])}, code.add(top, i * pitch * 4));
-  // What is above the diagonal blocks is zero.
-  int64_t blocks = size / kBlock;
-  for (int64_t down = 0; down < blocks; ++down)
-    for (int64_t across = down + 1; across < blocks; ++across)
-      for (int64_t n = 0; n < kBlock * kBlock; n += workers()) {
-        Value entry = code.add(thread, n), exists;
-        if (n + workers() > kBlock * kBlock)
-          exists = code.lessThan(entry, code.constant32(kBlock * kBlock));
-        Value row = code.add(code.divide(entry, kBlock), down * kBlock);
-        Value at = code.add(code.modulo(entry, kBlock), across * kBlock);
-        code.storeShared({code.constant32(0)}, place(inverse, row, at), exists);
+        for (int64_t term = 0; term < to.terms; ++term) {
+          auto [at, plus] = addresses[term](slab, half, group, 0);
+          code.storeShared({packTerm(pair[0], pair[1], term)}, at, present, plus);
+        }
       }
+    }
+  shared.reads(diagonal, bytes);
+  shared.writes(to.offset, to.bytes(), /*operand=*/true);
+  if (size < workers())
+    code.branch(code.lessThan(thread, code.constant32(size)), {}, [&] {
+      invertDiagonal(diagonal, to);
+      return SmallVector<Value>();
+    });
+  else
+    invertDiagonal(diagonal, to);
+  shared.release(diagonal);
 }
 
-/// For each pair of blocks: temporary = L A^-1 (lhs the matrix, rhs the inverse), or inverse = -B^-1 temporary (lhs the
-/// inverse, rhs the temporary). A warp does one piece of 16 rows and 8 columns at a time.
-void KernelLowering::multiplyBlocks(int64_t size, int64_t block, int64_t lhs, int64_t rhs, int64_t to, bool second) {
-  int64_t pitch = pitchOf(size), down = block / 16, across = block / 8, pieces = size / (2 * block) * down * across;
-  int64_t terms = precision == Precision::exact ? 3 : 2;
-  auto place = [&](int64_t base, Value row, Value column) {
-    return code.add(code.mul(row, pitch * 4), code.add(code.mul(column, 4), base));
-  };
-  auto load = [&](Value at) { return code.realOf(code.loadShared(at, 1)[0]); };
+void KernelLowering::invertDiagonal(int64_t diagonal, const SharedTile &to) {
+  // Thread n: row n mod 16 of diagonal block n div 16, from its end.
+  Value row = code.modulo(thread, kBlock), first = code.sub(thread, row);
+  Value block = code.add(code.mul(first, kBlockPitch * 4), diagonal);
+  SmallVector<Value> x(kBlock);
+  for (int64_t j = kBlock - 1; j >= 0; --j) {
+    Value sum = code.number(0);
+    // Four entries of a column at a time.
+    for (int64_t k = llvm::alignDown(j + 1, 4); k < kBlock; k += 4) {
+      auto words = code.loadShared(block, 4, (j * kBlockPitch + k) * 4);
+      for (int64_t i = std::max(k, j + 1); i < k + 4; ++i)
+        sum = code.fma(code.realOf(words[i - k]), x[i], sum);
+    }
+    Value own = code.select(code.equal(row, code.constant32(j)), code.number(1), code.number(0));
+    x[j] = j == kBlock - 1 ? own : code.subf(own, sum);
+  }
+  for (int64_t half = 0; half < 2; ++half)
+    for (int64_t term = 0; term < to.terms; ++term) {
+      SmallVector<Value> words;
+      for (int64_t j = half * 8; j < half * 8 + 8; j += 2)
+        words.push_back(packTerm(x[j], x[j + 1], term));
+      code.storeShared(words, pieceOffset(to, thread, code.add(code.divide(first, 8), half), term));
+    }
+}
+
+/// For each pair of blocks: products = L A^-1, or -B^-1 products in the place of L. A warp does one piece of 16 rows
+/// and 8 columns at a time.
+void KernelLowering::multiplyBlocks(int64_t block, const SharedTile &tile, const SharedTile &products, bool second) {
+  int64_t down = block / 16, across = block / 8, pieces = tile.rows / (2 * block) * down * across;
+  // Of the 8x8 matrices that a lane names rows of: two below each other, then two to the right of them.
+  Value inMatrix = code.modulo(lane, 8), lower = code.mul(code.modulo(code.divide(lane, 8), 2), 8);
+  Value right = code.divide(lane, 16);
   for (int64_t first = 0; first < pieces; first += warps) {
     Value piece = code.add(warp, first);
     if (first + warps > pieces) // warps without one repeat the last: the same numbers to the same place
       piece = code.mini(piece, code.constant32(pieces - 1));
     Value pair = code.divide(piece, down * across), inPair = code.modulo(piece, down * across);
-    Value i = code.mul(code.divide(inPair, across), 16), j = code.mul(code.modulo(inPair, across), 8);
+    Value i = code.mul(code.divide(inPair, across), 16), j = code.modulo(inPair, across); // a row, 8 columns
     Value begin = code.mul(pair, 2 * block), middle = code.add(begin, block), own = code.mul(pair, block);
-    // Element (0, 0) of the operands and of the result.
-    Value a = place(lhs, code.add(middle, i), second ? middle : begin);
-    Value b = second ? place(rhs, own, j) : place(rhs, begin, code.add(begin, j));
-    Value c = second ? place(to, code.add(middle, i), code.add(begin, j)) : place(to, code.add(own, i), j);
+    Value row = code.add(code.add(middle, i), code.add(lower, inMatrix));
+    Value column = code.add(code.divide(second ? middle : begin, 8), right);
+    Value rhsRow = code.add(code.add(second ? own : begin, lower), inMatrix);
+    Value rhsColumn = second ? j : code.add(code.divide(begin, 8), j);
+    const SharedTile &rhs = second ? products : tile;
     SmallVector<Value> sums(4, code.number(0));
-    Value t2 = code.mul(laneColumn, 2);
     for (int64_t k = 0; k < block; k += 16) {
-      SmallVector<Value> low, high; // pairs of the fragments: four of the left operand, two of the right one
-      for (int64_t part = 0; part < 4; ++part) {
-        Value row = code.add(laneRow, part % 2 * 8), column = code.add(t2, k + part / 2 * 8);
-        auto words = code.loadShared(code.add(a, code.add(code.mul(row, pitch * 4), code.mul(column, 4))), 2);
-        low.push_back(code.realOf(words[0])), high.push_back(code.realOf(words[1]));
+      SmallVector<SmallVector<Value>> left, below; // words of each term
+      for (int64_t term = 0; term < tile.terms; ++term) {
+        auto words = code.loadMatrices(pieceOffset(tile, row, code.add(column, k / 8), term), 4, /*transposed=*/false);
+        left.emplace_back(words.begin(), words.end());
+        words = code.loadMatrices(pieceOffset(rhs, code.add(rhsRow, k), rhsColumn, term), 2, /*transposed=*/true);
+        below.emplace_back(words.begin(), words.end());
       }
-      for (int64_t part = 0; part < 2; ++part) {
-        Value row = code.add(t2, k + part * 8);
-        Value at = code.add(b, code.add(code.mul(row, pitch * 4), code.mul(laneRow, 4)));
-        low.push_back(load(at)), high.push_back(load(code.add(at, pitch * 4)));
-      }
-      SmallVector<SmallVector<Value>> words(terms);
-      for (int64_t term = 0; term < terms; ++term)
-        for (size_t n = 0; n < low.size(); ++n)
-          words[term].push_back(packTerm(low[n], high[n], term));
-      for (int64_t x = 0; x < terms; ++x)
-        for (int64_t y = 0; x + y < terms; ++y) {
-          auto next = code.multiply(sums, ArrayRef(words[x]).take_front(4), ArrayRef(words[y]).drop_front(4));
+      for (int64_t x = 0; x < tile.terms; ++x)
+        for (int64_t y = 0; x + y < tile.terms; ++y) {
+          auto next = code.multiply(sums, left[x], below[y]);
           sums.assign(next.begin(), next.end());
         }
     }
-    for (int64_t half = 0; half < 2; ++half) {
-      SmallVector<Value> words;
-      for (int64_t e = 0; e < 2; ++e)
-        words.push_back(code.bitsOf(second ? code.mulf(sums[half * 2 + e], code.number(-1)) : sums[half * 2 + e]));
-      code.storeShared(
-          words, code.add(c, code.add(code.mul(code.add(laneRow, half * 8), pitch * 4), code.mul(laneColumn, 8))));
-    }
+    if (second)
+      for (Value &sum : sums)
+        sum = code.mulf(sum, code.number(-1));
+    const SharedTile &to = second ? tile : products;
+    Value top = code.add(code.add(second ? middle : own, i), laneRow);
+    Value across8 = second ? code.add(code.divide(begin, 8), j) : j;
+    for (int64_t half = 0; half < 2; ++half)
+      for (int64_t term = 0; term < to.terms; ++term)
+        code.storeShared({packTerm(sums[half * 2], sums[half * 2 + 1], term)},
+                         code.add(pieceOffset(to, code.add(top, half * 8), across8, term), code.mul(laneColumn, 4)));
   }
 }

@@ -452,6 +452,11 @@ Fragment KernelLowering::readShared(const SharedTile &from, const Distribution &
       Value across = two ? code.add(firstColumn, code.mul(fourth, 8)) : firstColumn;
       Value down = code.add(firstRow, code.mul(second, 8));
       Value row = code.add(transposed ? across : down, inMatrix), piece = code.divide(transposed ? down : across, 8);
+      // What threads hold behind the tile is of no use, but it has to be read somewhere.
+      if (shape.padsRows() || shape.padsColumns()) {
+        row = code.mini(row, code.constant32(from.rows - 1));
+        piece = code.mini(piece, code.constant32(llvm::divideCeil(from.columns, 8) - 1));
+      }
       auto words = code.loadMatrices(pieceOffset(from, row, piece, 0), two ? 4 : 2, transposed);
       for (int64_t n = 0; n < int64_t(words.size()); ++n)
         for (int64_t e = 0; e < 2; ++e)
