@@ -263,6 +263,9 @@ void Code::copyPiece(Value sharedOffset, int64_t plusShared, Value pointer, int6
     operands.push_back(select(predicate, constant32(16), constant32(0)));
   assembly(text, predicate ? "r,l,r,~{memory}" : "r,l,~{memory}", operands, {}, true);
 }
+void Code::awaitPieces() {
+  assembly("cp.async.wait_all;", "~{memory}", {}, {}, true);
+}
 void Code::arriveWithPieces(Value barrier) {
   assembly("cp.async.mbarrier.arrive.noinc.shared::cta.b64 [$0];", kAddress, {addressOf(barrier)}, {}, true);
 }

@@ -78,6 +78,8 @@ public:
   /// 16 bytes, zeros where the predicate is false; `plus...`: bytes that the instruction adds to the addresses.
   void copyPiece(mlir::Value sharedOffset, int64_t plusShared, mlir::Value pointer, int64_t plus,
                  mlir::Value predicate);
+  /// Waits until this thread's pieces so far are there.
+  void awaitPieces();
   /// Arrives when this thread's pieces so far are there.
   void arriveWithPieces(mlir::Value barrier);
   /// Gives registers to the warpgroup, or takes some away.

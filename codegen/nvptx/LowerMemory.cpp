@@ -74,6 +74,7 @@ void KernelLowering::awaitsLoads(tile::StoreOp op) {
     if (from.rows == to.rows && from.columns == to.columns && from.grid == to.grid && !to.oneRow() && !to.oneColumn())
       return;
   }
+  shared.finishCopies();
   code.barrier(1, workers());
   stored.clear();
   loaded.clear();
@@ -249,7 +250,10 @@ void KernelLowering::lower(tile::LoadOp op) {
   else if (isCopiedFirst(op)) {
     auto type = typeOf(op.getResult());
     SharedTile tile = allocateShared(type.getRows(), type.getColumns(), 1);
-    copyToShared(op, tile);
+    if (copiesAhead(op, tile))
+      copyAhead(op, tile);
+    else
+      copyToShared(op, tile);
     sharedTiles[op.getResult()] = tile;
     readLater.insert(op.getResult());
   } else if (!onlyShared.contains(op.getResult()))

@@ -130,35 +130,40 @@ SharedTile KernelLowering::invertUnitLower(const Fragment &matrix) {
 void KernelLowering::writeBlocks(const Fragment &matrix, const SharedTile &to) {
   const Distribution &shape = matrix.shape;
   int64_t size = shape.rows, bytes = size * kBlockPitch * 4;
-  int64_t diagonal = shared.allocate(bytes);
-  shared.writes(diagonal, bytes);
+  auto forPairs =
+      [&](llvm::function_ref<void(int64_t slab, int64_t half, int64_t group, Value row, Value column)> body) {
+        for (int64_t slab = 0; slab < shape.slabs(); ++slab)
+          for (int64_t half = 0; half < 2; ++half)
+            for (int64_t group = 0; group < shape.groups(); ++group)
+              body(slab, half, group, rowOf(shape, slab, half), columnOf(shape, group, 0));
+      };
+  auto present = [&](Value row, Value column) { return code.both(rowInside(shape, row), columnInside(shape, column)); };
+
   shared.writes(to.offset, to.bytes(), /*operand=*/true);
   SmallVector<AddressOf> addresses;
   for (int64_t term = 0; term < to.terms; ++term)
     addresses.push_back(addressesOf(to, shape, term));
-  for (int64_t slab = 0; slab < shape.slabs(); ++slab)
-    for (int64_t half = 0; half < 2; ++half) {
-      Value row = rowOf(shape, slab, half), rowBlock = code.divide(row, kBlock), inside = rowInside(shape, row);
-      for (int64_t group = 0; group < shape.groups(); ++group) {
-        Value column = columnOf(shape, group, 0), columnBlock = code.divide(column, kBlock);
-        Value present = code.both(inside, columnInside(shape, column));
-        Value isBelow = code.lessThan(columnBlock, rowBlock), isDiagonal = code.equal(columnBlock, rowBlock);
-        Value pair[2];
-        for (int64_t e = 0; e < 2; ++e) {
-          Value value = matrix.at(slab, group, half, e);
-          // A block of the diagonal is turned: a row of the inverse is found from columns.
-          Value at = code.add(
-              code.mul(code.add(code.mul(rowBlock, kBlock), code.add(code.modulo(column, kBlock), e)), kBlockPitch * 4),
-              code.add(code.mul(code.modulo(row, kBlock), 4), diagonal));
-          code.storeShared({code.bitsOf(value)}, at, code.both(present, isDiagonal));
-          pair[e] = code.select(isBelow, value, code.number(0));
-        }
-        for (int64_t term = 0; term < to.terms; ++term) {
-          auto [at, plus] = addresses[term](slab, half, group, 0);
-          code.storeShared({packTerm(pair[0], pair[1], term)}, at, present, plus);
-        }
-      }
+  forPairs([&](int64_t slab, int64_t half, int64_t group, Value row, Value column) {
+    Value isBelow = code.lessThan(code.divide(column, kBlock), code.divide(row, kBlock)), pair[2];
+    for (int64_t e = 0; e < 2; ++e)
+      pair[e] = code.select(isBelow, matrix.at(slab, group, half, e), code.number(0));
+    for (int64_t term = 0; term < to.terms; ++term) {
+      auto [at, plus] = addresses[term](slab, half, group, 0);
+      code.storeShared({packTerm(pair[0], pair[1], term)}, at, present(row, column), plus);
     }
+  });
+
+  int64_t diagonal = shared.allocate(bytes);
+  shared.writes(diagonal, bytes);
+  forPairs([&](int64_t slab, int64_t half, int64_t group, Value row, Value column) {
+    Value block = code.divide(row, kBlock), isDiagonal = code.equal(code.divide(column, kBlock), block);
+    // Turned: a row of the inverse is found from columns.
+    Value line = code.add(code.mul(block, kBlock), code.modulo(column, kBlock));
+    Value at = code.add(code.mul(line, kBlockPitch * 4), code.add(code.mul(code.modulo(row, kBlock), 4), diagonal));
+    for (int64_t e = 0; e < 2; ++e)
+      code.storeShared({code.bitsOf(matrix.at(slab, group, half, e))}, at, code.both(present(row, column), isDiagonal),
+                       e * kBlockPitch * 4);
+  });
   shared.reads(diagonal, bytes);
   shared.writes(to.offset, to.bytes(), /*operand=*/true);
   if (size < workers())

@@ -34,7 +34,23 @@ void SharedMemory::barrier() {
   operandsWritten = false;
 }
 
+void SharedMemory::copies(int64_t offset, int64_t bytes) {
+  writes(offset, bytes);
+  copied.push_back(written.pop_back_val());
+}
+
+void SharedMemory::finishCopies() {
+  if (copied.empty())
+    return;
+  code.awaitPieces();
+  written.append(copied);
+  copied.clear();
+  operandsWritten = true;
+}
+
 void SharedMemory::awaits(int64_t offset, int64_t bytes) {
+  if (overlap(copied, offset, offset + bytes))
+    finishCopies();
   if (overlap(written, offset, offset + bytes))
     barrier();
 }
@@ -60,6 +76,8 @@ void SharedMemory::writes(int64_t offset, int64_t bytes, bool operand) {
       group = std::max(group, range.group);
   if (group)
     finish(group);
+  if (overlap(copied, offset, offset + bytes))
+    finishCopies();
   if (overlap(written, offset, offset + bytes) || overlap(read, offset, offset + bytes))
     barrier();
   written.push_back({offset, offset + bytes});
@@ -69,11 +87,13 @@ void SharedMemory::writes(int64_t offset, int64_t bytes, bool operand) {
 }
 
 void SharedMemory::settle() {
+  finishCopies();
   if (!read.empty() || !written.empty())
     barrier();
 }
 
 void SharedMemory::endTurn() {
+  finishCopies();
   llvm::SmallVector<Range> all = turns.pop_back_val();
   if (!written.empty() || llvm::any_of(read, [&](const Range &range) { return overlap(all, range.begin, range.end); }))
     barrier();

@@ -30,6 +30,11 @@ public:
   /// for the second would count as one behind the first's reads.
   void awaits(int64_t offset, int64_t bytes);
   void writes(int64_t offset, int64_t bytes, bool operand = false);
+  /// The same for bytes that each thread copies in pieces (Code::copyPiece) and does not wait for: barriers for other
+  /// bytes leave the pieces under way.
+  void copies(int64_t offset, int64_t bytes);
+  /// Waits for the pieces under way.
+  void finishCopies();
   /// The bytes are read by products of a group that goes on behind the code: who writes them next waits for it first.
   void readsInGroup(int64_t offset, int64_t bytes, int64_t group);
   void groupsDone(int64_t upTo);
@@ -52,7 +57,7 @@ private:
   Code &code;
   int64_t threads;
   std::function<void(int64_t)> finish;
-  llvm::SmallVector<Range> held, read, written, flying;
+  llvm::SmallVector<Range> held, read, written, copied, flying;
   llvm::SmallVector<llvm::SmallVector<Range>> turns; ///< all that is written in the loops around
   bool operandsWritten = false;
   int64_t highest = 0;

@@ -181,6 +181,35 @@ bool KernelLowering::canCopyToShared(tile::LoadOp op) {
          memory.getColumns() % 8 == 0 && divisorOf(op.getColumn()) % 8 == 0;
 }
 
+bool KernelLowering::copiesAhead(tile::LoadOp op, const SharedTile &to) {
+  int64_t pieces = to.columns / 8;
+  auto memory = cast<tile::MemoryType>(op.getMemory().getType());
+  return memory.getElementType().isBF16() && viewOf(op.getMemory()).imageRows == 0 && to.rows == to.paddedRows() &&
+         llvm::isPowerOf2_64(pieces) && workers() / pieces >= 8 && to.rows * pieces % workers() == 0;
+}
+
+void KernelLowering::copyAhead(tile::LoadOp op, const SharedTile &to) {
+  View view = viewOf(op.getMemory());
+  int64_t pieces = to.columns / 8, step = workers() / pieces;
+  shared.copies(to.offset, to.bytes());
+  Value row = code.divide(thread, pieces), piece = code.modulo(thread, pieces);
+  Value firstRow = code.add(i64Of(op.getRow()), code.toI64(row));
+  Value from = elementAddress(view, firstRow, code.add(i64Of(op.getColumn()), code.toI64(code.mul(piece, 8))));
+  // Rows of this thread, counted from its first, that exist.
+  Value low, high;
+  if (op.getLo()) {
+    low = code.toI32(code.sub(i64Of(op.getLo()), firstRow));
+    high = code.toI32(code.sub(i64Of(op.getHi()), firstRow));
+  }
+  Value at = pieceOffset(to, row, piece, 0); // eight rows on, pieces are exchanged alike
+  for (int64_t down = 0; down < to.rows; down += step) {
+    Value exists;
+    if (low)
+      exists = code.both(code.lessThan(code.constant32(down), high), code.lessThan(low, code.constant32(down + 1)));
+    code.copyPiece(at, down * 128, from, down * view.columns * 2, exists);
+  }
+}
+
 void KernelLowering::copyToShared(tile::LoadOp op, const SharedTile &to) {
   View view = viewOf(op.getMemory());
   Type stored = view.stored;

@@ -145,7 +145,8 @@ tile::KernelOp RecurrenceWriter::writePrepare() {
 void RecurrenceWriter::writePrepared(Value number, Value row) {
   Rows rows{row, kChunk, begin, end};
   Unnormed key = withoutNorm(form.k.vector), query = withoutNorm(form.query);
-  // Loads of numbers go first and are computed with behind those of vectors: all of them are on their way together.
+  // Loads of numbers go first and are computed with behind those of vectors: all of them are on their way together, and
+  // whatever needs no vectors is done while they are.
   Block *body = e.b.getInsertionBlock();
   Value marker = e.index(0);
   Value g = logDecay(rows, ownHead), beta = strength(form.k, rows, ownHead);
@@ -177,15 +178,19 @@ void RecurrenceWriter::writePrepared(Value number, Value row) {
     });
   };
 
+  Value sum, last, start, toEnd;
+  if (g) {
+    sum = tile::CumsumOp::create(e.b, e.loc, g.getType(), g);
+    last = e.window(sum, kChunk - 1, 0, 1, 1);
+    start = e.map(column, sum, [&](OpBuilder &b, ValueRange in) -> Value { return exp(b, in[0]); });
+    toEnd = e.map(column, {sum, last}, [&](OpBuilder &b, ValueRange in) -> Value {
+      return exp(b, arith::SubFOp::create(b, e.loc, in[1], in[0]));
+    });
+  }
   Value scores = e.mma(q, k, {false, true, {}, tile::Triangle::result});
   Value products = form.p ? e.mma(k, k, {false, true, {}, tile::Triangle::result}) : Value();
   Value keyNorm = key.norm ? normFactor(key.norm, k) : Value();
   Value queryNorm = query.norm ? normFactor(query.norm, q) : Value();
-  Value sum, last;
-  if (g) {
-    sum = tile::CumsumOp::create(e.b, e.loc, g.getType(), g);
-    last = e.window(sum, kChunk - 1, 0, 1, 1);
-  }
   // exp(G_i - G_j) beta_j, and the norm of key j; what is above the diagonal may overflow and is not used.
   Value written = product(column, {beta, keyNorm}), writtenLine = e.turned(written);
   Value table = writtenLine;
@@ -216,12 +221,6 @@ void RecurrenceWriter::writePrepared(Value number, Value row) {
   if (form.p)
     write(tile::InverseOp::create(e.b, e.loc, product(square, {products, table, keyNorm})), Handed::inverse);
 
-  Value start = g ? e.map(column, sum, [&](OpBuilder &b, ValueRange in) -> Value { return exp(b, in[0]); }) : Value();
-  Value toEnd = g ? e.map(column, {sum, last},
-                          [&](OpBuilder &b, ValueRange in) -> Value {
-                            return exp(b, arith::SubFOp::create(b, e.loc, in[1], in[0]));
-                          })
-                  : Value();
   // A row of numbers for each chunk and head, written from a column.
   Value place = e.add(e.mul(number, form.valueHeads), ownHead);
   auto writeNumbers = [&](Value numbers, Handed what, int64_t count) {

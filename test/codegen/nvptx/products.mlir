@@ -125,9 +125,14 @@ tile.kernel @outer(%a: !tile.memory<1xf32>, %b: !tile.memory<64xf32>, %c: !tile.
   tile.store %p, %c[%c0, %c0] : !tile.tile<64x64xf32>, !tile.memory<64xf32>
 }
 
-// The inverse of the triangle, blocks of 16 first, then one product with it.
+// The inverse of the triangle, blocks of 16 first, then products of pairs by 8x8 matrices, of the terms that the matrix
+// was taken apart into; then one product with the first term, where it stands.
 // CHECK-LABEL: llvm.func @solve(
-// CHECK: ld.shared.b32
+// CHECK: ld.shared.v4.b32
+// CHECK: ldmatrix.sync.aligned.m8n8.x4.shared.b16
+// CHECK: ldmatrix.sync.aligned.m8n8.x2.trans.shared.b16
+// CHECK: mma.sync.aligned
+// CHECK-NOT: ldmatrix.sync.aligned.m8n8.x4.trans
 // CHECK: wgmma.mma_async.sync.aligned.m64n128k16
 // CHECK: llvm.return
 tile.kernel @solve(%l: !tile.memory<64xf32>, %b: !tile.memory<128xf32>) items <once by 1 times 1> at %item {
@@ -136,6 +141,21 @@ tile.kernel @solve(%l: !tile.memory<64xf32>, %b: !tile.memory<128xf32>) items <o
   %y = tile.load %b[%c0, %c0] : !tile.memory<128xf32> -> !tile.tile<64x128xf32>
   %s = tile.solve %x, %y : !tile.tile<64x64xf32>, !tile.tile<64x128xf32>
   tile.store %s, %b[%c0, %c0] : !tile.tile<64x128xf32>, !tile.memory<128xf32>
+}
+
+// An inverse that becomes a page: the first term is the page as it stands, and is copied by 16 bytes.
+// BF16-LABEL: llvm.func @inverse_as_image(
+// BF16: mma.sync.aligned
+// BF16-NOT: stmatrix
+// BF16: ld.shared.v4.b32
+// BF16: st.global.v4.b32
+// BF16: llvm.return
+tile.kernel @inverse_as_image(%l: !tile.memory<64xf32>, %p: !tile.pages<1x64x64xbf16>) items <once by 1 times 1> at %item {
+  %c0 = arith.constant 0 : index
+  %x = tile.load %l[%c0, %c0] : !tile.memory<64xf32> -> !tile.tile<64x64xf32>
+  %i = tile.inverse %x : !tile.tile<64x64xf32>
+  %page = tile.block %p[%c0, %c0] : !tile.pages<1x64x64xbf16> -> !tile.memory<64xbf16>
+  tile.store %i, %page[%c0, %c0] : !tile.tile<64x64xf32>, !tile.memory<64xbf16>
 }
 
 // Two right sides of one triangle: the inverse, which warps make by products of their own, is made once. Another

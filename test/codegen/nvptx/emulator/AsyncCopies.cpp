@@ -145,8 +145,9 @@ void copyBulk(Warp &warp, const Instruction &i, uint32_t lanes) {
   }
 }
 
-/// A piece that a thread copies (cp.async). It is an ordinary write of the thread, done at once: others know of it when
-/// they have waited for an mbarrier at which the thread arrived behind it. immediate[0]: bytes; immediate[1], [2]:
+/// A piece that a thread copies (cp.async). It is an ordinary write of the thread that is done when the thread waits
+/// for its pieces, or when it arrives with them at an mbarrier: only what tells others of that tells them of the piece.
+/// immediate[0]: bytes; immediate[1], [2]:
 /// offsets; a third slot says how many bytes are read, the rest is zero.
 void copyPiece(Warp &warp, const Instruction &i, uint32_t lanes) {
   Block &block = warp.block;
@@ -170,9 +171,26 @@ void copyPiece(Warp &warp, const Instruction &i, uint32_t lanes) {
       block.races.read(RaceCheck::Space::global, warp.clock, 1u << lane, from, bytes, i.line);
       std::memcpy(piece, source, size_t(bytes));
     }
-    block.races.write(RaceCheck::Space::shared, warp.clock, lane, uint64_t(to - kSharedBase), size, false, i.line);
+    block.races.write(RaceCheck::Space::shared, warp.clock, lane, uint64_t(to - kSharedBase), size, false, i.line,
+                      /*pending=*/true);
+    warp.pieces[lane].push_back({uint64_t(to - kSharedBase), size, i.line});
     std::memcpy(target, piece, size_t(size));
   }
+}
+
+/// The pieces of these lanes are there.
+void finishPieces(Warp &warp, const Instruction &, uint32_t lanes) {
+  for (uint32_t m = lanes; m; m &= m - 1) {
+    uint32_t lane = uint32_t(__builtin_ctz(m));
+    for (const Warp::Piece &piece : warp.pieces[lane])
+      warp.block.races.write(RaceCheck::Space::shared, warp.clock, lane, piece.address, piece.bytes, false, piece.line);
+    warp.pieces[lane].clear();
+  }
+}
+
+void arriveWithPieces(Warp &warp, const Instruction &i, uint32_t lanes) {
+  finishPieces(warp, i, lanes);
+  arrive(warp, i, lanes);
 }
 
 void fenceProxy(Warp &warp, const Instruction &, uint32_t lanes) {
@@ -244,7 +262,11 @@ bool denim::ptx::decodeAsync(const Statement &s, Decoder &d, Instruction &to) {
   if (name == "cp.async.mbarrier.arrive.noinc.shared::cta.b64" && count == 1) {
     to.slots.push_back(d.address(s.operands[0], to, true));
     to.immediate[1] = 1;
-    to.execute = arrive;
+    to.execute = arriveWithPieces;
+    return true;
+  }
+  if (name == "cp.async.wait_all" && count == 0) {
+    to.execute = finishPieces;
     return true;
   }
   if ((name == "cp.async.bulk.shared::cluster.global.mbarrier::complete_tx::bytes" ||

@@ -43,6 +43,14 @@ public:
   std::vector<const Instruction *> tried; ///< waits that have given false
   WarpClock clock;
 
+  /// What a lane copies and has not waited for (AsyncCopies.cpp).
+  struct Piece {
+    uint64_t address;
+    int64_t bytes;
+    int32_t line;
+  };
+  std::vector<Piece> pieces[32];
+
   // Products of a warpgroup that this warp has a part in (Products.cpp).
   uint32_t groupsCommitted = 0, groupsDone = 0;
   bool groupOpen = false;                  ///< products that no commit has closed yet

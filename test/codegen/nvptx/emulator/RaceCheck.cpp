@@ -317,14 +317,14 @@ void RaceCheck::read(Space space, const WarpClock &clock, uint32_t lanes, uint64
         if (uint32_t own = uint32_t(__builtin_ctz(m)); !known(clock, 1u << own, cell.writer, cell.writeTime))
           lane = own;
       report("race", cell, space, at, actorName(clock.first + lane), "reads", line,
-             cell.writer >= warpCount * 33 ? "a wait for its mbarrier's phase" : "a barrier between them");
+             cell.writer >= warpCount * 33 ? "a wait for its mbarrier's phase" : betweenThreads(cell));
     }
     addRead(cell, &clock, lanes, clock.first, lanes, clock.time, line);
   });
 }
 
 void RaceCheck::write(Space space, const WarpClock &clock, uint32_t lane, uint64_t address, int64_t bytes, bool same,
-                      int32_t line) {
+                      int32_t line, bool pending) {
   uint32_t actor = clock.first + lane;
   forCells(space, address, bytes, [&](Cell &cell, uint64_t at) {
     bool written = cell.writer != kNobody;
@@ -353,7 +353,7 @@ void RaceCheck::write(Space space, const WarpClock &clock, uint32_t lane, uint64
       std::swap(cell.before, cell.reads);
     }
     cell.manyBlocksRead = false;
-    cell.writer = uint16_t(actor), cell.writeTime = clock.time, cell.writeLine = uint32_t(line);
+    cell.writer = uint16_t(actor), cell.writeTime = pending ? kNever : clock.time, cell.writeLine = uint32_t(line);
     cell.writeBlock = block;
   });
 }
@@ -373,7 +373,7 @@ void RaceCheck::groupRead(WarpClock *const clocks[4], uint32_t warp, uint32_t gr
         const WarpClock &clock = *clocks[i];
         if (!known(clock, kEveryLane, cell.writer, cell.writeTime)) {
           report("race", cell, Space::shared, at, who, "reads", line,
-                 generic ? "a barrier between them" : "a wait for its mbarrier's phase");
+                 generic ? betweenThreads(cell) : "a wait for its mbarrier's phase");
           break;
         }
         if (generic && !knownAsync(clock, 1, cell.writer, cell.writeTime) &&

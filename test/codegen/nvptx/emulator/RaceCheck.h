@@ -84,8 +84,9 @@ public:
   void read(Space space, const WarpClock &clock, uint32_t lanes, uint64_t address, int64_t bytes, int32_t line);
   /// `same`: the bytes have this value already. Threads that hold copies of an element may all store it: whichever is
   /// last, the value is the same. Who reads it has to wait for one of them, who overwrites it for all.
+  /// `pending`: nobody knows of it, whatever barriers stand behind it, until it is written a second time.
   void write(Space space, const WarpClock &clock, uint32_t lane, uint64_t address, int64_t bytes, bool same,
-             int32_t line);
+             int32_t line, bool pending = false);
 
   // Accesses through the async proxy.
   /// Products of four warps read; `group` counts groups of each of them.
@@ -104,6 +105,7 @@ public:
 
 private:
   static constexpr uint16_t kNobody = 0xffff;
+  static constexpr uint32_t kNever = 0xffffffff; ///< when a pending write is done
   /// Two bytes of memory.
   struct Cell {
     uint32_t writeTime = 0, writeLine = 0;
@@ -120,6 +122,10 @@ private:
   };
   enum class By { thread, products, copy };
 
+  static const char *betweenThreads(const Cell &cell) {
+    return cell.writeTime == kNever ? "cp.async.wait_all or an arrival with the pieces, then a barrier"
+                                    : "a barrier between them";
+  }
   Cell *cellsAt(Space space, uint64_t address, size_t &available);
   void addRead(Cell &cell, const WarpClock *clock, uint32_t lanes, uint32_t first, uint32_t mask, uint32_t time,
                int32_t line);
