@@ -151,7 +151,7 @@ double tuning::linearPanel(const Target &target, int64_t columns, int64_t inner,
 }
 
 //===--------------------------------------------------------------------------------------------------------------===//
-// recurrence_few.value_columns, recurrence_few.blocks, recurrence_scan.value_columns
+// recurrence_few.value_columns, recurrence_few.blocks, recurrence_scan.value_columns, recurrence_scan.blocks
 //===--------------------------------------------------------------------------------------------------------------===//
 
 double tuning::tokenStep(const GpuTarget &target, const StateShape &shape, int64_t beside, int64_t threads,
@@ -193,5 +193,24 @@ double tuning::stateScan(const GpuTarget &target, const StateShape &shape, int64
   grid.bytesInFlight = 0.75 * static_cast<double>(target.sharedBytes);
   grid.flops = kChunks * 2 * width * kChunk * (3 * keys + kChunk);
   grid.chain = kChunks * kChunkChain;
+  return microseconds(target, grid);
+}
+
+double tuning::scanBlocks(const GpuTarget &target, const StateShape &shape, int64_t columns, int64_t chunkBytes,
+                          int64_t blocks) {
+  constexpr int64_t kSequences = 4, kChunks = 128;
+  // On an H200, 128 channels: a chunk takes 1.42 us in a block that is alone, and 2.5 in two that share a
+  // multiprocessor (the delta rule, one decay per head).
+  constexpr double kChunkChain = 1.42, kChunkBusy = 1.25;
+  // What has one slot is asked for when the chunk before it is done: with a decay per channel, two blocks had room for
+  // 1.5 chunks each, and every chunk took 0.9 us more than with room for three.
+  constexpr double kExposed = 1.9;
+  auto held = static_cast<double>(target.sharedOfMultiprocessor / blocks) / static_cast<double>(chunkBytes);
+  double exposed = kExposed * std::clamp(2 - held, 0.0, 1.0);
+  auto together = static_cast<double>(blocks);
+  Grid grid;
+  grid.items = kSequences * shape.heads * shape.valueDim / columns;
+  grid.blocks = blocks;
+  grid.chain = kChunks * (std::max(kChunkChain, together * kChunkBusy) + exposed);
   return microseconds(target, grid);
 }

@@ -1,4 +1,5 @@
 #include "compiler/conversion/AttnToTile/RecurrenceChoices.h"
+#include "compiler/conversion/AttnToTile/Recurrence.h"
 #include "compiler/tuning/Choices.h"
 #include "dialects/attn/ir/Attn.h"
 
@@ -70,5 +71,22 @@ FailureOr<int64_t> denim::chooseScanColumns(plan::KernelOp kernel, const NormalF
   // Columns of values are rows of the products there: a group of warps multiplies 64.
   question.candidates = tuning::divisors(form.valueDim, 64, 64, 256);
   question.predict = [&](int64_t columns) { return tuning::stateScan(*target, stateShape(form), columns); };
+  return tuning::choose(kernel, question);
+}
+
+FailureOr<int64_t> denim::chooseScanBlocks(plan::KernelOp kernel, const NormalForm &form, int64_t columns) {
+  FailureOr<codegen::GpuTarget> target = tuning::gpuTargetOf(kernel);
+  if (failed(target))
+    return failure();
+  // What the scan reads of a chunk: values, what was handed over, and vectors where those are not part of it.
+  int64_t bytes = 2 * kRecurrenceChunk * columns;
+  if (form.decayKind != NormalForm::Decay::Channel)
+    bytes += 2 * 2 * kRecurrenceChunk * form.keyDim;
+  for (const HandedOver &handed : handedOver(form))
+    bytes += handed.rows * handed.columns * (handed.isBlock() ? 2 : 4);
+  tuning::Question question{"recurrence_scan.blocks", shapeText(form), {1, 2}, {}};
+  question.predict = [&](int64_t blocks) {
+    return tuning::scanBlocks(*target, stateShape(form), columns, bytes, blocks);
+  };
   return tuning::choose(kernel, question);
 }

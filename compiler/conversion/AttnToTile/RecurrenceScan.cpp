@@ -64,9 +64,13 @@ tile::KernelOp RecurrenceWriter::writeScan() {
   keyHead = arith::DivUIOp::create(e.b, e.loc, ownHead, e.index(heads));
   // Four warps for each 64 value columns: rows of one product.
   e.tileKernel->setAttr("tile.warps", e.b.getI64IntegerAttr(width / 16));
-  // A chain from chunk to chunk: two of them fill each other's waits, where both have the registers.
-  if (width == 64)
-    e.tileKernel->setAttr("tile.blocks", e.b.getI64IntegerAttr(2));
+  // A chain from chunk to chunk: two of them fill each other's waits, where both have the registers and room to copy
+  // ahead.
+  FailureOr<int64_t> blocks = width == 64 ? chooseScanBlocks(kernel, form, width) : 1;
+  if (failed(blocks))
+    return nullptr;
+  if (*blocks > 1)
+    e.tileKernel->setAttr("tile.blocks", e.b.getI64IntegerAttr(*blocks));
   auto sequence = tile::SequenceOp::create(e.b, e.loc, s);
   e.sequence = s;
   begin = sequence.getBegin();

@@ -198,6 +198,23 @@ TEST(StateScan, PartsThatNeedASecondWaveAreNotMade) {
   EXPECT_EQ(bestScan({128, 128, 128}), 128);
 }
 
+TEST(StateScan, BlocksShareAMultiprocessorWhereBothCopyAhead) {
+  // Keys, queries, values and two matrices of a chunk: two blocks hold two chunks each. With vectors handed over in
+  // place of keys and queries there are three of them, two blocks hold one and a half, and one alone has room for
+  // three.
+  auto best = [](int64_t chunkBytes) {
+    return predict({"",
+                    "",
+                    {1, 2},
+                    [&](int64_t blocks) {
+                      return scanBlocks(gpu(), {32, 128, 128}, 64, chunkBytes, blocks);
+                    }})
+        .best;
+  };
+  EXPECT_EQ(best(57 * 1024), 2);
+  EXPECT_EQ(best(73 * 1024), 1);
+}
+
 double step(const StateShape &shape, int64_t columns, int64_t blocks, int64_t sequences = 32) {
   return tokenStep(gpu(), shape, /*beside=*/88, /*threads=*/128, columns, blocks, sequences);
 }
