@@ -138,6 +138,8 @@ SharedAccess denim::codegen::nvptx::classify(LLVM::InlineAsmOp op) {
   }
   if (text.has("mbarrier.init"))
     return at("mbarrier.init", Kind::initBarrier, text.number("mbarrier.init", ", ([0-9]+);"));
+  if (text.has("cp.async.wait_all"))
+    return made(Kind::awaitPieces);
   if (text.has("cp.async.mbarrier.arrive"))
     return at("cp.async.mbarrier.arrive", Kind::arriveWithPieces);
   if (text.has("mbarrier.arrive.expect_tx"))

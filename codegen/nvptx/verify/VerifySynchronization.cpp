@@ -235,11 +235,14 @@ private:
         return touch(op, offset, access.bytes, Actor::anyOf(thread / 32), access.kind == Kind::storeMatrices);
       });
     case Kind::piece:
-      return eachThread(op, access, [&](int64_t, int64_t offset) {
+      return eachThread(op, access, [&](int64_t thread, int64_t offset) {
         pieces.first = std::min(pieces.first, offset);
         pieces.second = std::max(pieces.second, offset + access.bytes);
+        copies.push_back({op, thread, offset, offset + access.bytes});
         return isInside(op, offset, access.bytes);
       });
+    case Kind::awaitPieces:
+      return awaitPieces();
     case Kind::product:
       return visitProduct(op, access);
     case Kind::awaitProducts:
@@ -262,6 +265,22 @@ private:
     default:
       return visitBarrierInMemory(op, access);
     }
+  }
+
+  /// A piece is a store of the thread that waits for it, and nobody may use its bytes before.
+  LogicalResult awaitPieces() {
+    for (const Copy &copy : std::exchange(copies, {}))
+      if (failed(touch(copy.op, copy.begin, copy.end - copy.begin, Actor::thread(copy.thread), /*isWrite=*/true)))
+        return failure();
+    pieces = kNoPieces;
+    return success();
+  }
+  LogicalResult areThere(Operation *op, int64_t offset, int64_t bytes) {
+    for (const Copy &copy : copies)
+      if (offset < copy.end && copy.begin < offset + bytes)
+        return op->emitError() << "expected a wait for the copy that fills byte " << copy.begin
+                               << " of shared memory before it is used";
+    return success();
   }
 
   void eachWarp(function_ref<void(int64_t)> body) {
@@ -294,7 +313,8 @@ private:
   LogicalResult touch(Operation *op, int64_t offset, int64_t bytes, Actor actor, bool isWrite) {
     if (isFirst)
       return success();
-    if (failed(isInside(op, offset, bytes)) || failed(isFilled(op, offset, bytes)))
+    if (failed(isInside(op, offset, bytes)) || failed(isFilled(op, offset, bytes)) ||
+        failed(areThere(op, offset, bytes)))
       return failure();
     for (const Slot &slot : slots)
       if (!isWrite && offset < slot.end && slot.begin < offset + bytes)
@@ -360,6 +380,7 @@ private:
     for (int64_t panel = 0; panel < operand.panels; ++panel) {
       int64_t begin = (address + panel * pitch) / 128 * 128, bytes = operand.rows * 128;
       if (failed(isInside(op, begin, bytes)) || failed(isFilled(op, begin, bytes)) ||
+          failed(areThere(op, begin, bytes)) ||
           failed(report(op, shadow.readByProduct(begin, bytes, issued, op), begin, "read")))
         return failure();
     }
@@ -417,6 +438,7 @@ private:
         if (pieces.first < pieces.second) {
           addSlot({pieces.first, pieces.second, barrier, awaited});
           pieces = kNoPieces;
+          copies.clear();
           return beginFill(op, barrier);
         }
         return success();
@@ -506,8 +528,14 @@ private:
   std::optional<int64_t> awaited;                ///< the last one that was waited for, since the last fill
   llvm::DenseMap<int64_t, std::optional<int64_t>> freeOf; ///< of the mbarrier of a fill, the one waited for before it
   llvm::DenseMap<std::pair<int64_t, int64_t>, int64_t> readAt; ///< when a warp last read a slot (by its mbarrier)
-  std::pair<int64_t, int64_t> pieces = kNoPieces;              ///< bytes that cp.async fills since the last arrival
-  std::pair<int64_t, int64_t> expected{0, 0}; ///< an mbarrier, and the bytes that are still to be copied for it
+  /// What a thread copies and has neither waited for nor arrived with.
+  struct Copy {
+    Operation *op;
+    int64_t thread, begin, end;
+  };
+  std::vector<Copy> copies;
+  std::pair<int64_t, int64_t> pieces = kNoPieces; ///< bytes that cp.async fills since the last arrival
+  std::pair<int64_t, int64_t> expected{0, 0};     ///< an mbarrier, and the bytes that are still to be copied for it
 };
 
 struct VerifySynchronizationPass : PassWrapper<VerifySynchronizationPass, OperationPass<ModuleOp>> {
