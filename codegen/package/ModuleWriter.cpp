@@ -34,8 +34,13 @@ static json::Value argumentOf(const LaunchArgument &argument) {
 }
 
 static json::Value conditionOf(const LaunchCondition &when) {
-  return json::Object{
+  json::Object object{
       {"of", when.of == LaunchCondition::Rows ? "rows" : "sequence"}, {"least", when.least}, {"most", when.most}};
+  if (when.block) {
+    object["block"] = when.block;
+    object["stride"] = when.stride;
+  }
+  return object;
 }
 
 static json::Value productOf(const LaunchProduct &product) {
@@ -55,9 +60,14 @@ static json::Value kernelOf(const std::string &name, const KernelCode &code, boo
 static json::Value planOf(const ModulePlan &plan, const std::vector<TargetCode> &targets) {
   auto launchOf = [&](const Launch &launch) -> json::Value {
     const KernelItems &kernel = plan.kernels[launch.kernel];
+    json::Object items{{"per", kernel.per}, {"block", kernel.block}, {"times", kernel.times}};
+    if (kernel.mostParts > 1) {
+      items["parts"] = kernel.mostParts;
+      items["wanted"] = kernel.wanted;
+    }
     json::Object object{
         {"kernel", launch.kernel},
-        {"items", json::Object{{"per", kernel.per}, {"block", kernel.block}, {"times", kernel.times}}},
+        {"items", std::move(items)},
         {"args", arrayOf(launch.arguments, argumentOf)},
     };
     if (launch.when)

@@ -27,8 +27,11 @@ constexpr int64_t kManyTokens = kSoftmaxManyTokens;
 /// The same as kLatentHeads of bf16 latents, which a block of threads copies ahead: what products of warpgroups take,
 /// 64 x 512 over two of them.
 constexpr int64_t kLatentHeadsOfBlock = 64;
-/// Items that split keys should make over latents: a part costs its sums, written and read again in f32.
+/// Items that split keys should make over latents: a part costs its sums, written and read again in f32. A step of many
+/// sequences has as many without.
 constexpr int64_t kLatentItems = 256;
+/// Over latents: items that merging should make, of at most so many heads each, and parts that are one tile.
+constexpr int64_t kMergeItems = 1024, kMergedHeads = 16, kMergedParts = 16;
 /// Bytes of latents in f32 that stand in a tile: shared memory holds them as three terms.
 constexpr int64_t kLatentBytes = 64 * 1024;
 /// The same as kLeastPages where a block of threads does a part.
@@ -73,7 +76,7 @@ public:
         values(cast<attn::CacheType>(op.values.getType())), allHeads(queryType.getDimSize(1) / keys.getShape()[0]),
         group(tileHeads(op, allHeads, few, few && op.parts)), partItems(partItems),
         e(kernel, tile::ItemsAttr::get(kernel.getContext(), few ? tile::CountKind::sequences : tile::CountKind::tokens,
-                                       few ? 1 : kTokenBlock, headGroups() * (op.isPart ? partItems : 1))),
+                                       few ? 1 : kTokenBlock, itemsOfTokens(few))),
         result(kernel.getBlock()->getTerminator()->getOperand(0)), few(few) {
     int64_t width = keys.getShape()[1];
     if (few && op.sharesRows() && !keys.getElementType().isBF16())
@@ -95,11 +98,24 @@ public:
   }
   /// Tiles of query heads.
   int64_t headGroups() const { return queryType.getDimSize(1) / group; }
+  /// Items of a block of tokens, or of a sequence. Those of few tokens over latents are cut into parts at run time.
+  int64_t itemsOfTokens(bool few) const {
+    if (few && op.sharesRows() && op.parts)
+      return queryType.getDimSize(1) / mergedHeads();
+    return headGroups() * (op.isPart && !(few && op.sharesRows()) ? partItems : 1);
+  }
+  /// Heads that a block of threads merges.
+  int64_t mergedHeads() const {
+    int64_t heads = std::min(queryType.getDimSize(1), kMergedHeads);
+    while (queryType.getDimSize(1) % heads)
+      --heads;
+    return heads;
+  }
 
   tile::KernelOp write() {
-    int64_t perBlock = headGroups() * (op.isPart ? partItems : 1);
+    int64_t perBlock = itemsOfTokens(few);
     if (few && op.parts)
-      return writeMerge();
+      return op.sharesRows() ? writeLatentMerge() : writeMerge();
     if (few)
       return writeFewOnly(perBlock);
     Value block = balanced(arith::DivUIOp::create(e.b, e.loc, e.item(), e.index(perBlock)));
@@ -133,10 +149,30 @@ public:
     keyHead = group == allHeads ? number : arith::DivUIOp::create(e.b, e.loc, firstHead, e.index(allHeads)).getResult();
   }
 
+  /// The number of the part that this item is of one of `items` for a sequence, and the item of which it is one. The
+  /// runtime cuts into as many (`tile.parts`).
+  std::pair<Value, Value> partOfItem(int64_t items, int64_t most, int64_t wanted) {
+    auto number = [&](StringRef name, int64_t value) { return e.b.getNamedAttr(name, e.b.getI64IntegerAttr(value)); };
+    e.tileKernel->setAttr("tile.parts", e.b.getDictionaryAttr({number("most", most), number("wanted", wanted)}));
+    Value whole = wholeItems(items);
+    return {arith::DivUIOp::create(e.b, e.loc, e.item(), whole), arith::RemUIOp::create(e.b, e.loc, e.item(), whole)};
+  }
+  Value wholeItems(int64_t items) {
+    return e.mul(tile::CountOp::create(e.b, e.loc, tile::CountKind::sequences), items);
+  }
+  Value partsOfItem(int64_t items, int64_t most, int64_t wanted) {
+    return e.min(e.max(ceilDiv(e.index(wanted), wholeItems(items)), e.index(1)), e.index(most));
+  }
+
   tile::KernelOp writeFewOnly(int64_t perSequence) {
-    Value s = arith::DivUIOp::create(e.b, e.loc, e.item(), e.index(perSequence));
-    Value within = arith::RemUIOp::create(e.b, e.loc, e.item(), e.index(perSequence));
+    Value item = e.item(), part;
+    if (op.isPart && op.sharesRows())
+      std::tie(part, item) = partOfItem(perSequence, partItems, kLatentItems);
+    Value s = arith::DivUIOp::create(e.b, e.loc, item, e.index(perSequence));
+    Value within = arith::RemUIOp::create(e.b, e.loc, item, e.index(perSequence));
     findHeads(within);
+    if (part)
+      split = part;
     begin();
     auto bounds = tile::SequenceOp::create(e.b, e.loc, s);
     e.sequence = s;
@@ -189,6 +225,99 @@ public:
       });
     });
     return e.failed() ? nullptr : e.tileKernel;
+  }
+
+  /// The same over latents. An item is some heads of a sequence, in parts where these are few. Parts of one head are
+  /// rows of a tile, in turns; where there is but one part, heads are, and nothing is weighted.
+  tile::KernelOp writeLatentMerge() {
+    int64_t heads = queryType.getDimSize(1), width = valueDim() + 2, own = mergedHeads(), groups = heads / own;
+    if (withoutCasts(result) != op.result) {
+      e.fail(op.result.getDefiningOp(), "expected a kernel of its own for attention over latents");
+      return nullptr;
+    }
+    auto [piece, item] = partOfItem(groups, own, kMergeItems);
+    Value s = arith::DivUIOp::create(e.b, e.loc, item, e.index(groups));
+    firstHead = e.mul(arith::RemUIOp::create(e.b, e.loc, item, e.index(groups)), own);
+    e.tileKernel->setAttr("tile.warps", e.b.getI64IntegerAttr(8));
+    // Each waits for what it reads: several at once.
+    e.tileKernel->setAttr("tile.blocks", e.b.getI64IntegerAttr(3));
+    Value parts = e.viewOf(op.parts, heads * width), partHeads = e.viewOf(op.parts, width);
+    auto memory = cast<BlockArgument>(e.resultMemory(0));
+    auto element = cast<tile::MemoryType>(memory.getType()).getElementType();
+    memory.setType(tile::MemoryType::get(e.b.getContext(), valueDim(), element));
+    Value share = ceilDiv(e.index(own), partsOfItem(groups, own, kMergeItems));
+    Value from = arith::MulIOp::create(e.b, e.loc, piece, share), to = e.min(e.add(from, share), e.index(own));
+    auto bounds = tile::SequenceOp::create(e.b, e.loc, s);
+    e.sequence = s;
+    Value lo = bounds.getBegin(), hi = bounds.getEnd(), shift = e.sub(bounds.getPast(), lo);
+    auto quotient = [&](OpBuilder &b, ValueRange in) -> Value {
+      return arith::DivFOp::create(b, e.loc, in[0], in[1]);
+    };
+    auto store = [&](Value tile, Value row) {
+      tile::StoreOp::create(e.b, e.loc, tile, memory, row, e.index(0), Value(), Value());
+    };
+    e.branch(e.less(e.sub(hi, lo), e.index(kManyTokens)), [&] {
+      e.loop(lo, hi, 1, [&](Value row) {
+        Value position = e.add(row, shift), count = partCount();
+        auto [first, end] = visiblePages(position, position);
+        Value used = ceilDiv(e.sub(end, first), pagesPerPart(first, end));
+        Value firstPart = arith::MulIOp::create(e.b, e.loc, row, count);
+        auto copyHeads = [&] {
+          Rows rows{e.add(e.mul(firstPart, heads), firstHead), own, {}, {}};
+          Value acc = e.load(partHeads, rows, e.index(0), valueDim()),
+                l = e.load(partHeads, rows, e.index(valueDim() + 1), 1);
+          store(e.map(e.tileType(own, valueDim()), {acc, l}, quotient), headRow(row));
+        };
+        auto mergeHeads = [&] {
+          e.loop(from, to, 1, [&](Value j) {
+            Value head = e.add(firstHead, j), column = e.mul(head, width), behind = e.add(firstPart, used);
+            Running done = e.loop(firstPart, behind, kMergedParts, nothing(1, valueDim()),
+                                  [&](Value part, ValueRange carried) {
+                                    return mergeTile(parts, Rows{part, kMergedParts, firstPart, behind}, column, carried);
+                                  });
+            store(divide(done), e.add(e.mul(row, heads), head));
+          });
+        };
+        Value isWhole = e.less(used, e.index(2));
+        e.branch(isWhole, [&] { e.branch(e.less(piece, e.index(1)), copyHeads); }, mergeHeads);
+      });
+    });
+    return e.failed() ? nullptr : e.tileKernel;
+  }
+
+  /// What was merged so far, with a tile of further parts of a head.
+  Running mergeTile(Value parts, const Rows &rows, Value column, ValueRange before) {
+    auto number = e.tileType(rows.count, 1), one = e.tileType(1, 1), line = e.tileType(1, valueDim());
+    Value acc = e.load(parts, rows, column, valueDim()),
+          m = e.load(parts, rows, e.add(column, e.index(valueDim())), 1),
+          l = e.load(parts, rows, e.add(column, e.index(valueDim() + 1)), 1);
+    Value count =
+        arith::IndexCastOp::create(e.b, e.loc, e.b.getI32Type(), e.sub(rows.hi, rows.row));
+    m = e.map(number, m, [&](OpBuilder &b, ValueRange in) -> Value {
+      Value i = tile::IndexOp::create(b, e.loc, b.getI32Type(), b.getI64IntegerAttr(0));
+      Value isUsed = arith::CmpIOp::create(b, e.loc, arith::CmpIPredicate::slt, i, count);
+      return arith::SelectOp::create(b, e.loc, isUsed, in[0], f32(b, -std::numeric_limits<double>::infinity()));
+    });
+    Value largest = e.map(one, {before[0], e.reduce(tile::Combiner::max, m, 0)}, [&](OpBuilder &b, ValueRange in) {
+      return arith::MaximumFOp::create(b, e.loc, in[0], in[1]).getResult();
+    });
+    auto fading = [&](OpBuilder &b, ValueRange in) -> Value {
+      return math::ExpOp::create(b, e.loc, arith::SubFOp::create(b, e.loc, in[0], in[1]));
+    };
+    Value weight = e.map(number, {m, largest}, fading), fade = e.map(one, {before[0], largest}, fading);
+    auto times = [&](OpBuilder &b, ValueRange in) -> Value { return arith::MulFOp::create(b, e.loc, in[0], in[1]); };
+    auto added = [&](OpBuilder &b, ValueRange in) -> Value {
+      return arith::AddFOp::create(b, e.loc, arith::MulFOp::create(b, e.loc, in[0], in[1]), in[2]);
+    };
+    Value sum = e.reduce(tile::Combiner::add, e.map(number, {l, weight}, times), 0);
+    Value all = e.reduce(tile::Combiner::add, e.map(e.tileType(rows.count, valueDim()), {acc, weight}, times), 0);
+    return {largest, e.map(one, {before[1], fade, sum}, added), e.map(line, {before[2], fade, all}, added)};
+  }
+
+  static Value withoutCasts(Value value) {
+    for (value = withoutReshapes(value); auto cast = value.getDefiningOp<plan::CastOp>();)
+      value = withoutReshapes(cast.getInput());
+    return value;
   }
 
   void begin() {

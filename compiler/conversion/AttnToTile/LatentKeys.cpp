@@ -1,0 +1,170 @@
+// The kernel in front of latent attention of many tokens. An item is a head, and some columns of its keys and values
+// where they are many; of all blocks of the pass it makes each that is congruent to its number, so that one item for
+// 128 new tokens suffices however many keys there are. In steps along the latent, weights and two pages of latents are
+// copied ahead.
+#include "compiler/conversion/AttnToTile/LatentKeys.h"
+#include "compiler/conversion/AttnToTile/Softmax.h"
+#include "runtime/abi/Kernel.h"
+
+using namespace mlir;
+using namespace denim;
+
+namespace {
+
+constexpr int64_t kPage = DENIM_PAGE_TOKENS, kPages = kLatentBlock / kPage;
+/// Channels of a latent that one step multiplies: a panel of a page.
+constexpr int64_t kStep = 64;
+/// Columns of keys and values that an item makes: with two pages of rows, half of the registers of eight warps.
+constexpr int64_t kMostColumns = 256;
+
+Value div(Emitter &e, Value x, int64_t n) {
+  return arith::DivUIOp::create(e.b, e.loc, x, e.index(n));
+}
+Value rem(Emitter &e, Value x, Value y) {
+  return arith::RemUIOp::create(e.b, e.loc, x, y);
+}
+
+class ExpandWriter {
+public:
+  ExpandWriter(plan::KernelOp kernel, attn::AttendLatentOp op)
+      : op(op), keys(op), width(panelWidth(keys.nope + keys.value)), panels((keys.nope + keys.value) / width),
+        e(kernel, tile::ItemsAttr::get(kernel.getContext(), tile::CountKind::tokens, kLatentBlock,
+                                       keys.heads * panels)) {}
+
+  tile::KernelOp write() {
+    e.tileKernel->setAttr("tile.warps", e.b.getI64IntegerAttr(8));
+    int64_t perBlock = keys.heads * panels;
+    head = div(e, rem(e, e.item(), e.index(perBlock)), panels);
+    panel = rem(e, e.item(), e.index(panels));
+    Value number = div(e, e.item(), perBlock);
+    Value tokens = tile::CountOp::create(e.b, e.loc, tile::CountKind::tokens);
+    // As many numbers as there are items of a head.
+    Value numbers = div(e, e.add(tokens, e.index(kLatentBlock - 1)), kLatentBlock);
+    Value sequences = tile::CountOp::create(e.b, e.loc, tile::CountKind::sequences);
+    e.loop(e.index(0), sequences, 1, ValueRange{e.index(0)}, [&](Value s, ValueRange before) -> SmallVector<Value> {
+      auto sequence = tile::SequenceOp::create(e.b, e.loc, s);
+      e.sequence = s;
+      Value isMany =
+          e.less(e.index(kSoftmaxManyTokens - 1), e.sub(sequence.getEnd(), sequence.getBegin()));
+      Value isExpanded = arith::AndIOp::create(e.b, e.loc, isMany, latentsFit(e, sequence));
+      Value blocks = arith::SelectOp::create(e.b, e.loc, isExpanded, latentBlocksOf(e, sequence), e.index(0));
+      // Blocks are counted through all sequences; those of this one that are the item's: first, first + numbers, ...
+      Value first = rem(e, e.sub(e.add(number, numbers), rem(e, before[0], numbers)), numbers);
+      Value last = e.max(e.sub(e.add(blocks, e.sub(numbers, e.index(1))), first), e.index(0));
+      e.loop(e.index(0), arith::DivUIOp::create(e.b, e.loc, last, numbers), 1, [&](Value i) {
+        writeBlock(s, sequence, e.add(first, arith::MulIOp::create(e.b, e.loc, i, numbers)));
+      });
+      return {e.add(before[0], blocks)};
+    });
+    return e.failed() ? nullptr : e.tileKernel;
+  }
+
+  ArrayRef<unsigned> extraOperands() const { return e.extraOperands(); }
+
+private:
+  /// A width of at most `kMostColumns` that cuts the columns without a rest, in whole panels of a page if it can.
+  static int64_t panelWidth(int64_t columns) {
+    if (columns <= kMostColumns)
+      return columns;
+    for (int64_t step : {64, 1})
+      for (int64_t width = kMostColumns; width >= 64; width -= step)
+        if (columns % width == 0)
+          return width;
+    return columns;
+  }
+
+  void writeBlock(Value s, tile::SequenceOp sequence, Value number) {
+    auto latents = cast<attn::CacheType>(op.getLatents().getType());
+    auto row = tile::MemoryType::get(e.b.getContext(), latents.getShape()[1], latents.getElementType());
+    Value last = e.sub(e.add(sequence.getPast(), e.sub(sequence.getEnd(), sequence.getBegin())), e.index(1));
+    SmallVector<Value> pages;
+    for (int64_t i = 0; i < kPages; ++i) {
+      // Behind the last page that one again: no query sees its tokens there.
+      Value page = e.min(e.add(e.mul(number, kPages), e.index(i)), div(e, last, kPage));
+      pages.push_back(tile::PageOp::create(e.b, e.loc, row, e.memoryOf(op.getLatents()), s, page, e.index(0)));
+    }
+    Rows weights{e.add(e.mul(head, keys.nope + keys.value), e.mul(panel, width)), width, {}, {}};
+    auto multiply = [&](Value column, int64_t columns, ValueRange sums) {
+      Value w = e.load(e.memoryOf(op.getKvB()), weights, column, columns);
+      SmallVector<Value> next;
+      for (auto [page, sum] : llvm::zip(pages, sums))
+        next.push_back(e.mma(e.load(page, Rows{e.index(0), kPage, {}, {}}, column, columns), w,
+                             {false, true, sum, tile::Triangle::none}));
+      return next;
+    };
+    int64_t step = std::min(kStep, keys.rank), whole = keys.rank / step * step;
+    SmallVector<Value> sums(kPages, e.splat(0, kPage, width));
+    sums = e.loop(e.index(0), e.index(whole), step, sums,
+                  [&](Value column, ValueRange carried) { return multiply(column, step, carried); });
+    if (whole < keys.rank)
+      sums = multiply(e.index(whole), keys.rank - whole, sums);
+    Value block = latentBlock(e, e.resultMemory(0), sequence, number, head);
+    auto store = [&](Value tile, int64_t i, Value column) {
+      tile::StoreOp::create(e.b, e.loc, tile, block, e.index(i * kPage), column, Value(), Value());
+    };
+    for (auto [i, sum] : llvm::enumerate(sums))
+      store(sum, i, e.add(e.index(keys.rope), e.mul(panel, width)));
+    if (!keys.rope)
+      return;
+    e.branch(e.less(panel, e.index(1)), [&] {
+      for (auto [i, page] : llvm::enumerate(pages))
+        store(e.load(page, Rows{e.index(0), kPage, {}, {}}, e.index(keys.rank), keys.rope), i, e.index(0));
+    });
+  }
+
+  attn::AttendLatentOp op;
+  LatentKeys keys;
+  int64_t width, panels;
+  Emitter e;
+  Value head, panel;
+};
+
+} // namespace
+
+LatentKeys::LatentKeys(attn::AttendLatentOp op) {
+  auto weight = cast<RankedTensorType>(op.getKvB().getType());
+  auto result = cast<RankedTensorType>(op.getResult().getType());
+  heads = result.getDimSize(1);
+  value = result.getDimSize(2);
+  nope = weight.getDimSize(0) / heads - value;
+  rank = weight.getDimSize(1);
+  rope = cast<attn::CacheType>(op.getLatents().getType()).getShape()[1] - rank;
+}
+
+tile::PagesType LatentKeys::blocks(MLIRContext *context) const {
+  return tile::PagesType::get(context, heads, kLatentBlock, columns(), BFloat16Type::get(context));
+}
+
+RankedTensorType LatentKeys::scratch(MLIRContext *context) const {
+  int64_t perToken = heads * columns() * (kLatentBlock / kLatentStride);
+  return RankedTensorType::get({ShapedType::kDynamic, perToken}, BFloat16Type::get(context));
+}
+
+bool denim::canExpandLatents(attn::AttendLatentOp op) {
+  return cast<attn::CacheType>(op.getLatents().getType()).getElementType().isBF16();
+}
+
+Value denim::latentBlocksOf(Emitter &e, tile::SequenceOp sequence) {
+  Value tokens = e.add(sequence.getPast(), e.sub(sequence.getEnd(), sequence.getBegin()));
+  return div(e, e.add(tokens, e.index(kLatentBlock - 1)), kLatentBlock);
+}
+
+Value denim::latentsFit(Emitter &e, tile::SequenceOp sequence) {
+  Value room = div(e, e.sub(sequence.getEnd(), sequence.getBegin()), kLatentStride);
+  return e.less(latentBlocksOf(e, sequence), e.add(room, e.index(1)));
+}
+
+Value denim::latentBlock(Emitter &e, Value blocks, tile::SequenceOp sequence, Value number, Value head) {
+  auto pages = cast<tile::PagesType>(blocks.getType());
+  auto type = tile::MemoryType::get(e.b.getContext(), pages.getColumns(), pages.getElementType());
+  Value own = e.add(div(e, sequence.getBegin(), kLatentStride), number);
+  return tile::BlockOp::create(e.b, e.loc, type, blocks, own, head);
+}
+
+tile::KernelOp denim::emitLatentExpand(plan::KernelOp kernel, attn::AttendLatentOp op,
+                                       SmallVectorImpl<unsigned> &extras) {
+  ExpandWriter writer(kernel, op);
+  tile::KernelOp written = writer.write();
+  extras.append(writer.extraOperands().begin(), writer.extraOperands().end());
+  return written;
+}
