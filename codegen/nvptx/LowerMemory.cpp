@@ -308,8 +308,8 @@ bool KernelLowering::isStoredAsImage(tile::StoreOp op) {
   // Whole panels, from a row on at which the exchange of pieces begins again.
   bool panels = pages && isImage(pages) && !op.getLo() && divisorOf(op.getRow()) % 8 == 0 &&
                 divisorOf(op.getColumn()) % 64 == 0 && shape.columns % 64 == 0;
-  return panels && code.target.matrixStore && !shape.padsRows() && !shape.padsColumns() &&
-         shape.groups() % 2 == 0 && shape.columnsOfWarp() % 64 == 0;
+  return panels && code.target.matrixStore && !shape.padsRows() && !shape.padsColumns() && shape.groups() % 2 == 0 &&
+         shape.columnsOfWarp() % 64 == 0;
 }
 
 /// The fragment is stored to shared memory as it stands in the image, and copied from there in pieces of 16 bytes. A
@@ -334,7 +334,8 @@ void KernelLowering::storeImage(tile::StoreOp op) {
   constexpr int64_t slabBytes = 16 * 128;
   int64_t panels = shape.columnsOfWarp() / 64, panelBytes = view.imageRows * 128; // of the page
   Value inPanel = code.add(code.mul(warpDown(shape.grid), slabBytes), code.mul(lane, 16));
-  Value first = code.add(code.mul(code.divide(i64Of(op.getColumn()), 64), panelBytes), code.mul(i64Of(op.getRow()), 128));
+  Value first =
+      code.add(code.mul(code.divide(i64Of(op.getColumn()), 64), panelBytes), code.mul(i64Of(op.getRow()), 128));
   Value own = code.add(code.mul(warpAcross(shape.grid), panels * panelBytes), inPanel);
   Value to = code.advance(view.pointer, code.add(first, code.toI64(own)), code.builder.getI8Type());
   Value read = code.add(code.add(code.mul(warpAcross(shape.grid), panels * tile.panelBytes()), inPanel), tile.offset);

@@ -91,7 +91,8 @@ bool KernelLowering::isStagedPage(tile::LoadOp op) {
   tile::PagesType pages = pagesOf(op.getMemory());
   bool whole = pages && isZero(op.getColumn()) && type.getColumns() == pages.getColumns();
   // Panels of a page follow each other.
-  bool panels = onlyShared.contains(op.getResult()) && type.getColumns() % 64 == 0 && divisorOf(op.getColumn()) % 64 == 0;
+  bool panels =
+      onlyShared.contains(op.getResult()) && type.getColumns() % 64 == 0 && divisorOf(op.getColumn()) % 64 == 0;
   return pages && isImage(pages) && op->getParentOfType<scf::ForOp>() && !op.getLo() && isZero(op.getRow()) &&
          (whole || panels) && type.getRows() == pages.getTokens() && !op.getTransposed();
 }

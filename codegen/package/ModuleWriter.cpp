@@ -52,8 +52,12 @@ static json::Value productOf(const LaunchProduct &product) {
 static json::Value kernelOf(const std::string &name, const KernelCode &code, bool cuda) {
   if (!cuda)
     return json::Object{{"name", name}, {"scratch", code.scratchBytes}};
-  return json::Object{{"name", name},    {"threads", code.threads},     {"shared", code.sharedBytes},
-                      {"grid", "items"}, {"registers", code.registers}, {"spills", code.spillBytes},
+  return json::Object{{"name", name},
+                      {"threads", code.threads},
+                      {"shared", code.sharedBytes},
+                      {"grid", "items"},
+                      {"registers", code.registers},
+                      {"spills", code.spillBytes},
                       {"overlaps", code.overlaps}};
 }
 

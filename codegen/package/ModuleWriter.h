@@ -54,7 +54,8 @@ struct Step {
   std::vector<int64_t> parameters, caches;
 };
 
-/// Work items of a kernel: times * ceil(count of `per` / block), each in parts where they are few (runtime/abi/Module.h).
+/// Work items of a kernel: times * ceil(count of `per` / block), each in parts where they are few
+/// (runtime/abi/Module.h).
 struct KernelItems {
   std::string name, per;
   int64_t block, times;

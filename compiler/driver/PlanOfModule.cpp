@@ -141,7 +141,8 @@ private:
       return failure();
     made.when = {of == "rows" ? LaunchCondition::Rows : LaunchCondition::Sequence, *least, *most};
     if (when.contains("block")) {
-      FailureOr<int64_t> block = numberOf(launch, "when", when, "block"), stride = numberOf(launch, "when", when, "stride");
+      FailureOr<int64_t> block = numberOf(launch, "when", when, "block"),
+                         stride = numberOf(launch, "when", when, "stride");
       if (failed(block) || failed(stride))
         return failure();
       made.when->block = *block, made.when->stride = *stride;

@@ -9,8 +9,8 @@
 //   latent   W_UV o of what was read in the absorbed form
 //
 // On a CPU all tokens take the absorbed form. On a CUDA device those of sequences that bring many are expanded
-// (SoftmaxBlocks.cpp): `latent` has forms that store the rows of their own sequences only (split-forms), or two variants
-// where latents are f32.
+// (SoftmaxBlocks.cpp): `latent` has forms that store the rows of their own sequences only (split-forms), or two
+// variants where latents are f32.
 #include "compiler/conversion/AttnToTile/LatentKeys.h"
 #include "compiler/conversion/AttnToTile/Softmax.h"
 

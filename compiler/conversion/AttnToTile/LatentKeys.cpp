@@ -1,9 +1,10 @@
 // The kernel in front of latent attention of many tokens. An item is a head, and some columns of its keys and values
-// where they are many; of all blocks of the pass it makes each that is congruent to its number, so that one item for
-// 128 new tokens suffices however many keys there are. In steps along the latent, weights and two pages of latents are
-// copied ahead.
+// where they are many; of all blocks of the pass it makes each that is congruent to its number, so that the items that
+// new tokens count for suffice however many keys there are. In steps along the latent, weights and two pages of latents
+// are copied ahead, also those of the next block while one is stored: hence several blocks to an item.
 #include "compiler/conversion/AttnToTile/LatentKeys.h"
 #include "compiler/conversion/AttnToTile/Softmax.h"
+#include "compiler/tuning/Choices.h"
 #include "runtime/abi/Kernel.h"
 
 using namespace mlir;
@@ -12,8 +13,11 @@ using namespace denim;
 namespace {
 
 constexpr int64_t kPage = DENIM_PAGE_TOKENS, kPages = kLatentBlock / kPage;
-/// Channels of a latent that one step multiplies: a panel of a page.
-constexpr int64_t kStep = 64;
+/// Channels of a latent that one product takes: a panel of a page. Two panels to a turn, so that two warps copy
+/// weights.
+constexpr int64_t kStep = 64, kSteps = 2;
+/// New tokens to an item; fewer where there are not as many items as multiprocessors.
+constexpr int64_t kItemTokens = 4 * kLatentBlock;
 /// Columns of keys and values that an item makes: with two pages of rows, half of the registers of eight warps.
 constexpr int64_t kMostColumns = 256;
 
@@ -26,34 +30,37 @@ Value rem(Emitter &e, Value x, Value y) {
 
 class ExpandWriter {
 public:
-  ExpandWriter(plan::KernelOp kernel, attn::AttendLatentOp op)
-      : op(op), keys(op), width(panelWidth(keys.nope + keys.value)), panels((keys.nope + keys.value) / width),
-        e(kernel, tile::ItemsAttr::get(kernel.getContext(), tile::CountKind::tokens, kLatentBlock,
-                                       keys.heads * panels)) {}
+  ExpandWriter(plan::KernelOp kernel, attn::AttendLatentOp op, int64_t wanted)
+      : op(op), wanted(wanted), keys(op), width(panelWidth(keys.nope + keys.value)),
+        panels((keys.nope + keys.value) / width),
+        e(kernel,
+          tile::ItemsAttr::get(kernel.getContext(), tile::CountKind::tokens, kLatentBlock, keys.heads * panels)) {}
 
   tile::KernelOp write() {
     e.tileKernel->setAttr("tile.warps", e.b.getI64IntegerAttr(8));
-    int64_t perBlock = keys.heads * panels;
-    head = div(e, rem(e, e.item(), e.index(perBlock)), panels);
+    int64_t perNumber = keys.heads * panels, mostParts = kItemTokens / kLatentBlock;
+    auto entry = [&](StringRef name, int64_t value) { return e.b.getNamedAttr(name, e.b.getI64IntegerAttr(value)); };
+    e.tileKernel->setAttr("tile.parts", e.b.getDictionaryAttr({entry("most", mostParts), entry("wanted", wanted)}));
+    head = div(e, rem(e, e.item(), e.index(perNumber)), panels);
     panel = rem(e, e.item(), e.index(panels));
-    Value number = div(e, e.item(), perBlock);
+    Value number = div(e, e.item(), perNumber);
+    // Numbers that items of a head have, in parts as the runtime makes them (runtime/abi/Module.h).
     Value tokens = tile::CountOp::create(e.b, e.loc, tile::CountKind::tokens);
-    // As many numbers as there are items of a head.
-    Value numbers = div(e, e.add(tokens, e.index(kLatentBlock - 1)), kLatentBlock);
+    Value whole = div(e, e.add(tokens, e.index(kItemTokens - 1)), kItemTokens), items = e.mul(whole, perNumber);
+    Value parts = arith::DivUIOp::create(e.b, e.loc, e.sub(e.add(e.index(wanted), items), e.index(1)), items);
+    Value numbers = arith::MulIOp::create(e.b, e.loc, whole, e.min(e.max(parts, e.index(1)), e.index(mostParts)));
     Value sequences = tile::CountOp::create(e.b, e.loc, tile::CountKind::sequences);
     e.loop(e.index(0), sequences, 1, ValueRange{e.index(0)}, [&](Value s, ValueRange before) -> SmallVector<Value> {
       auto sequence = tile::SequenceOp::create(e.b, e.loc, s);
       e.sequence = s;
-      Value isMany =
-          e.less(e.index(kSoftmaxManyTokens - 1), e.sub(sequence.getEnd(), sequence.getBegin()));
+      Value isMany = e.less(e.index(kSoftmaxManyTokens - 1), e.sub(sequence.getEnd(), sequence.getBegin()));
       Value isExpanded = arith::AndIOp::create(e.b, e.loc, isMany, latentsFit(e, sequence));
       Value blocks = arith::SelectOp::create(e.b, e.loc, isExpanded, latentBlocksOf(e, sequence), e.index(0));
       // Blocks are counted through all sequences; those of this one that are the item's: first, first + numbers, ...
       Value first = rem(e, e.sub(e.add(number, numbers), rem(e, before[0], numbers)), numbers);
       Value last = e.max(e.sub(e.add(blocks, e.sub(numbers, e.index(1))), first), e.index(0));
-      e.loop(e.index(0), arith::DivUIOp::create(e.b, e.loc, last, numbers), 1, [&](Value i) {
-        writeBlock(s, sequence, e.add(first, arith::MulIOp::create(e.b, e.loc, i, numbers)));
-      });
+      e.loop(e.index(0), arith::DivUIOp::create(e.b, e.loc, last, numbers), 1,
+             [&](Value i) { writeBlock(s, sequence, e.add(first, arith::MulIOp::create(e.b, e.loc, i, numbers))); });
       return {e.add(before[0], blocks)};
     });
     return e.failed() ? nullptr : e.tileKernel;
@@ -92,10 +99,15 @@ private:
                              {false, true, sum, tile::Triangle::none}));
       return next;
     };
-    int64_t step = std::min(kStep, keys.rank), whole = keys.rank / step * step;
+    int64_t step = std::min(kStep, keys.rank), turn = keys.rank % (step * kSteps) == 0 ? step * kSteps : step;
+    int64_t whole = keys.rank / turn * turn;
     SmallVector<Value> sums(kPages, e.splat(0, kPage, width));
-    sums = e.loop(e.index(0), e.index(whole), step, sums,
-                  [&](Value column, ValueRange carried) { return multiply(column, step, carried); });
+    sums = e.loop(e.index(0), e.index(whole), turn, sums, [&](Value column, ValueRange carried) {
+      SmallVector<Value> next(carried);
+      for (int64_t at = 0; at < turn; at += step)
+        next = multiply(e.add(column, e.index(at)), step, next);
+      return next;
+    });
     if (whole < keys.rank)
       sums = multiply(e.index(whole), keys.rank - whole, sums);
     Value block = latentBlock(e, e.resultMemory(0), sequence, number, head);
@@ -113,6 +125,7 @@ private:
   }
 
   attn::AttendLatentOp op;
+  int64_t wanted; ///< items
   LatentKeys keys;
   int64_t width, panels;
   Emitter e;
@@ -163,7 +176,10 @@ Value denim::latentBlock(Emitter &e, Value blocks, tile::SequenceOp sequence, Va
 
 tile::KernelOp denim::emitLatentExpand(plan::KernelOp kernel, attn::AttendLatentOp op,
                                        SmallVectorImpl<unsigned> &extras) {
-  ExpandWriter writer(kernel, op);
+  FailureOr<codegen::GpuTarget> target = tuning::gpuTargetOf(kernel);
+  if (failed(target))
+    return nullptr;
+  ExpandWriter writer(kernel, op, target->multiprocessors);
   tile::KernelOp written = writer.write();
   extras.append(writer.extraOperands().begin(), writer.extraOperands().end());
   return written;

@@ -10,11 +10,11 @@
 // one fused operation and one function for each. Turns that every query of the block sees in full are not masked.
 //
 // Over latents (the expanded form of attn.attend_latent) a kernel in front has made keys and values of each head
-// (LatentKeys.h), in blocks of 128 tokens, which are read like pages. The kernel of form `far` has none: keys and values
-// of the head are made of the latents of a page where the products want them, in steps along the latent. That costs
-// r (dn + dv) for each key and block of queries, some three times what attention itself takes with 128 queries, and as
-// much as absorbed queries would; but all tiles are of the size of heads, where those of absorbed queries are r wide and
-// would not fit.
+// (LatentKeys.h), in blocks of 128 tokens, which are read like pages. The kernel of form `far` has none: keys and
+// values of the head are made of the latents of a page where the products want them, in steps along the latent. That
+// costs r (dn + dv) for each key and block of queries, some three times what attention itself takes with 128 queries,
+// and as much as absorbed queries would; but all tiles are of the size of heads, where those of absorbed queries are r
+// wide and would not fit.
 #include "compiler/conversion/AttnToTile/LatentKeys.h"
 #include "compiler/conversion/AttnToTile/Softmax.h"
 #include "runtime/abi/Kernel.h"
@@ -344,8 +344,8 @@ private:
   StringAttr form;
   Emitter e;
   Value result, head, keyHead, output;
-  std::optional<LatentKeys> made; ///< keys and values that stand in scratch
-  Value blocks;                   ///< there
+  std::optional<LatentKeys> made;                 ///< keys and values that stand in scratch
+  Value blocks;                                   ///< there
   Value sequence, position, lastPage, q, turnedQ; ///< of the rows that are being written
   tile::SequenceOp bounds;
 };
