@@ -49,16 +49,13 @@ static json::Value productOf(const LaunchProduct &product) {
       {"inner", product.inner}, {"columns", product.columns}, {"least", product.least}};
 }
 
-static json::Value kernelOf(const std::string &name, const KernelCode &code, bool cuda) {
+static json::Value kernelOf(const KernelItems &kernel, const KernelCode &code, bool cuda) {
   if (!cuda)
-    return json::Object{{"name", name}, {"scratch", code.scratchBytes}};
-  return json::Object{{"name", name},
-                      {"threads", code.threads},
-                      {"shared", code.sharedBytes},
-                      {"grid", "items"},
-                      {"registers", code.registers},
-                      {"spills", code.spillBytes},
-                      {"overlaps", code.overlaps}};
+    return json::Object{{"name", kernel.name}, {"scratch", code.scratchBytes}};
+  const char *grid = kernel.mostParts > 1 ? "parts" : "items";
+  return json::Object{
+      {"name", kernel.name},         {"threads", code.threads},   {"shared", code.sharedBytes}, {"grid", grid},
+      {"registers", code.registers}, {"spills", code.spillBytes}, {"overlaps", code.overlaps}};
 }
 
 static json::Value planOf(const ModulePlan &plan, const std::vector<TargetCode> &targets) {
@@ -83,7 +80,7 @@ static json::Value planOf(const ModulePlan &plan, const std::vector<TargetCode> 
   auto targetOf = [&](const TargetCode &target) -> json::Value {
     json::Array kernels;
     for (size_t i = 0; i < plan.kernels.size(); ++i)
-      kernels.push_back(kernelOf(plan.kernels[i].name, target.kernels[i], plan.machine == "cuda"));
+      kernels.push_back(kernelOf(plan.kernels[i], target.kernels[i], plan.machine == "cuda"));
     return json::Object{{"name", target.name},
                         {"features", arrayOf(target.features, [](const std::string &f) { return json::Value(f); })},
                         {"kernels", std::move(kernels)}};

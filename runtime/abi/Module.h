@@ -38,7 +38,7 @@
  *                     "kernels": [ {"name": "linear_0", "threads": 256, "shared": 65536, "grid": "items",
  *                                   "registers": 128, "spills": 0,
  *                                   "overlaps": true} ]}
- *          shared: bytes of dynamic shared memory. grid: may be absent, "items" then. registers (of a thread) and spills
+ *          shared: bytes of dynamic shared memory. grid: "items"|"parts", may be absent, "items" then. registers (of a thread) and spills
  *          (bytes) are for people; -1 when no assembler was there. overlaps: may be absent, false then; the kernel
  *          waits itself for the ones before it (griddepcontrol.wait, on every path, in front of all it reads or writes
  *          but parameters and the step), and may be launched so that it begins while they run.
@@ -49,8 +49,8 @@
  *             "when": {"of": "rows"|"sequence", "least": 1, "most": 16, "block": 128, "stride": 32},     optional
  *             "product": {"x": 0, "weight": 2, "out": 3, "residual": 1, "inner": 2048, "columns": 512, "least": 64}}
  *                                                                optional
- *          items: n = times * ceil(count / block), once: count = block = 1. With "parts" each is cut into
- *          p = min(max(ceil(wanted / n), 1), parts): n * p work items, of which the kernel makes the same p.
+ *          items: n = times * ceil(count / block), once: count = block = 1. With "parts" (and that grid) each is cut
+ *          into p = min(max(ceil(wanted / n), 1), parts): n * p work items, of which the kernel makes the same p.
  *          args: "parameter" and "cache" index into the step's own lists; "stack", i, n takes n consecutive parameters.
  *          when: the launch runs only in passes where it holds. rows: the launch's own count (of "per") is within
  *          [least, most]. sequence: some sequence of the pass has a number of new tokens n within [least, most] and,

@@ -202,7 +202,7 @@ PlanKernel readKernel(PlanText &in, const json &value, const std::string &path, 
   kernel.spillBytes = in.integer(value, path, "spills", -1, kMaxInt32);
   kernel.overlaps = in.flag(value, path, "overlaps");
   if (value.is_object() && value.contains("grid"))
-    in.choice<int>(value, path, "grid", {{"items", 0}});
+    in.choice<int>(value, path, "grid", {{"items", 0}, {"parts", 1}});
   return kernel;
 }
 

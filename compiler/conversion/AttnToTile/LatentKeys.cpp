@@ -34,7 +34,7 @@ public:
       : op(op), wanted(wanted), keys(op), width(panelWidth(keys.nope + keys.value)),
         panels((keys.nope + keys.value) / width),
         e(kernel,
-          tile::ItemsAttr::get(kernel.getContext(), tile::CountKind::tokens, kLatentBlock, keys.heads * panels)) {}
+          tile::ItemsAttr::get(kernel.getContext(), tile::CountKind::tokens, kItemTokens, keys.heads * panels)) {}
 
   tile::KernelOp write() {
     e.tileKernel->setAttr("tile.warps", e.b.getI64IntegerAttr(8));
