@@ -90,6 +90,10 @@ private:
       Value page = e.min(e.add(e.mul(number, kPages), e.index(i)), div(e, last, kPage));
       pages.push_back(tile::PageOp::create(e.b, e.loc, row, e.memoryOf(op.getLatents()), s, page, e.index(0)));
     }
+    // Asked for in front of the products, which hide it.
+    SmallVector<Value> turned;
+    if (keys.rope && panels == 1)
+      turned = ropeOf(pages);
     Rows weights{e.add(e.mul(head, keys.nope + keys.value), e.mul(panel, width)), width, {}, {}};
     auto multiply = [&](Value column, int64_t columns, ValueRange sums) {
       Value w = e.load(e.memoryOf(op.getKvB()), weights, column, columns);
@@ -118,10 +122,18 @@ private:
       store(sum, i, e.add(e.index(keys.rope), e.mul(panel, width)));
     if (!keys.rope)
       return;
-    e.branch(e.less(panel, e.index(1)), [&] {
-      for (auto [i, page] : llvm::enumerate(pages))
-        store(e.load(page, Rows{e.index(0), kPage, {}, {}}, e.index(keys.rank), keys.rope), i, e.index(0));
-    });
+    auto storeRope = [&] {
+      for (auto [i, rope] : llvm::enumerate(turned.empty() ? ropeOf(pages) : turned))
+        store(rope, i, e.index(0));
+    };
+    panels == 1 ? storeRope() : e.branch(e.less(panel, e.index(1)), storeRope);
+  }
+
+  SmallVector<Value> ropeOf(ArrayRef<Value> pages) {
+    SmallVector<Value> all;
+    for (Value page : pages)
+      all.push_back(e.load(page, Rows{e.index(0), kPage, {}, {}}, e.index(keys.rank), keys.rope));
+    return all;
   }
 
   attn::AttendLatentOp op;

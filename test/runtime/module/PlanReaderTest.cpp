@@ -271,7 +271,7 @@ TEST(PlanReader, RefusesOtherKernelsForCuda) {
   EXPECT_EQ(refusal("\"threads\": 128, ", ""), path + ": expected a member \"threads\", but got none");
   EXPECT_EQ(refusal("\"shared\": 65536", "\"shared\": 300000"),
             path + ".shared: expected a whole number from 0 to 232448, but got 300000");
-  EXPECT_EQ(refusal("\"grid\": \"items\"", "\"grid\": \"all\""), path + ".grid: expected one of items, but got 'all'");
+  EXPECT_EQ(refusal("\"grid\": \"items\"", "\"grid\": \"all\""), path + ".grid: expected one of items, parts, but got 'all'");
   EXPECT_EQ(refusal(", \"grid\": \"items\"", ""), "");
   EXPECT_EQ(refusal("\"registers\": 40", "\"registers\": -1"), "");
   EXPECT_EQ(refusal("\"registers\": 40", "\"registers\": -2"),
