@@ -38,6 +38,7 @@ public:
 
   tile::KernelOp write() {
     e.tileKernel->setAttr("tile.warps", e.b.getI64IntegerAttr(8));
+    e.tileKernel->setAttr("tile.blocks", e.b.getI64IntegerAttr(1)); // what copying warps hand over, the assembler gives
     int64_t perNumber = keys.heads * panels, mostParts = kItemTokens / kLatentBlock;
     auto entry = [&](StringRef name, int64_t value) { return e.b.getNamedAttr(name, e.b.getI64IntegerAttr(value)); };
     e.tileKernel->setAttr("tile.parts", e.b.getDictionaryAttr({entry("most", mostParts), entry("wanted", wanted)}));

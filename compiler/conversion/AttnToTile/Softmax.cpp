@@ -361,6 +361,8 @@ public:
     // Half of the warps that a page would take: the accumulator is what they hold.
     if (few && op.sharesRows() && !op.parts)
       e.tileKernel->setAttr("tile.warps", e.b.getI64IntegerAttr(8));
+    if (valuesArePanels()) // what copying warps hand over, the assembler gives
+      e.tileKernel->setAttr("tile.blocks", e.b.getI64IntegerAttr(1));
     if (op.isPart)
       // The heads of a token, or of one of its parts, are rows of their own here: a tile of them is stored at once.
       cast<BlockArgument>(e.resultMemory(0))
