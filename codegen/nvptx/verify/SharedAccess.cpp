@@ -138,8 +138,6 @@ SharedAccess denim::codegen::nvptx::classify(LLVM::InlineAsmOp op) {
   }
   if (text.has("mbarrier.init"))
     return at("mbarrier.init", Kind::initBarrier, text.number("mbarrier.init", ", ([0-9]+);"));
-  if (text.has("cp.async.wait_all"))
-    return made(Kind::awaitPieces);
   if (text.has("cp.async.mbarrier.arrive"))
     return at("cp.async.mbarrier.arrive", Kind::arriveWithPieces);
   if (text.has("mbarrier.arrive.expect_tx"))
@@ -148,6 +146,8 @@ SharedAccess denim::codegen::nvptx::classify(LLVM::InlineAsmOp op) {
     return at("mbarrier.arrive", Kind::arrive);
   if (text.has("mbarrier.try_wait"))
     return at("mbarrier.try_wait", Kind::await);
+  if (text.has("cp.async.wait_all"))
+    return made(Kind::awaitPieces);
   if (text.has("cp.async.bulk.shared")) {
     SmallVector<StringRef> found;
     if (llvm::Regex("\\], \\[\\$[0-9]+\\], ([0-9]+), \\[\\$([0-9]+)\\]").match(op.getAsmString(), &found)) {

@@ -14,7 +14,8 @@ struct SharedAccess {
     store,         ///< the same
     loadMatrices,  ///< 16 bytes from the address of each of the first `lanes` lanes, for all of the warp
     storeMatrices, ///< the same, by all of the warp
-    piece,         ///< cp.async: 16 bytes, done when the thread's next `arriveWithPieces` or `awaitPieces` is
+    piece,         ///< cp.async: 16 bytes, done with the thread's next `awaitPieces`, or `arriveWithPieces`
+    awaitPieces,
     bulkCopy,      ///< cp.async.bulk: `bytes`, done when they are counted by `barrier`
     product,       ///< wgmma: reads its operands until it is waited for
     awaitProducts, ///< all but the last `bytes` groups
@@ -27,8 +28,7 @@ struct SharedAccess {
     arrive,
     expectBytes, ///< arrives, and expects `bytes`
     arriveWithPieces,
-    awaitPieces, ///< cp.async.wait_all
-    await,       ///< mbarrier.try_wait until it has
+    await, ///< mbarrier.try_wait until it has
     setRegisters,
     unknown ///< names shared memory, and is none of these
   };

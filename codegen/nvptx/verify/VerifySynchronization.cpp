@@ -42,6 +42,12 @@ struct Slot {
   }
 };
 
+/// 16 bytes that a thread copies while it goes on.
+struct Piece {
+  int64_t thread, offset, bytes;
+  Operation *op;
+};
+
 class Walk {
 public:
   Walk(LLVM::LLVMFuncOp function, int64_t threads, int64_t sharedBytes)
@@ -236,13 +242,11 @@ private:
       });
     case Kind::piece:
       return eachThread(op, access, [&](int64_t thread, int64_t offset) {
-        pieces.first = std::min(pieces.first, offset);
-        pieces.second = std::max(pieces.second, offset + access.bytes);
-        copies.push_back({op, thread, offset, offset + access.bytes});
+        pieces.push_back({thread, offset, access.bytes, op});
         return isInside(op, offset, access.bytes);
       });
     case Kind::awaitPieces:
-      return awaitPieces();
+      return storePieces();
     case Kind::product:
       return visitProduct(op, access);
     case Kind::awaitProducts:
@@ -265,22 +269,6 @@ private:
     default:
       return visitBarrierInMemory(op, access);
     }
-  }
-
-  /// A piece is a store of the thread that waits for it, and nobody may use its bytes before.
-  LogicalResult awaitPieces() {
-    for (const Copy &copy : std::exchange(copies, {}))
-      if (failed(touch(copy.op, copy.begin, copy.end - copy.begin, Actor::thread(copy.thread), /*isWrite=*/true)))
-        return failure();
-    pieces = kNoPieces;
-    return success();
-  }
-  LogicalResult areThere(Operation *op, int64_t offset, int64_t bytes) {
-    for (const Copy &copy : copies)
-      if (offset < copy.end && copy.begin < offset + bytes)
-        return op->emitError() << "expected a wait for the copy that fills byte " << copy.begin
-                               << " of shared memory before it is used";
-    return success();
   }
 
   void eachWarp(function_ref<void(int64_t)> body) {
@@ -435,10 +423,8 @@ private:
         return beginFill(op, barrier);
       case Kind::arriveWithPieces:
         fills[barrier] += isFirst && isNew;
-        if (pieces.first < pieces.second) {
-          addSlot({pieces.first, pieces.second, barrier, awaited});
-          pieces = kNoPieces;
-          copies.clear();
+        if (!pieces.empty()) {
+          fillWithPieces(barrier);
           return beginFill(op, barrier);
         }
         return success();
@@ -451,6 +437,36 @@ private:
         return success();
       }
     });
+  }
+
+  /// Nobody may use the bytes of a piece before its thread has waited for it.
+  LogicalResult areThere(Operation *op, int64_t offset, int64_t bytes) {
+    for (const Piece &piece : pieces)
+      if (offset < piece.offset + piece.bytes && piece.offset < offset + bytes)
+        return op->emitError() << "expected a wait for the copy that fills byte " << piece.offset
+                               << " of shared memory before it is used";
+    return success();
+  }
+
+  /// Pieces that the threads waited for themselves are stores from here on.
+  LogicalResult storePieces() {
+    SmallVector<Piece, 0> waited;
+    llvm::copy_if(pieces, std::back_inserter(waited), [&](const Piece &piece) { return active.test(piece.thread); });
+    llvm::erase_if(pieces, [&](const Piece &piece) { return active.test(piece.thread); });
+    for (const Piece &piece : waited)
+      if (failed(touch(piece.op, piece.offset, piece.bytes, Actor::thread(piece.thread), /*isWrite=*/true)))
+        return failure();
+    return success();
+  }
+
+  void fillWithPieces(int64_t barrier) {
+    Slot slot{pieces.front().offset, pieces.front().offset, barrier, awaited};
+    for (const Piece &piece : pieces) {
+      slot.begin = std::min(slot.begin, piece.offset);
+      slot.end = std::max(slot.end, piece.offset + piece.bytes);
+    }
+    addSlot(slot);
+    pieces.clear();
   }
 
   void addSlot(const Slot &slot) {
@@ -509,8 +525,6 @@ private:
     return success();
   }
 
-  static constexpr std::pair<int64_t, int64_t> kNoPieces{INT64_MAX, INT64_MIN};
-
   LLVM::LLVMFuncOp function;
   int64_t threads, sharedBytes;
   bool isFirst = true; ///< the turn that gathers slots and refuses nothing that depends on them
@@ -528,14 +542,8 @@ private:
   std::optional<int64_t> awaited;                ///< the last one that was waited for, since the last fill
   llvm::DenseMap<int64_t, std::optional<int64_t>> freeOf; ///< of the mbarrier of a fill, the one waited for before it
   llvm::DenseMap<std::pair<int64_t, int64_t>, int64_t> readAt; ///< when a warp last read a slot (by its mbarrier)
-  /// What a thread copies and has neither waited for nor arrived with.
-  struct Copy {
-    Operation *op;
-    int64_t thread, begin, end;
-  };
-  std::vector<Copy> copies;
-  std::pair<int64_t, int64_t> pieces = kNoPieces; ///< bytes that cp.async fills since the last arrival
-  std::pair<int64_t, int64_t> expected{0, 0};     ///< an mbarrier, and the bytes that are still to be copied for it
+  SmallVector<Piece, 0> pieces;                                ///< under way
+  std::pair<int64_t, int64_t> expected{0, 0}; ///< an mbarrier, and the bytes that are still to be copied for it
 };
 
 struct VerifySynchronizationPass : PassWrapper<VerifySynchronizationPass, OperationPass<ModuleOp>> {
