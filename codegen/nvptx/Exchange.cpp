@@ -95,12 +95,13 @@ static int64_t pitchOf(int64_t columns) {
 
 Fragment KernelLowering::exchange(const Fragment &from, const Distribution &to, bool transposed, int64_t firstRow,
                                   int64_t firstColumn) {
-  int64_t pitch = pitchOf(from.shape.columns), bytes = from.shape.rows * pitch * 4;
-  int64_t offset = shared.allocate(bytes);
-  shared.writes(offset, bytes);
-  int64_t lastRow = transposed ? from.shape.rows : firstRow + to.rows; // nothing behind it is read
+  // Only the rows that are read: one row of a large tile is little memory.
+  int64_t lastRow = transposed ? from.shape.rows : firstRow + to.rows;
+  int64_t pitch = pitchOf(from.shape.columns), bytes = (lastRow - firstRow) * pitch * 4;
+  int64_t allocated = shared.allocate(bytes), offset = allocated - firstRow * pitch * 4;
+  shared.writes(allocated, bytes);
   spill(from, code.constant32(offset), pitch, firstRow, lastRow - firstRow);
-  shared.reads(offset, bytes);
+  shared.reads(allocated, bytes);
   Fragment result{to, from.element, {}};
   Value row0 = rowOf(to, 0, 0), column0 = columnOf(to, 0, 0);
   if (transposed)
@@ -126,7 +127,7 @@ Fragment KernelLowering::exchange(const Fragment &from, const Distribution &to, 
           int64_t plus = (firstRow + i) * pitch * 4 + (firstColumn + j) * 4 + offset;
           result.values.push_back(code.ofType(code.loadShared(base, 1, plus)[0], from.element));
         }
-  shared.release(offset);
+  shared.release(allocated);
   return result;
 }
 
