@@ -9,8 +9,8 @@ using namespace mlir;
 using namespace denim;
 using namespace denim::codegen::nvptx;
 
-/// From how many registers and readers on a load of bf16 is read anew by each of them from shared memory: eight elements
-/// by one instruction, and one to widen each.
+/// From how many registers and readers on a load of bf16 is read anew by each of them from shared memory: eight
+/// elements by one instruction, and one to widen each.
 static constexpr int64_t kManyRegisters = 32, kManyReaders = 4;
 
 int64_t KernelLowering::divisorOf(Value value) {

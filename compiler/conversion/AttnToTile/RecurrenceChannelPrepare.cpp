@@ -52,15 +52,22 @@ void RecurrenceWriter::writePreparedByChannel(Value number, Value row) {
                           Value());
   };
 
-  // The gate first: what it is made of takes longest to load, and nothing else needs registers yet.
+  // The gate is loaded first, for it is needed first, and made behind the loads of keys and queries: all are on their
+  // way together.
+  Block *body = e.b.getInsertionBlock();
+  Operation *marker = e.index(0).getDefiningOp();
   Value g = logDecay(rows, ownHead), beta = strength(form.k, rows, ownHead);
-  if (e.failed())
-    return;
-  ChannelDecay decay(e, g, leastDecay(operandOf(form.decay)));
+  SmallVector<Operation *> made;
+  for (auto op = marker->getIterator(); op != e.b.getInsertionPoint(); ++op)
+    if (!isa<tile::LoadOp>(*op) && op->getNumResults() == 1 && isa<tile::TileType>(op->getResult(0).getType()))
+      made.push_back(&*op);
   Unnormed key = withoutNorm(form.k.vector), query = withoutNorm(form.query);
   Value k = tileOf(key.vector, rows, ownHead), q = tileOf(query.vector, rows, ownHead);
   if (e.failed())
     return;
+  for (Operation *op : made)
+    op->moveBefore(body, e.b.getInsertionPoint());
+  ChannelDecay decay(e, g, leastDecay(operandOf(form.decay)));
   Value keyNorm = key.norm ? normFactor(key.norm, k) : Value();
   Value queryNorm = query.norm ? normFactor(query.norm, q) : Value();
   Value scale = form.readScale == 1 ? Value() : e.splat(form.readScale, kChunk, 1);
