@@ -98,9 +98,14 @@ private:
   static tile::PagesType pagesOf(mlir::Value memory);
   Fragment loadFragment(tile::LoadOp op);
   bool canCopyToShared(tile::LoadOp op);
-  void copyToShared(tile::LoadOp op, const SharedTile &to);
-  /// A load that products and threads read: copied in pieces of 16 bytes, and read from there when it is asked for.
+  void copyToShared(tile::LoadOp op, const SharedTile &to) { beginCopy(op, to)(); }
+  /// Loads the pieces; what is returned stores them.
+  std::function<void()> beginCopy(tile::LoadOp op, const SharedTile &to);
+  /// A load that products and threads read, or more ops than it should take registers for: copied in pieces of 16
+  /// bytes, and read from there when it is asked for, by every op anew if no product is among them.
   bool isCopiedFirst(tile::LoadOp op);
+  /// Ends the copies that were begun, unless the next tile is one of their kind.
+  void endCopiesBefore(mlir::Operation *next);
   void readCopied(mlir::Value tile);
   /// An address and bytes that the instruction adds.
   struct Address {
@@ -181,8 +186,8 @@ private:
   mlir::LogicalResult lower(tile::InverseOp op);
 
   // ---- one row times a matrix in memory (Streamed.cpp)
-  /// How threads are dealt the pieces (8 columns) of a row: `threads` of them share one row of the matrix, `groups` such
-  /// teams stand side by side, and a thread has `turns` pieces, `threads` apart.
+  /// How threads are dealt the pieces (8 columns) of a row: `threads` of them share one row of the matrix, `groups`
+  /// such teams stand side by side, and a thread has `turns` pieces, `threads` apart.
   struct Dealing {
     int64_t pieces, threads, groups, turns;
     bool pads() const { return pieces % threads != 0; } ///< some threads have no piece in the last turn
@@ -334,13 +339,14 @@ private:
   /// Roots of memory read since the last barrier for them: by this load alone, or (null) by more than it.
   llvm::DenseMap<mlir::Value, mlir::Operation *> loaded;
   llvm::DenseMap<mlir::Value, SharedTile> sharedTiles;
-  llvm::DenseSet<mlir::Value> wantedShared;       ///< tiles some product reads from shared memory
-  llvm::DenseSet<mlir::Value> onlyShared;         ///< of these, loads nothing else reads
-  llvm::DenseSet<mlir::Value> streamed;           ///< matrices that streamed products read as they come from memory
-  llvm::DenseSet<mlir::Value> wantedPieces;       ///< rows that only streamed products read
+  llvm::DenseSet<mlir::Value> wantedShared; ///< tiles some product reads from shared memory
+  llvm::DenseSet<mlir::Value> onlyShared;   ///< of these, loads nothing else reads
+  llvm::DenseSet<mlir::Value> streamed;     ///< matrices that streamed products read as they come from memory
+  llvm::DenseSet<mlir::Value> wantedPieces; ///< rows that only streamed products read
   llvm::DenseMap<mlir::Value, llvm::SmallVector<mlir::Value>> streamedWords; ///< of a matrix: by row, turn, word
   llvm::DenseMap<mlir::Value, llvm::SmallVector<mlir::Value>> rowPieces;     ///< f32, by turn and element
-  llvm::DenseSet<mlir::Value> readLater;          ///< of these, loads that stand there and have no fragment yet
+  llvm::DenseSet<mlir::Value> readLater;                ///< loads that stand there and have no fragment yet
+  llvm::SmallVector<std::function<void()>> begunCopies; ///< their pieces are on the way to registers
   llvm::DenseMap<mlir::Operation *, llvm::SmallVector<mlir::Value>> dyingAt;
   llvm::DenseMap<mlir::Value, llvm::SmallVector<mlir::Value>> packedWords; ///< of tiles that are carried packed
 
@@ -348,7 +354,7 @@ private:
 
   llvm::DenseSet<mlir::Value> constants; ///< memory that no kernel writes: parameters
   bool awaited = true;                   ///< behind the wait for the kernels before, or there is none
-  std::optional<int64_t> acrossOffset; ///< where sums of parts were left last (addAcross)
+  std::optional<int64_t> acrossOffset;   ///< where sums of parts were left last (addAcross)
 
   int64_t groupsIssued = 0, groupsFinished = 0;
   llvm::MapVector<mlir::Value, int64_t> groupOf;              ///< tiles whose products are in flight

@@ -253,9 +253,10 @@ void KernelLowering::lower(tile::LoadOp op) {
   else if (isCopiedFirst(op)) {
     auto type = typeOf(op.getResult());
     SharedTile tile = allocateShared(type.getRows(), type.getColumns(), 1);
-    copyToShared(op, tile);
+    begunCopies.push_back(beginCopy(op, tile));
     sharedTiles[op.getResult()] = tile;
     readLater.insert(op.getResult());
+    endCopiesBefore(op->getNextNode());
   } else if (!onlyShared.contains(op.getResult()))
     bind(op.getResult(), loadFragment(op));
 }
@@ -273,6 +274,17 @@ bool KernelLowering::isCopiedFirst(tile::LoadOp op) {
   return brain && isAsked && canCopyToShared(op) && !shape.padsRows() && !shape.padsColumns() && !shape.oneRow() &&
          shape.columns % 64 == 0 &&
          llvm::all_of(tile.getUsers(), [&](Operation *user) { return user->getBlock() == op->getBlock(); });
+}
+
+void KernelLowering::endCopiesBefore(Operation *next) {
+  while (next && next->getNumRegions() == 0 && next->getNumResults() == 1 &&
+         !isa<tile::TileType>(next->getResult(0).getType()))
+    next = next->getNextNode(); // a scalar
+  if (auto load = dyn_cast_or_null<tile::LoadOp>(next); load && isCopiedFirst(load))
+    return; // both are on their way together
+  for (const std::function<void()> &end : begunCopies)
+    end();
+  begunCopies.clear();
 }
 
 void KernelLowering::readCopied(Value tile) {
