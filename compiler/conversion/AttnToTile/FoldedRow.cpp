@@ -125,7 +125,8 @@ Value FoldedRow::load(Value argument, Value row) {
 }
 
 Value FoldedRow::emitNorm(Operation *op, Value weight, double eps, bool mean, bool zeroCentered) {
-  Value input = op->getOperand(0), x = emit(input);
+  // A parameter first: what is read of it is under way while the kernel before ends, and while the sum is made.
+  Value input = op->getOperand(0), scale = weight ? load(weight, {}) : Value(), x = emit(input);
   if (!x)
     return {};
   auto type = typeOf(input);
@@ -138,7 +139,7 @@ Value FoldedRow::emitNorm(Operation *op, Value weight, double eps, bool mean, bo
     sum = e.reduce(tile::Combiner::add, sum, 0);
   SmallVector<Value> inputs{x, sum};
   if (weight)
-    inputs.push_back(load(weight, {}));
+    inputs.push_back(scale);
   return e.map(type, inputs, [&](OpBuilder &b, ValueRange in) -> Value {
     return normalised(b, e.loc, in, mean ? width : 1, eps, zeroCentered);
   });
