@@ -21,6 +21,10 @@ int64_t KernelLowering::joinedGroups() {
     if (isa<tile::MmaOp, tile::SolveOp, tile::InverseOp, tile::CumsumOp, tile::SpreadOp, tile::FlattenOp,
             tile::TransposeOp, tile::PageOp, tile::BlockOp, tile::StackedOp>(op))
       joined = 1;
+    // A window of columns is a choice of registers where it takes whole joined groups.
+    if (auto window = dyn_cast<tile::WindowOp>(op))
+      while (joined > 1 && window.getColumn() % (8 * joined) != 0)
+        joined /= 2;
     for (Value result : op->getResults())
       if (auto type = dyn_cast<tile::TileType>(result.getType()); type && type.getColumns() > 1) {
         Distribution shape{type.getRows(), type.getColumns(), chooseGrid(type.getRows(), type.getColumns(), warps)};
@@ -31,8 +35,8 @@ int64_t KernelLowering::joinedGroups() {
   return joined;
 }
 
-/// A row as a value and what is added to it.
-static std::pair<Value, int64_t> splitRow(Value row) {
+/// A row or column as a value and what is added to it.
+static std::pair<Value, int64_t> splitSum(Value row) {
   int64_t add = 0;
   while (Operation *op = row.getDefiningOp()) {
     bool minus = isa<arith::SubIOp>(op);
@@ -46,8 +50,15 @@ static std::pair<Value, int64_t> splitRow(Value row) {
   return {row, add};
 }
 
+/// The value of a constant, and of a sum of constants.
+static std::optional<int64_t> knownOf(Value value) {
+  auto [rest, add] = splitSum(value);
+  std::optional<int64_t> constant = getConstantIntValue(rest);
+  return constant ? std::optional<int64_t>(*constant + add) : std::nullopt;
+}
+
 static SmallVector<Value> placeOf(tile::LoadOp load) {
-  return {load.getMemory(), splitRow(load.getRow()).first, load.getColumn(), load.getLo(), load.getHi()};
+  return {load.getMemory(), splitSum(load.getRow()).first, load.getColumn(), load.getLo(), load.getHi()};
 }
 
 /// Two windows of one place of a memory, rows apart, where every tile has the same rows and a thread several of them.
@@ -95,7 +106,7 @@ Fragment KernelLowering::loadSliding(tile::LoadOp op) {
   Distribution one = shape; // a row of one group's neighbours
   one.rows = 1, one.columns = 8 * shape.joined, one.grid = {warps, 1};
   Fragment to{shape, code.f32(), SmallVector<Value>(shape.registers())};
-  int64_t above = splitRow(op.getRow()).second;
+  int64_t above = splitSum(op.getRow()).second;
   for (int64_t slab = 0; slab < shape.slabs(); ++slab)
     for (int64_t half = 0; half < 2; ++half)
       for (int64_t group = 0; group < shape.groups(); group += shape.joined) {
@@ -136,7 +147,7 @@ bool KernelLowering::isPickedOut(tile::LoadOp op) {
   View view = viewOf(op.getMemory());
   Distribution shape = distributionOf(op.getResult());
   return op.getTransposed() && shape.oneRow() && shape.joined > 1 && !op.getLo() && view.stored.isBF16() &&
-         view.columns <= 8 && constants.contains(op.getMemory()) && getConstantIntValue(op.getColumn()) &&
+         view.columns <= 8 && constants.contains(op.getMemory()) && knownOf(op.getColumn()) &&
          shape.neighbours() * view.columns * Code::bytesOf(view.stored) % kAccessBytes == 0 &&
          divisorOf(op.getRow()) % shape.neighbours() == 0;
 }
@@ -144,7 +155,7 @@ bool KernelLowering::isPickedOut(tile::LoadOp op) {
 Fragment KernelLowering::loadPickedOut(tile::LoadOp op) {
   View view = viewOf(op.getMemory());
   const Distribution shape = distributionOf(op.getResult());
-  int64_t column = *getConstantIntValue(op.getColumn()), each = shape.neighbours() * view.columns / 2; // words
+  int64_t column = *knownOf(op.getColumn()), each = shape.neighbours() * view.columns / 2; // words
   PickedOut &known = pickedOut[{op.getMemory(), op.getRow()}];
   if (known.block != op->getBlock() || known.columns != shape.columns) {
     known = {op->getBlock(), shape.columns, {}};

@@ -125,8 +125,7 @@ Value FoldedRow::load(Value argument, Value row) {
 }
 
 Value FoldedRow::emitNorm(Operation *op, Value weight, double eps, bool mean, bool zeroCentered) {
-  // A parameter first: what is read of it is under way while the kernel before ends, and while the sum is made.
-  Value input = op->getOperand(0), scale = weight ? load(weight, {}) : Value(), x = emit(input);
+  Value input = op->getOperand(0), x = emit(input);
   if (!x)
     return {};
   auto type = typeOf(input);
@@ -139,7 +138,7 @@ Value FoldedRow::emitNorm(Operation *op, Value weight, double eps, bool mean, bo
     sum = e.reduce(tile::Combiner::add, sum, 0);
   SmallVector<Value> inputs{x, sum};
   if (weight)
-    inputs.push_back(scale);
+    inputs.push_back(load(weight, {}));
   return e.map(type, inputs, [&](OpBuilder &b, ValueRange in) -> Value {
     return normalised(b, e.loc, in, mean ? width : 1, eps, zeroCentered);
   });

@@ -75,6 +75,26 @@ int64_t columnsOfFoldedRows(plan::KernelOp kernel, Value result) {
   return foldedColumns(result, llvm::IsaPred<BlockArgument>);
 }
 
+/// What is read of parameters does not depend on the kernel before, nor on the sum of a norm: it is asked for first.
+void loadParametersFirst(tile::KernelOp kernel) {
+  auto constants = kernel->getAttrOfType<DenseI64ArrayAttr>("tile.constants");
+  if (!constants)
+    return;
+  Block &block = *kernel.getBlock();
+  SmallVector<tile::LoadOp> loads;
+  for (auto load : block.getOps<tile::LoadOp>()) {
+    auto memory = dyn_cast<BlockArgument>(load.getMemory());
+    bool known = llvm::all_of(load->getOperands().drop_front(), [](Value v) { return getConstantIntValue(v); });
+    if (memory && known && llvm::is_contained(constants.asArrayRef(), memory.getArgNumber()))
+      loads.push_back(load);
+  }
+  for (tile::LoadOp load : llvm::reverse(loads)) {
+    load->moveBefore(&block.front());
+    for (Value place : load->getOperands().drop_front())
+      place.getDefiningOp()->moveBefore(&block.front());
+  }
+}
+
 tile::KernelOp writeFoldedRows(plan::KernelOp kernel, int64_t columns, SmallVectorImpl<unsigned> &extras) {
   Emitter e(kernel, tile::ItemsAttr::get(kernel.getContext(), rowKind(kernel), 1, 1));
   Value result = kernel.getBlock()->getTerminator()->getOperand(0);
@@ -87,6 +107,7 @@ tile::KernelOp writeFoldedRows(plan::KernelOp kernel, int64_t columns, SmallVect
       tile::MemoryType::get(e.b.getContext(), columns, cast<RankedTensorType>(result.getType()).getElementType()));
   Value row = e.mul(e.item(), channelsOf(result) / columns);
   tile::StoreOp::create(e.b, e.loc, tile, memory, row, e.index(0), Value(), Value());
+  loadParametersFirst(e.tileKernel);
   extras.append(e.extraOperands().begin(), e.extraOperands().end());
   return e.failed() ? nullptr : e.tileKernel;
 }

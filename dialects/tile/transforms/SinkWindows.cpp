@@ -13,7 +13,7 @@ using namespace denim::tile;
 static Value plus(OpBuilder &b, Location loc, Value index, int64_t add) {
   if (add == 0)
     return index;
-  return b.createOrFold<arith::AddIOp>(loc, index, arith::ConstantIndexOp::create(b, loc, add));
+  return arith::AddIOp::create(b, loc, index, arith::ConstantIndexOp::create(b, loc, add));
 }
 
 /// Memory may be written between a load and its window.
