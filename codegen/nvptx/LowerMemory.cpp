@@ -414,6 +414,7 @@ void KernelLowering::storeTurned(tile::StoreOp op) {
 void KernelLowering::lower(tile::StoreOp op) {
   awaitsLoads(op);
   stored.insert(rootOf(op.getMemory()));
+  llvm::erase_if(slidingRows, [&](const auto &known) { return rootOf(known.first.front()) == rootOf(op.getMemory()); });
   if (isStoredTurned(op))
     return storeTurned(op);
   if (isStoredAsImage(op))

@@ -86,7 +86,7 @@ bool KernelLowering::hasSlidingWindows() {
   return overlap && alike && !shape.padsRows() && shape.slabs() > 1;
 }
 
-/// Every row of the thread is read once, for all windows that have it.
+/// Every row of the thread is read once, for all windows that have it: until something is stored to their memory.
 Fragment KernelLowering::loadSliding(tile::LoadOp op) {
   View view = viewOf(op.getMemory());
   const Distribution shape = distributionOf(op.getResult());
@@ -117,8 +117,8 @@ Fragment KernelLowering::loadSliding(tile::LoadOp op) {
           int64_t plus = (row * view.columns + shape.columnAt(group, 0)) * Code::bytesOf(view.stored);
           elements = loadElements(
                          one, view.stored, shape.neighbours(),
-                         [&](int64_t, int64_t, int64_t, int64_t) -> Address {
-                           return {known.pointer, plus};
+                         [&](int64_t, int64_t, int64_t, int64_t) {
+                           return Address{known.pointer, plus};
                          },
                          [&](int64_t, int64_t, int64_t, int64_t) { return inside; })
                          .values;

@@ -109,3 +109,22 @@ tile.kernel @apart(%x: !tile.memory<64xbf16>, %z: !tile.memory<64xbf16>, %y: !ti
   }
   tile.store %o, %y[%c0, %c0] : !tile.tile<128x32xf32>, !tile.memory<64xbf16>
 }
+
+// What is stored between two windows is seen by the second: four rows are read again, and the barrier of a store.
+// CHECK-LABEL: llvm.func @stored_between(
+// CHECK-COUNT-4: ld.global.v4.b32
+// CHECK-COUNT-4: st.global.v4.b32
+// CHECK: bar.sync
+// CHECK-COUNT-4: ld.global.v4.b32
+// CHECK-NOT: ld.global
+// CHECK: llvm.return
+tile.kernel @stored_between(%x: !tile.memory<64xbf16>, %y: !tile.memory<64xbf16>) items <once by 1 times 1> at %item {
+  %c0 = arith.constant 0 : index
+  %c1 = arith.constant 1 : index
+  %c200 = arith.constant 200 : index
+  %row = arith.addi %item, %c1 : index
+  %a = tile.load %x[%item, %c0] : !tile.memory<64xbf16> -> !tile.tile<128x32xf32>
+  tile.store %a, %x[%c200, %c0] : !tile.tile<128x32xf32>, !tile.memory<64xbf16>
+  %b = tile.load %x[%row, %c0] : !tile.memory<64xbf16> -> !tile.tile<128x32xf32>
+  tile.store %b, %y[%c0, %c0] : !tile.tile<128x32xf32>, !tile.memory<64xbf16>
+}
