@@ -310,8 +310,12 @@ bool KernelLowering::isWholeImage(tile::StoreOp op) {
 
 bool KernelLowering::isStoredAsImage(tile::StoreOp op) {
   const Distribution shape = distributionOf(op.getValue());
-  return isWholeImage(op) && code.target.matrixStore && !shape.padsRows() && !shape.padsColumns() &&
-         shape.groups() % 2 == 0 && shape.columnsOfWarp() % 64 == 0;
+  tile::PagesType pages = pagesOf(op.getMemory());
+  // Whole panels, from a row on at which the exchange of pieces begins again.
+  bool panels = pages && isImage(pages) && !op.getLo() && divisorOf(op.getRow()) % 8 == 0 &&
+                divisorOf(op.getColumn()) % 64 == 0 && shape.columns % 64 == 0;
+  return panels && code.target.matrixStore && !shape.padsRows() && !shape.padsColumns() && shape.groups() % 2 == 0 &&
+         shape.columnsOfWarp() % 64 == 0;
 }
 
 /// The fragment is stored to shared memory as it stands in the image, and copied from there in pieces of 16 bytes. A
@@ -334,15 +338,19 @@ void KernelLowering::storeImage(tile::StoreOp op) {
     }
   code.warpBarrier();
   constexpr int64_t slabBytes = 16 * 128;
-  Value own = code.add(code.mul(warpAcross(shape.grid), shape.columnsOfWarp() / 64 * tile.panelBytes()),
-                       code.add(code.mul(warpDown(shape.grid), slabBytes), code.mul(lane, 16)));
-  Value to = code.advance(view.pointer, code.divide(own, 4), code.f32());
-  Value read = code.add(own, tile.offset);
-  for (int64_t panel = 0; panel < shape.columnsOfWarp() / 64; ++panel)
+  int64_t panels = shape.columnsOfWarp() / 64, panelBytes = view.imageRows * 128; // of the page
+  Value inPanel = code.add(code.mul(warpDown(shape.grid), slabBytes), code.mul(lane, 16));
+  Value first =
+      code.add(code.mul(code.divide(i64Of(op.getColumn()), 64), panelBytes), code.mul(i64Of(op.getRow()), 128));
+  Value own = code.add(code.mul(warpAcross(shape.grid), panels * panelBytes), inPanel);
+  Value to = code.advance(view.pointer, code.add(first, code.toI64(own)), code.builder.getI8Type());
+  Value read = code.add(code.add(code.mul(warpAcross(shape.grid), panels * tile.panelBytes()), inPanel), tile.offset);
+  for (int64_t panel = 0; panel < panels; ++panel)
     for (int64_t slab = 0; slab < shape.slabs(); ++slab)
       for (int64_t at = 0; at < slabBytes; at += 32 * 16) {
-        int64_t plus = panel * tile.panelBytes() + slab * shape.grid.down * slabBytes + at;
-        code.storeWords(code.loadShared(read, 4, plus), to, Value(), plus);
+        int64_t down = slab * shape.grid.down * slabBytes + at;
+        code.storeWords(code.loadShared(read, 4, panel * tile.panelBytes() + down), to, Value(),
+                        panel * panelBytes + down);
       }
   shared.release(tile.offset);
 }
