@@ -15,19 +15,19 @@ Value KernelLowering::warpAcross(const WarpGrid &grid) {
 Value KernelLowering::rowOf(const Distribution &shape, int64_t slab, int64_t half) {
   if (shape.oneRow())
     return code.constant32(0);
-  Value row = laneRow;
+  Value row = shape.sliding ? code.mul(laneRow, 2 * shape.slabs()) : laneRow;
   if (shape.grid.down > 1)
-    row = code.add(code.mul(warpDown(shape.grid), 16), row);
-  return code.add(row, slab * 16 * shape.grid.down + half * 8);
+    row = code.add(code.mul(warpDown(shape.grid), shape.sliding ? 16 * shape.slabs() : 16), row);
+  return code.add(row, shape.rowAt(slab, half));
 }
 
 Value KernelLowering::columnOf(const Distribution &shape, int64_t group, int64_t element) {
   if (shape.oneColumn())
     return code.constant32(0);
-  Value column = code.mul(laneColumn, 2);
+  Value column = code.mul(laneColumn, 2 * shape.joined);
   if (shape.grid.across > 1)
     column = code.add(code.mul(warpAcross(shape.grid), shape.columnsOfWarp()), column);
-  return code.add(column, group * 8 + element);
+  return code.add(column, shape.columnAt(group, element));
 }
 
 Value KernelLowering::rowInside(const Distribution &shape, Value row) {
@@ -63,6 +63,8 @@ void KernelLowering::spill(const Fragment &from, Value offset, int64_t pitch, in
   bool all = rows >= shape.rows;
   // Whether some warp has one of the rows there.
   auto has = [&](int64_t slab, int64_t half) {
+    if (shape.sliding)
+      return true;
     for (int64_t down = 0; down < shape.grid.down; ++down) {
       int64_t row = (slab * shape.grid.down + down) * 16 + half * 8;
       if (row < firstRow + rows && row + 8 > firstRow)
@@ -80,7 +82,7 @@ void KernelLowering::spill(const Fragment &from, Value offset, int64_t pitch, in
         continue;
       Value row = rowOf(shape, slab, half);
       Value rowPredicate = code.both(writer, rowInside(shape, row));
-      int64_t plus = (slab * 16 * shape.grid.down + half * 8) * pitch * 4;
+      int64_t plus = shape.rowAt(slab, half) * pitch * 4;
       if (!all) {
         rowPredicate = code.both(rowPredicate, code.both(code.lessThan(code.constant32(firstRow - 1), row),
                                                          code.lessThan(row, code.constant32(firstRow + rows))));
@@ -91,7 +93,7 @@ void KernelLowering::spill(const Fragment &from, Value offset, int64_t pitch, in
         for (int64_t e = 0; e < shape.pairs(); ++e)
           code.storeShared({code.bitsOf(from.at(slab, group, half, e))}, base,
                            code.both(rowPredicate, columnInside(shape, columnOf(shape, group, e))),
-                           plus + (group * 8 + e) * 4);
+                           plus + shape.columnAt(group, e) * 4);
     }
 }
 
@@ -129,7 +131,7 @@ Fragment KernelLowering::exchange(const Fragment &from, const Distribution &to, 
             result.values.push_back(code.ofType(code.loadShared(address, 1)[0], from.element));
             continue;
           }
-          int64_t i = slab * 16 * to.grid.down + half * 8, j = group * 8 + e;
+          int64_t i = to.rowAt(slab, half), j = to.columnAt(group, e);
           if (transposed)
             std::swap(i, j);
           int64_t plus = i * pitch * 4 + (firstColumn + j) * 4 + offset;

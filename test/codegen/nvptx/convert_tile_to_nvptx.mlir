@@ -253,10 +253,10 @@ tile.kernel @read_anew(%x: !tile.memory<128xbf16>, %y: !tile.memory<128xbf16>, %
   tile.store %g, %z[%c0, %c0] : !tile.tile<64x128xf32>, !tile.memory<128xf32>
 }
 
-// One row of a tile goes through memory for one row: 132 words at most, not 64 times as many.
+// One row of a tile goes through memory for one row, 129 words, not 64 times as many; a thread has 32 elements of it.
 // CHECK-LABEL: llvm.func @one_row_of_many(
 // CHECK-SAME: tile.shared_bytes = 516
-// CHECK-COUNT-64: st.shared.b32
+// CHECK-COUNT-32: st.shared.b32
 // CHECK-NOT: st.shared
 // CHECK: bar.sync 1, 128;
 // CHECK: llvm.return
