@@ -250,7 +250,8 @@ tile.kernel @read_anew(%x: !tile.memory<128xbf16>, %y: !tile.memory<128xbf16>, %
     %n = arith.addf %m, %v : f32
     tile.yield %n : f32
   }
-  tile.store %g, %z[%c0, %c0] : !tile.tile<64x128xf32>, !tile.memory<128xf32>
+  %h = tile.spread %g row 0 of 2 : !tile.tile<64x128xf32>
+  tile.store %h, %z[%c0, %c0] : !tile.tile<64x128xf32>, !tile.memory<128xf32>
 }
 
 // One row of a tile goes through memory for one row, 129 words, not 64 times as many; a thread has 32 elements of it.
@@ -263,6 +264,7 @@ tile.kernel @read_anew(%x: !tile.memory<128xbf16>, %y: !tile.memory<128xbf16>, %
 tile.kernel @one_row_of_many(%x: !tile.memory<128xf32>, %z: !tile.memory<128xf32>) items <once by 1 times 1> at %item {
   %c0 = arith.constant 0 : index
   %t = tile.load %x[%c0, %c0] : !tile.memory<128xf32> -> !tile.tile<64x128xf32>
-  %u = tile.window %t[63, 0] : !tile.tile<64x128xf32> -> !tile.tile<1x128xf32>
+  %s = tile.spread %t row 0 of 2 : !tile.tile<64x128xf32>
+  %u = tile.window %s[63, 0] : !tile.tile<64x128xf32> -> !tile.tile<1x128xf32>
   tile.store %u, %z[%c0, %c0] : !tile.tile<1x128xf32>, !tile.memory<128xf32>
 }
