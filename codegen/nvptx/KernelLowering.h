@@ -119,12 +119,35 @@ private:
   /// for.
   std::function<mlir::Value(int64_t)> piecesFrom(mlir::Value base, mlir::Value exchangedRow, bool global);
   Fragment
-  loadElements(const Distribution &shape, mlir::Type stored, bool pairs, const AddressOf &addressOf,
+  loadElements(const Distribution &shape, mlir::Type stored, int64_t atOnce, const AddressOf &addressOf,
                llvm::function_ref<mlir::Value(int64_t slab, int64_t half, int64_t group, int64_t e)> predicate);
   /// Null when every row may be used.
   mlir::Value within(mlir::Value row, mlir::Value lo, mlir::Value hi);
   /// What `value` is known to be a multiple of.
   int64_t divisorOf(mlir::Value value);
+
+  // ---- 16 bytes at a time where there are no products (WideAccess.cpp)
+  int64_t joinedGroups();
+  /// `divisor`: of the column of memory that the tile begins at.
+  int64_t elementsAtOnce(const View &view, const Distribution &shape, int64_t divisor);
+  bool isPickedOut(tile::LoadOp op);
+  Fragment loadPickedOut(tile::LoadOp op);
+  /// Whether rows of a thread should be neighbours; and loads of windows that overlap.
+  bool hasSlidingWindows();
+  Fragment loadSliding(tile::LoadOp op);
+  /// What was read around one row and column of a memory, in a block of the kernel: elements by row and group.
+  struct SlidingRows {
+    mlir::Block *block = nullptr;
+    int64_t columns = 0;
+    mlir::Value first, pointer; ///< the row of the thread that counts as 0, and its first element
+    llvm::DenseMap<std::pair<int64_t, int64_t>, llvm::SmallVector<mlir::Value>> elements;
+  };
+  /// Words that were read of a memory from one of its rows on, in a block of the kernel.
+  struct PickedOut {
+    mlir::Block *block = nullptr;
+    int64_t columns = 0;
+    llvm::SmallVector<mlir::Value> words;
+  };
 
   // ---- elements (LowerMap.cpp)
   void lower(tile::SplatOp op);
@@ -181,8 +204,8 @@ private:
   mlir::LogicalResult lower(tile::InverseOp op);
 
   // ---- one row times a matrix in memory (Streamed.cpp)
-  /// How threads are dealt the pieces (8 columns) of a row: `threads` of them share one row of the matrix, `groups` such
-  /// teams stand side by side, and a thread has `turns` pieces, `threads` apart.
+  /// How threads are dealt the pieces (8 columns) of a row: `threads` of them share one row of the matrix, `groups`
+  /// such teams stand side by side, and a thread has `turns` pieces, `threads` apart.
   struct Dealing {
     int64_t pieces, threads, groups, turns;
     bool pads() const { return pieces % threads != 0; } ///< some threads have no piece in the last turn
@@ -265,7 +288,7 @@ private:
   // ---- fragments (Exchange.cpp)
   Distribution distributionOf(mlir::Value tile) { return distributionOf(typeOf(tile)); }
   Distribution distributionOf(tile::TileType type) {
-    return {type.getRows(), type.getColumns(), chooseGrid(type.getRows(), type.getColumns(), warps)};
+    return {type.getRows(), type.getColumns(), chooseGrid(type.getRows(), type.getColumns(), warps), joined, sliding};
   }
   /// The registers of a tile; waits for the product that makes it.
   const Fragment &fragmentOf(mlir::Value tile) {
@@ -323,7 +346,8 @@ private:
   tile::KernelOp kernel;
   Code &code;
   Precision precision;
-  int64_t warps;
+  int64_t warps, joined;
+  bool sliding;
   SharedMemory shared;
   StepFields<Code> step;
   mlir::Value thread, lane, warp, laneRow, laneColumn;
@@ -334,13 +358,16 @@ private:
   /// Roots of memory read since the last barrier for them: by this load alone, or (null) by more than it.
   llvm::DenseMap<mlir::Value, mlir::Operation *> loaded;
   llvm::DenseMap<mlir::Value, SharedTile> sharedTiles;
-  llvm::DenseSet<mlir::Value> wantedShared;       ///< tiles some product reads from shared memory
-  llvm::DenseSet<mlir::Value> onlyShared;         ///< of these, loads nothing else reads
-  llvm::DenseSet<mlir::Value> streamed;           ///< matrices that streamed products read as they come from memory
-  llvm::DenseSet<mlir::Value> wantedPieces;       ///< rows that only streamed products read
+  llvm::DenseSet<mlir::Value> wantedShared; ///< tiles some product reads from shared memory
+  llvm::DenseSet<mlir::Value> onlyShared;   ///< of these, loads nothing else reads
+  llvm::DenseSet<mlir::Value> streamed;     ///< matrices that streamed products read as they come from memory
+  llvm::DenseSet<mlir::Value> wantedPieces; ///< rows that only streamed products read
   llvm::DenseMap<mlir::Value, llvm::SmallVector<mlir::Value>> streamedWords; ///< of a matrix: by row, turn, word
   llvm::DenseMap<mlir::Value, llvm::SmallVector<mlir::Value>> rowPieces;     ///< f32, by turn and element
-  llvm::DenseSet<mlir::Value> readLater;          ///< of these, loads that stand there and have no fragment yet
+  llvm::DenseSet<mlir::Value> readLater; ///< of these, loads that stand there and have no fragment yet
+  llvm::DenseMap<std::pair<mlir::Value, mlir::Value>, PickedOut> pickedOut; ///< of a memory and a row
+  llvm::SmallVector<std::pair<llvm::SmallVector<mlir::Value>, SlidingRows>>
+      slidingRows; ///< of memory, row, column, bounds
   llvm::DenseMap<mlir::Operation *, llvm::SmallVector<mlir::Value>> dyingAt;
   llvm::DenseMap<mlir::Value, llvm::SmallVector<mlir::Value>> packedWords; ///< of tiles that are carried packed
 
@@ -348,7 +375,7 @@ private:
 
   llvm::DenseSet<mlir::Value> constants; ///< memory that no kernel writes: parameters
   bool awaited = true;                   ///< behind the wait for the kernels before, or there is none
-  std::optional<int64_t> acrossOffset; ///< where sums of parts were left last (addAcross)
+  std::optional<int64_t> acrossOffset;   ///< where sums of parts were left last (addAcross)
 
   int64_t groupsIssued = 0, groupsFinished = 0;
   llvm::MapVector<mlir::Value, int64_t> groupOf;              ///< tiles whose products are in flight

@@ -131,7 +131,7 @@ KernelLowering::AddressOf KernelLowering::addressesOf(const View &view, const Di
     Value base = code.advance(view.pointer, element, view.stored);
     int64_t pitch = view.columns;
     return [=](int64_t slab, int64_t half, int64_t group, int64_t e) -> Address {
-      int64_t i = slab * down + half * 8, j = group * 8 + e;
+      int64_t i = shape.rowAt(slab, half), j = shape.columnAt(group, e);
       return {base, (transposed ? j * pitch + i : i * pitch + j) * bytes};
     };
   }
@@ -192,7 +192,8 @@ KernelLowering::AddressOf KernelLowering::addressesOf(const SharedTile &tile, co
   };
 }
 
-Fragment KernelLowering::loadElements(const Distribution &shape, Type stored, bool pairs, const AddressOf &addressOf,
+Fragment KernelLowering::loadElements(const Distribution &shape, Type stored, int64_t atOnce,
+                                      const AddressOf &addressOf,
                                       llvm::function_ref<Value(int64_t, int64_t, int64_t, int64_t)> predicateOf) {
   bool real = isa<FloatType>(stored), half16 = Code::bytesOf(stored) == 2;
   Fragment to{shape, real ? code.f32() : stored, SmallVector<Value>(shape.registers())};
@@ -201,20 +202,23 @@ Fragment KernelLowering::loadElements(const Distribution &shape, Type stored, bo
   };
   for (int64_t slab = 0; slab < shape.slabs(); ++slab)
     for (int64_t half = 0; half < shape.halves(); ++half)
-      for (int64_t group = 0; group < shape.groups(); ++group)
-        for (int64_t e = 0; e < shape.pairs(); e += pairs ? 2 : 1) {
+      for (int64_t group = 0; group < shape.groups(); group += std::max<int64_t>(atOnce / 2, 1))
+        for (int64_t e = 0; e < shape.pairs(); e += atOnce) {
           auto [pointer, plus] = addressOf(slab, half, group, e);
           Value predicate = predicateOf(slab, half, group, e);
-          if (!pairs) {
+          if (atOnce == 1) {
             Value value = half16 ? widen(code.loadHalfWord(pointer, predicate, plus), false)
                                  : code.ofType(code.loadWords(pointer, 1, predicate, plus)[0], to.element);
             to.values[shape.at(slab, group, half, e)] = value;
             continue;
           }
-          auto words = code.loadWords(pointer, half16 ? 1 : 2, predicate, plus);
-          for (int64_t n = 0; n < 2; ++n)
-            to.values[shape.at(slab, group, half, n)] =
-                half16 ? widen(words[0], n == 1) : code.ofType(words[n], to.element);
+          SmallVector<Value, 8> words;
+          for (int64_t count = half16 ? atOnce / 2 : atOnce; int64_t(words.size()) < count;)
+            llvm::append_range(words, code.loadWords(pointer, std::min<int64_t>(count, 4), predicate,
+                                                     plus + int64_t(words.size()) * 4));
+          for (int64_t n = 0; n < atOnce; ++n)
+            to.values[shape.at(slab, group + n / 2, half, n % 2)] =
+                half16 ? widen(words[n / 2], n % 2 == 1) : code.ofType(words[n], to.element);
         }
   return to;
 }
@@ -224,12 +228,15 @@ Fragment KernelLowering::loadFragment(tile::LoadOp op) {
   Distribution shape = distributionOf(op.getResult());
   Value row = i64Of(op.getRow());
   bool transposed = op.getTransposed();
-  bool pairs = !transposed && !shape.oneColumn() && shape.columns % 2 == 0 && view.columns % 2 == 0 &&
-               divisorOf(op.getColumn()) % 2 == 0;
+  if (isPickedOut(op))
+    return loadPickedOut(op);
+  int64_t atOnce = transposed ? 1 : elementsAtOnce(view, shape, divisorOf(op.getColumn()));
+  if (shape.sliding && atOnce > 2)
+    return loadSliding(op);
   AddressOf addresses = addressesOf(view, shape, op.getRow(), op.getColumn(), transposed);
   // One predicate for a row of memory.
   llvm::DenseMap<std::pair<int64_t, int64_t>, Value> rows;
-  return loadElements(shape, view.stored, pairs, addresses, [&](int64_t slab, int64_t half, int64_t group, int64_t e) {
+  return loadElements(shape, view.stored, atOnce, addresses, [&](int64_t slab, int64_t half, int64_t group, int64_t e) {
     Value i = rowOf(shape, slab, half), j = columnOf(shape, group, e);
     auto key = transposed ? std::pair(group, e) : std::pair(slab, half);
     if (op.getLo() && !rows.count(key))
@@ -278,18 +285,17 @@ void KernelLowering::lower(tile::GatherOp op) {
   View view = viewOf(op.getMemory());
   Distribution shape = distributionOf(op.getResult());
   Fragment rows = fragmentOf(op.getRows(), shape.grid);
-  bool pairs =
-      !shape.oneColumn() && shape.columns % 2 == 0 && view.columns % 2 == 0 && divisorOf(op.getColumn()) % 2 == 0;
+  int64_t atOnce = elementsAtOnce(view, shape, divisorOf(op.getColumn()));
   Value column = code.add(i64Of(op.getColumn()), code.toI64(columnOf(shape, 0, 0)));
   llvm::DenseMap<std::pair<int64_t, int64_t>, Value> lines;
   auto addressOf = [&](int64_t slab, int64_t half, int64_t group, int64_t e) -> Address {
     Value &line = lines[{slab, half}];
     if (!line)
       line = elementAddress(view, code.toI64(rows.at(slab, 0, half, 0)), column);
-    return {line, (group * 8 + e) * Code::bytesOf(view.stored)};
+    return {line, shape.columnAt(group, e) * Code::bytesOf(view.stored)};
   };
   bind(op.getResult(),
-       loadElements(shape, view.stored, pairs, addressOf, [&](int64_t slab, int64_t half, int64_t group, int64_t e) {
+       loadElements(shape, view.stored, atOnce, addressOf, [&](int64_t slab, int64_t half, int64_t group, int64_t e) {
          return code.both(rowInside(shape, rowOf(shape, slab, half)), columnInside(shape, columnOf(shape, group, e)));
        }));
 }
@@ -416,6 +422,7 @@ void KernelLowering::storeTurned(tile::StoreOp op) {
 void KernelLowering::lower(tile::StoreOp op) {
   awaitsLoads(op);
   stored.insert(rootOf(op.getMemory()));
+  llvm::erase_if(slidingRows, [&](const auto &known) { return rootOf(known.first.front()) == rootOf(op.getMemory()); });
   if (isStoredTurned(op))
     return storeTurned(op);
   if (isStoredAsImage(op))
@@ -426,8 +433,7 @@ void KernelLowering::lower(tile::StoreOp op) {
   Type stored = view.stored;
   Value row = i64Of(op.getRow());
   bool half16 = Code::bytesOf(stored) == 2;
-  bool pairs =
-      !shape.oneColumn() && shape.columns % 2 == 0 && view.columns % 2 == 0 && divisorOf(op.getColumn()) % 2 == 0;
+  int64_t atOnce = elementsAtOnce(view, shape, divisorOf(op.getColumn()));
   AddressOf addresses = addressesOf(view, shape, op.getRow(), op.getColumn(), /*transposed=*/false);
   Value writer = isWriter(shape);
   auto pack = [&](Value low, Value high) {
@@ -438,19 +444,23 @@ void KernelLowering::lower(tile::StoreOp op) {
       Value r = rowOf(shape, slab, half);
       Value predicate = code.both(code.both(writer, rowInside(shape, r)),
                                   within(code.add(row, code.toI64(r)), op.getLo(), op.getHi()));
-      for (int64_t group = 0; group < shape.groups(); ++group)
-        for (int64_t e = 0; e < shape.pairs(); e += pairs ? 2 : 1) {
+      for (int64_t group = 0; group < shape.groups(); group += std::max<int64_t>(atOnce / 2, 1))
+        for (int64_t e = 0; e < shape.pairs(); e += atOnce) {
           auto [to, plus] = addresses(slab, half, group, e);
           Value own = code.both(predicate, columnInside(shape, columnOf(shape, group, e)));
-          Value low = from.at(slab, group, half, e), high = pairs ? from.at(slab, group, half, 1) : low;
-          if (!pairs && half16)
-            code.storeHalfWord(pack(low, low), to, own, plus);
-          else if (!pairs)
-            code.storeWords({code.bitsOf(low)}, to, own, plus);
-          else if (half16)
-            code.storeWords({pack(low, high)}, to, own, plus);
-          else
-            code.storeWords({code.bitsOf(low), code.bitsOf(high)}, to, own, plus);
+          Value first = from.at(slab, group, half, e);
+          if (atOnce == 1 && half16) {
+            code.storeHalfWord(pack(first, first), to, own, plus);
+            continue;
+          }
+          SmallVector<Value, 8> words;
+          for (int64_t n = 0; n < atOnce; n += half16 ? 2 : 1) {
+            Value low = atOnce == 1 ? first : from.at(slab, group + n / 2, half, n % 2);
+            words.push_back(half16 ? pack(low, from.at(slab, group + n / 2, half, 1)) : code.bitsOf(low));
+          }
+          for (size_t word = 0; word < words.size(); word += 4)
+            code.storeWords(ArrayRef<Value>(words).slice(word, std::min<size_t>(words.size() - word, 4)), to, own,
+                            plus + int64_t(word) * 4);
         }
     }
 }
