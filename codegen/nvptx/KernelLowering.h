@@ -98,12 +98,17 @@ private:
   static tile::PagesType pagesOf(mlir::Value memory);
   Fragment loadFragment(tile::LoadOp op);
   bool canCopyToShared(tile::LoadOp op);
-  void copyToShared(tile::LoadOp op, const SharedTile &to);
-  /// The same without waiting for what is copied, where all threads have as many pieces, in rows 8 or more apart.
+  void copyToShared(tile::LoadOp op, const SharedTile &to) { beginCopy(op, to)(); }
+  /// Loads the pieces; what is returned stores them.
+  std::function<void()> beginCopy(tile::LoadOp op, const SharedTile &to);
+  /// A copy that nobody waits for before it is read, where all threads have as many pieces, in rows 8 or more apart.
   bool copiesAhead(tile::LoadOp op, const SharedTile &to);
   void copyAhead(tile::LoadOp op, const SharedTile &to);
-  /// A load that products and threads read: copied in pieces of 16 bytes, and read from there when it is asked for.
+  /// A load that products and threads read, or more ops than it should take registers for: copied in pieces of 16
+  /// bytes, and read from there when it is asked for, by every op anew if no product is among them.
   bool isCopiedFirst(tile::LoadOp op);
+  /// Ends the copies that were begun, unless the next tile is one of their kind.
+  void endCopiesBefore(mlir::Operation *next);
   void readCopied(mlir::Value tile);
   /// An address and bytes that the instruction adds.
   struct Address {
@@ -122,12 +127,35 @@ private:
   /// for.
   std::function<mlir::Value(int64_t)> piecesFrom(mlir::Value base, mlir::Value exchangedRow, bool global);
   Fragment
-  loadElements(const Distribution &shape, mlir::Type stored, bool pairs, const AddressOf &addressOf,
+  loadElements(const Distribution &shape, mlir::Type stored, int64_t atOnce, const AddressOf &addressOf,
                llvm::function_ref<mlir::Value(int64_t slab, int64_t half, int64_t group, int64_t e)> predicate);
   /// Null when every row may be used.
   mlir::Value within(mlir::Value row, mlir::Value lo, mlir::Value hi);
   /// What `value` is known to be a multiple of.
   int64_t divisorOf(mlir::Value value);
+
+  // ---- 16 bytes at a time where there are no products (WideAccess.cpp)
+  int64_t joinedGroups();
+  /// `divisor`: of the column of memory that the tile begins at.
+  int64_t elementsAtOnce(const View &view, const Distribution &shape, int64_t divisor);
+  bool isPickedOut(tile::LoadOp op);
+  Fragment loadPickedOut(tile::LoadOp op);
+  /// Whether rows of a thread should be neighbours; and loads of windows that overlap.
+  bool hasSlidingWindows();
+  Fragment loadSliding(tile::LoadOp op);
+  /// What was read around one row and column of a memory, in a block of the kernel: elements by row and group.
+  struct SlidingRows {
+    mlir::Block *block = nullptr;
+    int64_t columns = 0;
+    mlir::Value first, pointer; ///< the row of the thread that counts as 0, and its first element
+    llvm::DenseMap<std::pair<int64_t, int64_t>, llvm::SmallVector<mlir::Value>> elements;
+  };
+  /// Words that were read of a memory from one of its rows on, in a block of the kernel.
+  struct PickedOut {
+    mlir::Block *block = nullptr;
+    int64_t columns = 0;
+    llvm::SmallVector<mlir::Value> words;
+  };
 
   // ---- elements (LowerMap.cpp)
   void lower(tile::SplatOp op);
@@ -272,7 +300,7 @@ private:
   // ---- fragments (Exchange.cpp)
   Distribution distributionOf(mlir::Value tile) { return distributionOf(typeOf(tile)); }
   Distribution distributionOf(tile::TileType type) {
-    return {type.getRows(), type.getColumns(), chooseGrid(type.getRows(), type.getColumns(), warps)};
+    return {type.getRows(), type.getColumns(), chooseGrid(type.getRows(), type.getColumns(), warps), joined, sliding};
   }
   /// The registers of a tile; waits for the product that makes it.
   const Fragment &fragmentOf(mlir::Value tile) {
@@ -330,7 +358,8 @@ private:
   tile::KernelOp kernel;
   Code &code;
   Precision precision;
-  int64_t warps;
+  int64_t warps, joined;
+  bool sliding;
   SharedMemory shared;
   StepFields<Code> step;
   mlir::Value thread, lane, warp, laneRow, laneColumn;
@@ -347,7 +376,11 @@ private:
   llvm::DenseSet<mlir::Value> wantedPieces; ///< rows that only streamed products read
   llvm::DenseMap<mlir::Value, llvm::SmallVector<mlir::Value>> streamedWords; ///< of a matrix: by row, turn, word
   llvm::DenseMap<mlir::Value, llvm::SmallVector<mlir::Value>> rowPieces;     ///< f32, by turn and element
-  llvm::DenseSet<mlir::Value> readLater; ///< of these, loads that stand there and have no fragment yet
+  llvm::DenseSet<mlir::Value> readLater;                ///< loads that stand there and have no fragment yet
+  llvm::SmallVector<std::function<void()>> begunCopies; ///< their pieces are on the way to registers
+  llvm::DenseMap<std::pair<mlir::Value, mlir::Value>, PickedOut> pickedOut; ///< of a memory and a row
+  llvm::SmallVector<std::pair<llvm::SmallVector<mlir::Value>, SlidingRows>>
+      slidingRows; ///< of memory, row, column, bounds
   llvm::DenseMap<mlir::Operation *, llvm::SmallVector<mlir::Value>> dyingAt;
   llvm::DenseMap<mlir::Value, llvm::SmallVector<mlir::Value>> packedWords; ///< of tiles that are carried packed
 

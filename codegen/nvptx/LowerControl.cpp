@@ -12,8 +12,9 @@ static constexpr int64_t kCopyingPages = 24, kCopyingRows = 40, kMostRegisters =
 
 KernelLowering::KernelLowering(tile::KernelOp kernel, Code &code, Precision precision, Value batch,
                                ArrayRef<Value> arguments)
-    : kernel(kernel), code(code), precision(precision), warps(chooseWarps(kernel)),
-      shared(code, workers(), [this](int64_t group) { finishGroups(group); }), step(code, batch, code.globalPointer()) {
+    : kernel(kernel), code(code), precision(precision), warps(chooseWarps(kernel)), joined(joinedGroups()),
+      sliding(hasSlidingWindows()), shared(code, workers(), [this](int64_t group) { finishGroups(group); }),
+      step(code, batch, code.globalPointer()) {
   for (auto [memory, argument] : llvm::zip_equal(kernel.getMemories(), arguments))
     pointers[memory] = argument;
   if (auto numbers = kernel->getAttrOfType<DenseI64ArrayAttr>("tile.constants"))
@@ -31,6 +32,14 @@ LogicalResult KernelLowering::lower() {
   findStreamed();
   findSharedOperands();
   findStaged();
+  kernel.walk([&](tile::LoadOp op) {
+    if (!isCopiedFirst(op) || wantedShared.contains(op.getResult()))
+      return;
+    Operation *last = nullptr;
+    for (Operation *user : op.getResult().getUsers())
+      last = !last || last->isBeforeInBlock(user) ? user : last;
+    dyingAt[last].push_back(op.getResult());
+  });
   Value item = code.toIndex(code.blockNumber());
   LogicalResult result = success();
   auto walk = [&] {

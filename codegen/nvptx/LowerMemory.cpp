@@ -9,6 +9,10 @@ using namespace mlir;
 using namespace denim;
 using namespace denim::codegen::nvptx;
 
+/// From how many registers and readers on a load of bf16 is read anew by each of them from shared memory: eight
+/// elements by one instruction, and one to widen each.
+static constexpr int64_t kManyRegisters = 32, kManyReaders = 4;
+
 int64_t KernelLowering::divisorOf(Value value) {
   constexpr int64_t kAny = 1 << 20; // of zero, and where products would grow without end
   if (auto argument = dyn_cast<BlockArgument>(value)) {
@@ -132,7 +136,7 @@ KernelLowering::AddressOf KernelLowering::addressesOf(const View &view, const Di
     Value base = code.advance(view.pointer, element, view.stored);
     int64_t pitch = view.columns;
     return [=](int64_t slab, int64_t half, int64_t group, int64_t e) -> Address {
-      int64_t i = slab * down + half * 8, j = group * 8 + e;
+      int64_t i = shape.rowAt(slab, half), j = shape.columnAt(group, e);
       return {base, (transposed ? j * pitch + i : i * pitch + j) * bytes};
     };
   }
@@ -193,7 +197,8 @@ KernelLowering::AddressOf KernelLowering::addressesOf(const SharedTile &tile, co
   };
 }
 
-Fragment KernelLowering::loadElements(const Distribution &shape, Type stored, bool pairs, const AddressOf &addressOf,
+Fragment KernelLowering::loadElements(const Distribution &shape, Type stored, int64_t atOnce,
+                                      const AddressOf &addressOf,
                                       llvm::function_ref<Value(int64_t, int64_t, int64_t, int64_t)> predicateOf) {
   bool real = isa<FloatType>(stored), half16 = Code::bytesOf(stored) == 2;
   Fragment to{shape, real ? code.f32() : stored, SmallVector<Value>(shape.registers())};
@@ -202,20 +207,23 @@ Fragment KernelLowering::loadElements(const Distribution &shape, Type stored, bo
   };
   for (int64_t slab = 0; slab < shape.slabs(); ++slab)
     for (int64_t half = 0; half < shape.halves(); ++half)
-      for (int64_t group = 0; group < shape.groups(); ++group)
-        for (int64_t e = 0; e < shape.pairs(); e += pairs ? 2 : 1) {
+      for (int64_t group = 0; group < shape.groups(); group += std::max<int64_t>(atOnce / 2, 1))
+        for (int64_t e = 0; e < shape.pairs(); e += atOnce) {
           auto [pointer, plus] = addressOf(slab, half, group, e);
           Value predicate = predicateOf(slab, half, group, e);
-          if (!pairs) {
+          if (atOnce == 1) {
             Value value = half16 ? widen(code.loadHalfWord(pointer, predicate, plus), false)
                                  : code.ofType(code.loadWords(pointer, 1, predicate, plus)[0], to.element);
             to.values[shape.at(slab, group, half, e)] = value;
             continue;
           }
-          auto words = code.loadWords(pointer, half16 ? 1 : 2, predicate, plus);
-          for (int64_t n = 0; n < 2; ++n)
-            to.values[shape.at(slab, group, half, n)] =
-                half16 ? widen(words[0], n == 1) : code.ofType(words[n], to.element);
+          SmallVector<Value, 8> words;
+          for (int64_t count = half16 ? atOnce / 2 : atOnce; int64_t(words.size()) < count;)
+            llvm::append_range(words, code.loadWords(pointer, std::min<int64_t>(count, 4), predicate,
+                                                     plus + int64_t(words.size()) * 4));
+          for (int64_t n = 0; n < atOnce; ++n)
+            to.values[shape.at(slab, group + n / 2, half, n % 2)] =
+                half16 ? widen(words[n / 2], n % 2 == 1) : code.ofType(words[n], to.element);
         }
   return to;
 }
@@ -225,12 +233,15 @@ Fragment KernelLowering::loadFragment(tile::LoadOp op) {
   Distribution shape = distributionOf(op.getResult());
   Value row = i64Of(op.getRow());
   bool transposed = op.getTransposed();
-  bool pairs = !transposed && !shape.oneColumn() && shape.columns % 2 == 0 && view.columns % 2 == 0 &&
-               divisorOf(op.getColumn()) % 2 == 0;
+  if (isPickedOut(op))
+    return loadPickedOut(op);
+  int64_t atOnce = transposed ? 1 : elementsAtOnce(view, shape, divisorOf(op.getColumn()));
+  if (shape.sliding && atOnce > 2)
+    return loadSliding(op);
   AddressOf addresses = addressesOf(view, shape, op.getRow(), op.getColumn(), transposed);
   // One predicate for a row of memory.
   llvm::DenseMap<std::pair<int64_t, int64_t>, Value> rows;
-  return loadElements(shape, view.stored, pairs, addresses, [&](int64_t slab, int64_t half, int64_t group, int64_t e) {
+  return loadElements(shape, view.stored, atOnce, addresses, [&](int64_t slab, int64_t half, int64_t group, int64_t e) {
     Value i = rowOf(shape, slab, half), j = columnOf(shape, group, e);
     auto key = transposed ? std::pair(group, e) : std::pair(slab, half);
     if (op.getLo() && !rows.count(key))
@@ -250,12 +261,13 @@ void KernelLowering::lower(tile::LoadOp op) {
   else if (isCopiedFirst(op)) {
     auto type = typeOf(op.getResult());
     SharedTile tile = allocateShared(type.getRows(), type.getColumns(), 1);
-    if (copiesAhead(op, tile))
+    if (wantedShared.contains(op.getResult()) && copiesAhead(op, tile))
       copyAhead(op, tile);
     else
-      copyToShared(op, tile);
+      begunCopies.push_back(beginCopy(op, tile));
     sharedTiles[op.getResult()] = tile;
     readLater.insert(op.getResult());
+    endCopiesBefore(op->getNextNode());
   } else if (!onlyShared.contains(op.getResult()))
     bind(op.getResult(), loadFragment(op));
 }
@@ -264,14 +276,31 @@ bool KernelLowering::isCopiedFirst(tile::LoadOp op) {
   Value tile = op.getResult();
   Distribution shape = distributionOf(tile);
   bool brain = cast<tile::MemoryType>(op.getMemory().getType()).getElementType().isBF16();
+  // A product reads it there; or so many ops do that registers are better used for what they make of it.
+  bool isAsked = wantedShared.contains(tile)
+                     ? !onlyShared.contains(tile)
+                     : !staged.contains(tile) && !streamed.contains(tile) && shape.joined == 1 && !shape.sliding &&
+                           shape.registers() >= kManyRegisters && tile.hasNUsesOrMore(kManyReaders);
   // A fragment that is made late must not be made inside a branch that not every reader passes.
-  return brain && wantedShared.contains(tile) && !onlyShared.contains(tile) && canCopyToShared(op) &&
-         !shape.padsRows() && !shape.padsColumns() && !shape.oneRow() && shape.columns % 64 == 0 &&
+  return brain && isAsked && canCopyToShared(op) && !shape.padsRows() && !shape.padsColumns() && !shape.oneRow() &&
+         shape.columns % 64 == 0 &&
          llvm::all_of(tile.getUsers(), [&](Operation *user) { return user->getBlock() == op->getBlock(); });
 }
 
+void KernelLowering::endCopiesBefore(Operation *next) {
+  while (next && next->getNumRegions() == 0 && next->getNumResults() == 1 &&
+         !isa<tile::TileType>(next->getResult(0).getType()))
+    next = next->getNextNode(); // a scalar
+  if (auto load = dyn_cast_or_null<tile::LoadOp>(next); load && isCopiedFirst(load))
+    return; // both are on their way together
+  for (const std::function<void()> &end : begunCopies)
+    end();
+  begunCopies.clear();
+}
+
 void KernelLowering::readCopied(Value tile) {
-  readLater.erase(tile);
+  if (wantedShared.contains(tile)) // else every reader reads it anew
+    readLater.erase(tile);
   const SharedTile from = sharedOf(tile);
   shared.reads(from.offset, from.bytes());
   bind(tile, readShared(from, distributionOf(tile), /*transposed=*/false));
@@ -282,18 +311,17 @@ void KernelLowering::lower(tile::GatherOp op) {
   View view = viewOf(op.getMemory());
   Distribution shape = distributionOf(op.getResult());
   Fragment rows = fragmentOf(op.getRows(), shape.grid);
-  bool pairs =
-      !shape.oneColumn() && shape.columns % 2 == 0 && view.columns % 2 == 0 && divisorOf(op.getColumn()) % 2 == 0;
+  int64_t atOnce = elementsAtOnce(view, shape, divisorOf(op.getColumn()));
   Value column = code.add(i64Of(op.getColumn()), code.toI64(columnOf(shape, 0, 0)));
   llvm::DenseMap<std::pair<int64_t, int64_t>, Value> lines;
   auto addressOf = [&](int64_t slab, int64_t half, int64_t group, int64_t e) -> Address {
     Value &line = lines[{slab, half}];
     if (!line)
       line = elementAddress(view, code.toI64(rows.at(slab, 0, half, 0)), column);
-    return {line, (group * 8 + e) * Code::bytesOf(view.stored)};
+    return {line, shape.columnAt(group, e) * Code::bytesOf(view.stored)};
   };
   bind(op.getResult(),
-       loadElements(shape, view.stored, pairs, addressOf, [&](int64_t slab, int64_t half, int64_t group, int64_t e) {
+       loadElements(shape, view.stored, atOnce, addressOf, [&](int64_t slab, int64_t half, int64_t group, int64_t e) {
          return code.both(rowInside(shape, rowOf(shape, slab, half)), columnInside(shape, columnOf(shape, group, e)));
        }));
 }
@@ -420,6 +448,7 @@ void KernelLowering::storeTurned(tile::StoreOp op) {
 void KernelLowering::lower(tile::StoreOp op) {
   awaitsLoads(op);
   stored.insert(rootOf(op.getMemory()));
+  llvm::erase_if(slidingRows, [&](const auto &known) { return rootOf(known.first.front()) == rootOf(op.getMemory()); });
   if (inverses.contains(op.getValue()))
     return storeInverse(op);
   if (isStoredTurned(op))
@@ -432,8 +461,7 @@ void KernelLowering::lower(tile::StoreOp op) {
   Type stored = view.stored;
   Value row = i64Of(op.getRow());
   bool half16 = Code::bytesOf(stored) == 2;
-  bool pairs =
-      !shape.oneColumn() && shape.columns % 2 == 0 && view.columns % 2 == 0 && divisorOf(op.getColumn()) % 2 == 0;
+  int64_t atOnce = elementsAtOnce(view, shape, divisorOf(op.getColumn()));
   AddressOf addresses = addressesOf(view, shape, op.getRow(), op.getColumn(), /*transposed=*/false);
   Value writer = isWriter(shape);
   auto pack = [&](Value low, Value high) {
@@ -444,19 +472,23 @@ void KernelLowering::lower(tile::StoreOp op) {
       Value r = rowOf(shape, slab, half);
       Value predicate = code.both(code.both(writer, rowInside(shape, r)),
                                   within(code.add(row, code.toI64(r)), op.getLo(), op.getHi()));
-      for (int64_t group = 0; group < shape.groups(); ++group)
-        for (int64_t e = 0; e < shape.pairs(); e += pairs ? 2 : 1) {
+      for (int64_t group = 0; group < shape.groups(); group += std::max<int64_t>(atOnce / 2, 1))
+        for (int64_t e = 0; e < shape.pairs(); e += atOnce) {
           auto [to, plus] = addresses(slab, half, group, e);
           Value own = code.both(predicate, columnInside(shape, columnOf(shape, group, e)));
-          Value low = from.at(slab, group, half, e), high = pairs ? from.at(slab, group, half, 1) : low;
-          if (!pairs && half16)
-            code.storeHalfWord(pack(low, low), to, own, plus);
-          else if (!pairs)
-            code.storeWords({code.bitsOf(low)}, to, own, plus);
-          else if (half16)
-            code.storeWords({pack(low, high)}, to, own, plus);
-          else
-            code.storeWords({code.bitsOf(low), code.bitsOf(high)}, to, own, plus);
+          Value first = from.at(slab, group, half, e);
+          if (atOnce == 1 && half16) {
+            code.storeHalfWord(pack(first, first), to, own, plus);
+            continue;
+          }
+          SmallVector<Value, 8> words;
+          for (int64_t n = 0; n < atOnce; n += half16 ? 2 : 1) {
+            Value low = atOnce == 1 ? first : from.at(slab, group + n / 2, half, n % 2);
+            words.push_back(half16 ? pack(low, from.at(slab, group + n / 2, half, 1)) : code.bitsOf(low));
+          }
+          for (size_t word = 0; word < words.size(); word += 4)
+            code.storeWords(ArrayRef<Value>(words).slice(word, std::min<size_t>(words.size() - word, 4)), to, own,
+                            plus + int64_t(word) * 4);
         }
     }
 }

@@ -143,6 +143,8 @@ Status CudaPassRunner::runTimed(const LaunchList &list, std::vector<double> &ker
 
 Status CudaPassRunner::record(const LaunchList &list, cuda::GraphExec &out) {
   const cuda::Driver &f = device.driver();
+  if (Status status = device.measureProducts(list()))
+    return status;
   if (Status status =
           device.check(f.streamBeginCapture(device.stream(), cuda::kCaptureRelaxed), "cuStreamBeginCapture"))
     return status;
