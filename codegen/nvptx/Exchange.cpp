@@ -24,10 +24,10 @@ Value KernelLowering::rowOf(const Distribution &shape, int64_t slab, int64_t hal
 Value KernelLowering::columnOf(const Distribution &shape, int64_t group, int64_t element) {
   if (shape.oneColumn())
     return code.constant32(0);
-  Value column = code.mul(laneColumn, 2);
+  Value column = code.mul(laneColumn, shape.laneColumns());
   if (shape.grid.across > 1)
     column = code.add(code.mul(warpAcross(shape.grid), shape.columnsOfWarp()), column);
-  return code.add(column, group * 8 + element);
+  return code.add(column, shape.columnAt(group, element));
 }
 
 Value KernelLowering::rowInside(const Distribution &shape, Value row) {
@@ -84,7 +84,7 @@ void KernelLowering::spill(const Fragment &from, Value offset, int64_t pitch, in
         for (int64_t e = 0; e < shape.pairs(); ++e)
           code.storeShared({code.bitsOf(from.at(slab, group, half, e))}, base,
                            code.both(rowPredicate, columnInside(shape, columnOf(shape, group, e))),
-                           (slab * 16 * shape.grid.down + half * 8) * pitch * 4 + (group * 8 + e) * 4);
+                           (slab * 16 * shape.grid.down + half * 8) * pitch * 4 + shape.columnAt(group, e) * 4);
     }
 }
 
@@ -120,7 +120,7 @@ Fragment KernelLowering::exchange(const Fragment &from, const Distribution &to, 
             result.values.push_back(code.ofType(code.loadShared(address, 1)[0], from.element));
             continue;
           }
-          int64_t i = slab * 16 * to.grid.down + half * 8, j = group * 8 + e;
+          int64_t i = slab * 16 * to.grid.down + half * 8, j = to.oneColumn() ? 0 : to.columnAt(group, e);
           if (transposed)
             std::swap(i, j);
           int64_t plus = (firstRow + i) * pitch * 4 + (firstColumn + j) * 4 + offset;

@@ -13,6 +13,9 @@
 // product leaves is what the next one takes as its left operand. A tile of one column is held by row (all t and all
 // warps across have copies), a tile of one row by column (all g and all warps down), one of one element by everyone.
 //
+// Where no matrix unit is asked (Vectors.cpp), the columns of two neighbouring groups change places: lane t then has
+// columns 4t to 4t + 3 of each 16, which are 16 bytes of f32, and nothing else changes.
+//
 //     64x128, 4 warps, grid 4x1: each warp 16 rows of 128 columns, 64 registers
 //     4x64,   4 warps, grid 1x4: each warp 16 columns; rows 4 to 15 are padding and hold anything
 #ifndef CODEGEN_NVPTX_FRAGMENT_H
@@ -31,6 +34,7 @@ struct WarpGrid {
 struct Distribution {
   int64_t rows, columns;
   WarpGrid grid;
+  bool quads = false; ///< a lane has four neighbouring columns of each 16, instead of two of each 8
 
   bool oneRow() const { return rows == 1; }
   bool oneColumn() const { return columns == 1; }
@@ -42,6 +46,11 @@ struct Distribution {
   int64_t at(int64_t slab, int64_t group, int64_t half, int64_t element) const {
     return ((slab * groups() + group) * halves() + half) * pairs() + element;
   }
+  /// Columns from the lane's first one to this element, and columns from lane to lane.
+  int64_t columnAt(int64_t group, int64_t element) const {
+    return quads ? group / 2 * 16 + group % 2 * 2 + element : group * 8 + element;
+  }
+  int64_t laneColumns() const { return quads ? 4 : 2; }
   int64_t columnsOfWarp() const { return groups() * 8; }
   /// Whether threads hold elements that the tile does not have.
   bool padsRows() const { return !oneRow() && rows % (16 * grid.down) != 0; }

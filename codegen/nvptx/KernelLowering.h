@@ -118,8 +118,10 @@ private:
   /// Pointers to piece k of a row, k exchanged with the lane's row: base + ((k xor row) * 16 bytes); one per k asked
   /// for.
   std::function<mlir::Value(int64_t)> piecesFrom(mlir::Value base, mlir::Value exchangedRow, bool global);
+  bool inQuads(const Distribution &shape, const View &view, mlir::Value column);
+  /// `together`: neighbouring elements that one instruction loads, up to those that a lane has.
   Fragment
-  loadElements(const Distribution &shape, mlir::Type stored, bool pairs, const AddressOf &addressOf,
+  loadElements(const Distribution &shape, mlir::Type stored, int64_t together, const AddressOf &addressOf,
                llvm::function_ref<mlir::Value(int64_t slab, int64_t half, int64_t group, int64_t e)> predicate);
   /// Null when every row may be used.
   mlir::Value within(mlir::Value row, mlir::Value lo, mlir::Value hi);
@@ -138,7 +140,13 @@ private:
   void lower(tile::ReduceOp op);
   void lower(tile::CumsumOp op);
   void lower(tile::SpreadOp op);
-  Fragment reduce(const Fragment &from, tile::Combiner combiner, bool overColumns);
+  /// What is left to do of a sum over warps, each of which has put its part into shared memory: null if one warp has
+  /// all of it, and `sum` is complete. Until then `sum` is what the thread's own warp has.
+  using Rest = std::function<Fragment()>;
+  Rest reduce(const Fragment &from, tile::Combiner combiner, bool overColumns, Fragment &sum);
+  /// Binds a tile when something asks for it: sums that follow each other meet at one barrier.
+  void bindLater(mlir::Value tile, Rest rest) { unfinished.insert({tile, std::move(rest)}); }
+  void finish(mlir::Value tile);
   mlir::Value combine(tile::Combiner combiner, mlir::Value a, mlir::Value b);
 
   // ---- products (Product.cpp, LowerMma.cpp, LowerSolve.cpp)
@@ -173,7 +181,7 @@ private:
   Fragment slabProduct(tile::MmaOp op);
   void addAcross(llvm::MutableArrayRef<llvm::SmallVector<mlir::Value>> sums, const WarpGrid &grid);
   Fragment outerProduct(tile::MmaOp op);
-  Fragment vectorProduct(tile::MmaOp op);
+  void vectorProduct(tile::MmaOp op);
   /// Words of the left operand for 16 columns from `group` on; term 1 is what rounding left over.
   llvm::SmallVector<mlir::Value, 4> operandWords(const Fragment &lhs, int64_t slab, int64_t group, int64_t term);
   mlir::Value packTerm(mlir::Value low, mlir::Value high, int64_t term);
@@ -181,8 +189,8 @@ private:
   mlir::LogicalResult lower(tile::InverseOp op);
 
   // ---- one row times a matrix in memory (Streamed.cpp)
-  /// How threads are dealt the pieces (8 columns) of a row: `threads` of them share one row of the matrix, `groups` such
-  /// teams stand side by side, and a thread has `turns` pieces, `threads` apart.
+  /// How threads are dealt the pieces (8 columns) of a row: `threads` of them share one row of the matrix, `groups`
+  /// such teams stand side by side, and a thread has `turns` pieces, `threads` apart.
   struct Dealing {
     int64_t pieces, threads, groups, turns;
     bool pads() const { return pieces % threads != 0; } ///< some threads have no piece in the last turn
@@ -265,14 +273,18 @@ private:
   // ---- fragments (Exchange.cpp)
   Distribution distributionOf(mlir::Value tile) { return distributionOf(typeOf(tile)); }
   Distribution distributionOf(tile::TileType type) {
-    return {type.getRows(), type.getColumns(), chooseGrid(type.getRows(), type.getColumns(), warps)};
+    return {type.getRows(), type.getColumns(), chooseGrid(type.getRows(), type.getColumns(), warps), quads};
   }
+  /// Whether the tiles of the kernel are dealt by four columns (Vectors.cpp).
+  bool canDealQuads();
   /// The registers of a tile; waits for the product that makes it.
   const Fragment &fragmentOf(mlir::Value tile) {
     if (int64_t group = groupOf.lookup(tile))
       finishGroups(group);
     if (readLater.contains(tile))
       readCopied(tile);
+    if (unfinished.contains(tile))
+      finish(tile);
     return fragments.find(tile)->second;
   }
   Fragment fragmentOf(mlir::Value tile, const WarpGrid &grid) { return convert(fragmentOf(tile), grid); }
@@ -324,6 +336,7 @@ private:
   Code &code;
   Precision precision;
   int64_t warps;
+  bool quads = false;
   SharedMemory shared;
   StepFields<Code> step;
   mlir::Value thread, lane, warp, laneRow, laneColumn;
@@ -334,13 +347,14 @@ private:
   /// Roots of memory read since the last barrier for them: by this load alone, or (null) by more than it.
   llvm::DenseMap<mlir::Value, mlir::Operation *> loaded;
   llvm::DenseMap<mlir::Value, SharedTile> sharedTiles;
-  llvm::DenseSet<mlir::Value> wantedShared;       ///< tiles some product reads from shared memory
-  llvm::DenseSet<mlir::Value> onlyShared;         ///< of these, loads nothing else reads
-  llvm::DenseSet<mlir::Value> streamed;           ///< matrices that streamed products read as they come from memory
-  llvm::DenseSet<mlir::Value> wantedPieces;       ///< rows that only streamed products read
+  llvm::DenseSet<mlir::Value> wantedShared; ///< tiles some product reads from shared memory
+  llvm::DenseSet<mlir::Value> onlyShared;   ///< of these, loads nothing else reads
+  llvm::DenseSet<mlir::Value> streamed;     ///< matrices that streamed products read as they come from memory
+  llvm::DenseSet<mlir::Value> wantedPieces; ///< rows that only streamed products read
   llvm::DenseMap<mlir::Value, llvm::SmallVector<mlir::Value>> streamedWords; ///< of a matrix: by row, turn, word
   llvm::DenseMap<mlir::Value, llvm::SmallVector<mlir::Value>> rowPieces;     ///< f32, by turn and element
-  llvm::DenseSet<mlir::Value> readLater;          ///< of these, loads that stand there and have no fragment yet
+  llvm::DenseSet<mlir::Value> readLater;         ///< of these, loads that stand there and have no fragment yet
+  llvm::MapVector<mlir::Value, Rest> unfinished; ///< sums whose parts stand in shared memory
   llvm::DenseMap<mlir::Operation *, llvm::SmallVector<mlir::Value>> dyingAt;
   llvm::DenseMap<mlir::Value, llvm::SmallVector<mlir::Value>> packedWords; ///< of tiles that are carried packed
 
@@ -348,7 +362,7 @@ private:
 
   llvm::DenseSet<mlir::Value> constants; ///< memory that no kernel writes: parameters
   bool awaited = true;                   ///< behind the wait for the kernels before, or there is none
-  std::optional<int64_t> acrossOffset; ///< where sums of parts were left last (addAcross)
+  std::optional<int64_t> acrossOffset;   ///< where sums of parts were left last (addAcross)
 
   int64_t groupsIssued = 0, groupsFinished = 0;
   llvm::MapVector<mlir::Value, int64_t> groupOf;              ///< tiles whose products are in flight

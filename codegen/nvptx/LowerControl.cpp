@@ -29,6 +29,7 @@ KernelLowering::KernelLowering(tile::KernelOp kernel, Code &code, Precision prec
 
 LogicalResult KernelLowering::lower() {
   findStreamed();
+  quads = canDealQuads();
   findSharedOperands();
   findStaged();
   Value item = code.toIndex(code.blockNumber());
@@ -222,6 +223,8 @@ void KernelLowering::settle() {
   if (copying)
     return;
   finishAllGroups();
+  while (!unfinished.empty())
+    finish(unfinished.back().first);
   shared.settle();
 }
 
@@ -249,6 +252,8 @@ LogicalResult KernelLowering::lower(scf::ForOp op) {
                              if (!copying) {
                                releaseDead(*body.getTerminator());
                                finishAllGroups();
+                               while (!unfinished.empty())
+                                 finish(unfinished.back().first);
                                shared.endTurn();
                              }
                              return next;

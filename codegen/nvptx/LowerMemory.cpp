@@ -130,8 +130,9 @@ KernelLowering::AddressOf KernelLowering::addressesOf(const View &view, const Di
     Value element = code.add(code.mul(code.add(row, r0), view.columns), code.add(column, c0));
     Value base = code.advance(view.pointer, element, view.stored);
     int64_t pitch = view.columns;
+    Distribution own = shape;
     return [=](int64_t slab, int64_t half, int64_t group, int64_t e) -> Address {
-      int64_t i = slab * down + half * 8, j = group * 8 + e;
+      int64_t i = slab * down + half * 8, j = own.columnAt(group, e);
       return {base, (transposed ? j * pitch + i : i * pitch + j) * bytes};
     };
   }
@@ -192,7 +193,13 @@ KernelLowering::AddressOf KernelLowering::addressesOf(const SharedTile &tile, co
   };
 }
 
-Fragment KernelLowering::loadElements(const Distribution &shape, Type stored, bool pairs, const AddressOf &addressOf,
+/// Whether all elements that a lane has next to each other in memory go in one instruction.
+bool KernelLowering::inQuads(const Distribution &shape, const View &view, Value column) {
+  return shape.quads && !shape.oneColumn() && !view.imageRows && view.columns % 4 == 0 && divisorOf(column) % 4 == 0;
+}
+
+Fragment KernelLowering::loadElements(const Distribution &shape, Type stored, int64_t together,
+                                      const AddressOf &addressOf,
                                       llvm::function_ref<Value(int64_t, int64_t, int64_t, int64_t)> predicateOf) {
   bool real = isa<FloatType>(stored), half16 = Code::bytesOf(stored) == 2;
   Fragment to{shape, real ? code.f32() : stored, SmallVector<Value>(shape.registers())};
@@ -202,19 +209,21 @@ Fragment KernelLowering::loadElements(const Distribution &shape, Type stored, bo
   for (int64_t slab = 0; slab < shape.slabs(); ++slab)
     for (int64_t half = 0; half < shape.halves(); ++half)
       for (int64_t group = 0; group < shape.groups(); ++group)
-        for (int64_t e = 0; e < shape.pairs(); e += pairs ? 2 : 1) {
+        for (int64_t e = 0; e<shape.pairs(); e += together> 1 ? 2 : 1) {
+          if (together == 4 && group % 2 != 0)
+            continue;
           auto [pointer, plus] = addressOf(slab, half, group, e);
           Value predicate = predicateOf(slab, half, group, e);
-          if (!pairs) {
+          if (together == 1) {
             Value value = half16 ? widen(code.loadHalfWord(pointer, predicate, plus), false)
                                  : code.ofType(code.loadWords(pointer, 1, predicate, plus)[0], to.element);
             to.values[shape.at(slab, group, half, e)] = value;
             continue;
           }
-          auto words = code.loadWords(pointer, half16 ? 1 : 2, predicate, plus);
-          for (int64_t n = 0; n < 2; ++n)
-            to.values[shape.at(slab, group, half, n)] =
-                half16 ? widen(words[0], n == 1) : code.ofType(words[n], to.element);
+          auto words = code.loadWords(pointer, half16 ? together / 2 : together, predicate, plus);
+          for (int64_t n = 0; n < together; ++n)
+            to.values[shape.at(slab, group + n / 2, half, n % 2)] =
+                half16 ? widen(words[n / 2], n % 2 == 1) : code.ofType(words[n], to.element);
         }
   return to;
 }
@@ -226,16 +235,18 @@ Fragment KernelLowering::loadFragment(tile::LoadOp op) {
   bool transposed = op.getTransposed();
   bool pairs = !transposed && !shape.oneColumn() && shape.columns % 2 == 0 && view.columns % 2 == 0 &&
                divisorOf(op.getColumn()) % 2 == 0;
+  int64_t together = pairs && inQuads(shape, view, op.getColumn()) ? 4 : pairs ? 2 : 1;
   AddressOf addresses = addressesOf(view, shape, op.getRow(), op.getColumn(), transposed);
   // One predicate for a row of memory.
   llvm::DenseMap<std::pair<int64_t, int64_t>, Value> rows;
-  return loadElements(shape, view.stored, pairs, addresses, [&](int64_t slab, int64_t half, int64_t group, int64_t e) {
-    Value i = rowOf(shape, slab, half), j = columnOf(shape, group, e);
-    auto key = transposed ? std::pair(group, e) : std::pair(slab, half);
-    if (op.getLo() && !rows.count(key))
-      rows[key] = within(code.add(row, code.toI64(transposed ? j : i)), op.getLo(), op.getHi());
-    return code.both(rows.lookup(key), code.both(rowInside(shape, i), columnInside(shape, j)));
-  });
+  return loadElements(shape, view.stored, together, addresses,
+                      [&](int64_t slab, int64_t half, int64_t group, int64_t e) {
+                        Value i = rowOf(shape, slab, half), j = columnOf(shape, group, e);
+                        auto key = transposed ? std::pair(group, e) : std::pair(slab, half);
+                        if (op.getLo() && !rows.count(key))
+                          rows[key] = within(code.add(row, code.toI64(transposed ? j : i)), op.getLo(), op.getHi());
+                        return code.both(rows.lookup(key), code.both(rowInside(shape, i), columnInside(shape, j)));
+                      });
 }
 
 void KernelLowering::lower(tile::LoadOp op) {
@@ -286,12 +297,13 @@ void KernelLowering::lower(tile::GatherOp op) {
     Value &line = lines[{slab, half}];
     if (!line)
       line = elementAddress(view, code.toI64(rows.at(slab, 0, half, 0)), column);
-    return {line, (group * 8 + e) * Code::bytesOf(view.stored)};
+    return {line, shape.columnAt(group, e) * Code::bytesOf(view.stored)};
   };
-  bind(op.getResult(),
-       loadElements(shape, view.stored, pairs, addressOf, [&](int64_t slab, int64_t half, int64_t group, int64_t e) {
-         return code.both(rowInside(shape, rowOf(shape, slab, half)), columnInside(shape, columnOf(shape, group, e)));
-       }));
+  bind(op.getResult(), loadElements(shape, view.stored, pairs ? 2 : 1, addressOf,
+                                    [&](int64_t slab, int64_t half, int64_t group, int64_t e) {
+                                      return code.both(rowInside(shape, rowOf(shape, slab, half)),
+                                                       columnInside(shape, columnOf(shape, group, e)));
+                                    }));
 }
 
 bool KernelLowering::isWholeImage(tile::StoreOp op) {
@@ -420,6 +432,7 @@ void KernelLowering::lower(tile::StoreOp op) {
   bool half16 = Code::bytesOf(stored) == 2;
   bool pairs =
       !shape.oneColumn() && shape.columns % 2 == 0 && view.columns % 2 == 0 && divisorOf(op.getColumn()) % 2 == 0;
+  bool quads = pairs && inQuads(shape, view, op.getColumn());
   AddressOf addresses = addressesOf(view, shape, op.getRow(), op.getColumn(), /*transposed=*/false);
   Value writer = isWriter(shape);
   auto pack = [&](Value low, Value high) {
@@ -432,10 +445,19 @@ void KernelLowering::lower(tile::StoreOp op) {
                                   within(code.add(row, code.toI64(r)), op.getLo(), op.getHi()));
       for (int64_t group = 0; group < shape.groups(); ++group)
         for (int64_t e = 0; e < shape.pairs(); e += pairs ? 2 : 1) {
+          if (quads && group % 2 != 0)
+            continue;
           auto [to, plus] = addresses(slab, half, group, e);
           Value own = code.both(predicate, columnInside(shape, columnOf(shape, group, e)));
           Value low = from.at(slab, group, half, e), high = pairs ? from.at(slab, group, half, 1) : low;
-          if (!pairs && half16)
+          if (quads) {
+            Value third = from.at(slab, group + 1, half, 0), fourth = from.at(slab, group + 1, half, 1);
+            if (half16)
+              code.storeWords({pack(low, high), pack(third, fourth)}, to, own, plus);
+            else
+              code.storeWords({code.bitsOf(low), code.bitsOf(high), code.bitsOf(third), code.bitsOf(fourth)}, to, own,
+                              plus);
+          } else if (!pairs && half16)
             code.storeHalfWord(pack(low, low), to, own, plus);
           else if (!pairs)
             code.storeWords({code.bitsOf(low)}, to, own, plus);
