@@ -87,7 +87,7 @@ tile.kernel @largest_of_column(%x: !tile.memory<64xf32>, %y: !tile.memory<64xf32
 // CHECK-COUNT-8: ld.shared.b32
 // CHECK-NOT: bar.sync
 // CHECK: llvm.return
-tile.kernel @sums_together(%x: !tile.memory<1xf32>, %y: !tile.memory<1xf32>) items <once by 1 times 1> at %item {
+tile.kernel @sums_together(%x: !tile.memory<1xf32>, %y: !tile.memory<1xf32>, %o: !tile.memory<1xf32>) items <once by 1 times 1> at %item {
   %c0 = arith.constant 0 : index
   %a = tile.load %x[%c0, %c0] : !tile.memory<1xf32> -> !tile.tile<128x1xf32>
   %b = tile.load %y[%c0, %c0] : !tile.memory<1xf32> -> !tile.tile<128x1xf32>
@@ -97,7 +97,7 @@ tile.kernel @sums_together(%x: !tile.memory<1xf32>, %y: !tile.memory<1xf32>) ite
     %q = arith.divf %i, %j : f32
     tile.yield %q : f32
   }
-  tile.store %z, %y[%c0, %c0] : !tile.tile<1x1xf32>, !tile.memory<1xf32>
+  tile.store %z, %o[%c0, %c0] : !tile.tile<1x1xf32>, !tile.memory<1xf32>
 }
 
 // Without matrix units a lane has four neighbouring columns: 16 bytes of f32, 8 of bf16. 128 x 32 elements, 128 threads: 8
@@ -110,7 +110,9 @@ tile.kernel @sums_together(%x: !tile.memory<1xf32>, %y: !tile.memory<1xf32>) ite
 // CHECK-COUNT-8: st.global.v4.b32
 // CHECK-NOT: st.global
 // CHECK-LABEL: llvm.func @pairs(
-// CHECK-NOT: global.v4
+// CHECK-NOT: st.global.v4
+// CHECK: st.global.v2.b32
+// CHECK-NOT: st.global.v4
 // CHECK: llvm.return
 tile.kernel @quads(%s: !tile.memory<128xf32>, %x: !tile.memory<32xbf16>) items <once by 1 times 1> at %item {
   %c0 = arith.constant 0 : index
