@@ -107,8 +107,8 @@ void KernelLowering::vectorProduct(tile::MmaOp op) {
       sum.values[i] = code.addf(sum.values[i], acc.values[i]);
     return sum;
   };
-  if (rest)
+  if (rest && quads)
     bindLater(op.getResult(), [=] { return complete(rest()); });
   else
-    bind(op.getResult(), complete(own));
+    bind(op.getResult(), complete(rest ? rest() : own));
 }

@@ -37,10 +37,10 @@ void KernelLowering::lower(tile::ReduceOp op) {
   Fragment sum;
   Rest rest = reduce(fragmentOf(op.getSource()), op.getCombiner(), op.getDimension() == 1, sum);
   WarpGrid grid = distributionOf(op.getResult()).grid;
-  if (rest)
+  if (rest && quads)
     bindLater(op.getResult(), [=] { return convert(rest(), grid); });
   else
-    bind(op.getResult(), convert(sum, grid));
+    bind(op.getResult(), convert(rest ? rest() : sum, grid));
 }
 
 void KernelLowering::finish(Value tile) {

@@ -1,6 +1,7 @@
 // Kernels in which everything is done element by element or as a sum of such: a matrix times a vector at most. No
 // instruction there asks for elements in the order of the matrix units, so they are dealt as memory would have them
-// read, 16 bytes of f32 to a lane (Distribution::quads).
+// read, 16 bytes of f32 to a lane (Distribution::quads). Their sums over warps are completed where they are asked for, so
+// that those which follow each other share a barrier.
 //
 // It is a matter of the whole kernel: tiles that meet in one op must be dealt alike.
 #include "codegen/nvptx/KernelLowering.h"
