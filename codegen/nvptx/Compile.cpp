@@ -34,6 +34,7 @@ void denim::codegen::buildNvptxPipeline(OpPassManager &passes, const GpuTarget &
   passes.addPass(tile::createFuseMapsPass());
   passes.addPass(createCSEPass());
   passes.addPass(createConvertTileToNvptxPass(target, exact));
+  passes.addPass(createVerifySynchronizationPass());
   passes.addPass(createExpandMathPass({}));
   passes.addPass(createNvptxDivisionPass());
   // Rows, columns and addresses are asked for again for every register.
@@ -59,6 +60,7 @@ struct TileToNvptxOptions : PassPipelineOptions<TileToNvptxOptions> {
 void denim::codegen::registerNvptxPasses() {
   registerPass([] { return createConvertTileToNvptxPass(); });
   registerPass([] { return createNvptxDivisionPass(); });
+  registerPass([] { return createVerifySynchronizationPass(); });
   PassPipelineRegistration<TileToNvptxOptions>("tile-to-nvptx", "tile kernels to the LLVM dialect for a GPU",
                                                [](OpPassManager &passes, const TileToNvptxOptions &options) {
                                                  llvm::Expected<GpuTarget> target = findGpuTarget(options.target);

@@ -50,6 +50,10 @@ void SharedMemory::readsInGroup(int64_t offset, int64_t bytes, int64_t group) {
 }
 
 void SharedMemory::groupsDone(int64_t upTo) {
+  // A warp knows of its own products only: a barrier since they were issued says nothing about when they end.
+  for (const Range &range : flying)
+    if (range.group <= upTo)
+      read.push_back({range.begin, range.end});
   llvm::erase_if(flying, [&](const Range &range) { return range.group <= upTo; });
 }
 

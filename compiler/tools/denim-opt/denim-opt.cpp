@@ -3,12 +3,14 @@
 #include "codegen/math/ExpandMath.h"
 #include "codegen/nvptx/Compile.h"
 #include "compiler/pipelines/Pipelines.h"
+#include "mlir/Dialect/LLVMIR/NVVMDialect.h"
 #include "mlir/Tools/mlir-opt/MlirOptMain.h"
 #include "mlir/Transforms/Passes.h"
 
 int main(int argc, char **argv) {
   mlir::DialectRegistry registry;
   denim::registerDialects(registry);
+  registry.insert<mlir::LLVM::LLVMDialect, mlir::NVVM::NVVMDialect>(); // what code generation leaves is read back
   denim::registerPasses();
   denim::codegen::registerMathPasses();
   denim::codegen::registerCpuPasses();
