@@ -146,8 +146,12 @@ struct NvptxDivisionPass : PassWrapper<NvptxDivisionPass, OperationPass<ModuleOp
       if (!op.getType().isF32())
         return;
       OpBuilder b(op);
-      auto division = LLVM::CallIntrinsicOp::create(b, op.getLoc(), op.getType(), b.getStringAttr("llvm.nvvm.div.full"),
-                                                    ValueRange{op.getLhs(), op.getRhs()});
+      // Reciprocals need no quotient behind them. They differ where one is a denormal number, which counts as zero.
+      bool reciprocal = matchPattern(op.getLhs(), m_OneFloat());
+      SmallVector<Value> operands(op->getOperands().drop_front(reciprocal ? 1 : 0));
+      StringRef name = reciprocal ? "llvm.nvvm.rcp.approx.ftz.f" : "llvm.nvvm.div.full";
+      auto division =
+          LLVM::CallIntrinsicOp::create(b, op.getLoc(), op.getType(), b.getStringAttr(name), ValueRange(operands));
       op.replaceAllUsesWith(division.getResult(0));
       op.erase();
     });

@@ -15,16 +15,16 @@ Value KernelLowering::warpAcross(const WarpGrid &grid) {
 Value KernelLowering::rowOf(const Distribution &shape, int64_t slab, int64_t half) {
   if (shape.oneRow())
     return code.constant32(0);
-  Value row = laneRow;
+  Value row = shape.sliding ? code.mul(laneRow, 2 * shape.slabs()) : laneRow;
   if (shape.grid.down > 1)
-    row = code.add(code.mul(warpDown(shape.grid), 16), row);
-  return code.add(row, slab * 16 * shape.grid.down + half * 8);
+    row = code.add(code.mul(warpDown(shape.grid), shape.sliding ? 16 * shape.slabs() : 16), row);
+  return code.add(row, shape.rowAt(slab, half));
 }
 
 Value KernelLowering::columnOf(const Distribution &shape, int64_t group, int64_t element) {
   if (shape.oneColumn())
     return code.constant32(0);
-  Value column = code.mul(laneColumn, shape.laneColumns());
+  Value column = code.mul(laneColumn, 2 * shape.joined);
   if (shape.grid.across > 1)
     column = code.add(code.mul(warpAcross(shape.grid), shape.columnsOfWarp()), column);
   return code.add(column, shape.columnAt(group, element));
@@ -60,7 +60,7 @@ Fragment KernelLowering::splat(Value value, const Distribution &shape) {
 void KernelLowering::spill(const Fragment &from, Value offset, int64_t pitch, int64_t firstRow, int64_t rows) {
   const Distribution &shape = from.shape;
   Value writer = isWriter(shape);
-  bool all = rows >= shape.rows;
+  bool all = rows >= shape.rows || shape.sliding;
   // Whether some warp has one of the rows there.
   auto has = [&](int64_t slab, int64_t half) {
     for (int64_t down = 0; down < shape.grid.down; ++down) {
@@ -84,7 +84,7 @@ void KernelLowering::spill(const Fragment &from, Value offset, int64_t pitch, in
         for (int64_t e = 0; e < shape.pairs(); ++e)
           code.storeShared({code.bitsOf(from.at(slab, group, half, e))}, base,
                            code.both(rowPredicate, columnInside(shape, columnOf(shape, group, e))),
-                           (slab * 16 * shape.grid.down + half * 8) * pitch * 4 + shape.columnAt(group, e) * 4);
+                           shape.rowAt(slab, half) * pitch * 4 + shape.columnAt(group, e) * 4);
     }
 }
 
@@ -120,7 +120,7 @@ Fragment KernelLowering::exchange(const Fragment &from, const Distribution &to, 
             result.values.push_back(code.ofType(code.loadShared(address, 1)[0], from.element));
             continue;
           }
-          int64_t i = slab * 16 * to.grid.down + half * 8, j = to.oneColumn() ? 0 : to.columnAt(group, e);
+          int64_t i = to.rowAt(slab, half), j = to.columnAt(group, e);
           if (transposed)
             std::swap(i, j);
           int64_t plus = (firstRow + i) * pitch * 4 + (firstColumn + j) * 4 + offset;

@@ -13,11 +13,17 @@
 // product leaves is what the next one takes as its left operand. A tile of one column is held by row (all t and all
 // warps across have copies), a tile of one row by column (all g and all warps down), one of one element by everyone.
 //
-// Where no matrix unit is asked (Vectors.cpp), the columns of two neighbouring groups change places: lane t then has
-// columns 4t to 4t + 3 of each 16, which are 16 bytes of f32, and nothing else changes.
-//
 //     64x128, 4 warps, grid 4x1: each warp 16 rows of 128 columns, 64 registers
 //     4x64,   4 warps, grid 1x4: each warp 16 columns; rows 4 to 15 are padding and hold anything
+//
+// Products want pairs of columns, memory wants 16 bytes. A kernel without products exchanges the numbers of its columns
+// (WideAccess.cpp): of four joined groups, which are 32 columns, thread t has the eight neighbours from 8t on instead
+// of four pairs. All else stays as it is: rows, who adds with whom, and where a register stands.
+//
+//     joined = 1   thread 0 has columns 0 1  8 9  16 17  24 25       joined = 4   thread 0 has columns 0 1 2 3 4 5 6 7
+//
+// Where windows of one memory overlap row by row, as those of a convolution do, the rows of a thread are neighbours as
+// well (`sliding`): of a tile of 64 rows a thread of one warp has 8g to 8g+7, and four windows are 11 rows, not 32.
 #ifndef CODEGEN_NVPTX_FRAGMENT_H
 #define CODEGEN_NVPTX_FRAGMENT_H
 
@@ -34,7 +40,8 @@ struct WarpGrid {
 struct Distribution {
   int64_t rows, columns;
   WarpGrid grid;
-  bool quads = false; ///< a lane has four neighbouring columns of each 16, instead of two of each 8
+  int64_t joined = 1;   ///< groups whose columns of a thread are neighbours; the same for all tiles of a kernel
+  bool sliding = false; ///< the rows of a thread are neighbours; the same for all tiles of a kernel
 
   bool oneRow() const { return rows == 1; }
   bool oneColumn() const { return columns == 1; }
@@ -46,12 +53,16 @@ struct Distribution {
   int64_t at(int64_t slab, int64_t group, int64_t half, int64_t element) const {
     return ((slab * groups() + group) * halves() + half) * pairs() + element;
   }
-  /// Columns from the lane's first one to this element, and columns from lane to lane.
-  int64_t columnAt(int64_t group, int64_t element) const {
-    return quads ? group / 2 * 16 + group % 2 * 2 + element : group * 8 + element;
-  }
-  int64_t laneColumns() const { return quads ? 4 : 2; }
   int64_t columnsOfWarp() const { return groups() * 8; }
+  /// Rows from the first of a thread to this one.
+  int64_t rowAt(int64_t slab, int64_t half) const {
+    return sliding ? slab * 2 + half : slab * 16 * grid.down + half * 8;
+  }
+  int64_t neighbours() const { return pairs() * joined; }
+  /// Columns from the first of a thread to this one.
+  int64_t columnAt(int64_t group, int64_t element) const {
+    return group / joined * 8 * joined + group % joined * 2 + element;
+  }
   /// Whether threads hold elements that the tile does not have.
   bool padsRows() const { return !oneRow() && rows % (16 * grid.down) != 0; }
   bool padsColumns() const { return !oneColumn() && columns % (8 * grid.across) != 0; }

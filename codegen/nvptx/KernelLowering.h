@@ -118,15 +118,37 @@ private:
   /// Pointers to piece k of a row, k exchanged with the lane's row: base + ((k xor row) * 16 bytes); one per k asked
   /// for.
   std::function<mlir::Value(int64_t)> piecesFrom(mlir::Value base, mlir::Value exchangedRow, bool global);
-  bool inQuads(const Distribution &shape, const View &view, mlir::Value column);
-  /// `together`: neighbouring elements that one instruction loads, up to those that a lane has.
   Fragment
-  loadElements(const Distribution &shape, mlir::Type stored, int64_t together, const AddressOf &addressOf,
+  loadElements(const Distribution &shape, mlir::Type stored, int64_t atOnce, const AddressOf &addressOf,
                llvm::function_ref<mlir::Value(int64_t slab, int64_t half, int64_t group, int64_t e)> predicate);
   /// Null when every row may be used.
   mlir::Value within(mlir::Value row, mlir::Value lo, mlir::Value hi);
   /// What `value` is known to be a multiple of.
   int64_t divisorOf(mlir::Value value);
+
+  // ---- 16 bytes at a time where there are no products (WideAccess.cpp)
+  int64_t joinedGroups();
+  bool isOfVectors(tile::MmaOp op);
+  /// `divisor`: of the column of memory that the tile begins at.
+  int64_t elementsAtOnce(const View &view, const Distribution &shape, int64_t divisor);
+  bool isPickedOut(tile::LoadOp op);
+  Fragment loadPickedOut(tile::LoadOp op);
+  /// Whether rows of a thread should be neighbours; and loads of windows that overlap.
+  bool hasSlidingWindows();
+  Fragment loadSliding(tile::LoadOp op);
+  /// What was read around one row and column of a memory, in a block of the kernel: elements by row and group.
+  struct SlidingRows {
+    mlir::Block *block = nullptr;
+    int64_t columns = 0;
+    mlir::Value first, pointer; ///< the row of the thread that counts as 0, and its first element
+    llvm::DenseMap<std::pair<int64_t, int64_t>, llvm::SmallVector<mlir::Value>> elements;
+  };
+  /// Words that were read of a memory from one of its rows on, in a block of the kernel.
+  struct PickedOut {
+    mlir::Block *block = nullptr;
+    int64_t columns = 0;
+    llvm::SmallVector<mlir::Value> words;
+  };
 
   // ---- elements (LowerMap.cpp)
   void lower(tile::SplatOp op);
@@ -140,8 +162,8 @@ private:
   void lower(tile::ReduceOp op);
   void lower(tile::CumsumOp op);
   void lower(tile::SpreadOp op);
-  /// What is left to do of a sum over warps, each of which has put its part into shared memory: null if one warp has
-  /// all of it, and `sum` is complete. Until then `sum` is what the thread's own warp has.
+  /// What is left to do of a sum over warps, each of which has put its part into shared memory: null if one warp has all
+  /// of it, and `sum` is complete. Until then `sum` is what the thread's own warp has.
   using Rest = std::function<Fragment()>;
   Rest reduce(const Fragment &from, tile::Combiner combiner, bool overColumns, Fragment &sum);
   /// Binds a tile when something asks for it: sums that follow each other meet at one barrier.
@@ -273,10 +295,8 @@ private:
   // ---- fragments (Exchange.cpp)
   Distribution distributionOf(mlir::Value tile) { return distributionOf(typeOf(tile)); }
   Distribution distributionOf(tile::TileType type) {
-    return {type.getRows(), type.getColumns(), chooseGrid(type.getRows(), type.getColumns(), warps), quads};
+    return {type.getRows(), type.getColumns(), chooseGrid(type.getRows(), type.getColumns(), warps), joined, sliding};
   }
-  /// Whether the tiles of the kernel are dealt by four columns (Vectors.cpp).
-  bool canDealQuads();
   /// The registers of a tile; waits for the product that makes it.
   const Fragment &fragmentOf(mlir::Value tile) {
     if (int64_t group = groupOf.lookup(tile))
@@ -335,8 +355,8 @@ private:
   tile::KernelOp kernel;
   Code &code;
   Precision precision;
-  int64_t warps;
-  bool quads = false;
+  int64_t warps, joined;
+  bool sliding;
   SharedMemory shared;
   StepFields<Code> step;
   mlir::Value thread, lane, warp, laneRow, laneColumn;
@@ -353,8 +373,11 @@ private:
   llvm::DenseSet<mlir::Value> wantedPieces; ///< rows that only streamed products read
   llvm::DenseMap<mlir::Value, llvm::SmallVector<mlir::Value>> streamedWords; ///< of a matrix: by row, turn, word
   llvm::DenseMap<mlir::Value, llvm::SmallVector<mlir::Value>> rowPieces;     ///< f32, by turn and element
-  llvm::DenseSet<mlir::Value> readLater;         ///< of these, loads that stand there and have no fragment yet
-  llvm::MapVector<mlir::Value, Rest> unfinished; ///< sums whose parts stand in shared memory
+  llvm::DenseSet<mlir::Value> readLater; ///< of these, loads that stand there and have no fragment yet
+  llvm::DenseMap<std::pair<mlir::Value, mlir::Value>, PickedOut> pickedOut; ///< of a memory and a row
+  llvm::SmallVector<std::pair<llvm::SmallVector<mlir::Value>, SlidingRows>>
+      slidingRows; ///< of memory, row, column, bounds
+  llvm::MapVector<mlir::Value, Rest> unfinished;  ///< sums whose parts stand in shared memory
   llvm::DenseMap<mlir::Operation *, llvm::SmallVector<mlir::Value>> dyingAt;
   llvm::DenseMap<mlir::Value, llvm::SmallVector<mlir::Value>> packedWords; ///< of tiles that are carried packed
 

@@ -12,8 +12,9 @@ static constexpr int64_t kCopyingPages = 24, kCopyingRows = 40, kMostRegisters =
 
 KernelLowering::KernelLowering(tile::KernelOp kernel, Code &code, Precision precision, Value batch,
                                ArrayRef<Value> arguments)
-    : kernel(kernel), code(code), precision(precision), warps(chooseWarps(kernel)),
-      shared(code, workers(), [this](int64_t group) { finishGroups(group); }), step(code, batch, code.globalPointer()) {
+    : kernel(kernel), code(code), precision(precision), warps(chooseWarps(kernel)), joined(joinedGroups()),
+      sliding(hasSlidingWindows()), shared(code, workers(), [this](int64_t group) { finishGroups(group); }),
+      step(code, batch, code.globalPointer()) {
   for (auto [memory, argument] : llvm::zip_equal(kernel.getMemories(), arguments))
     pointers[memory] = argument;
   if (auto numbers = kernel->getAttrOfType<DenseI64ArrayAttr>("tile.constants"))
@@ -29,7 +30,6 @@ KernelLowering::KernelLowering(tile::KernelOp kernel, Code &code, Precision prec
 
 LogicalResult KernelLowering::lower() {
   findStreamed();
-  quads = canDealQuads();
   findSharedOperands();
   findStaged();
   Value item = code.toIndex(code.blockNumber());

@@ -22,7 +22,7 @@ void KernelLowering::lower(tile::WindowOp op) {
   bool whole = to.rows == from.shape.rows && to.columns == from.shape.columns;
   int64_t column = op.getColumn();
   if (!whole && to.rows == from.shape.rows && from.shape.grid.across == 1 && to.grid == from.shape.grid &&
-      to.oneColumn() == from.shape.oneColumn() && column % 8 == 0) {
+      to.oneColumn() == from.shape.oneColumn() && column % (8 * to.joined) == 0) {
     // Every thread has all columns of its rows.
     Fragment part{to, from.element, {}};
     for (int64_t slab = 0; slab < to.slabs(); ++slab)

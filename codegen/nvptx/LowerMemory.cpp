@@ -130,9 +130,8 @@ KernelLowering::AddressOf KernelLowering::addressesOf(const View &view, const Di
     Value element = code.add(code.mul(code.add(row, r0), view.columns), code.add(column, c0));
     Value base = code.advance(view.pointer, element, view.stored);
     int64_t pitch = view.columns;
-    Distribution own = shape;
     return [=](int64_t slab, int64_t half, int64_t group, int64_t e) -> Address {
-      int64_t i = slab * down + half * 8, j = own.columnAt(group, e);
+      int64_t i = shape.rowAt(slab, half), j = shape.columnAt(group, e);
       return {base, (transposed ? j * pitch + i : i * pitch + j) * bytes};
     };
   }
@@ -193,12 +192,7 @@ KernelLowering::AddressOf KernelLowering::addressesOf(const SharedTile &tile, co
   };
 }
 
-/// Whether all elements that a lane has next to each other in memory go in one instruction.
-bool KernelLowering::inQuads(const Distribution &shape, const View &view, Value column) {
-  return shape.quads && !shape.oneColumn() && !view.imageRows && view.columns % 4 == 0 && divisorOf(column) % 4 == 0;
-}
-
-Fragment KernelLowering::loadElements(const Distribution &shape, Type stored, int64_t together,
+Fragment KernelLowering::loadElements(const Distribution &shape, Type stored, int64_t atOnce,
                                       const AddressOf &addressOf,
                                       llvm::function_ref<Value(int64_t, int64_t, int64_t, int64_t)> predicateOf) {
   bool real = isa<FloatType>(stored), half16 = Code::bytesOf(stored) == 2;
@@ -208,20 +202,21 @@ Fragment KernelLowering::loadElements(const Distribution &shape, Type stored, in
   };
   for (int64_t slab = 0; slab < shape.slabs(); ++slab)
     for (int64_t half = 0; half < shape.halves(); ++half)
-      for (int64_t group = 0; group < shape.groups(); ++group)
-        for (int64_t e = 0; e<shape.pairs(); e += together> 1 ? 2 : 1) {
-          if (together == 4 && group % 2 != 0)
-            continue;
+      for (int64_t group = 0; group < shape.groups(); group += std::max<int64_t>(atOnce / 2, 1))
+        for (int64_t e = 0; e < shape.pairs(); e += atOnce) {
           auto [pointer, plus] = addressOf(slab, half, group, e);
           Value predicate = predicateOf(slab, half, group, e);
-          if (together == 1) {
+          if (atOnce == 1) {
             Value value = half16 ? widen(code.loadHalfWord(pointer, predicate, plus), false)
                                  : code.ofType(code.loadWords(pointer, 1, predicate, plus)[0], to.element);
             to.values[shape.at(slab, group, half, e)] = value;
             continue;
           }
-          auto words = code.loadWords(pointer, half16 ? together / 2 : together, predicate, plus);
-          for (int64_t n = 0; n < together; ++n)
+          SmallVector<Value, 8> words;
+          for (int64_t count = half16 ? atOnce / 2 : atOnce; int64_t(words.size()) < count;)
+            llvm::append_range(words, code.loadWords(pointer, std::min<int64_t>(count, 4), predicate,
+                                                     plus + int64_t(words.size()) * 4));
+          for (int64_t n = 0; n < atOnce; ++n)
             to.values[shape.at(slab, group + n / 2, half, n % 2)] =
                 half16 ? widen(words[n / 2], n % 2 == 1) : code.ofType(words[n], to.element);
         }
@@ -233,20 +228,21 @@ Fragment KernelLowering::loadFragment(tile::LoadOp op) {
   Distribution shape = distributionOf(op.getResult());
   Value row = i64Of(op.getRow());
   bool transposed = op.getTransposed();
-  bool pairs = !transposed && !shape.oneColumn() && shape.columns % 2 == 0 && view.columns % 2 == 0 &&
-               divisorOf(op.getColumn()) % 2 == 0;
-  int64_t together = pairs && inQuads(shape, view, op.getColumn()) ? 4 : pairs ? 2 : 1;
+  if (isPickedOut(op))
+    return loadPickedOut(op);
+  int64_t atOnce = transposed ? 1 : elementsAtOnce(view, shape, divisorOf(op.getColumn()));
+  if (shape.sliding && atOnce > 2)
+    return loadSliding(op);
   AddressOf addresses = addressesOf(view, shape, op.getRow(), op.getColumn(), transposed);
   // One predicate for a row of memory.
   llvm::DenseMap<std::pair<int64_t, int64_t>, Value> rows;
-  return loadElements(shape, view.stored, together, addresses,
-                      [&](int64_t slab, int64_t half, int64_t group, int64_t e) {
-                        Value i = rowOf(shape, slab, half), j = columnOf(shape, group, e);
-                        auto key = transposed ? std::pair(group, e) : std::pair(slab, half);
-                        if (op.getLo() && !rows.count(key))
-                          rows[key] = within(code.add(row, code.toI64(transposed ? j : i)), op.getLo(), op.getHi());
-                        return code.both(rows.lookup(key), code.both(rowInside(shape, i), columnInside(shape, j)));
-                      });
+  return loadElements(shape, view.stored, atOnce, addresses, [&](int64_t slab, int64_t half, int64_t group, int64_t e) {
+    Value i = rowOf(shape, slab, half), j = columnOf(shape, group, e);
+    auto key = transposed ? std::pair(group, e) : std::pair(slab, half);
+    if (op.getLo() && !rows.count(key))
+      rows[key] = within(code.add(row, code.toI64(transposed ? j : i)), op.getLo(), op.getHi());
+    return code.both(rows.lookup(key), code.both(rowInside(shape, i), columnInside(shape, j)));
+  });
 }
 
 void KernelLowering::lower(tile::LoadOp op) {
@@ -289,8 +285,7 @@ void KernelLowering::lower(tile::GatherOp op) {
   View view = viewOf(op.getMemory());
   Distribution shape = distributionOf(op.getResult());
   Fragment rows = fragmentOf(op.getRows(), shape.grid);
-  bool pairs =
-      !shape.oneColumn() && shape.columns % 2 == 0 && view.columns % 2 == 0 && divisorOf(op.getColumn()) % 2 == 0;
+  int64_t atOnce = elementsAtOnce(view, shape, divisorOf(op.getColumn()));
   Value column = code.add(i64Of(op.getColumn()), code.toI64(columnOf(shape, 0, 0)));
   llvm::DenseMap<std::pair<int64_t, int64_t>, Value> lines;
   auto addressOf = [&](int64_t slab, int64_t half, int64_t group, int64_t e) -> Address {
@@ -299,11 +294,10 @@ void KernelLowering::lower(tile::GatherOp op) {
       line = elementAddress(view, code.toI64(rows.at(slab, 0, half, 0)), column);
     return {line, shape.columnAt(group, e) * Code::bytesOf(view.stored)};
   };
-  bind(op.getResult(), loadElements(shape, view.stored, pairs ? 2 : 1, addressOf,
-                                    [&](int64_t slab, int64_t half, int64_t group, int64_t e) {
-                                      return code.both(rowInside(shape, rowOf(shape, slab, half)),
-                                                       columnInside(shape, columnOf(shape, group, e)));
-                                    }));
+  bind(op.getResult(),
+       loadElements(shape, view.stored, atOnce, addressOf, [&](int64_t slab, int64_t half, int64_t group, int64_t e) {
+         return code.both(rowInside(shape, rowOf(shape, slab, half)), columnInside(shape, columnOf(shape, group, e)));
+       }));
 }
 
 bool KernelLowering::isWholeImage(tile::StoreOp op) {
@@ -316,8 +310,12 @@ bool KernelLowering::isWholeImage(tile::StoreOp op) {
 
 bool KernelLowering::isStoredAsImage(tile::StoreOp op) {
   const Distribution shape = distributionOf(op.getValue());
-  return isWholeImage(op) && code.target.matrixStore && !shape.padsRows() && !shape.padsColumns() &&
-         shape.groups() % 2 == 0 && shape.columnsOfWarp() % 64 == 0;
+  tile::PagesType pages = pagesOf(op.getMemory());
+  // Whole panels, from a row on at which the exchange of pieces begins again.
+  bool panels = pages && isImage(pages) && !op.getLo() && divisorOf(op.getRow()) % 8 == 0 &&
+                divisorOf(op.getColumn()) % 64 == 0 && shape.columns % 64 == 0;
+  return panels && code.target.matrixStore && !shape.padsRows() && !shape.padsColumns() && shape.groups() % 2 == 0 &&
+         shape.columnsOfWarp() % 64 == 0;
 }
 
 /// The fragment is stored to shared memory as it stands in the image, and copied from there in pieces of 16 bytes. A
@@ -340,15 +338,19 @@ void KernelLowering::storeImage(tile::StoreOp op) {
     }
   code.warpBarrier();
   constexpr int64_t slabBytes = 16 * 128;
-  Value own = code.add(code.mul(warpAcross(shape.grid), shape.columnsOfWarp() / 64 * tile.panelBytes()),
-                       code.add(code.mul(warpDown(shape.grid), slabBytes), code.mul(lane, 16)));
-  Value to = code.advance(view.pointer, code.divide(own, 4), code.f32());
-  Value read = code.add(own, tile.offset);
-  for (int64_t panel = 0; panel < shape.columnsOfWarp() / 64; ++panel)
+  int64_t panels = shape.columnsOfWarp() / 64, panelBytes = view.imageRows * 128; // of the page
+  Value inPanel = code.add(code.mul(warpDown(shape.grid), slabBytes), code.mul(lane, 16));
+  Value first =
+      code.add(code.mul(code.divide(i64Of(op.getColumn()), 64), panelBytes), code.mul(i64Of(op.getRow()), 128));
+  Value own = code.add(code.mul(warpAcross(shape.grid), panels * panelBytes), inPanel);
+  Value to = code.advance(view.pointer, code.add(first, code.toI64(own)), code.builder.getI8Type());
+  Value read = code.add(code.add(code.mul(warpAcross(shape.grid), panels * tile.panelBytes()), inPanel), tile.offset);
+  for (int64_t panel = 0; panel < panels; ++panel)
     for (int64_t slab = 0; slab < shape.slabs(); ++slab)
       for (int64_t at = 0; at < slabBytes; at += 32 * 16) {
-        int64_t plus = panel * tile.panelBytes() + slab * shape.grid.down * slabBytes + at;
-        code.storeWords(code.loadShared(read, 4, plus), to, Value(), plus);
+        int64_t down = slab * shape.grid.down * slabBytes + at;
+        code.storeWords(code.loadShared(read, 4, panel * tile.panelBytes() + down), to, Value(),
+                        panel * panelBytes + down);
       }
   shared.release(tile.offset);
 }
@@ -420,6 +422,7 @@ void KernelLowering::storeTurned(tile::StoreOp op) {
 void KernelLowering::lower(tile::StoreOp op) {
   awaitsLoads(op);
   stored.insert(rootOf(op.getMemory()));
+  llvm::erase_if(slidingRows, [&](const auto &known) { return rootOf(known.first.front()) == rootOf(op.getMemory()); });
   if (isStoredTurned(op))
     return storeTurned(op);
   if (isStoredAsImage(op))
@@ -430,9 +433,7 @@ void KernelLowering::lower(tile::StoreOp op) {
   Type stored = view.stored;
   Value row = i64Of(op.getRow());
   bool half16 = Code::bytesOf(stored) == 2;
-  bool pairs =
-      !shape.oneColumn() && shape.columns % 2 == 0 && view.columns % 2 == 0 && divisorOf(op.getColumn()) % 2 == 0;
-  bool quads = pairs && inQuads(shape, view, op.getColumn());
+  int64_t atOnce = elementsAtOnce(view, shape, divisorOf(op.getColumn()));
   AddressOf addresses = addressesOf(view, shape, op.getRow(), op.getColumn(), /*transposed=*/false);
   Value writer = isWriter(shape);
   auto pack = [&](Value low, Value high) {
@@ -443,28 +444,23 @@ void KernelLowering::lower(tile::StoreOp op) {
       Value r = rowOf(shape, slab, half);
       Value predicate = code.both(code.both(writer, rowInside(shape, r)),
                                   within(code.add(row, code.toI64(r)), op.getLo(), op.getHi()));
-      for (int64_t group = 0; group < shape.groups(); ++group)
-        for (int64_t e = 0; e < shape.pairs(); e += pairs ? 2 : 1) {
-          if (quads && group % 2 != 0)
-            continue;
+      for (int64_t group = 0; group < shape.groups(); group += std::max<int64_t>(atOnce / 2, 1))
+        for (int64_t e = 0; e < shape.pairs(); e += atOnce) {
           auto [to, plus] = addresses(slab, half, group, e);
           Value own = code.both(predicate, columnInside(shape, columnOf(shape, group, e)));
-          Value low = from.at(slab, group, half, e), high = pairs ? from.at(slab, group, half, 1) : low;
-          if (quads) {
-            Value third = from.at(slab, group + 1, half, 0), fourth = from.at(slab, group + 1, half, 1);
-            if (half16)
-              code.storeWords({pack(low, high), pack(third, fourth)}, to, own, plus);
-            else
-              code.storeWords({code.bitsOf(low), code.bitsOf(high), code.bitsOf(third), code.bitsOf(fourth)}, to, own,
-                              plus);
-          } else if (!pairs && half16)
-            code.storeHalfWord(pack(low, low), to, own, plus);
-          else if (!pairs)
-            code.storeWords({code.bitsOf(low)}, to, own, plus);
-          else if (half16)
-            code.storeWords({pack(low, high)}, to, own, plus);
-          else
-            code.storeWords({code.bitsOf(low), code.bitsOf(high)}, to, own, plus);
+          Value first = from.at(slab, group, half, e);
+          if (atOnce == 1 && half16) {
+            code.storeHalfWord(pack(first, first), to, own, plus);
+            continue;
+          }
+          SmallVector<Value, 8> words;
+          for (int64_t n = 0; n < atOnce; n += half16 ? 2 : 1) {
+            Value low = atOnce == 1 ? first : from.at(slab, group + n / 2, half, n % 2);
+            words.push_back(half16 ? pack(low, from.at(slab, group + n / 2, half, 1)) : code.bitsOf(low));
+          }
+          for (size_t word = 0; word < words.size(); word += 4)
+            code.storeWords(ArrayRef<Value>(words).slice(word, std::min<size_t>(words.size() - word, 4)), to, own,
+                            plus + int64_t(word) * 4);
         }
     }
 }

@@ -61,7 +61,8 @@ void KernelLowering::multiplyAlone(tile::MmaOp op) {
 Fragment KernelLowering::outerProduct(tile::MmaOp op) {
   Distribution shape = distributionOf(op.getResult());
   Fragment left = fragmentOf(op.getLhs()), right = fragmentOf(op.getRhs());
-  Distribution column{shape.rows, 1, shape.grid}, row{1, shape.columns, shape.grid, shape.quads};
+  Distribution column{shape.rows, 1, shape.grid}, row{1, shape.columns, shape.grid};
+  column.joined = row.joined = shape.joined, column.sliding = row.sliding = shape.sliding;
   left = op.getTransposeLhs() && shape.rows > 1 ? exchange(left, column, true, 0, 0) : convert(left, shape.grid);
   right = op.getTransposeRhs() && shape.columns > 1 ? exchange(right, row, true, 0, 0) : convert(right, shape.grid);
   Fragment acc;
@@ -86,7 +87,8 @@ void KernelLowering::vectorProduct(tile::MmaOp op) {
   bool overColumns = matrixRight ? op.getTransposeRhs() : !op.getTransposeLhs();
   const Distribution &shape = matrix.shape;
   Distribution wanted =
-      overColumns ? Distribution{1, shape.columns, shape.grid, shape.quads} : Distribution{shape.rows, 1, shape.grid};
+      overColumns ? Distribution{1, shape.columns, shape.grid} : Distribution{shape.rows, 1, shape.grid};
+  wanted.joined = shape.joined, wanted.sliding = shape.sliding;
   bool turned = vector.shape.oneRow() != wanted.oneRow();
   vector = turned ? exchange(vector, wanted, true, 0, 0) : convert(vector, shape.grid);
   Fragment products{shape, code.f32(), {}};
@@ -107,7 +109,7 @@ void KernelLowering::vectorProduct(tile::MmaOp op) {
       sum.values[i] = code.addf(sum.values[i], acc.values[i]);
     return sum;
   };
-  if (rest && quads)
+  if (rest && joined > 1)
     bindLater(op.getResult(), [=] { return complete(rest()); });
   else
     bind(op.getResult(), complete(rest ? rest() : own));

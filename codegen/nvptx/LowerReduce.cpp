@@ -37,7 +37,7 @@ void KernelLowering::lower(tile::ReduceOp op) {
   Fragment sum;
   Rest rest = reduce(fragmentOf(op.getSource()), op.getCombiner(), op.getDimension() == 1, sum);
   WarpGrid grid = distributionOf(op.getResult()).grid;
-  if (rest && quads)
+  if (rest && joined > 1)
     bindLater(op.getResult(), [=] { return convert(rest(), grid); });
   else
     bind(op.getResult(), convert(rest ? rest() : sum, grid));

@@ -89,9 +89,12 @@ bool KernelLowering::isStagedPage(tile::LoadOp op) {
   };
   auto type = typeOf(op.getResult());
   tile::PagesType pages = pagesOf(op.getMemory());
+  bool whole = pages && isZero(op.getColumn()) && type.getColumns() == pages.getColumns();
+  // Panels of a page follow each other.
+  bool panels =
+      onlyShared.contains(op.getResult()) && type.getColumns() % 64 == 0 && divisorOf(op.getColumn()) % 64 == 0;
   return pages && isImage(pages) && op->getParentOfType<scf::ForOp>() && !op.getLo() && isZero(op.getRow()) &&
-         isZero(op.getColumn()) && type.getRows() == pages.getTokens() && type.getColumns() == pages.getColumns() &&
-         !op.getTransposed();
+         (whole || panels) && type.getRows() == pages.getTokens() && !op.getTransposed();
 }
 
 /// Rows of memory as an operand of products (or turned, as a fragment), or one row of f32.
@@ -243,6 +246,11 @@ void KernelLowering::findStaged() {
     if (!behind)
       exchanged = std::max<int64_t>(exchanged, bytes);
   });
+  // An image that is stored between them goes by memory of its own.
+  kernel.walk([&](tile::StoreOp op) {
+    if (isStoredAsImage(op) && op->getParentOfType<scf::ForOp>())
+      exchanged = std::max<int64_t>(exchanged, typeOf(op.getValue()).getNumElements() * 2 + kLeastForRows);
+  });
   int64_t bytes = sharedLimit() - exchanged - resident;
   if (!(ownSlots ? dealOwnSlots(bytes) : dealSlots(bytes))) {
     staged.clear();
@@ -342,12 +350,17 @@ void KernelLowering::issueStaged(tile::LoadOp op) {
     } else {
       auto type = typeOf(op.getResult());
       int64_t bytes = SharedTile{0, {}, type.getRows(), type.getColumns(), 1}.bytes();
-      Value from = pointers.lookup(op.getMemory());
+      auto pointerOf = [&](tile::LoadOp page) {
+        Value panel = code.divide(i64Of(page.getColumn()), 64);
+        return code.advance(pointers.lookup(page.getMemory()), code.mul(panel, type.getRows() * 128),
+                            code.builder.getI8Type());
+      };
+      Value from = pointerOf(op);
       if (Value first = firstPageOf.lookup(op.getResult())) {
         // Panel by panel, so that the rows of both pages follow each other.
         int64_t panel = type.getRows() * 128;
         code.expectBytes(full, 2 * bytes);
-        Value pages[] = {pointers.lookup(first.getDefiningOp<tile::LoadOp>().getMemory()), from};
+        Value pages[] = {pointerOf(first.getDefiningOp<tile::LoadOp>()), from};
         for (int64_t at = 0; at < bytes; at += panel)
           for (auto [i, page] : llvm::enumerate(pages))
             code.copyBulk(code.add(slot, 2 * at + int64_t(i) * panel),

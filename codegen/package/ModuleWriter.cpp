@@ -34,8 +34,13 @@ static json::Value argumentOf(const LaunchArgument &argument) {
 }
 
 static json::Value conditionOf(const LaunchCondition &when) {
-  return json::Object{
+  json::Object object{
       {"of", when.of == LaunchCondition::Rows ? "rows" : "sequence"}, {"least", when.least}, {"most", when.most}};
+  if (when.block) {
+    object["block"] = when.block;
+    object["stride"] = when.stride;
+  }
+  return object;
 }
 
 static json::Value productOf(const LaunchProduct &product) {
@@ -44,20 +49,26 @@ static json::Value productOf(const LaunchProduct &product) {
       {"inner", product.inner}, {"columns", product.columns}, {"least", product.least}};
 }
 
-static json::Value kernelOf(const std::string &name, const KernelCode &code, bool cuda) {
+static json::Value kernelOf(const KernelItems &kernel, const KernelCode &code, bool cuda) {
   if (!cuda)
-    return json::Object{{"name", name}, {"scratch", code.scratchBytes}};
-  return json::Object{{"name", name},    {"threads", code.threads},     {"shared", code.sharedBytes},
-                      {"grid", "items"}, {"registers", code.registers}, {"spills", code.spillBytes},
-                      {"overlaps", code.overlaps}};
+    return json::Object{{"name", kernel.name}, {"scratch", code.scratchBytes}};
+  const char *grid = kernel.mostParts > 1 ? "parts" : "items";
+  return json::Object{
+      {"name", kernel.name},         {"threads", code.threads},   {"shared", code.sharedBytes}, {"grid", grid},
+      {"registers", code.registers}, {"spills", code.spillBytes}, {"overlaps", code.overlaps}};
 }
 
 static json::Value planOf(const ModulePlan &plan, const std::vector<TargetCode> &targets) {
   auto launchOf = [&](const Launch &launch) -> json::Value {
     const KernelItems &kernel = plan.kernels[launch.kernel];
+    json::Object items{{"per", kernel.per}, {"block", kernel.block}, {"times", kernel.times}};
+    if (kernel.mostParts > 1) {
+      items["parts"] = kernel.mostParts;
+      items["wanted"] = kernel.wanted;
+    }
     json::Object object{
         {"kernel", launch.kernel},
-        {"items", json::Object{{"per", kernel.per}, {"block", kernel.block}, {"times", kernel.times}}},
+        {"items", std::move(items)},
         {"args", arrayOf(launch.arguments, argumentOf)},
     };
     if (launch.when)
@@ -69,7 +80,7 @@ static json::Value planOf(const ModulePlan &plan, const std::vector<TargetCode> 
   auto targetOf = [&](const TargetCode &target) -> json::Value {
     json::Array kernels;
     for (size_t i = 0; i < plan.kernels.size(); ++i)
-      kernels.push_back(kernelOf(plan.kernels[i].name, target.kernels[i], plan.machine == "cuda"));
+      kernels.push_back(kernelOf(plan.kernels[i], target.kernels[i], plan.machine == "cuda"));
     return json::Object{{"name", target.name},
                         {"features", arrayOf(target.features, [](const std::string &f) { return json::Value(f); })},
                         {"kernels", std::move(kernels)}};

@@ -27,6 +27,7 @@ struct LaunchArgument {
 struct LaunchCondition {
   enum Of { Rows, Sequence } of;
   int64_t least, most;
+  int64_t block = 0, stride = 1; ///< 0: keys do not count
 };
 
 /// That a launch computes out = x * weight^T (+ residual): positions in its arguments; residual -1: none.
@@ -53,10 +54,12 @@ struct Step {
   std::vector<int64_t> parameters, caches;
 };
 
-/// Work items of a kernel: times * ceil(count of `per` / block).
+/// Work items of a kernel: times * ceil(count of `per` / block), each in parts where they are few
+/// (runtime/abi/Module.h).
 struct KernelItems {
   std::string name, per;
   int64_t block, times;
+  int64_t mostParts = 1, wanted = 1;
 };
 
 struct SlotSize {

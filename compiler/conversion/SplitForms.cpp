@@ -1,3 +1,4 @@
+#include "compiler/conversion/AttnToTile/LatentKeys.h"
 #include "compiler/conversion/AttnToTile/Recurrence.h"
 #include "compiler/conversion/AttnToTile/Softmax.h"
 #include "compiler/conversion/Passes.h"
@@ -20,11 +21,22 @@ constexpr int64_t kAnyNumber = int64_t(1) << 30;
 
 /// A launch in place of the one for all.
 struct Form {
+  /// Of two kernels with scratch between them.
+  enum Half : uint8_t { whole, first, second };
+
   StringRef name;
   int64_t least, most; ///< new tokens of a sequence
+  Half half = whole;
+  bool beyond = false; ///< only sequences whose latents have no room in scratch
 };
 
-SmallVector<Form> formsOf(plan::KernelOp kernel, StringRef kind, bool scans) {
+attn::AttendLatentOp latentOf(plan::KernelOp kernel) {
+  for (auto op : kernel.getBlock()->getOps<attn::AttendLatentOp>())
+    return op;
+  return nullptr;
+}
+
+SmallVector<Form> formsOf(plan::KernelOp kernel, StringRef kind, bool scans, bool exact) {
   // Over latents: sequences with many new tokens take the expanded form (AttnToTile/Latent.cpp) instead.
   for (auto attend : kernel.getBlock()->getOps<attn::AttendOp>())
     if (attend.getKeys() == attend.getValues())
@@ -35,10 +47,15 @@ SmallVector<Form> formsOf(plan::KernelOp kernel, StringRef kind, bool scans) {
     return {{"few", 1, kSoftmaxManyTokens - 1}};
   if (kind == "recurrence" && scans)
     return {{"few", 1, kRecurrenceLongTokens - 1},
-            {"prepare", kRecurrenceLongTokens, kAnyNumber},
-            {"scan", kRecurrenceLongTokens, kAnyNumber}};
+            {"prepare", kRecurrenceLongTokens, kAnyNumber, Form::first},
+            {"scan", kRecurrenceLongTokens, kAnyNumber, Form::second}};
   if (kind == "recurrence")
     return {{"few", 1, kRecurrenceManyTokens - 1}, {"many", kRecurrenceManyTokens, kAnyNumber}};
+  if (kind == "latent" && !exact && latentOf(kernel) && canExpandLatents(latentOf(kernel)))
+    return {{"few", 1, kSoftmaxManyTokens - 1},
+            {"expand", kSoftmaxManyTokens, kAnyNumber, Form::first},
+            {"many", kSoftmaxManyTokens, kAnyNumber, Form::second},
+            {"far", kSoftmaxManyTokens, kAnyNumber, Form::whole, /*beyond=*/true}};
   return {};
 }
 
@@ -78,6 +95,20 @@ llvm::SetVector<Value> frontsOf(RecurrenceOpInterface op) {
   return fronts;
 }
 
+/// What the first kernel of two hands to the second: the activations that hold it, and how the kernel of a form sees
+/// them.
+struct Scratch {
+  SmallVector<Type> tensors, seen;
+};
+Scratch scratchOf(plan::KernelOp kernel, const Form &form) {
+  if (attn::AttendLatentOp latent = latentOf(kernel)) {
+    LatentKeys keys(latent);
+    return {{keys.scratch(kernel.getContext())}, {keys.blocks(kernel.getContext())}};
+  }
+  NormalForm normal = recurrenceOf(kernel).getNormalForm();
+  return {scanScratchTensors(kernel, normal), scanScratch(kernel, normal, form.name)};
+}
+
 /// Drops what nothing uses; the numbers of the arguments that are left.
 SmallVector<unsigned> dropUnused(plan::KernelOp kernel) {
   Block &block = *kernel.getBlock();
@@ -115,7 +146,7 @@ struct SplitFormsPass : impl::SplitFormsPassBase<SplitFormsPass> {
       RecurrenceOpInterface recurrence = recurrenceOf(kernel);
       auto chunk = recurrence ? recurrence->getAttrOfType<IntegerAttr>("chunk") : IntegerAttr();
       bool scans = !exact && chunk && canScan(recurrence.getNormalForm(), chunk.getInt());
-      SmallVector<Form> forms = formsOf(kernel, kind.getValue(), scans);
+      SmallVector<Form> forms = formsOf(kernel, kind.getValue(), scans, exact);
       if (forms.empty())
         continue;
       split(launch, kernel, forms, scans, symbols);
@@ -152,10 +183,9 @@ struct SplitFormsPass : impl::SplitFormsPassBase<SplitFormsPass> {
     clone.setSymName(name);
     clone->setAttr("form", b.getStringAttr(form.name));
     symbols.insert(clone, Block::iterator(kernel));
-    if (!scans)
-      return;
-    clone->setAttr("scans", b.getUnitAttr());
-    if (form.name == "few")
+    if (scans)
+      clone->setAttr("scans", b.getUnitAttr());
+    if (form.half == Form::whole)
       return;
     for (Value front : fronts) {
       BlockArgument argument = clone.getBlock()->addArgument(frontType(front), front.getLoc());
@@ -165,16 +195,15 @@ struct SplitFormsPass : impl::SplitFormsPassBase<SplitFormsPass> {
     }
     if (!fronts.empty())
       operandsOf[name] = dropUnused(clone);
-    NormalForm normal = recurrenceOf(clone).getNormalForm();
-    clone->setAttr("scratch", b.getTypeArrayAttr(scanScratch(clone, normal, form.name)));
-    SmallVector<Type> tensors = scanScratchTensors(clone, normal);
+    Scratch scratch = scratchOf(clone, form);
+    clone->setAttr("scratch", b.getTypeArrayAttr(scratch.seen));
     Operation *yield = clone.getBlock()->getTerminator();
-    if (form.name == "prepare") {
+    if (form.half == Form::first) {
       OpBuilder inside(yield);
-      auto scratch = plan::ScratchOp::create(inside, yield->getLoc(), tensors, yield->getOperand(0));
-      yield->setOperands(scratch.getResults());
+      auto handed = plan::ScratchOp::create(inside, yield->getLoc(), scratch.tensors, yield->getOperand(0));
+      yield->setOperands(handed.getResults());
     } else {
-      for (Type type : tensors)
+      for (Type type : scratch.tensors)
         clone.getBlock()->addArgument(type, clone.getLoc());
     }
   }
@@ -183,7 +212,10 @@ struct SplitFormsPass : impl::SplitFormsPassBase<SplitFormsPass> {
     OpBuilder b(launch);
     SmallVector<plan::LaunchOp> made;
     plan::LaunchOp prepared;
-    auto condition = [&](const Form &form) { return whenSequence(&getContext(), form.least, form.most); };
+    auto condition = [&](const Form &form) {
+      return form.beyond ? whenSequenceBeyond(&getContext(), form.least, kLatentBlock, kLatentStride)
+                         : whenSequence(&getContext(), form.least, form.most);
+    };
     auto operandsFor = [&](StringRef name, SmallVector<Value> all) {
       auto it = operandsOf.find(name);
       if (it == operandsOf.end())
@@ -212,18 +244,18 @@ struct SplitFormsPass : impl::SplitFormsPassBase<SplitFormsPass> {
       if (!symbols.lookup(name))
         addKernel(kernel, form, name, scans, fronts, symbols);
       SmallVector<Value> operands(launch.getOperands());
-      if (form.name != "few") {
+      if (form.half != Form::whole) {
         llvm::append_range(operands, inFront);
         operands = operandsFor(name, operands);
       }
       SmallVector<Type> results(launch.getResultTypes());
-      if (form.name == "prepare")
-        results = scanScratchTensors(kernel, recurrenceOf(kernel).getNormalForm());
-      else if (form.name == "scan")
+      if (form.half == Form::first)
+        results = scratchOf(kernel, form).tensors;
+      else if (form.half == Form::second)
         llvm::append_range(operands, prepared.getResults());
       auto own = plan::LaunchOp::create(b, launch.getLoc(), results, name, operands, DenseI64ArrayAttr());
       own->setAttr("when", condition(form));
-      if (form.name == "prepare")
+      if (form.half == Form::first)
         prepared = own;
       else
         made.push_back(own);

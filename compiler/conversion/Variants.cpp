@@ -17,6 +17,13 @@ DictionaryAttr denim::whenRows(MLIRContext *context, int64_t least, int64_t most
 DictionaryAttr denim::whenSequence(MLIRContext *context, int64_t least, int64_t most) {
   return when(context, "sequence", least, most);
 }
+DictionaryAttr denim::whenSequenceBeyond(MLIRContext *context, int64_t least, int64_t block, int64_t stride) {
+  Builder b(context);
+  NamedAttrList all(whenSequence(context, least));
+  all.set("block", b.getI64IntegerAttr(block));
+  all.set("stride", b.getI64IntegerAttr(stride));
+  return all.getDictionary(context);
+}
 
 FailureOr<DictionaryAttr> denim::bothHold(DictionaryAttr a, DictionaryAttr b) {
   if (!a || !b)

@@ -36,6 +36,8 @@ using Variants = llvm::SmallVector<Variant, 2>;
 
 mlir::DictionaryAttr whenRows(mlir::MLIRContext *context, int64_t least, int64_t most = kAnyNumber);
 mlir::DictionaryAttr whenSequence(mlir::MLIRContext *context, int64_t least, int64_t most = kAnyNumber);
+/// Of these sequences one with more blocks of keys than one for each `stride` of its new tokens.
+mlir::DictionaryAttr whenSequenceBeyond(mlir::MLIRContext *context, int64_t least, int64_t block, int64_t stride);
 
 /// The passes in which both conditions hold (null: all passes); failure if there are none.
 mlir::FailureOr<mlir::DictionaryAttr> bothHold(mlir::DictionaryAttr a, mlir::DictionaryAttr b);

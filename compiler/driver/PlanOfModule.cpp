@@ -41,8 +41,15 @@ public:
     for (auto kernel : module.getOps<tile::KernelOp>()) {
       kernels[kernel.getSymName()] = result.kernels.size();
       auto items = kernel.getItems();
-      result.kernels.push_back(
-          {kernel.getSymName().str(), stringifyCountKind(items.getPer()).str(), items.getBlock(), items.getTimes()});
+      KernelItems made{kernel.getSymName().str(), stringifyCountKind(items.getPer()).str(), items.getBlock(),
+                       items.getTimes()};
+      if (auto parts = kernel->getAttrOfType<DictionaryAttr>("tile.parts")) {
+        auto most = parts.getAs<IntegerAttr>("most"), wanted = parts.getAs<IntegerAttr>("wanted");
+        if (!most || !wanted)
+          return kernel.emitOpError() << "expected whole numbers most and wanted in tile.parts, but got " << parts;
+        made.mostParts = most.getInt(), made.wanted = wanted.getInt();
+      }
+      result.kernels.push_back(made);
     }
     for (auto program : module.getOps<plan::ProgramOp>())
       if (failed(addProgram(program)))
@@ -133,6 +140,13 @@ private:
     if (failed(least) || failed(most))
       return failure();
     made.when = {of == "rows" ? LaunchCondition::Rows : LaunchCondition::Sequence, *least, *most};
+    if (when.contains("block")) {
+      FailureOr<int64_t> block = numberOf(launch, "when", when, "block"),
+                         stride = numberOf(launch, "when", when, "stride");
+      if (failed(block) || failed(stride))
+        return failure();
+      made.when->block = *block, made.when->stride = *stride;
+    }
     return success();
   }
 

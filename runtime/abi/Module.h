@@ -38,24 +38,32 @@
  *                     "kernels": [ {"name": "linear_0", "threads": 256, "shared": 65536, "grid": "items",
  *                                   "registers": 128, "spills": 0,
  *                                   "overlaps": true} ]}
- *          shared: bytes of dynamic shared memory. grid: may be absent, "items" then. registers (of a thread) and
- * spills (bytes) are for people; -1 when no assembler was
- * there. overlaps: may be absent, false then; the kernel waits itself for the ones before it (griddepcontrol.wait, on
- * every path, in front of all it reads or writes but parameters and the step), and may be launched so that it begins
- * while they run. LAUNCH = {"kernel": 0,                      index into
- * each target's kernels "items": {"per": "once"|"tokens"|"outputs"|"sequences", "block": 64, "times": 3}, work items =
- * times * ceil(count / block); once: count = block = 1 "args": [ ["slot", 0], ["parameter", 2], ["stack", 3, 6],
- * ["cache", 1] ], "when": {"of": "rows"|"sequence", "least": 1, "most": 16},            optional "product": {"x": 0,
- * "weight": 2, "out": 3, "residual": 1, "inner": 2048, "columns": 512, "least": 64}} optional "parameter"/"cache" index
- * into the step's own lists; "stack", i, n takes n consecutive parameters when: the launch runs only in passes where it
- * holds. rows: the launch's own count (of "per") is within [least, most]. sequence: some sequence of the pass has a
- * number of new tokens within [least, most]. Variants of a kernel for few and for many tokens are two launches; a
- * kernel under `sequence` does the sequences it is made for and passes over the others. product: the launch computes
- * out[rows, columns] = x[rows, inner] * weight[columns, inner]^T (+ residual[rows, columns]) with sums in f32. The
- * values of x, weight, out and residual are positions in "args": slots, and a parameter; residual -1: none. x and
- * weight have one element type, out and residual one; rows are the count of "per". A device that has a library for it
- * may use that instead of the kernel when rows >= least. residual and out may be one slot. The parameters of a step are
- * indices into "parameters", its caches indices into "caches".
+ *          shared: bytes of dynamic shared memory. grid: "items"|"parts", may be absent, "items" then. registers (of a thread) and spills
+ *          (bytes) are for people; -1 when no assembler was there. overlaps: may be absent, false then; the kernel
+ *          waits itself for the ones before it (griddepcontrol.wait, on every path, in front of all it reads or writes
+ *          but parameters and the step), and may be launched so that it begins while they run.
+ *   LAUNCH = {"kernel": 0,                                       index into each target's kernels
+ *             "items": {"per": "once"|"tokens"|"outputs"|"sequences", "block": 64, "times": 3,
+ *                       "parts": 64, "wanted": 256},             the last two optional
+ *             "args": [ ["slot", 0], ["parameter", 2], ["stack", 3, 6], ["cache", 1] ],
+ *             "when": {"of": "rows"|"sequence", "least": 1, "most": 16, "block": 128, "stride": 32},     optional
+ *             "product": {"x": 0, "weight": 2, "out": 3, "residual": 1, "inner": 2048, "columns": 512, "least": 64}}
+ *                                                                optional
+ *          items: n = times * ceil(count / block), once: count = block = 1. With "parts" (and that grid) each is cut
+ *          into p = min(max(ceil(wanted / n), 1), parts): n * p work items, of which the kernel makes the same p.
+ *          args: "parameter" and "cache" index into the step's own lists; "stack", i, n takes n consecutive parameters.
+ *          when: the launch runs only in passes where it holds. rows: the launch's own count (of "per") is within
+ *          [least, most]. sequence: some sequence of the pass has a number of new tokens n within [least, most] and,
+ *          where "block" and "stride" are there, ceil((past + n) / block) > floor(n / stride): more keys than a buffer
+ *          with a block of them for each stride of the new tokens has room for. Variants of a kernel for few and for
+ *          many tokens are two launches; a kernel under `sequence` does the sequences it is made for and passes over
+ *          the others.
+ *          product: the launch computes out[rows, columns] = x[rows, inner] * weight[columns, inner]^T
+ *          (+ residual[rows, columns]) with sums in f32. The values of x, weight, out and residual are positions in
+ *          "args": slots, and a parameter; residual -1: none. x and weight have one element type, out and residual
+ *          one; rows are the count of "per". A device that has a library for it may use that instead of the kernel
+ *          when rows >= least. residual and out may be one slot.
+ *   The parameters of a step are indices into "parameters", its caches indices into "caches".
  */
 #ifndef DENIM_RUNTIME_ABI_MODULE_H
 #define DENIM_RUNTIME_ABI_MODULE_H

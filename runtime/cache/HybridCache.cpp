@@ -148,6 +148,8 @@ Status HybridCache::reserve(const std::vector<Growth> &growths) {
     return status;
   // All that can throw, then all that changes.
   pages.prepare(wanted);
+  std::vector<int32_t> used;
+  used.reserve(wanted);
   if (pageUses.size() < high)
     pageUses.resize(std::max(high, pageUses.size() * 2));
   for (const Growth &growth : growths) {
@@ -173,18 +175,29 @@ Status HybridCache::reserve(const std::vector<Growth> &growths) {
       dropPage(page);
     }
     for (size_t need = pagesFor(sequence.length + growth.tokens); sequence.pages.size() < need;) {
-      // Kernels read whole pages and give rows behind the last token the weight 0, which a NaN that another sequence
-      // left there would survive. New memory is zero as it comes.
       bool isNew = pages.nextIsNew();
       int32_t page = take();
       if (!isNew)
-        for (Pool &pool : pools)
-          if (pool.kind == CacheKind::Paged)
-            device->zero(pool.memory.data() + pool.bytes * page, pool.bytes);
+        used.push_back(page);
       sequence.pages.push_back(page);
     }
   }
+  zeroPages(std::move(used));
   return {};
+}
+
+/// Kernels read whole pages and give rows behind the last token the weight 0, which a NaN that another sequence left
+/// there would survive. New memory is zero as it comes. Neighbours are cleared at once: a prompt takes hundreds of
+/// pages, and each call costs a device some microseconds however little it clears.
+void HybridCache::zeroPages(std::vector<int32_t> numbers) {
+  std::sort(numbers.begin(), numbers.end());
+  for (size_t begin = 0, end = 0; begin < numbers.size(); begin = end) {
+    for (end = begin + 1; end < numbers.size() && numbers[end] == numbers[end - 1] + 1;)
+      ++end;
+    for (Pool &pool : pools)
+      if (pool.kind == CacheKind::Paged)
+        device->zero(pool.memory.data() + pool.bytes * static_cast<size_t>(numbers[begin]), pool.bytes * (end - begin));
+  }
 }
 
 void HybridCache::advance(SequenceId id, int64_t tokens) {

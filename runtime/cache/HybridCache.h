@@ -85,6 +85,7 @@ private:
   Status fits(size_t moreSlots, size_t morePages, std::string_view what) const;
   Status commit(bool paged, size_t count);
   void dropPage(int32_t page);
+  void zeroPages(std::vector<int32_t> numbers);
 
   Device *device;
   size_t budget = 0, slotBytes = 0, pageBytes = 0;

@@ -10,6 +10,7 @@
 
 #include "runtime/base/Machine.h"
 
+#include <algorithm>
 #include <cstdint>
 #include <optional>
 #include <string>
@@ -59,9 +60,16 @@ struct PlanArgument {
 struct PlanCondition {
   enum Of : uint8_t { Rows, Sequence } of;
   int64_t least, most;
+  /// Of a sequence, 0: not asked for. All its tokens, in blocks of so many, are more blocks than one for each `stride`
+  /// of the new ones.
+  int64_t block = 0, stride = 1;
 
+  bool holdsFor(int64_t past, int64_t count) const {
+    return count >= least && count <= most && (block == 0 || (past + count + block - 1) / block > count / stride);
+  }
   bool operator==(const PlanCondition &other) const {
-    return of == other.of && least == other.least && most == other.most;
+    return of == other.of && least == other.least && most == other.most && block == other.block &&
+           stride == other.stride;
   }
 };
 
@@ -77,9 +85,17 @@ struct PlanLaunch {
   uint32_t kernel;
   Per per;
   int64_t block, times; ///< work items = times * ceil(count / block)
+  /// Where these are fewer than `wanted`, each is cut into as many parts as make so many, at most `mostParts`.
+  int64_t wanted = 0, mostParts = 1;
   std::vector<PlanArgument> args;
   std::optional<PlanCondition> when;
   std::optional<PlanProduct> product;
+
+  int64_t items(int64_t count) const {
+    int64_t whole = times * ((count + block - 1) / block);
+    int64_t parts = whole ? std::clamp<int64_t>((wanted + whole - 1) / whole, 1, mostParts) : 1;
+    return whole * parts;
+  }
 };
 
 struct PlanProgram {

@@ -202,7 +202,7 @@ PlanKernel readKernel(PlanText &in, const json &value, const std::string &path, 
   kernel.spillBytes = in.integer(value, path, "spills", -1, kMaxInt32);
   kernel.overlaps = in.flag(value, path, "overlaps");
   if (value.is_object() && value.contains("grid"))
-    in.choice<int>(value, path, "grid", {{"items", 0}});
+    in.choice<int>(value, path, "grid", {{"items", 0}, {"parts", 1}});
   return kernel;
 }
 
@@ -260,6 +260,12 @@ PlanCondition readCondition(PlanText &in, const json &value, const std::string &
                                          {{"rows", PlanCondition::Rows}, {"sequence", PlanCondition::Sequence}});
   when.least = in.integer(value, path, "least", 0, INT64_MAX);
   when.most = in.integer(value, path, "most", when.least, INT64_MAX);
+  if (value.is_object() && value.contains("block")) {
+    when.block = in.integer(value, path, "block", 1, kMaxInt32);
+    when.stride = in.integer(value, path, "stride", 1, kMaxInt32);
+    if (when.of != PlanCondition::Sequence)
+      in.expected(path + ".block", "a condition on sequences", "one on rows");
+  }
   return when;
 }
 
@@ -321,6 +327,10 @@ void readPrograms(PlanText &in, const json &root, Plan &plan) {
       bool once = launch.per == Per::Once;
       launch.block = once ? 1 : in.integer(items, at + ".items", "block", 1, kMaxInt32);
       launch.times = in.integer(items, at + ".items", "times", 1, kMaxInt32);
+      if (items.is_object() && items.contains("parts")) {
+        launch.mostParts = in.integer(items, at + ".items", "parts", 1, kMaxInt32);
+        launch.wanted = in.integer(items, at + ".items", "wanted", 1, kMaxInt32);
+      }
       in.each(entry, at, "args", [&](const json &arg, const std::string &argPath) {
         launch.args.push_back(readArgument(in, arg, argPath, plan));
       });

@@ -53,6 +53,7 @@ public:
   /// Sequences of the pass and the new tokens of each.
   const std::vector<SequenceId> &ids() const { return sequences; }
   int64_t newTokens(size_t sequence) const { return rowBegin[sequence + 1] - rowBegin[sequence]; }
+  int64_t tokensBefore(size_t sequence) const { return past[sequence]; }
 
   size_t pageCount() const { return pages.size(); }
   /// Writes the arena at |host|, which kernels see at |device|.

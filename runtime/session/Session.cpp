@@ -205,8 +205,7 @@ PassKey Session::keyOf(const PassCounts &counts) const {
     if (c % 63 == 0)
       key.push_back(0);
     for (size_t s = 0; s < batch.ids().size(); ++s) {
-      int64_t count = batch.newTokens(s);
-      if (count >= sequenceConditions[c].least && count <= sequenceConditions[c].most) {
+      if (sequenceConditions[c].holdsFor(batch.tokensBefore(s), batch.newTokens(s))) {
         key.back() |= int64_t(1) << c % 63;
         break;
       }
@@ -224,7 +223,7 @@ const std::vector<Launch> &Session::launchesOf(const PassKey &key, const PassCou
   for (BoundLaunch &launch : bound) {
     const PlanLaunch &planned = *launch.planned;
     int64_t count = counts.of(planned.per);
-    int64_t items = planned.times * ((count + planned.block - 1) / planned.block);
+    int64_t items = planned.items(count);
     if (items == 0)
       continue;
     if (const auto &when = planned.when) {

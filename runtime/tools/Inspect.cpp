@@ -46,6 +46,9 @@ void printPrograms(const Plan &plan) {
       if (launch.when)
         std::printf(", when %s in [%lld, %lld]", launch.when->of == PlanCondition::Rows ? "rows" : "a sequence",
                     static_cast<long long>(launch.when->least), static_cast<long long>(launch.when->most));
+      if (launch.when && launch.when->block)
+        std::printf(" and more blocks of %lld keys than one per %lld of them",
+                    static_cast<long long>(launch.when->block), static_cast<long long>(launch.when->stride));
       if (launch.product)
         std::printf(", a product %lld x %lld from %lld rows", static_cast<long long>(launch.product->columns),
                     static_cast<long long>(launch.product->inner), static_cast<long long>(launch.product->least));

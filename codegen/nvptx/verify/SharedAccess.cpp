@@ -146,6 +146,8 @@ SharedAccess denim::codegen::nvptx::classify(LLVM::InlineAsmOp op) {
     return at("mbarrier.arrive", Kind::arrive);
   if (text.has("mbarrier.try_wait"))
     return at("mbarrier.try_wait", Kind::await);
+  if (text.has("cp.async.wait_all"))
+    return made(Kind::awaitPieces);
   if (text.has("cp.async.bulk.shared")) {
     SmallVector<StringRef> found;
     if (llvm::Regex("\\], \\[\\$[0-9]+\\], ([0-9]+), \\[\\$([0-9]+)\\]").match(op.getAsmString(), &found)) {

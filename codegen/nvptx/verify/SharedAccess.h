@@ -14,7 +14,8 @@ struct SharedAccess {
     store,         ///< the same
     loadMatrices,  ///< 16 bytes from the address of each of the first `lanes` lanes, for all of the warp
     storeMatrices, ///< the same, by all of the warp
-    piece,         ///< cp.async: 16 bytes, done when the thread's next `arriveWithPieces` is
+    piece,         ///< cp.async: 16 bytes, done with the thread's next `awaitPieces`, or `arriveWithPieces`
+    awaitPieces,
     bulkCopy,      ///< cp.async.bulk: `bytes`, done when they are counted by `barrier`
     product,       ///< wgmma: reads its operands until it is waited for
     awaitProducts, ///< all but the last `bytes` groups

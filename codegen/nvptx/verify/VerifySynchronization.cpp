@@ -42,6 +42,12 @@ struct Slot {
   }
 };
 
+/// 16 bytes that a thread copies while it goes on.
+struct Piece {
+  int64_t thread, offset, bytes;
+  Operation *op;
+};
+
 class Walk {
 public:
   Walk(LLVM::LLVMFuncOp function, int64_t threads, int64_t sharedBytes)
@@ -235,11 +241,12 @@ private:
         return touch(op, offset, access.bytes, Actor::anyOf(thread / 32), access.kind == Kind::storeMatrices);
       });
     case Kind::piece:
-      return eachThread(op, access, [&](int64_t, int64_t offset) {
-        pieces.first = std::min(pieces.first, offset);
-        pieces.second = std::max(pieces.second, offset + access.bytes);
+      return eachThread(op, access, [&](int64_t thread, int64_t offset) {
+        pieces.push_back({thread, offset, access.bytes, op});
         return isInside(op, offset, access.bytes);
       });
+    case Kind::awaitPieces:
+      return storePieces();
     case Kind::product:
       return visitProduct(op, access);
     case Kind::awaitProducts:
@@ -414,9 +421,8 @@ private:
         return beginFill(op, barrier);
       case Kind::arriveWithPieces:
         fills[barrier] += isFirst && isNew;
-        if (pieces.first < pieces.second) {
-          addSlot({pieces.first, pieces.second, barrier, awaited});
-          pieces = kNoPieces;
+        if (!pieces.empty()) {
+          fillWithPieces(barrier);
           return beginFill(op, barrier);
         }
         return success();
@@ -429,6 +435,27 @@ private:
         return success();
       }
     });
+  }
+
+  /// Pieces that the threads waited for themselves are stores from here on.
+  LogicalResult storePieces() {
+    SmallVector<Piece, 0> waited;
+    llvm::copy_if(pieces, std::back_inserter(waited), [&](const Piece &piece) { return active.test(piece.thread); });
+    llvm::erase_if(pieces, [&](const Piece &piece) { return active.test(piece.thread); });
+    for (const Piece &piece : waited)
+      if (failed(touch(piece.op, piece.offset, piece.bytes, Actor::thread(piece.thread), /*isWrite=*/true)))
+        return failure();
+    return success();
+  }
+
+  void fillWithPieces(int64_t barrier) {
+    Slot slot{pieces.front().offset, pieces.front().offset, barrier, awaited};
+    for (const Piece &piece : pieces) {
+      slot.begin = std::min(slot.begin, piece.offset);
+      slot.end = std::max(slot.end, piece.offset + piece.bytes);
+    }
+    addSlot(slot);
+    pieces.clear();
   }
 
   void addSlot(const Slot &slot) {
@@ -487,8 +514,6 @@ private:
     return success();
   }
 
-  static constexpr std::pair<int64_t, int64_t> kNoPieces{INT64_MAX, INT64_MIN};
-
   LLVM::LLVMFuncOp function;
   int64_t threads, sharedBytes;
   bool isFirst = true; ///< the turn that gathers slots and refuses nothing that depends on them
@@ -506,7 +531,7 @@ private:
   std::optional<int64_t> awaited;                ///< the last one that was waited for, since the last fill
   llvm::DenseMap<int64_t, std::optional<int64_t>> freeOf; ///< of the mbarrier of a fill, the one waited for before it
   llvm::DenseMap<std::pair<int64_t, int64_t>, int64_t> readAt; ///< when a warp last read a slot (by its mbarrier)
-  std::pair<int64_t, int64_t> pieces = kNoPieces;              ///< bytes that cp.async fills since the last arrival
+  SmallVector<Piece, 0> pieces;                                ///< under way
   std::pair<int64_t, int64_t> expected{0, 0}; ///< an mbarrier, and the bytes that are still to be copied for it
 };
 

@@ -9,7 +9,9 @@
 //   latent   W_UV o of what was read in the absorbed form
 //
 // On a CPU all tokens take the absorbed form. On a CUDA device those of sequences that bring many are expanded
-// (SoftmaxBlocks.cpp): `latent` has two variants that store the rows of their own sequences only.
+// (SoftmaxBlocks.cpp): `latent` has forms that store the rows of their own sequences only (split-forms), or two
+// variants where latents are f32.
+#include "compiler/conversion/AttnToTile/LatentKeys.h"
 #include "compiler/conversion/AttnToTile/Softmax.h"
 
 using namespace mlir;
@@ -166,9 +168,23 @@ LogicalResult denim::emitAbsorb(plan::KernelOp kernel, Variants &variants) {
   return kernel.emitOpError() << "expected queries to absorb";
 }
 
+/// The kernel of one form, where split-forms has made them; launches have their conditions already.
+static LogicalResult emitLatentForm(plan::KernelOp kernel, attn::AttendLatentOp op, StringRef form, Variant &variant) {
+  if (form == "few") {
+    LatentRows rows(kernel, op.getKvB(), headsOf(op.getResult()), 1, /*isCuda=*/true);
+    rows.writeValues(op, /*ownOnly=*/true);
+    return rows.finish(variant);
+  }
+  variant.kernel = form == "expand" ? emitLatentExpand(kernel, op, variant.extraOperands)
+                                    : emitSoftmaxBlocks(kernel, Attention(op), variant.extraOperands);
+  return success(bool(variant.kernel));
+}
+
 LogicalResult denim::emitLatent(plan::KernelOp kernel, Variants &variants) {
   bool isCuda = plan::isForCuda(kernel->getParentOfType<ModuleOp>());
   for (auto op : kernel.getBlock()->getOps<attn::AttendLatentOp>()) {
+    if (auto form = kernel->getAttrOfType<StringAttr>("form"))
+      return emitLatentForm(kernel, op, form.getValue(), variants.emplace_back());
     LatentRows rows(kernel, op.getKvB(), headsOf(op.getResult()), 1, isCuda, isCuda ? "few" : "");
     rows.writeValues(op, isCuda);
     Variant &few = variants.emplace_back();

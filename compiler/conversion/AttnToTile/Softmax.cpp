@@ -27,8 +27,14 @@ constexpr int64_t kManyTokens = kSoftmaxManyTokens;
 /// The same as kLatentHeads of bf16 latents, which a block of threads copies ahead: what products of warpgroups take,
 /// 64 x 512 over two of them.
 constexpr int64_t kLatentHeadsOfBlock = 64;
-/// Items that split keys should make over latents: a part costs its sums, written and read again in f32.
+/// Items that split keys should make over latents: a part costs its sums, written and read again in f32. A step of many
+/// sequences has as many without.
 constexpr int64_t kLatentItems = 256;
+/// Over latents: items that merging should make; heads and columns of one at most.
+constexpr int64_t kMergeItems = 1024, kMergedHeads = 16, kMergedColumns = 128;
+/// Parts up to which they are merged one after the other, for all these heads at once; from there on all parts of a
+/// head are rows of tiles.
+constexpr int64_t kMergedInTurn = 8;
 /// Bytes of latents in f32 that stand in a tile: shared memory holds them as three terms.
 constexpr int64_t kLatentBytes = 64 * 1024;
 /// The same as kLeastPages where a block of threads does a part.
@@ -73,7 +79,7 @@ public:
         values(cast<attn::CacheType>(op.values.getType())), allHeads(queryType.getDimSize(1) / keys.getShape()[0]),
         group(tileHeads(op, allHeads, few, few && op.parts)), partItems(partItems),
         e(kernel, tile::ItemsAttr::get(kernel.getContext(), few ? tile::CountKind::sequences : tile::CountKind::tokens,
-                                       few ? 1 : kTokenBlock, headGroups() * (op.isPart ? partItems : 1))),
+                                       few ? 1 : kTokenBlock, itemsOfTokens(few))),
         result(kernel.getBlock()->getTerminator()->getOperand(0)), few(few) {
     int64_t width = keys.getShape()[1];
     if (few && op.sharesRows() && !keys.getElementType().isBF16())
@@ -95,11 +101,24 @@ public:
   }
   /// Tiles of query heads.
   int64_t headGroups() const { return queryType.getDimSize(1) / group; }
+  /// Items of a block of tokens, or of a sequence. Those of few tokens over latents are cut into parts at run time.
+  int64_t itemsOfTokens(bool few) const {
+    if (few && op.sharesRows() && op.parts)
+      return queryType.getDimSize(1) / mergedHeads();
+    return headGroups() * (op.isPart && !(few && op.sharesRows()) ? partItems : 1);
+  }
+  /// Heads that a block of threads merges.
+  int64_t mergedHeads() const {
+    int64_t heads = std::min(queryType.getDimSize(1), kMergedHeads);
+    while (queryType.getDimSize(1) % heads)
+      --heads;
+    return heads;
+  }
 
   tile::KernelOp write() {
-    int64_t perBlock = headGroups() * (op.isPart ? partItems : 1);
+    int64_t perBlock = itemsOfTokens(few);
     if (few && op.parts)
-      return writeMerge();
+      return op.sharesRows() ? writeLatentMerge() : writeMerge();
     if (few)
       return writeFewOnly(perBlock);
     Value block = balanced(arith::DivUIOp::create(e.b, e.loc, e.item(), e.index(perBlock)));
@@ -133,10 +152,30 @@ public:
     keyHead = group == allHeads ? number : arith::DivUIOp::create(e.b, e.loc, firstHead, e.index(allHeads)).getResult();
   }
 
+  /// The number of the part that this item is of one of `items` for a sequence, and the item of which it is one. The
+  /// runtime cuts into as many (`tile.parts`).
+  std::pair<Value, Value> partOfItem(int64_t items, int64_t most, int64_t wanted) {
+    auto number = [&](StringRef name, int64_t value) { return e.b.getNamedAttr(name, e.b.getI64IntegerAttr(value)); };
+    e.tileKernel->setAttr("tile.parts", e.b.getDictionaryAttr({number("most", most), number("wanted", wanted)}));
+    Value whole = wholeItems(items);
+    return {arith::DivUIOp::create(e.b, e.loc, e.item(), whole), arith::RemUIOp::create(e.b, e.loc, e.item(), whole)};
+  }
+  Value wholeItems(int64_t items) {
+    return e.mul(tile::CountOp::create(e.b, e.loc, tile::CountKind::sequences), items);
+  }
+  Value partsOfItem(int64_t items, int64_t most, int64_t wanted) {
+    return e.min(e.max(ceilDiv(e.index(wanted), wholeItems(items)), e.index(1)), e.index(most));
+  }
+
   tile::KernelOp writeFewOnly(int64_t perSequence) {
-    Value s = arith::DivUIOp::create(e.b, e.loc, e.item(), e.index(perSequence));
-    Value within = arith::RemUIOp::create(e.b, e.loc, e.item(), e.index(perSequence));
+    Value item = e.item(), part;
+    if (op.isPart && op.sharesRows())
+      std::tie(part, item) = partOfItem(perSequence, partItems, kLatentItems);
+    Value s = arith::DivUIOp::create(e.b, e.loc, item, e.index(perSequence));
+    Value within = arith::RemUIOp::create(e.b, e.loc, item, e.index(perSequence));
     findHeads(within);
+    if (part)
+      split = part;
     begin();
     auto bounds = tile::SequenceOp::create(e.b, e.loc, s);
     e.sequence = s;
@@ -191,10 +230,139 @@ public:
     return e.failed() ? nullptr : e.tileKernel;
   }
 
+  /// The same over latents. An item is some heads of a sequence, in parts where these are few: columns of all its heads
+  /// at once where there are few parts of the keys to go through, else columns of one head.
+  tile::KernelOp writeLatentMerge() {
+    int64_t heads = queryType.getDimSize(1), width = valueDim() + 2, own = mergedHeads(), groups = heads / own;
+    int64_t columns = std::min(valueDim(), kMergedColumns);
+    while (valueDim() % columns)
+      --columns;
+    int64_t panels = valueDim() / columns, most = own * panels;
+    if (withoutCasts(result) != op.result) {
+      e.fail(op.result.getDefiningOp(), "expected a kernel of its own for attention over latents");
+      return nullptr;
+    }
+    auto [piece, item] = partOfItem(groups, most, kMergeItems);
+    Value pieces = partsOfItem(groups, most, kMergeItems);
+    Value s = arith::DivUIOp::create(e.b, e.loc, item, e.index(groups));
+    firstHead = e.mul(arith::RemUIOp::create(e.b, e.loc, item, e.index(groups)), own);
+    // Each waits for what it reads: several at once.
+    e.tileKernel->setAttr("tile.warps", e.b.getI64IntegerAttr(4));
+    e.tileKernel->setAttr("tile.blocks", e.b.getI64IntegerAttr(4));
+    Value parts = e.viewOf(op.parts, heads * width), partHeads = e.viewOf(op.parts, width);
+    auto memory = cast<BlockArgument>(e.resultMemory(0));
+    auto element = cast<tile::MemoryType>(memory.getType()).getElementType();
+    memory.setType(tile::MemoryType::get(e.b.getContext(), valueDim(), element));
+    auto bounds = tile::SequenceOp::create(e.b, e.loc, s);
+    e.sequence = s;
+    Value lo = bounds.getBegin(), hi = bounds.getEnd(), shift = e.sub(bounds.getPast(), lo);
+    /// `body` for the item's share of `count` units of work.
+    auto forShare = [&](int64_t count, llvm::function_ref<void(Value)> body) {
+      Value share = ceilDiv(e.index(count), pieces);
+      Value from = arith::MulIOp::create(e.b, e.loc, piece, share);
+      e.loop(from, e.min(e.add(from, share), e.index(count)), 1, body);
+    };
+    auto store = [&](const Running &done, Value row, Value column) {
+      tile::StoreOp::create(e.b, e.loc, divide(done), memory, row, column, Value(), Value());
+    };
+    e.branch(e.less(e.sub(hi, lo), e.index(kManyTokens)), [&] {
+      e.loop(lo, hi, 1, [&](Value row) {
+        Value position = e.add(row, shift);
+        auto [first, end] = visiblePages(position, position);
+        Value used = ceilDiv(e.sub(end, first), pagesPerPart(first, end));
+        Value firstPart = arith::MulIOp::create(e.b, e.loc, row, partCount()), behind = e.add(firstPart, used);
+        auto inTurn = [&] {
+          forShare(panels, [&](Value panel) {
+            Value column = e.mul(panel, columns);
+            Running done = e.loop(firstPart, behind, 1, nothing(own, columns), [&](Value part, ValueRange carried) {
+              Rows rows{e.add(e.mul(part, heads), firstHead), own, {}, {}};
+              return mergeHeads(partHeads, rows, column, columns, carried);
+            });
+            store(done, headRow(row), column);
+          });
+        };
+        auto byHead = [&] {
+          forShare(most, [&](Value unit) {
+            Value head = e.add(firstHead, arith::DivUIOp::create(e.b, e.loc, unit, e.index(panels)));
+            Value column = e.mul(arith::RemUIOp::create(e.b, e.loc, unit, e.index(panels)), columns);
+            Running done =
+                e.loop(firstPart, behind, kMostParts, nothing(1, columns), [&](Value part, ValueRange carried) {
+                  Rows rows{part, kMostParts, firstPart, behind};
+                  return mergePartsOf(parts, rows, e.mul(head, width), column, columns, carried);
+                });
+            store(done, e.add(e.mul(row, heads), head), column);
+          });
+        };
+        e.branch(e.less(used, e.index(kMergedInTurn + 1)), inTurn, byHead);
+      });
+    });
+    return e.failed() ? nullptr : e.tileKernel;
+  }
+
+  Value maximum(tile::TileType type, Value x, Value y) {
+    return e.map(type, {x, y}, [&](OpBuilder &b, ValueRange in) -> Value {
+      return arith::MaximumFOp::create(b, e.loc, in[0], in[1]);
+    });
+  }
+  /// exp(x - y)
+  Value faded(tile::TileType type, Value x, Value y) {
+    return e.map(type, {x, y}, [&](OpBuilder &b, ValueRange in) -> Value {
+      return math::ExpOp::create(b, e.loc, arith::SubFOp::create(b, e.loc, in[0], in[1]));
+    });
+  }
+  Value product(tile::TileType type, Value x, Value y) {
+    return e.map(type, {x, y},
+                 [&](OpBuilder &b, ValueRange in) -> Value { return arith::MulFOp::create(b, e.loc, in[0], in[1]); });
+  }
+  /// x * factor + y
+  Value added(tile::TileType type, Value x, Value factor, Value y) {
+    return e.map(type, {x, factor, y}, [&](OpBuilder &b, ValueRange in) -> Value {
+      return arith::AddFOp::create(b, e.loc, arith::MulFOp::create(b, e.loc, in[0], in[1]), in[2]);
+    });
+  }
+
+  /// What was merged so far of some heads, with one more part of each.
+  Running mergeHeads(Value parts, const Rows &rows, Value column, int64_t columns, ValueRange before) {
+    auto number = e.tileType(rows.count, 1), panel = e.tileType(rows.count, columns);
+    Value acc = e.load(parts, rows, column, columns), m = e.load(parts, rows, e.index(valueDim()), 1),
+          l = e.load(parts, rows, e.index(valueDim() + 1), 1);
+    Value largest = maximum(number, before[0], m);
+    Value weight = faded(number, m, largest), fade = faded(number, before[0], largest);
+    return {largest, added(number, before[1], fade, product(number, l, weight)),
+            added(panel, before[2], fade, product(panel, acc, weight))};
+  }
+
+  /// The same of one head, with a tile of further parts.
+  Running mergePartsOf(Value parts, const Rows &rows, Value first, Value column, int64_t columns, ValueRange before) {
+    auto number = e.tileType(rows.count, 1), one = e.tileType(1, 1), line = e.tileType(1, columns);
+    Value acc = e.load(parts, rows, e.add(first, column), columns),
+          m = e.load(parts, rows, e.add(first, e.index(valueDim())), 1),
+          l = e.load(parts, rows, e.add(first, e.index(valueDim() + 1)), 1);
+    Value count = arith::IndexCastOp::create(e.b, e.loc, e.b.getI32Type(), e.sub(rows.hi, rows.row));
+    m = e.map(number, m, [&](OpBuilder &b, ValueRange in) -> Value {
+      Value i = tile::IndexOp::create(b, e.loc, b.getI32Type(), b.getI64IntegerAttr(0));
+      Value isUsed = arith::CmpIOp::create(b, e.loc, arith::CmpIPredicate::slt, i, count);
+      return arith::SelectOp::create(b, e.loc, isUsed, in[0], f32(b, -std::numeric_limits<double>::infinity()));
+    });
+    Value largest = maximum(one, before[0], e.reduce(tile::Combiner::max, m, 0));
+    Value weight = faded(number, m, largest), fade = faded(one, before[0], largest);
+    Value sum = e.reduce(tile::Combiner::add, product(number, l, weight), 0);
+    Value all = e.reduce(tile::Combiner::add, product(e.tileType(rows.count, columns), acc, weight), 0);
+    return {largest, added(one, before[1], fade, sum), added(line, before[2], fade, all)};
+  }
+
+  static Value withoutCasts(Value value) {
+    for (value = withoutReshapes(value); auto cast = value.getDefiningOp<plan::CastOp>();)
+      value = withoutReshapes(cast.getInput());
+    return value;
+  }
+
   void begin() {
     // Half of the warps that a page would take: the accumulator is what they hold.
     if (few && op.sharesRows() && !op.parts)
       e.tileKernel->setAttr("tile.warps", e.b.getI64IntegerAttr(8));
+    if (valuesArePanels()) // what copying warps hand over, the assembler gives
+      e.tileKernel->setAttr("tile.blocks", e.b.getI64IntegerAttr(1));
     if (op.isPart)
       // The heads of a token, or of one of its parts, are rows of their own here: a tile of them is stored at once.
       cast<BlockArgument>(e.resultMemory(0))
@@ -307,7 +475,12 @@ private:
     auto scores = e.tileType(rows, keyRows), column = e.tileType(rows, 1), panel = e.tileType(rows, sumWidth());
     int64_t turns = DENIM_PAGE_TOKENS / keyRows;
     Value from = e.mul(firstPage, turns), to = e.mul(endPage, turns);
-    Running done = e.loop(from, to, 1, nothing(rows, sumWidth()), [&](Value j, ValueRange carried) {
+    Running before = nothing(rows, sumWidth());
+    // Where several warps share a row, weights are summed key by key, and along the row when all pages are through.
+    bool sumsLast = valuesArePanels();
+    if (sumsLast)
+      before[1] = e.splat(0, rows, keyRows);
+    Running done = e.loop(from, to, 1, before, [&](Value j, ValueRange carried) {
       Value k = rowsOf(op.keys, keys, keys.getShape()[1], s, j);
       Value v = !op.sharesRows()    ? rowsOf(op.values, values, valueDim(), s, j)
                 : valuesArePanels() ? e.window(k, 0, 0, keyRows, valueDim())
@@ -353,16 +526,15 @@ private:
       Value fade = e.map(column, {carried[0], base}, [&](OpBuilder &b, ValueRange in) -> Value {
         return math::ExpOp::create(b, e.loc, arith::SubFOp::create(b, e.loc, in[0], in[1]));
       });
-      Value l = e.map(column, {carried[1], fade, e.reduce(tile::Combiner::add, p, 1)},
-                      [&](OpBuilder &b, ValueRange in) -> Value {
-                        return arith::AddFOp::create(b, e.loc, arith::MulFOp::create(b, e.loc, in[0], in[1]), in[2]);
-                      });
+      Value l = added(sumsLast ? scores : column, carried[1], fade, sumsLast ? p : e.reduce(tile::Combiner::add, p, 1));
       Value kept = e.map(panel, {carried[2], fade}, [&](OpBuilder &b, ValueRange in) -> Value {
         return arith::MulFOp::create(b, e.loc, in[0], in[1]);
       });
       Value acc = e.mma(p, v, {false, false, kept, tile::Triangle::none});
       return SmallVector<Value>{m, l, acc};
     });
+    if (sumsLast)
+      done[1] = e.reduce(tile::Combiner::add, done[1], 1);
     if (sumWidth() != valueDim())
       done[2] = e.window(done[2], 0, 0, rows, valueDim());
     return done;

@@ -9,10 +9,13 @@
 // Scores stay as the product leaves them until the exponent: exp(scale (s - m)) = 2^(c s - c m) with c = scale log2 e,
 // one fused operation and one function for each. Turns that every query of the block sees in full are not masked.
 //
-// Over latents (the expanded form of attn.attend_latent) keys and values of the head are made of the latents of a page
-// where the products want them, in steps along the latent. That costs r (dn + dv) for each key and block of queries,
-// some three times what attention itself takes with 128 queries, and as much as absorbed queries would; but all tiles
-// are of the size of heads, where those of absorbed queries are r wide and would not fit.
+// Over latents (the expanded form of attn.attend_latent) a kernel in front has made keys and values of each head
+// (LatentKeys.h), in blocks of 128 tokens, which are read like pages. The kernel of form `far` has none: keys and
+// values of the head are made of the latents of a page where the products want them, in steps along the latent. That
+// costs r (dn + dv) for each key and block of queries, some three times what attention itself takes with 128 queries,
+// and as much as absorbed queries would; but all tiles are of the size of heads, where those of absorbed queries are r
+// wide and would not fit.
+#include "compiler/conversion/AttnToTile/LatentKeys.h"
 #include "compiler/conversion/AttnToTile/Softmax.h"
 #include "runtime/abi/Kernel.h"
 #include <limits>
@@ -22,7 +25,6 @@ using namespace denim;
 
 namespace {
 
-constexpr int64_t kPage = DENIM_PAGE_TOKENS;
 /// Channels of a latent that one step of its expansion multiplies; fewer and longer steps where each is six products.
 constexpr int64_t kLatentStep = 64, kExactLatentStep = 128;
 /// Of keys and values that many items should find in the last cache together: half of the 50 MB of an H200, for what is
@@ -35,9 +37,15 @@ public:
   SoftmaxBlocks(plan::KernelOp kernel, const Attention &op, int64_t rows)
       : op(op), queryType(cast<RankedTensorType>(op.query.getType())), keys(cast<attn::CacheType>(op.keys.getType())),
         values(cast<attn::CacheType>(op.values.getType())), heads(queryType.getDimSize(1)), rows(rows),
+        form(kernel->getAttrOfType<StringAttr>("form")),
         e(kernel, tile::ItemsAttr::get(kernel.getContext(), tile::CountKind::tokens, rows, heads),
-          op.kvB ? "many" : ""),
+          op.kvB && !form ? "many" : ""),
         result(kernel.getBlock()->getTerminator()->getOperand(0)) {
+    if (op.kvB && form && form.getValue() == "many") {
+      made.emplace(op.result.getDefiningOp<attn::AttendLatentOp>());
+      page = kLatentBlock;
+      blocks = e.memoryOf(kernel.getBlock()->getArguments().back());
+    }
     // Keys in f32 are taken apart into several terms: fewer at a time, or they would not fit. Keys that are made here
     // stand beside what they are made of. And wide heads: accumulator, weights and scores of 128 keys
     // would not fit the registers.
@@ -49,7 +57,7 @@ public:
     if (rows == 128)
       e.tileKernel->setAttr("tile.warps", e.b.getI64IntegerAttr(8));
     // In turns at the products: 4 % faster on an H200 with heads of 128 channels, 3 % slower with 64, even with 256.
-    if (pages == 2 && keyDim() > 64)
+    if ((pages == 2 || made) && keyDim() > 64)
       e.tileKernel->setAttr("tile.alternate", e.b.getUnitAttr());
     // What the assembler makes of the bound was measured on an H200, d=128: causal 1.032 -> 1.006 ms with it, window
     // 4096 0.710 -> 0.804 ms.
@@ -70,7 +78,13 @@ public:
       Value lo = e.max(bounds.getBegin(), blockLo), hi = e.min(bounds.getEnd(), blockHi);
       Value isMany = e.less(e.index(kSoftmaxManyTokens - 1), e.sub(bounds.getEnd(), bounds.getBegin()));
       Value here = arith::AndIOp::create(e.b, e.loc, e.less(lo, hi), isMany);
-      e.branch(here, [&] { writeRows(s, lo, hi, e.sub(bounds.getPast(), bounds.getBegin())); });
+      if (op.kvB && form) {
+        Value fit = latentsFit(e, bounds);
+        if (!made)
+          fit = arith::XOrIOp::create(e.b, e.loc, fit, arith::ConstantIntOp::create(e.b, e.loc, 1, 1));
+        here = arith::AndIOp::create(e.b, e.loc, here, fit);
+      }
+      e.branch(here, [&] { writeRows(bounds, s, lo, hi, e.sub(bounds.getPast(), bounds.getBegin())); });
     });
     return e.failed() ? nullptr : e.tileKernel;
   }
@@ -82,8 +96,9 @@ private:
   /// blocks of some key heads come before those of the next, as many as have their keys and values in the last cache.
   /// Among these the blocks that see most keys come first.
   Value chooseHeads(Value blocks) {
-    int64_t keyHeads = keys.getShape()[0], group = heads / keyHeads;
-    int64_t tokenBytes = (keys.getShape()[1] + (op.keys == op.values ? 0 : values.getShape()[1])) * (brain() ? 2 : 4);
+    int64_t keyHeads = made ? heads : keys.getShape()[0], group = heads / keyHeads;
+    int64_t columns = made ? made->columns() : keys.getShape()[1] + (op.keys == op.values ? 0 : values.getShape()[1]);
+    int64_t tokenBytes = columns * (brain() ? 2 : 4);
     int64_t together = std::max<int64_t>(kCachedBytes / (tokenBytes * rows), 1);
     Value first = e.index(0), width = e.index(keyHeads), within = e.item();
     if (keyHeads > 1 && !op.window) {
@@ -124,10 +139,11 @@ private:
   Value f32(OpBuilder &b, double x) { return arith::ConstantOp::create(b, e.loc, b.getF32FloatAttr(x)); }
   double exponentScale() { return kLog2E * (op.softcap ? 1 : op.scale); }
 
-  void writeRows(Value s, Value lo, Value hi, Value shift) {
+  void writeRows(tile::SequenceOp where, Value s, Value lo, Value hi, Value shift) {
     sequence = s;
+    bounds = where;
     position = e.add(lo, shift);
-    int64_t step = kPage * pages;
+    int64_t step = page * pages;
     Rows own{lo, rows, lo, hi};
     if (!op.kvB) {
       q = e.load(e.memoryOf(op.query), own, e.mul(head, keyDim()), keyDim());
@@ -141,7 +157,7 @@ private:
         return;
     }
     Value last = e.add(e.sub(hi, e.index(1)), shift); // position of the last query
-    lastPage = div(last, kPage);
+    lastPage = div(last, page);
     Value steps = e.add(div(last, step), e.index(1));
     // Turns [first, steps), of which [fullFrom, fullTo) need no mask.
     Value first = e.index(0), fullFrom = e.index(0);
@@ -185,30 +201,37 @@ private:
   }
 
   /// Behind the last page the table has, the last one again: its keys are masked by their number.
-  Value page(Value cache, attn::CacheType type, Value number) {
+  Value pageAt(Value cache, attn::CacheType type, Value number) {
     auto memory = tile::MemoryType::get(e.b.getContext(), type.getShape()[1], type.getElementType());
     return tile::PageOp::create(e.b, e.loc, memory, e.memoryOf(cache), sequence, e.min(number, lastPage), keyHead);
   }
-  Value loadPage(Value page, Value column, int64_t columns) {
-    return tile::LoadOp::create(e.b, e.loc, e.tileType(kPage, columns), page, e.index(0), column, Value(), Value(),
+  Value loadPage(Value from, Value column, int64_t columns) {
+    return tile::LoadOp::create(e.b, e.loc, e.tileType(page, columns), from, e.index(0), column, Value(), Value(),
                                 /*transposed=*/false);
   }
   /// Rows [first, first + width) of the head's weights times the latents of the page, one row for each of its tokens.
-  Value expanded(Value page, int64_t first, int64_t width) {
+  Value expanded(Value from, int64_t first, int64_t width) {
     int64_t step = std::min(brain() ? kLatentStep : kExactLatentStep, rank()), whole = rank() / step * step;
     Rows weights{e.add(e.mul(head, keyDim() + valueDim()), e.index(first)), width, {}, {}};
     auto multiply = [&](Value column, int64_t columns, Value sum) {
       Value w = e.load(e.memoryOf(op.kvB), weights, column, columns);
-      return e.mma(loadPage(page, column, columns), w, {false, true, sum, tile::Triangle::none});
+      return e.mma(loadPage(from, column, columns), w, {false, true, sum, tile::Triangle::none});
     };
-    Value sum = e.loop(e.index(0), e.index(whole), step, e.splat(0, kPage, width),
+    Value sum = e.loop(e.index(0), e.index(whole), step, e.splat(0, page, width),
                        [&](Value column, ValueRange carried) -> SmallVector<Value> {
                          return {multiply(column, step, carried[0])};
                        })[0];
     return whole == rank() ? sum : multiply(e.index(whole), rank() - whole, sum);
   }
   Value scoresOf(Value number) {
-    Value keyPage = page(op.keys, keys, number);
+    if (made) {
+      Value block = latentBlock(e, blocks, bounds, number, head), scores;
+      if (turnedQ)
+        scores = e.mma(turnedQ, loadPage(block, e.index(0), made->rope), {false, true, {}, tile::Triangle::none});
+      Value own = loadPage(block, e.index(made->rope), made->nope);
+      return e.mma(q, own, {false, true, scores, tile::Triangle::none});
+    }
+    Value keyPage = pageAt(op.keys, keys, number);
     if (!op.kvB)
       return e.mma(q, loadPage(keyPage, e.index(0), keys.getShape()[1]), {false, true, {}, tile::Triangle::none});
     Value scores = e.mma(q, expanded(keyPage, 0, keyDim()), {false, true, {}, tile::Triangle::none});
@@ -218,7 +241,9 @@ private:
     return e.mma(turnedQ, shared, {false, true, scores, tile::Triangle::none});
   }
   Value valuesOf(Value number) {
-    Value valuePage = page(op.values, values, number);
+    if (made)
+      return loadPage(latentBlock(e, blocks, bounds, number, head), e.index(made->rope + made->nope), made->value);
+    Value valuePage = pageAt(op.values, values, number);
     return op.kvB ? expanded(valuePage, keyDim(), valueDim()) : loadPage(valuePage, e.index(0), valueDim());
   }
   Value pageOf(Value turn, int64_t i) { return e.add(e.mul(turn, pages), e.index(i)); }
@@ -235,7 +260,7 @@ private:
     auto type = cast<tile::TileType>(scores.getType());
     // Position of the first query relative to the first key.
     Value distance =
-        arith::IndexCastOp::create(e.b, e.loc, e.b.getI32Type(), e.sub(position, e.mul(pageOf(j, i), kPage)));
+        arith::IndexCastOp::create(e.b, e.loc, e.b.getI32Type(), e.sub(position, e.mul(pageOf(j, i), page)));
     return e.map(type, scores, [&](OpBuilder &b, ValueRange in) -> Value {
       auto i32 = [&](int64_t n) -> Value { return arith::ConstantOp::create(b, e.loc, b.getI32IntegerAttr(n)); };
       auto index = [&](int64_t d) -> Value {
@@ -260,7 +285,7 @@ private:
   }
 
   Running turn(Value j, const Running &before, bool masked) {
-    auto column = e.tileType(rows, 1), square = e.tileType(rows, kPage), panel = e.tileType(rows, valueDim());
+    auto column = e.tileType(rows, 1), square = e.tileType(rows, page), panel = e.tileType(rows, valueDim());
     double infinity = std::numeric_limits<double>::infinity(), c = exponentScale();
     SmallVector<Value> scores;
     for (int64_t i = 0; i < pages; ++i)
@@ -315,9 +340,14 @@ private:
   RankedTensorType queryType;
   attn::CacheType keys, values;
   int64_t heads, rows, pages = 1;
+  int64_t page = DENIM_PAGE_TOKENS;
+  StringAttr form;
   Emitter e;
   Value result, head, keyHead, output;
+  std::optional<LatentKeys> made;                 ///< keys and values that stand in scratch
+  Value blocks;                                   ///< there
   Value sequence, position, lastPage, q, turnedQ; ///< of the rows that are being written
+  tile::SequenceOp bounds;
 };
 
 } // namespace

@@ -2,6 +2,7 @@
 
 #include "runtime/device/cuda/CublasLt.h"
 
+#include <cstring>
 #include <dlfcn.h>
 
 namespace denim {
@@ -10,6 +11,10 @@ namespace {
 
 constexpr size_t kWorkspaceBytes = size_t(32) << 20; // what NVIDIA advises for the algorithms of its newer devices
 constexpr size_t kMostShapes = 4096;                 // prompts of every length would grow the map without end
+constexpr int kMostAlgorithms = 8;                   // of a shape; what comes later in the order was never faster
+// Algorithms take turns, and the first turn only warms up: all are measured as hot as a long pass makes the chip.
+constexpr int kTurns = 3, kRunsOfTurn = 3;
+constexpr float kWorthIt = 0.98f; // of the time of the heuristic's own choice; less is noise
 
 int typeOf(Product::Type type) {
   return type == Product::BF16 ? cublas::kTypeBF16 : cublas::kTypeF32;
@@ -17,7 +22,8 @@ int typeOf(Product::Type type) {
 
 } // namespace
 
-Status CublasLt::open(const std::vector<std::string> &libraries, Device &device, std::unique_ptr<CublasLt> &out) {
+Status CublasLt::open(const std::vector<std::string> &libraries, double leastMeasured, Device &device,
+                      std::unique_ptr<CublasLt> &out) {
   void *library = nullptr; // never closed, like the driver
   for (const std::string &name : libraries)
     if (!library)
@@ -25,6 +31,7 @@ Status CublasLt::open(const std::vector<std::string> &libraries, Device &device,
   if (!library)
     return error(DENIM_STATUS_NOT_FOUND, "expected cuBLASLt, but got none");
   std::unique_ptr<CublasLt> blas(new CublasLt);
+  blas->leastMeasured = leastMeasured;
 #define DENIM_CUBLASLT_FIND(member, symbol, type)                                                                      \
   blas->functions.member = reinterpret_cast<cublas::Functions::member##Type *>(dlsym(library, symbol));                \
   if (!blas->functions.member)                                                                                         \
@@ -88,19 +95,38 @@ Status CublasLt::prepare(const Product &product, Prepared &prepared) {
     return status;
   Status status = check(f.preferenceSet(preference, cublas::kMostWorkspace, &kWorkspaceBytes, sizeof kWorkspaceBytes),
                         "cublasLtMatmulPreferenceSetAttribute");
-  cublas::HeuristicResult found = {};
+  cublas::HeuristicResult found[kMostAlgorithms] = {};
   int count = 0;
-  if (!status)
-    prepared.supported = f.heuristic(handle, prepared.operation, prepared.weight, prepared.x, prepared.out,
-                                     prepared.out, preference, 1, &found, &count) == 0 &&
-                         count > 0 && found.state == 0;
+  if (!status && f.heuristic(handle, prepared.operation, prepared.weight, prepared.x, prepared.out, prepared.out,
+                             preference, kMostAlgorithms, found, &count) == 0)
+    for (int i = 0; i < count; ++i)
+      if (found[i].state == 0)
+        prepared.algorithms.push_back(found[i].algorithm);
   f.preferenceDestroy(preference);
-  prepared.algorithm = found.algorithm;
   return status;
 }
 
-Status CublasLt::run(const Product &product, cuda::Stream stream, bool &supported) {
-  Shape shape(product.rows, product.columns, product.inner, product.inputs, product.output);
+CublasLt::Shape CublasLt::shapeOf(const Product &product) {
+  return {product.rows, product.columns, product.inner, product.inputs, product.output, product.residual != nullptr};
+}
+
+CublasLt::Shape CublasLt::sizeOf(Shape shape) {
+  int64_t rows = 1;
+  while (rows < std::get<0>(shape))
+    rows *= 2;
+  std::get<0>(shape) = rows;
+  return shape;
+}
+
+void CublasLt::chooseMeasured(const Shape &shape, Prepared &prepared) {
+  auto it = measured.find(sizeOf(shape));
+  for (size_t i = 0; it != measured.end() && i < prepared.algorithms.size(); ++i)
+    if (std::memcmp(&prepared.algorithms[i], &it->second, sizeof it->second) == 0)
+      prepared.chosen = i;
+}
+
+Status CublasLt::find(const Product &product, Prepared *&out) {
+  Shape shape = shapeOf(product);
   auto it = shapes.find(shape);
   if (it == shapes.end()) {
     if (shapes.size() >= kMostShapes) {
@@ -113,18 +139,77 @@ Status CublasLt::run(const Product &product, cuda::Stream stream, bool &supporte
       end(prepared);
       return status;
     }
-    it = shapes.emplace(shape, prepared).first;
+    chooseMeasured(shape, prepared);
+    it = shapes.emplace(shape, std::move(prepared)).first;
   }
-  const Prepared &prepared = it->second;
-  supported = prepared.supported;
-  if (!supported)
-    return {};
+  out = &it->second;
+  return {};
+}
+
+cublas::Status CublasLt::multiply(const Product &product, const Prepared &prepared, size_t algorithm,
+                                  cuda::Stream stream) {
   float one = 1, residual = product.residual ? 1 : 0;
-  return check(functions.matmul(handle, prepared.operation, &one, product.weight, prepared.weight, product.x,
-                                prepared.x, &residual, product.residual ? product.residual : product.out, prepared.out,
-                                product.out, prepared.out, &prepared.algorithm, workspace.data(), kWorkspaceBytes,
-                                stream),
-               "cublasLtMatmul");
+  return functions.matmul(handle, prepared.operation, &one, product.weight, prepared.weight, product.x, prepared.x,
+                          &residual, product.residual ? product.residual : product.out, prepared.out, product.out,
+                          prepared.out, &prepared.algorithms[algorithm], workspace.data(), kWorkspaceBytes, stream);
+}
+
+Status CublasLt::measure(const Product &product, const cuda::Driver &driver, cuda::Stream stream) {
+  double operations = 2.0 * static_cast<double>(product.rows) * static_cast<double>(product.columns) *
+                      static_cast<double>(product.inner);
+  Shape size = sizeOf(shapeOf(product));
+  if (operations < leastMeasured || measured.count(size))
+    return {};
+  Prepared *prepared = nullptr;
+  if (Status status = find(product, prepared))
+    return status;
+  if (prepared->algorithms.empty())
+    return {};
+  std::vector<float> milliseconds(prepared->algorithms.size(), 0.0f);
+  cuda::Event begin = nullptr, end = nullptr;
+  cuda::Result result = driver.eventCreate(&begin, 0);
+  if (!result)
+    result = driver.eventCreate(&end, 0);
+  for (int turn = 0; turn <= kTurns && !result; ++turn)
+    for (size_t i = 0; i < milliseconds.size() && !result; ++i) {
+      if (milliseconds[i] < 0)
+        continue; // the library proposed it and does not take it
+      bool taken = true;
+      result = driver.eventRecord(begin, stream);
+      for (int run = 0; run < kRunsOfTurn && taken; ++run)
+        taken = multiply(product, *prepared, i, stream) == 0;
+      if (!result)
+        result = driver.eventRecord(end, stream);
+      if (!result)
+        result = driver.eventSynchronize(end);
+      float passed = 0;
+      if (!result)
+        result = driver.eventElapsedTime(&passed, begin, end);
+      milliseconds[i] = taken ? milliseconds[i] + (turn > 0 ? passed : 0) : -1;
+    }
+  for (cuda::Event event : {begin, end})
+    if (event)
+      driver.eventDestroy(event);
+  if (result)
+    return error(DENIM_STATUS_INTERNAL, "measuring products of cuBLASLt: expected success, but got ",
+                 driver.describe(result));
+  size_t best = 0;
+  for (size_t i = 1; i < milliseconds.size(); ++i)
+    if (milliseconds[i] >= 0 && milliseconds[i] < kWorthIt * milliseconds[0] && milliseconds[i] < milliseconds[best])
+      best = i;
+  measured[size] = prepared->algorithms[best];
+  for (auto &[shape, known] : shapes)
+    if (sizeOf(shape) == size)
+      chooseMeasured(shape, known);
+  return {};
+}
+
+Status CublasLt::run(const Product &product, cuda::Stream stream, bool &supported) {
+  Prepared *prepared = nullptr;
+  if (Status status = find(product, prepared))
+    return status;
+  supported = !prepared->algorithms.empty();
+  return supported ? check(multiply(product, *prepared, prepared->chosen, stream), "cublasLtMatmul") : Status();
 }
 
 } // namespace denim

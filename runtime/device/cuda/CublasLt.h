@@ -1,7 +1,10 @@
 //===- CublasLt.h - products by NVIDIA's library ------------------*- C++ -*-===//
 //
 // cuBLASLt is found when a program runs, like the driver; without it kernels compute their products themselves. Its
-// heuristic is asked once for each shape, and the answer kept.
+// heuristic is asked once for each shape, and the answers kept: the best guess, and what is nearly as good by the
+// library's own model. That model does not know how hot a chip runs: under a whole prefill, which draws all the power
+// there is, others of them are up to an eighth faster. So a pass that is seen again, which is worth a graph, is worth
+// measuring its large products, once for each size.
 //
 // Owner: the device, whose context must be current in every call. Threads: one at a time.
 //
@@ -15,6 +18,7 @@
 
 #include <map>
 #include <tuple>
+#include <vector>
 
 namespace denim {
 
@@ -74,24 +78,37 @@ struct Functions {
 class CublasLt {
 public:
   /// The first of |libraries| that loads; DENIM_STATUS_NOT_FOUND if none does. The device's context must be current.
-  static Status open(const std::vector<std::string> &libraries, Device &device, std::unique_ptr<CublasLt> &out);
+  /// Products of at least |leastMeasured| operations are worth measuring.
+  static Status open(const std::vector<std::string> &libraries, double leastMeasured, Device &device,
+                     std::unique_ptr<CublasLt> &out);
   ~CublasLt();
 
   /// The product to |stream|, or out |supported| false when the library has no algorithm for it.
   denim::Status run(const Product &product, cuda::Stream stream, bool &supported);
+  /// Measures what the heuristic proposes if |product| is large and of a size that was not measured before, and keeps
+  /// the fastest for products of this size: other numbers of rows up to the same power of two take it where it is
+  /// proposed for them, too. What is at |product.out| is lost. Waits for the stream.
+  denim::Status measure(const Product &product, const cuda::Driver &driver, cuda::Stream stream);
 
 private:
-  /// What a shape needs; the algorithm is absent when there is none.
+  /// What a shape needs; no algorithms when the library has none.
   struct Prepared {
     cublas::Operation operation = nullptr;
     cublas::Layout weight = nullptr, x = nullptr, out = nullptr;
-    cublas::Algorithm algorithm;
-    bool supported = false;
+    std::vector<cublas::Algorithm> algorithms; ///< by the heuristic's order
+    size_t chosen = 0;
   };
-  using Shape = std::tuple<int64_t, int64_t, int64_t, Product::Type, Product::Type>;
+  /// Rows, columns, inner, inputs, output, whether something is added.
+  using Shape = std::tuple<int64_t, int64_t, int64_t, Product::Type, Product::Type, bool>;
 
   CublasLt() = default;
+  static Shape shapeOf(const Product &product);
+  /// The shape with rows up to the next power of two.
+  static Shape sizeOf(Shape shape);
+  denim::Status find(const Product &product, Prepared *&out);
   denim::Status prepare(const Product &product, Prepared &prepared);
+  void chooseMeasured(const Shape &shape, Prepared &prepared);
+  cublas::Status multiply(const Product &product, const Prepared &prepared, size_t algorithm, cuda::Stream stream);
   denim::Status check(cublas::Status result, const char *what) const;
   void end(Prepared &prepared);
 
@@ -99,6 +116,8 @@ private:
   cublas::Handle handle = nullptr;
   DeviceMemory workspace;
   std::map<Shape, Prepared> shapes;
+  std::map<Shape, cublas::Algorithm> measured; ///< the fastest, by size
+  double leastMeasured = 0;                    ///< operations of a product
 };
 
 } // namespace denim

@@ -116,7 +116,7 @@ Status CudaDevice::create(int ordinal, std::shared_ptr<CudaDevice> &out, const C
           d.check(f.memHostAlloc(&staging, kStagingBytes, 0), "cuMemHostAlloc of ", kStagingBytes, " bytes"))
     return status;
   d.staging = static_cast<char *>(staging);
-  if (Status status = CublasLt::open(libraries.blas, d, d.blas))
+  if (Status status = CublasLt::open(libraries.blas, libraries.leastMeasured, d, d.blas))
     if (status.code() != DENIM_STATUS_NOT_FOUND)
       return error(status.code(), d.ownName, ": ", status.message());
   out = std::move(device);
@@ -257,6 +257,14 @@ Status CudaDevice::launch(const Executable &executable, Address batch, const Lau
   cuda::LaunchConfig config = {grid, 1, 1, kernel.threads, 1, 1, kernel.sharedBytes, workStream, &overlap, 1};
   return check(functions.launchKernelEx(&config, loaded.functions[launch.kernel], parameters, nullptr),
                "cuLaunchKernelEx of '", kernel.name, "'");
+}
+
+Status CudaDevice::measureProducts(const std::vector<Launch> &launches) {
+  for (const Launch &launch : launches)
+    if (launch.product && blas)
+      if (Status status = blas->measure(*launch.product, functions, workStream))
+        return error(status.code(), ownName, ": ", status.message());
+  return {};
 }
 
 Status CudaDevice::createRunner(std::shared_ptr<const Executable> executable, size_t mostBytes,

@@ -24,6 +24,7 @@ namespace denim {
 struct CudaLibraries {
   std::string driver = "libcuda.so.1";
   std::vector<std::string> blas = {"libcublasLt.so.13", "libcublasLt.so.12"}; ///< the first that loads; none is fine
+  double leastMeasured = 0x1p34; ///< operations of a product whose algorithms are measured: 20 us of an H200
 };
 
 class CudaDevice : public Device {
@@ -69,6 +70,8 @@ public:
   }
   /// All items of a kernel, or the product they make up, to the stream.
   Status launch(const Executable &executable, cuda::Address batch, const Launch &launch);
+  /// Before a pass that comes again: the fastest algorithms for its products. What is in its activations is lost.
+  Status measureProducts(const std::vector<Launch> &launches);
 
 protected:
   Status commitRange(char *base, size_t reserved, size_t from, size_t &to) override;
@@ -85,7 +88,7 @@ private:
   cuda::Context context = nullptr;
   cuda::Stream workStream = nullptr;
   int capability = 0, processors = 0, mostShared = 0; // 90 for 9.0
-  bool overlapsLaunches = false; // kernels may begin while the one before runs, in graphs too
+  bool overlapsLaunches = false;                      // kernels may begin while the one before runs, in graphs too
   size_t granularity = 0;
   char *staging = nullptr; // pinned, for reading
   std::unique_ptr<CublasLt> blas;

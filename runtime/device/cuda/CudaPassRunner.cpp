@@ -179,6 +179,8 @@ Status CudaPassRunner::replay(const std::vector<Launch> &launches, int64_t times
 
 Status CudaPassRunner::record(const LaunchList &list, cuda::GraphExec &out) {
   const cuda::Driver &f = device.driver();
+  if (Status status = device.measureProducts(list()))
+    return status;
   if (Status status =
           device.check(f.streamBeginCapture(device.stream(), cuda::kCaptureRelaxed), "cuStreamBeginCapture"))
     return status;

@@ -152,6 +152,62 @@ TEST(TileOps, WindowsWithinBounds) {
   check(cases);
 }
 
+// Windows a row apart with one row of weights each, as a convolution along the rows has them, between bounds that cut
+// the first and the last; columns that are whole pieces of memory and columns that are not.
+TEST(TileOps, WindowsThatOverlap) {
+  std::vector<Case> cases;
+  for (const char *element : {"bf16", "f32"})
+    for (auto [rows, columns, taps, first] :
+         {std::tuple(128, 32, 4, 32), std::tuple(128, 32, 3, 0), std::tuple(256, 32, 2, 32), std::tuple(128, 64, 4, 64),
+          std::tuple(64, 32, 4, 0), std::tuple(128, 32, 4, 6), std::tuple(130, 32, 4, 32), std::tuple(128, 24, 4, 0)}) {
+      Case c;
+      c.name = fmt::format("overlap_{}_{}x{}_{}_{}", element, rows, columns, taps, first);
+      std::string inputs, names, sum;
+      for (int tap = 0; tap < taps; ++tap) {
+        inputs += fmt::format(R"(
+        %x{0} = tile.window %x[{0}, 0] : {1} -> {2}
+        %w{0} = tile.window %w[{0}, 0] : {3} -> {4})",
+                              tap, tile(rows + taps - 1, columns), tile(rows, columns), tile(taps, columns),
+                              tile(1, columns));
+        names += fmt::format("{}%a{} = %x{} : {}, %b{} = %w{} : {}", tap ? ", " : "", tap, tap, tile(rows, columns),
+                             tap, tap, tile(1, columns));
+        sum += fmt::format(R"(
+          %p{0} = arith.mulf %a{0}, %b{0} : f32)",
+                           tap);
+        sum += tap == 0 ? std::string()
+                        : fmt::format(R"(
+          %s{0} = arith.addf {1}, %p{0} : f32)",
+                                      tap, tap == 1 ? "%p0" : fmt::format("%s{}", tap - 1));
+      }
+      c.kernel =
+          fmt::format(R"(
+      tile.kernel @{name}(%X: !tile.memory<128x{e}>, %W: !tile.memory<{taps}xbf16>, %Y: !tile.memory<{n}xbf16>)
+          items <once by 1 times 1> at %item attributes {{tile.constants = array<i64: 1>}} {{
+        %c0 = arith.constant 0 : index
+        %first = arith.constant {first} : index
+        %c2 = arith.constant 2 : index
+        %before = arith.constant {before} : index
+        %row = arith.subi %c2, %before : index
+        %lo = arith.constant 1 : index
+        %hi = arith.constant {hi} : index
+        %x = tile.load %X[%row, %first] within [%lo, %hi] : !tile.memory<128x{e}> -> {all}
+        %w = tile.load %W[%first, %c0] transposed : !tile.memory<{taps}xbf16> -> {weights}{inputs}
+        %y = tile.map ({names}) -> {mn} {{{sum}
+          tile.yield %s{last} : f32
+        }}
+        tile.store %y, %Y[%c0, %c0] : {mn}, !tile.memory<{n}xbf16>
+      }})",
+                      fmt::arg("name", c.name), fmt::arg("e", element), fmt::arg("taps", taps), fmt::arg("n", columns),
+                      fmt::arg("first", first), fmt::arg("before", taps - 1), fmt::arg("hi", rows - 1),
+                      fmt::arg("all", tile(rows + taps - 1, columns)), fmt::arg("weights", tile(taps, columns)),
+                      fmt::arg("inputs", inputs), fmt::arg("names", names), fmt::arg("sum", sum),
+                      fmt::arg("last", taps - 1), fmt::arg("mn", tile(rows, columns)));
+      c.buffers = {{element, rows * 128}, {"bf16", 128 * taps}, {"bf16", rows * columns}};
+      cases.push_back(c);
+    }
+  check(cases);
+}
+
 TEST(TileOps, TransposedLoad) {
   std::vector<Case> cases;
   for (auto [m, n] : shapes) {

@@ -100,35 +100,22 @@ tile.kernel @sums_together(%x: !tile.memory<1xf32>, %y: !tile.memory<1xf32>, %o:
   tile.store %z, %o[%c0, %c0] : !tile.tile<1x1xf32>, !tile.memory<1xf32>
 }
 
-// Without matrix units a lane has four neighbouring columns: 16 bytes of f32, 8 of bf16. 128 x 32 elements, 128 threads: 8
-// loads of the matrix and 2 of the row. With one product by matrix units in the kernel it has pairs.
-// CHECK-LABEL: llvm.func @quads(
+// A column times a matrix needs no matrix units: a thread has four neighbours of f32. 128 x 32 elements, 128 threads: 8 loads.
+// CHECK-LABEL: llvm.func @column_times_matrix(
 // CHECK-COUNT-8: ld.global.v4.b32
-// CHECK-NOT: ld.global.v4
-// CHECK-COUNT-2: ld.global.v2.b32
-// CHECK-NOT: ld.global
+// CHECK-NOT: ld.global.v
 // CHECK-COUNT-8: st.global.v4.b32
-// CHECK-NOT: st.global
-// CHECK-LABEL: llvm.func @pairs(
-// CHECK-NOT: st.global.v4
-// CHECK: st.global.v2.b32
-// CHECK-NOT: st.global.v4
 // CHECK: llvm.return
-tile.kernel @quads(%s: !tile.memory<128xf32>, %x: !tile.memory<32xbf16>) items <once by 1 times 1> at %item {
+tile.kernel @column_times_matrix(%s: !tile.memory<128xf32>, %x: !tile.memory<1xf32>, %o: !tile.memory<32xf32>) items <once by 1 times 1> at %item {
   %c0 = arith.constant 0 : index
   %t = tile.load %s[%c0, %c0] : !tile.memory<128xf32> -> !tile.tile<128x32xf32>
-  %v = tile.load %x[%c0, %c0] : !tile.memory<32xbf16> -> !tile.tile<1x32xf32>
-  %z = tile.map (%i = %t : !tile.tile<128x32xf32>, %j = %v : !tile.tile<1x32xf32>) -> !tile.tile<128x32xf32> {
-    %p = arith.mulf %i, %j : f32
-    tile.yield %p : f32
+  %v = tile.load %x[%c0, %c0] : !tile.memory<1xf32> -> !tile.tile<128x1xf32>
+  %p = tile.mma transpose_lhs %v, %t : !tile.tile<128x1xf32>, !tile.tile<128x32xf32> -> !tile.tile<1x32xf32>
+  %z = tile.map (%i = %t : !tile.tile<128x32xf32>, %j = %p : !tile.tile<1x32xf32>) -> !tile.tile<128x32xf32> {
+    %q = arith.addf %i, %j : f32
+    tile.yield %q : f32
   }
   tile.store %z, %s[%c0, %c0] : !tile.tile<128x32xf32>, !tile.memory<128xf32>
-}
-tile.kernel @pairs(%s: !tile.memory<128xf32>) items <once by 1 times 1> at %item {
-  %c0 = arith.constant 0 : index
-  %t = tile.load %s[%c0, %c0] : !tile.memory<128xf32> -> !tile.tile<32x32xf32>
-  %z = tile.mma %t, %t : !tile.tile<32x32xf32>, !tile.tile<32x32xf32> -> !tile.tile<32x32xf32>
-  tile.store %z, %s[%c0, %c0] : !tile.tile<32x32xf32>, !tile.memory<128xf32>
 }
 
 // CHECK-LABEL: llvm.func @prefix_sums(

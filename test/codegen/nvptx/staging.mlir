@@ -189,3 +189,36 @@ tile.kernel @blocks(%q: !tile.memory<64xf32>, %k: !tile.pages<1x64x64xbf16>, %o:
     tile.store %p, %o[%c0, %c0] : !tile.tile<64x64xf32>, !tile.memory<64xf32>
   }
 }
+
+// Panels of a page follow each other: those that only products read are copied alone, from where they begin. Whole panels of
+// some rows of a page are stored as its image, from the row on: here row 64, 8192 bytes on, of two panels of 16384 bytes.
+// CHECK-LABEL: llvm.func @panels(
+// CHECK: wgmma.mma_async
+// CHECK: stmatrix.sync.aligned.m8n8.x4.shared.b16
+// CHECK: arith.addi %{{.*}}, %c8192_i64 : i64
+// CHECK: st.global.v4.b32 [$4+1536]
+// CHECK: st.global.v4.b32 [$4+16384]
+// CHECK: %[[PANEL:.*]] = arith.shrui %{{.*}}, %c6_i64
+// CHECK-NEXT: %[[BYTES:.*]] = arith.constant 8192
+// CHECK-NEXT: arith.muli %[[PANEL]], %[[BYTES]]
+// CHECK: mbarrier.arrive.expect_tx.shared::cta.b64 _, [$0], 16384;
+// CHECK: llvm.return
+tile.kernel @panels(%q: !tile.memory<128xf32>, %k: !tile.pages<1x64x256xbf16>, %o: !tile.pages<1x128x128xbf16>) items <sequences by 1 times 1> at %item {
+  %c0 = arith.constant 0 : index
+  %c1 = arith.constant 1 : index
+  %c2 = arith.constant 2 : index
+  %c64 = arith.constant 64 : index
+  %c128 = arith.constant 128 : index
+  %zero = arith.constant 0.0 : f32
+  %x = tile.load %q[%c0, %c0] : !tile.memory<128xf32> -> !tile.tile<64x64xf32>
+  %s0 = tile.splat %zero : f32 -> !tile.tile<64x128xf32>
+  %s = scf.for %j = %c0 to %c2 step %c1 iter_args(%t = %s0) -> (!tile.tile<64x128xf32>) {
+    %page = tile.page %k[%item, %j, %c0] : !tile.pages<1x64x256xbf16> -> !tile.memory<256xbf16>
+    %column = arith.muli %j, %c64 : index
+    %y = tile.load %page[%c0, %column] : !tile.memory<256xbf16> -> !tile.tile<64x128xf32>
+    %p = tile.mma %x, %y acc %t : !tile.tile<64x64xf32>, !tile.tile<64x128xf32>, !tile.tile<64x128xf32> -> !tile.tile<64x128xf32>
+    scf.yield %p : !tile.tile<64x128xf32>
+  }
+  %block = tile.block %o[%item, %c0] : !tile.pages<1x128x128xbf16> -> !tile.memory<128xbf16>
+  tile.store %s, %block[%c64, %c0] : !tile.tile<64x128xf32>, !tile.memory<128xbf16>
+}

@@ -71,6 +71,35 @@ module attributes {plan.machine = "cuda"} {
 
 // -----
 
+// A convolution whose channels are whole pieces of 16 bytes for the four lanes of a row: 128 rows of 32 channels, so that
+// each thread has four neighbouring rows and reads three more. Others are 16 rows, as wide as they come.
+module attributes {plan.machine = "cuda"} {
+  // CHECK-LABEL: tile.kernel @convolution(
+  // CHECK-SAME: items <tokens by 128 times 2>
+  // CHECK-SAME: tile.blocks = 6
+  // CHECK: tile.load {{.*}} -> !tile.tile<131x32xf32>
+  // CHECK: tile.store {{.*}} within {{.*}}!tile.tile<128x32xf32>
+  plan.kernel @convolution(%x: tensor<?x64xbf16>, %w: tensor<64x1x4xbf16>, %t: !attn.cache<tail 3x64xbf16>) attributes {kind = "rows"} {
+    %a = plan.cast %x : tensor<?x64xbf16> to tensor<?x64xf32>
+    %c = attn.short_conv %a, %w tail %t
+    %y = plan.cast %c : tensor<?x64xf32> to tensor<?x64xbf16>
+    plan.yield %y : tensor<?x64xbf16>
+  }
+  // CHECK-LABEL: tile.kernel @narrow_convolution(
+  // CHECK-SAME: items <tokens by 16 times 1>
+  // CHECK-NOT: tile.blocks
+  // CHECK: tile.load {{.*}} -> !tile.tile<19x48xf32>
+  // CHECK: tile.store {{.*}} within {{.*}}!tile.tile<16x48xf32>
+  plan.kernel @narrow_convolution(%x: tensor<?x48xbf16>, %w: tensor<48x1x4xbf16>, %t: !attn.cache<tail 3x48xbf16>) attributes {kind = "rows"} {
+    %a = plan.cast %x : tensor<?x48xbf16> to tensor<?x48xf32>
+    %c = attn.short_conv %a, %w tail %t
+    %y = plan.cast %c : tensor<?x48xf32> to tensor<?x48xbf16>
+    plan.yield %y : tensor<?x48xbf16>
+  }
+}
+
+// -----
+
 // No library does a product of two element types, or one with more behind it.
 module attributes {plan.machine = "cuda"} {
   // CHECK-LABEL: plan.program @own

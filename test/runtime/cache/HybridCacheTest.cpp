@@ -19,6 +19,17 @@ namespace {
 constexpr size_t kSlot = 128, kPage = 4096;
 enum { State, Tail, Keys };
 
+/// Counts what is asked of it.
+class CountingDevice : public CpuDevice {
+public:
+  using CpuDevice::CpuDevice;
+  void zero(void *to, size_t bytes) override {
+    ++zeroCalls;
+    CpuDevice::zero(to, bytes);
+  }
+  int zeroCalls = 0;
+};
+
 class HybridCacheTest : public ::testing::Test {
 protected:
   HybridCacheTest() { EXPECT_FALSE(readPlan(test::kTestPlan, Machine::Cpu, plan)); }
@@ -49,7 +60,7 @@ protected:
   float *page(int32_t page) { return static_cast<float *>(cache->pageBase(Keys)) + page * (kPage / 4); }
 
   Plan plan;
-  CpuDevice device{1};
+  CountingDevice device{1};
   std::unique_ptr<HybridCache> cache;
 };
 
@@ -91,6 +102,29 @@ TEST_F(HybridCacheTest, APageOfAnotherSequenceComesBackZero) {
   ASSERT_EQ(pages(next)[0], number);
   for (size_t i = 0; i < kPage / 4; ++i)
     ASSERT_EQ(page(number)[i], 0.0f) << i;
+}
+
+TEST_F(HybridCacheTest, NeighbouringPagesAreClearedAtOnce) {
+  create(1 << 20);
+  SequenceId first = sequence(), kept = sequence(), second = sequence();
+  ASSERT_TRUE(grow(first, 3 * 64));
+  ASSERT_TRUE(grow(kept, 64));
+  ASSERT_TRUE(grow(second, 2 * 64));
+  for (SequenceId id : {first, second}) {
+    for (int32_t number : pages(id))
+      std::fill_n(page(number), kPage / 4, std::numeric_limits<float>::quiet_NaN());
+    EXPECT_FALSE(cache->release(id));
+  }
+  std::fill_n(page(pages(kept)[0]), kPage / 4, 3.0f);
+  SequenceId next = sequence();
+  int before = device.zeroCalls;
+  ASSERT_TRUE(grow(next, 6 * 64)); // five that were used, around the one that is kept, and a new one
+  EXPECT_EQ(device.zeroCalls - before, 2);
+  for (int32_t number : pages(next))
+    for (size_t i = 0; i < kPage / 4; ++i)
+      ASSERT_EQ(page(number)[i], 0.0f) << number << " " << i;
+  for (size_t i = 0; i < kPage / 4; ++i)
+    ASSERT_EQ(page(pages(kept)[0])[i], 3.0f) << i;
 }
 
 TEST_F(HybridCacheTest, ForksCopySlotsAndShareFullPages) {

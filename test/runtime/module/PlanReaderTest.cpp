@@ -155,6 +155,51 @@ TEST(PlanReader, RefusesOtherConditions) {
             path + ".least: expected a whole number from 0 to 9223372036854775807, but got -1");
   EXPECT_EQ(refusal(when(R"({"of": "rows", "least": 2})")), path + ": expected a member \"most\", but got none");
   EXPECT_EQ(refusal(when("7")), path + ": expected an object, but got number");
+  EXPECT_EQ(refusal(when(R"({"of": "sequence", "least": 3, "most": 9, "block": 128, "stride": 32})")), "");
+  EXPECT_EQ(refusal(when(R"({"of": "sequence", "least": 3, "most": 9, "block": 128})")),
+            path + ": expected a member \"stride\", but got none");
+  EXPECT_EQ(refusal(when(R"({"of": "sequence", "least": 3, "most": 9, "block": 0, "stride": 32})")),
+            path + ".block: expected a whole number from 1 to 2147483647, but got 0");
+  EXPECT_EQ(refusal(when(R"({"of": "rows", "least": 3, "most": 9, "block": 128, "stride": 32})")),
+            path + ".block: expected a condition on sequences, but got one on rows");
+}
+
+TEST(PlanReader, AConditionMayAskForMoreKeysThanThereIsRoomFor) {
+  PlanCondition when{PlanCondition::Sequence, 8, 1000};
+  EXPECT_TRUE(when.holdsFor(/*past=*/5000, 8));
+  EXPECT_FALSE(when.holdsFor(5000, 7));
+  when.block = 128, when.stride = 32;
+  EXPECT_FALSE(when.holdsFor(0, 128)); // one block, room for four
+  EXPECT_FALSE(when.holdsFor(384, 128));
+  EXPECT_TRUE(when.holdsFor(385, 128));
+  EXPECT_TRUE(when.holdsFor(0, 31)); // room for none
+  EXPECT_FALSE(when.holdsFor(0, 32));
+  EXPECT_FALSE(when.holdsFor(5000, 7)); // of another length
+}
+
+TEST(PlanReader, ItemsAreCutIntoPartsWhereTheyAreFew) {
+  PlanLaunch launch{};
+  launch.block = 1, launch.times = 2;
+  EXPECT_EQ(launch.items(100), 200);
+  launch.wanted = 256, launch.mostParts = 64;
+  EXPECT_EQ(launch.items(0), 0);
+  EXPECT_EQ(launch.items(1), 2 * 64); // 128 parts would be too many
+  EXPECT_EQ(launch.items(32), 64 * 4);
+  EXPECT_EQ(launch.items(100), 200 * 2); // rounded up
+  EXPECT_EQ(launch.items(128), 256);
+  EXPECT_EQ(launch.items(129), 258);
+}
+
+TEST(PlanReader, RefusesOtherParts) {
+  std::string items = R"("times": 1}, "args": [["slot", 0], ["cache", 0]]}]})";
+  auto parts = [&](const std::string &members) {
+    return with(kTestPlan, items, R"("times": 1, )" + members + R"(}, "args": [["slot", 0], ["cache", 0]]}]})");
+  };
+  const std::string path = "plan.programs[2].launches[1].items";
+  EXPECT_EQ(refusal(parts(R"("parts": 4, "wanted": 16)")), "");
+  EXPECT_EQ(refusal(parts(R"("parts": 4)")), path + ": expected a member \"wanted\", but got none");
+  EXPECT_EQ(refusal(parts(R"("parts": 0, "wanted": 16)")),
+            path + ".parts: expected a whole number from 1 to 2147483647, but got 0");
 }
 
 /// The head as a product that would be one: x per output instead of per token.
@@ -226,7 +271,7 @@ TEST(PlanReader, RefusesOtherKernelsForCuda) {
   EXPECT_EQ(refusal("\"threads\": 128, ", ""), path + ": expected a member \"threads\", but got none");
   EXPECT_EQ(refusal("\"shared\": 65536", "\"shared\": 300000"),
             path + ".shared: expected a whole number from 0 to 232448, but got 300000");
-  EXPECT_EQ(refusal("\"grid\": \"items\"", "\"grid\": \"all\""), path + ".grid: expected one of items, but got 'all'");
+  EXPECT_EQ(refusal("\"grid\": \"items\"", "\"grid\": \"all\""), path + ".grid: expected one of items, parts, but got 'all'");
   EXPECT_EQ(refusal(", \"grid\": \"items\"", ""), "");
   EXPECT_EQ(refusal("\"registers\": 40", "\"registers\": -1"), "");
   EXPECT_EQ(refusal("\"registers\": 40", "\"registers\": -2"),

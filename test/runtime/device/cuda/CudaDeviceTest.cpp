@@ -6,6 +6,7 @@
 #include "test/runtime/device/cuda/FakeCuda.h"
 
 #include <cmath>
+#include <dlfcn.h>
 #include <gtest/gtest.h>
 
 using namespace denim;
@@ -255,6 +256,51 @@ TEST_F(CudaProductTest, GraphsHoldThem) {
   open();
   EXPECT_EQ(run(Product::BF16, Product::F32, true, 2, 7, 4, 4), expected(true, 2, 7, 4));
   EXPECT_EQ(fake_cuda_count("graph launches"), 3);
+}
+
+/// Products asked of the fake library's slow and fast algorithm since the last time.
+std::pair<long, long> callsOfLibrary() {
+  void *library = dlopen(DENIM_FAKE_CUDA "/libcublasLt.so.13", RTLD_NOW | RTLD_LOCAL);
+  auto *calls = reinterpret_cast<long (*)(int)>(dlsym(library, "fake_cublaslt_calls"));
+  long slow = calls(0), fast = calls(1);
+  dlclose(library);
+  return {slow, fast};
+}
+
+TEST_F(CudaProductTest, APassThatComesAgainIsMeasured) {
+  ASSERT_OK(CudaDevice::create(0, device, {kFakes.driver, kFakes.blas, /*leastMeasured=*/1}));
+  callsOfLibrary();
+  using Calls = std::pair<long, long>;
+  // Seen once: as the heuristic says.
+  EXPECT_EQ(run(Product::BF16, Product::F32, true, 4, 6, 5, 1), expected(true, 4, 6, 5));
+  EXPECT_EQ(callsOfLibrary(), Calls(1, 0));
+  // The second pass measures, four turns of three runs each, and records the faster. What measuring left in the result
+  // is not added to.
+  EXPECT_EQ(run(Product::BF16, Product::F32, true, 4, 6, 5, 3), expected(true, 4, 6, 5));
+  EXPECT_EQ(callsOfLibrary(), Calls(1 + 12, 12 + 1));
+  // Three rows are of the size of four; nothing is measured again. Five are not, nor is a product that adds nothing.
+  run(Product::BF16, Product::F32, true, 3, 6, 5, 2);
+  EXPECT_EQ(callsOfLibrary(), Calls(0, 2));
+  run(Product::BF16, Product::F32, true, 5, 6, 5, 1);
+  run(Product::BF16, Product::F32, false, 4, 6, 5, 1);
+  EXPECT_EQ(callsOfLibrary(), Calls(2, 0));
+}
+
+TEST_F(CudaProductTest, WhatWasMeasuredIsTakenOnlyWhereItIsProposed) {
+  ASSERT_OK(CudaDevice::create(0, device, {kFakes.driver, kFakes.blas, /*leastMeasured=*/1}));
+  run(Product::BF16, Product::F32, false, 64, 2, 2, 2);
+  callsOfLibrary();
+  run(Product::BF16, Product::F32, false, 47, 2, 2, 1);
+  EXPECT_EQ(callsOfLibrary(), std::make_pair(0L, 1L));
+  EXPECT_EQ(run(Product::BF16, Product::F32, false, 48, 2, 2, 1), expected(false, 48, 2, 2));
+  EXPECT_EQ(callsOfLibrary(), std::make_pair(1L, 0L));
+}
+
+TEST_F(CudaProductTest, SmallProductsAreNotMeasured) {
+  open();
+  callsOfLibrary();
+  run(Product::BF16, Product::F32, false, 4, 6, 5, 3);
+  EXPECT_EQ(callsOfLibrary().second, 0);
 }
 
 TEST_F(CudaProductTest, WithoutAnAlgorithmOrLibraryTheKernelRuns) {

@@ -1,14 +1,20 @@
 //===- FakeCublasLt.cpp - a libcublasLt.so.13 on host memory --------------===//
 //
 // Products of what CublasLt.h declares, on the stream of the fake driver. It reads matrices as the library does,
-// columns first, so that a wrong order or leading dimension shows. It knows no algorithm for an inner size of 3.
+// columns first, so that a wrong order or leading dimension shows. It knows no algorithm for an inner size of 3. For
+// others it proposes three: the first is slow, the second is fast, the third it does not take. A product of 48
+// rows has the first alone.
 //
 //===----------------------------------------------------------------------===//
 
 #include "runtime/device/cuda/CublasLt.h"
 #include "test/runtime/device/cuda/FakeCuda.h"
 
+#include <algorithm>
+#include <chrono>
 #include <cstring>
+#include <thread>
+#include <utility>
 
 using namespace denim::cublas;
 
@@ -57,10 +63,16 @@ struct Work {
   const void *a, *b, *c;
   LayoutObject layoutA, layoutB, layoutC, layoutD;
   void *d;
+  bool slow;
 };
+
+enum : uint64_t { kSlow = 17, kFast, kRefused };
+long calls[2]; // of each that is taken
 
 void run(void *data) {
   const Work &w = *static_cast<Work *>(data);
+  if (w.slow)
+    std::this_thread::sleep_for(std::chrono::microseconds(500));
   for (uint64_t column = 0; column < w.layoutD.columns; ++column)
     for (uint64_t row = 0; row < w.layoutD.rows; ++row) {
       float sum = 0;
@@ -76,6 +88,11 @@ void run(void *data) {
 } // namespace
 
 extern "C" {
+
+/// Products asked of algorithm 0 or 1 since the last call for it.
+long fake_cublaslt_calls(int algorithm) {
+  return std::exchange(calls[algorithm], 0);
+}
 
 Status cublasLtCreate(Handle *out) {
   *out = new HandleObject;
@@ -126,20 +143,26 @@ Status cublasLtMatmulPreferenceSetAttribute(Preference preference, int attribute
   std::memcpy(&preference->workspace, value, bytes);
   return 0;
 }
-Status cublasLtMatmulAlgoGetHeuristic(Handle, Operation operation, Layout a, Layout, Layout, Layout, Preference, int,
-                                      HeuristicResult *out, int *count) {
+Status cublasLtMatmulAlgoGetHeuristic(Handle, Operation operation, Layout a, Layout b, Layout, Layout, Preference,
+                                      int most, HeuristicResult *out, int *count) {
   uint64_t inner = operation->transposeA == kOpT ? a->rows : a->columns;
-  *count = inner == 3 ? 0 : 1;
-  *out = {};
-  out->algorithm.data[0] = 17;
+  *count = inner == 3 ? 0 : std::min(most, b->columns == 48 ? 1 : 3);
+  for (int i = 0; i < *count; ++i) {
+    out[i] = {};
+    out[i].algorithm.data[0] = kSlow + i;
+  }
   return 0;
 }
 Status cublasLtMatmul(Handle, Operation operation, const void *alpha, const void *a, Layout layoutA, const void *b,
                       Layout layoutB, const void *beta, const void *c, Layout layoutC, void *d, Layout layoutD,
                       const Algorithm *algorithm, void *, size_t, denim::cuda::Stream stream) {
-  if (algorithm->data[0] != 17)
+  uint64_t name = algorithm->data[0];
+  if (name == kRefused)
+    return 15;
+  if (name != kSlow && name != kFast)
     return 7;
-  auto *work = new Work{*operation, 0, 0, a, b, c, *layoutA, *layoutB, *layoutC, *layoutD, d};
+  ++calls[name - kSlow];
+  auto *work = new Work{*operation, 0, 0, a, b, c, *layoutA, *layoutB, *layoutC, *layoutD, d, name == kSlow};
   std::memcpy(&work->alpha, alpha, sizeof(float));
   std::memcpy(&work->beta, beta, sizeof(float));
   return fake_cuda_enqueue(stream, run, work, [](void *data) { delete static_cast<Work *>(data); }) ? 13 : 0;
