@@ -60,9 +60,11 @@ Fragment KernelLowering::splat(Value value, const Distribution &shape) {
 void KernelLowering::spill(const Fragment &from, Value offset, int64_t pitch, int64_t firstRow, int64_t rows) {
   const Distribution &shape = from.shape;
   Value writer = isWriter(shape);
-  bool all = rows >= shape.rows || shape.sliding;
+  bool all = rows >= shape.rows;
   // Whether some warp has one of the rows there.
   auto has = [&](int64_t slab, int64_t half) {
+    if (shape.sliding)
+      return true;
     for (int64_t down = 0; down < shape.grid.down; ++down) {
       int64_t row = (slab * shape.grid.down + down) * 16 + half * 8;
       if (row < firstRow + rows && row + 8 > firstRow)
@@ -70,21 +72,28 @@ void KernelLowering::spill(const Fragment &from, Value offset, int64_t pitch, in
     }
     return false;
   };
-  Value base = code.add(offset, code.add(code.mul(rowOf(shape, 0, 0), pitch * 4), code.mul(columnOf(shape, 0, 0), 4)));
+  auto baseOf = [&](Value row) {
+    return code.add(offset, code.add(code.mul(row, pitch * 4), code.mul(columnOf(shape, 0, 0), 4)));
+  };
+  Value base = all ? baseOf(rowOf(shape, 0, 0)) : Value();
   for (int64_t slab = 0; slab < shape.slabs(); ++slab)
     for (int64_t half = 0; half < shape.halves(); ++half) {
       if (!all && !has(slab, half))
         continue;
       Value row = rowOf(shape, slab, half);
       Value rowPredicate = code.both(writer, rowInside(shape, row));
-      if (!all)
+      int64_t plus = shape.rowAt(slab, half) * pitch * 4;
+      if (!all) {
         rowPredicate = code.both(rowPredicate, code.both(code.lessThan(code.constant32(firstRow - 1), row),
                                                          code.lessThan(row, code.constant32(firstRow + rows))));
+        // Of threads that have one of the rows an address within: what an instruction adds must not undo a wrap.
+        base = baseOf(code.sub(row, code.constant32(firstRow))), plus = 0;
+      }
       for (int64_t group = 0; group < shape.groups(); ++group)
         for (int64_t e = 0; e < shape.pairs(); ++e)
           code.storeShared({code.bitsOf(from.at(slab, group, half, e))}, base,
                            code.both(rowPredicate, columnInside(shape, columnOf(shape, group, e))),
-                           shape.rowAt(slab, half) * pitch * 4 + shape.columnAt(group, e) * 4);
+                           plus + shape.columnAt(group, e) * 4);
     }
 }
 
@@ -95,11 +104,13 @@ static int64_t pitchOf(int64_t columns) {
 
 Fragment KernelLowering::exchange(const Fragment &from, const Distribution &to, bool transposed, int64_t firstRow,
                                   int64_t firstColumn) {
-  int64_t pitch = pitchOf(from.shape.columns), bytes = from.shape.rows * pitch * 4;
+  assert((!transposed || firstRow == 0) && "a transpose is of all rows");
+  // Only the rows that are read: one row of a large tile is little memory.
+  int64_t rows = transposed ? from.shape.rows : to.rows;
+  int64_t pitch = pitchOf(from.shape.columns), bytes = rows * pitch * 4;
   int64_t offset = shared.allocate(bytes);
   shared.writes(offset, bytes);
-  int64_t lastRow = transposed ? from.shape.rows : firstRow + to.rows; // nothing behind it is read
-  spill(from, code.constant32(offset), pitch, firstRow, lastRow - firstRow);
+  spill(from, code.constant32(offset), pitch, firstRow, rows);
   shared.reads(offset, bytes);
   Fragment result{to, from.element, {}};
   Value row0 = rowOf(to, 0, 0), column0 = columnOf(to, 0, 0);
@@ -114,7 +125,7 @@ Fragment KernelLowering::exchange(const Fragment &from, const Distribution &to, 
             Value row = rowOf(to, slab, half), column = columnOf(to, group, e);
             if (transposed)
               std::swap(row, column);
-            row = code.mini(code.add(row, firstRow), code.constant32(lastRow - 1));
+            row = code.mini(row, code.constant32(rows - 1));
             column = code.mini(code.add(column, firstColumn), code.constant32(from.shape.columns - 1));
             Value address = code.add(code.mul(row, pitch * 4), code.add(code.mul(column, 4), offset));
             result.values.push_back(code.ofType(code.loadShared(address, 1)[0], from.element));
@@ -123,7 +134,7 @@ Fragment KernelLowering::exchange(const Fragment &from, const Distribution &to, 
           int64_t i = to.rowAt(slab, half), j = to.columnAt(group, e);
           if (transposed)
             std::swap(i, j);
-          int64_t plus = (firstRow + i) * pitch * 4 + (firstColumn + j) * 4 + offset;
+          int64_t plus = i * pitch * 4 + (firstColumn + j) * 4 + offset;
           result.values.push_back(code.ofType(code.loadShared(base, 1, plus)[0], from.element));
         }
   shared.release(offset);

@@ -98,9 +98,14 @@ private:
   static tile::PagesType pagesOf(mlir::Value memory);
   Fragment loadFragment(tile::LoadOp op);
   bool canCopyToShared(tile::LoadOp op);
-  void copyToShared(tile::LoadOp op, const SharedTile &to);
-  /// A load that products and threads read: copied in pieces of 16 bytes, and read from there when it is asked for.
+  void copyToShared(tile::LoadOp op, const SharedTile &to) { beginCopy(op, to)(); }
+  /// Loads the pieces; what is returned stores them.
+  std::function<void()> beginCopy(tile::LoadOp op, const SharedTile &to);
+  /// A load that products and threads read, or more ops than it should take registers for: copied in pieces of 16
+  /// bytes, and read from there when it is asked for, by every op anew if no product is among them.
   bool isCopiedFirst(tile::LoadOp op);
+  /// Ends the copies that were begun, unless the next tile is one of their kind.
+  void endCopiesBefore(mlir::Operation *next);
   void readCopied(mlir::Value tile);
   /// An address and bytes that the instruction adds.
   struct Address {
@@ -373,7 +378,8 @@ private:
   llvm::DenseSet<mlir::Value> wantedPieces; ///< rows that only streamed products read
   llvm::DenseMap<mlir::Value, llvm::SmallVector<mlir::Value>> streamedWords; ///< of a matrix: by row, turn, word
   llvm::DenseMap<mlir::Value, llvm::SmallVector<mlir::Value>> rowPieces;     ///< f32, by turn and element
-  llvm::DenseSet<mlir::Value> readLater; ///< of these, loads that stand there and have no fragment yet
+  llvm::DenseSet<mlir::Value> readLater;                ///< loads that stand there and have no fragment yet
+  llvm::SmallVector<std::function<void()>> begunCopies; ///< their pieces are on the way to registers
   llvm::DenseMap<std::pair<mlir::Value, mlir::Value>, PickedOut> pickedOut; ///< of a memory and a row
   llvm::SmallVector<std::pair<llvm::SmallVector<mlir::Value>, SlidingRows>>
       slidingRows; ///< of memory, row, column, bounds

@@ -32,6 +32,14 @@ LogicalResult KernelLowering::lower() {
   findStreamed();
   findSharedOperands();
   findStaged();
+  kernel.walk([&](tile::LoadOp op) {
+    if (!isCopiedFirst(op) || wantedShared.contains(op.getResult()))
+      return;
+    Operation *last = nullptr;
+    for (Operation *user : op.getResult().getUsers())
+      last = !last || last->isBeforeInBlock(user) ? user : last;
+    dyingAt[last].push_back(op.getResult());
+  });
   Value item = code.toIndex(code.blockNumber());
   LogicalResult result = success();
   auto walk = [&] {

@@ -9,6 +9,10 @@ using namespace mlir;
 using namespace denim;
 using namespace denim::codegen::nvptx;
 
+/// From how many registers and readers on a load of bf16 is read anew by each of them from shared memory: eight
+/// elements by one instruction, and one to widen each.
+static constexpr int64_t kManyRegisters = 32, kManyReaders = 4;
+
 int64_t KernelLowering::divisorOf(Value value) {
   constexpr int64_t kAny = 1 << 20; // of zero, and where products would grow without end
   if (auto argument = dyn_cast<BlockArgument>(value)) {
@@ -256,9 +260,10 @@ void KernelLowering::lower(tile::LoadOp op) {
   else if (isCopiedFirst(op)) {
     auto type = typeOf(op.getResult());
     SharedTile tile = allocateShared(type.getRows(), type.getColumns(), 1);
-    copyToShared(op, tile);
+    begunCopies.push_back(beginCopy(op, tile));
     sharedTiles[op.getResult()] = tile;
     readLater.insert(op.getResult());
+    endCopiesBefore(op->getNextNode());
   } else if (!onlyShared.contains(op.getResult()))
     bind(op.getResult(), loadFragment(op));
 }
@@ -267,14 +272,31 @@ bool KernelLowering::isCopiedFirst(tile::LoadOp op) {
   Value tile = op.getResult();
   Distribution shape = distributionOf(tile);
   bool brain = cast<tile::MemoryType>(op.getMemory().getType()).getElementType().isBF16();
+  // A product reads it there; or so many ops do that registers are better used for what they make of it.
+  bool isAsked = wantedShared.contains(tile)
+                     ? !onlyShared.contains(tile)
+                     : !staged.contains(tile) && !streamed.contains(tile) && shape.joined == 1 && !shape.sliding &&
+                           shape.registers() >= kManyRegisters && tile.hasNUsesOrMore(kManyReaders);
   // A fragment that is made late must not be made inside a branch that not every reader passes.
-  return brain && wantedShared.contains(tile) && !onlyShared.contains(tile) && canCopyToShared(op) &&
-         !shape.padsRows() && !shape.padsColumns() && !shape.oneRow() && shape.columns % 64 == 0 &&
+  return brain && isAsked && canCopyToShared(op) && !shape.padsRows() && !shape.padsColumns() && !shape.oneRow() &&
+         shape.columns % 64 == 0 &&
          llvm::all_of(tile.getUsers(), [&](Operation *user) { return user->getBlock() == op->getBlock(); });
 }
 
+void KernelLowering::endCopiesBefore(Operation *next) {
+  while (next && next->getNumRegions() == 0 && next->getNumResults() == 1 &&
+         !isa<tile::TileType>(next->getResult(0).getType()))
+    next = next->getNextNode(); // a scalar
+  if (auto load = dyn_cast_or_null<tile::LoadOp>(next); load && isCopiedFirst(load))
+    return; // both are on their way together
+  for (const std::function<void()> &end : begunCopies)
+    end();
+  begunCopies.clear();
+}
+
 void KernelLowering::readCopied(Value tile) {
-  readLater.erase(tile);
+  if (wantedShared.contains(tile)) // else every reader reads it anew
+    readLater.erase(tile);
   const SharedTile from = sharedOf(tile);
   shared.reads(from.offset, from.bytes());
   bind(tile, readShared(from, distributionOf(tile), /*transposed=*/false));

@@ -181,12 +181,11 @@ bool KernelLowering::canCopyToShared(tile::LoadOp op) {
          memory.getColumns() % 8 == 0 && divisorOf(op.getColumn()) % 8 == 0;
 }
 
-void KernelLowering::copyToShared(tile::LoadOp op, const SharedTile &to) {
+std::function<void()> KernelLowering::beginCopy(tile::LoadOp op, const SharedTile &to) {
   View view = viewOf(op.getMemory());
   Type stored = view.stored;
   Value row = i64Of(op.getRow()), firstColumn = i64Of(op.getColumn());
   int64_t pieces = llvm::alignTo(to.columns, 16) / 8, total = to.paddedRows() * pieces;
-  shared.writes(to.offset, to.bytes(), /*operand=*/true);
   // All loads first: they are under way together.
   struct Piece {
     Value row, piece, exists;
@@ -217,14 +216,17 @@ void KernelLowering::copyToShared(tile::LoadOp op, const SharedTile &to) {
       llvm::append_range(loaded.words, code.loadWords(code.advance(from, code.constant(4), stored), 4, predicate));
     mine.push_back(std::move(loaded));
   }
-  for (const Piece &piece : mine)
-    for (int64_t term = 0; term < to.terms; ++term) {
-      SmallVector<Value> words(piece.words.begin(), piece.words.end());
-      if (stored.isF32()) {
-        words.clear();
-        for (int64_t i = 0; i < 8; i += 2)
-          words.push_back(packTerm(code.realOf(piece.words[i]), code.realOf(piece.words[i + 1]), term));
+  return [this, to, stored, mine = std::move(mine)] {
+    shared.writes(to.offset, to.bytes(), /*operand=*/true);
+    for (const Piece &piece : mine)
+      for (int64_t term = 0; term < to.terms; ++term) {
+        SmallVector<Value> words(piece.words.begin(), piece.words.end());
+        if (stored.isF32()) {
+          words.clear();
+          for (int64_t i = 0; i < 8; i += 2)
+            words.push_back(packTerm(code.realOf(piece.words[i]), code.realOf(piece.words[i + 1]), term));
+        }
+        code.storeShared(words, pieceOffset(to, piece.row, piece.piece, term), piece.exists);
       }
-      code.storeShared(words, pieceOffset(to, piece.row, piece.piece, term), piece.exists);
-    }
+  };
 }

@@ -5,8 +5,10 @@
 // decayed before (ChannelDecay.h), and the scan gets vectors that were: exp(G) K, scale exp(G) Q and exp(G_C - G) B K,
 // each a block.
 //
-// Registers decide the order. Keys, queries and sums of decays are three tiles of the width of a head; they are done
-// with before the products that fill whole tiles of their own run.
+// Registers decide the order. Sums of decays are a tile of the width of a head; keys and queries would be two more, but
+// each op reads them anew from where they were copied to. So they stand as memory has them, and their norms multiply
+// what is made of them, with the other factors of a token. All are done with before the products that fill whole tiles
+// of their own run.
 #include "compiler/conversion/AttnToTile/ChannelDecay.h"
 #include "compiler/conversion/AttnToTile/Recurrence.h"
 
@@ -32,23 +34,17 @@ int64_t RecurrenceWriter::channelPrepareWarps() {
 
 void RecurrenceWriter::writePreparedByChannel(Value number, Value row) {
   Rows rows{row, kChunk, begin, end};
-  // The gate first: what it is made of takes longest to load, and nothing else needs registers yet.
-  Value g = logDecay(rows, ownHead), beta = strength(form.k, rows, ownHead);
-  if (e.failed())
-    return;
-  ChannelDecay decay(e, g, leastDecay(operandOf(form.decay)));
-  Value k = tileOf(form.k.vector, rows, ownHead), q = tileOf(form.query, rows, ownHead);
-  if (e.failed())
-    return;
-  auto product = [&](ValueRange factors, double scale = 1) -> Value {
-    auto type = cast<tile::TileType>(factors.front().getType());
+  auto column = e.tileType(kChunk, 1), square = e.tileType(kChunk, kChunk);
+  /// The product of those that are there; null if none is.
+  auto times = [&](tile::TileType type, SmallVector<Value> factors) -> Value {
+    llvm::erase(factors, Value());
+    if (factors.size() < 2)
+      return factors.empty() ? Value() : factors.front();
     return e.map(type, factors, [&](OpBuilder &b, ValueRange in) -> Value {
       Value all = in[0];
       for (Value factor : in.drop_front())
         all = arith::MulFOp::create(b, e.loc, all, factor);
-      if (scale == 1)
-        return all;
-      return arith::MulFOp::create(b, e.loc, all, arith::ConstantOp::create(b, e.loc, b.getF32FloatAttr(scale)));
+      return all;
     });
   };
   auto write = [&](Value tile, Handed what) {
@@ -56,18 +52,40 @@ void RecurrenceWriter::writePreparedByChannel(Value number, Value row) {
                           Value());
   };
 
+  // The gate is loaded first, for it is needed first, and made behind the loads of keys and queries: all are on their
+  // way together.
+  Block *body = e.b.getInsertionBlock();
+  Operation *marker = e.index(0).getDefiningOp();
+  Value g = logDecay(rows, ownHead), beta = strength(form.k, rows, ownHead);
+  SmallVector<Operation *> made;
+  for (auto op = marker->getIterator(); op != e.b.getInsertionPoint(); ++op)
+    if (!isa<tile::LoadOp>(*op) && op->getNumResults() == 1 && isa<tile::TileType>(op->getResult(0).getType()))
+      made.push_back(&*op);
+  Unnormed key = withoutNorm(form.k.vector), query = withoutNorm(form.query);
+  Value k = tileOf(key.vector, rows, ownHead), q = tileOf(query.vector, rows, ownHead);
+  if (e.failed())
+    return;
+  for (Operation *op : made)
+    op->moveBefore(body, e.b.getInsertionPoint());
+  ChannelDecay decay(e, g, leastDecay(operandOf(form.decay)));
+  Value keyNorm = key.norm ? normFactor(key.norm, k) : Value();
+  Value queryNorm = query.norm ? normFactor(query.norm, q) : Value();
+  Value scale = form.readScale == 1 ? Value() : e.splat(form.readScale, kChunk, 1);
+  // What multiplies a key that writes, and a query that reads.
+  Value writes = times(column, {beta, keyNorm}), reads = times(column, {queryNorm, scale});
+
   decay.prepare(k, q, /*own=*/bool(form.p));
-  write(product({decay.fromStart(q)}, form.readScale), Handed::queriesFromStart);
+  auto vectors = cast<tile::TileType>(k.getType());
+  write(times(vectors, {decay.fromStart(q), reads}), Handed::queriesFromStart);
   if (form.p)
-    write(decay.fromStart(k), Handed::keysFromStart);
-  write(product({decay.toEnd(k), beta}), Handed::keysToEnd);
+    write(times(vectors, {decay.fromStart(k), keyNorm}), Handed::keysFromStart);
+  write(times(vectors, {decay.toEnd(k), writes}), Handed::keysToEnd);
   Value place = e.add(e.mul(number, form.valueHeads), ownHead);
   tile::StoreOp::create(e.b, e.loc, decay.total(), handedMemory(Handed::fade), place, e.index(0), Value(), Value());
 
-  ChannelDecay::Reads reads = decay.finish();
-  write(
-      tile::TransposeOp::create(e.b, e.loc, e.tileType(kChunk, kChunk), product({reads.queries, beta}, form.readScale)),
-      Handed::weights);
+  ChannelDecay::Reads pairs = decay.finish();
+  Value weights = times(square, {pairs.queries, writes, reads ? e.turned(reads) : Value()});
+  write(tile::TransposeOp::create(e.b, e.loc, square, weights), Handed::weights);
   if (form.p)
-    write(tile::InverseOp::create(e.b, e.loc, product({reads.own, e.turned(beta)})), Handed::inverse);
+    write(tile::InverseOp::create(e.b, e.loc, times(square, {pairs.own, e.turned(writes), keyNorm})), Handed::inverse);
 }

@@ -258,3 +258,54 @@ tile.kernel @no_occupancy(%x: !tile.memory<64xf32>, %y: !tile.memory<64xf32>) it
   %t = tile.load %x[%c0, %c0] : !tile.memory<64xf32> -> !tile.tile<16x64xf32>
   tile.store %t, %y[%c0, %c0] : !tile.tile<16x64xf32>, !tile.memory<64xf32>
 }
+
+// A load of bf16 that many ops take is copied in pieces of 16 bytes (8 for each of 128 threads) and read anew by each of
+// them: four ops and 8 instructions for 64 registers. Two such loads are on their way together before either is stored.
+// CHECK-LABEL: llvm.func @read_anew(
+// CHECK-COUNT-16: ld.global.v4.b32
+// CHECK-NOT: ld.global
+// CHECK-COUNT-16: st.shared.v4.b32
+// CHECK: bar.sync 1, 128;
+// CHECK-COUNT-64: ldmatrix.sync.aligned.m8n8.x4.shared.b16
+// CHECK-NOT: {{ldmatrix|bar.sync}}
+// CHECK: llvm.return
+tile.kernel @read_anew(%x: !tile.memory<128xbf16>, %y: !tile.memory<128xbf16>, %z: !tile.memory<128xf32>) items <once by 1 times 1> at %item {
+  %c0 = arith.constant 0 : index
+  %t = tile.load %x[%c0, %c0] : !tile.memory<128xbf16> -> !tile.tile<64x128xf32>
+  %u = tile.load %y[%c0, %c0] : !tile.memory<128xbf16> -> !tile.tile<64x128xf32>
+  %a = tile.reduce add %t along 1 : !tile.tile<64x128xf32> -> !tile.tile<64x1xf32>
+  %b = tile.reduce max %t along 1 : !tile.tile<64x128xf32> -> !tile.tile<64x1xf32>
+  %c = tile.reduce add %u along 1 : !tile.tile<64x128xf32> -> !tile.tile<64x1xf32>
+  %d = tile.reduce max %u along 1 : !tile.tile<64x128xf32> -> !tile.tile<64x1xf32>
+  %e = tile.reduce min %u along 1 : !tile.tile<64x128xf32> -> !tile.tile<64x1xf32>
+  %f = tile.map (%p = %t : !tile.tile<64x128xf32>, %q = %u : !tile.tile<64x128xf32>, %r = %a : !tile.tile<64x1xf32>, %s = %d : !tile.tile<64x1xf32>) -> !tile.tile<64x128xf32> {
+    %k = arith.mulf %p, %q : f32
+    %l = arith.addf %k, %r : f32
+    %m = arith.addf %l, %s : f32
+    tile.yield %m : f32
+  }
+  %g = tile.map (%p = %t : !tile.tile<64x128xf32>, %q = %f : !tile.tile<64x128xf32>, %r = %b : !tile.tile<64x1xf32>, %s = %c : !tile.tile<64x1xf32>, %v = %e : !tile.tile<64x1xf32>) -> !tile.tile<64x128xf32> {
+    %k = arith.addf %p, %q : f32
+    %l = arith.addf %k, %r : f32
+    %m = arith.addf %l, %s : f32
+    %n = arith.addf %m, %v : f32
+    tile.yield %n : f32
+  }
+  %h = tile.spread %g row 0 of 2 : !tile.tile<64x128xf32>
+  tile.store %h, %z[%c0, %c0] : !tile.tile<64x128xf32>, !tile.memory<128xf32>
+}
+
+// One row of a tile goes through memory for one row, 129 words, not 64 times as many; a thread has 32 elements of it.
+// CHECK-LABEL: llvm.func @one_row_of_many(
+// CHECK-SAME: tile.shared_bytes = 516
+// CHECK-COUNT-32: st.shared.b32
+// CHECK-NOT: st.shared
+// CHECK: bar.sync 1, 128;
+// CHECK: llvm.return
+tile.kernel @one_row_of_many(%x: !tile.memory<128xf32>, %z: !tile.memory<128xf32>) items <once by 1 times 1> at %item {
+  %c0 = arith.constant 0 : index
+  %t = tile.load %x[%c0, %c0] : !tile.memory<128xf32> -> !tile.tile<64x128xf32>
+  %s = tile.spread %t row 0 of 2 : !tile.tile<64x128xf32>
+  %u = tile.window %s[63, 0] : !tile.tile<64x128xf32> -> !tile.tile<1x128xf32>
+  tile.store %u, %z[%c0, %c0] : !tile.tile<1x128xf32>, !tile.memory<128xf32>
+}
