@@ -136,6 +136,7 @@ private:
 
   // ---- 16 bytes at a time where there are no products (WideAccess.cpp)
   int64_t joinedGroups();
+  bool isOfVectors(tile::MmaOp op);
   /// `divisor`: of the column of memory that the tile begins at.
   int64_t elementsAtOnce(const View &view, const Distribution &shape, int64_t divisor);
   bool isPickedOut(tile::LoadOp op);
@@ -169,7 +170,13 @@ private:
   void lower(tile::ReduceOp op);
   void lower(tile::CumsumOp op);
   void lower(tile::SpreadOp op);
-  Fragment reduce(const Fragment &from, tile::Combiner combiner, bool overColumns);
+  /// What is left to do of a sum over warps, each of which has put its part into shared memory: null if one warp has all
+  /// of it, and `sum` is complete. Until then `sum` is what the thread's own warp has.
+  using Rest = std::function<Fragment()>;
+  Rest reduce(const Fragment &from, tile::Combiner combiner, bool overColumns, Fragment &sum);
+  /// Binds a tile when something asks for it: sums that follow each other meet at one barrier.
+  void bindLater(mlir::Value tile, Rest rest) { unfinished.insert({tile, std::move(rest)}); }
+  void finish(mlir::Value tile);
   mlir::Value combine(tile::Combiner combiner, mlir::Value a, mlir::Value b);
 
   // ---- products (Product.cpp, LowerMma.cpp, LowerSolve.cpp)
@@ -204,7 +211,7 @@ private:
   Fragment slabProduct(tile::MmaOp op);
   void addAcross(llvm::MutableArrayRef<llvm::SmallVector<mlir::Value>> sums, const WarpGrid &grid);
   Fragment outerProduct(tile::MmaOp op);
-  Fragment vectorProduct(tile::MmaOp op);
+  void vectorProduct(tile::MmaOp op);
   /// Words of the left operand for 16 columns from `group` on; term 1 is what rounding left over.
   llvm::SmallVector<mlir::Value, 4> operandWords(const Fragment &lhs, int64_t slab, int64_t group, int64_t term);
   mlir::Value packTerm(mlir::Value low, mlir::Value high, int64_t term);
@@ -308,6 +315,8 @@ private:
       finishGroups(group);
     if (readLater.contains(tile))
       readCopied(tile);
+    if (unfinished.contains(tile))
+      finish(tile);
     return fragments.find(tile)->second;
   }
   Fragment fragmentOf(mlir::Value tile, const WarpGrid &grid) { return convert(fragmentOf(tile), grid); }
@@ -381,6 +390,7 @@ private:
   llvm::DenseMap<std::pair<mlir::Value, mlir::Value>, PickedOut> pickedOut; ///< of a memory and a row
   llvm::SmallVector<std::pair<llvm::SmallVector<mlir::Value>, SlidingRows>>
       slidingRows; ///< of memory, row, column, bounds
+  llvm::MapVector<mlir::Value, Rest> unfinished;  ///< sums whose parts stand in shared memory
   llvm::DenseMap<mlir::Operation *, llvm::SmallVector<mlir::Value>> dyingAt;
   llvm::DenseMap<mlir::Value, llvm::SmallVector<mlir::Value>> packedWords; ///< of tiles that are carried packed
 

@@ -231,6 +231,8 @@ void KernelLowering::settle() {
   if (copying)
     return;
   finishAllGroups();
+  while (!unfinished.empty())
+    finish(unfinished.back().first);
   shared.settle();
 }
 
@@ -258,6 +260,8 @@ LogicalResult KernelLowering::lower(scf::ForOp op) {
                              if (!copying) {
                                releaseDead(*body.getTerminator());
                                finishAllGroups();
+                               while (!unfinished.empty())
+                                 finish(unfinished.back().first);
                                shared.endTurn();
                              }
                              return next;

@@ -23,7 +23,7 @@ void KernelLowering::multiplyAlone(tile::MmaOp op) {
   if (form == Form::vector && streamed.contains(op.getRhs()))
     return bind(op.getResult(), streamedProduct(op));
   if (form == Form::vector)
-    return bind(op.getResult(), vectorProduct(op));
+    return vectorProduct(op);
   if (form == Form::slabs)
     return bind(op.getResult(), slabProduct(op));
   if (acrossOffset) {
@@ -62,6 +62,7 @@ Fragment KernelLowering::outerProduct(tile::MmaOp op) {
   Distribution shape = distributionOf(op.getResult());
   Fragment left = fragmentOf(op.getLhs()), right = fragmentOf(op.getRhs());
   Distribution column{shape.rows, 1, shape.grid}, row{1, shape.columns, shape.grid};
+  column.joined = row.joined = shape.joined, column.sliding = row.sliding = shape.sliding;
   left = op.getTransposeLhs() && shape.rows > 1 ? exchange(left, column, true, 0, 0) : convert(left, shape.grid);
   right = op.getTransposeRhs() && shape.columns > 1 ? exchange(right, row, true, 0, 0) : convert(right, shape.grid);
   Fragment acc;
@@ -79,7 +80,7 @@ Fragment KernelLowering::outerProduct(tile::MmaOp op) {
 }
 
 /// A matrix times a vector, in f32: the vector meets the matrix where its threads hold it.
-Fragment KernelLowering::vectorProduct(tile::MmaOp op) {
+void KernelLowering::vectorProduct(tile::MmaOp op) {
   bool matrixRight = op.getM() == 1; // else the right side has one column
   Fragment matrix = fragmentOf(matrixRight ? op.getRhs() : op.getLhs());
   Fragment vector = fragmentOf(matrixRight ? op.getLhs() : op.getRhs());
@@ -87,6 +88,7 @@ Fragment KernelLowering::vectorProduct(tile::MmaOp op) {
   const Distribution &shape = matrix.shape;
   Distribution wanted =
       overColumns ? Distribution{1, shape.columns, shape.grid} : Distribution{shape.rows, 1, shape.grid};
+  wanted.joined = shape.joined, wanted.sliding = shape.sliding;
   bool turned = vector.shape.oneRow() != wanted.oneRow();
   vector = turned ? exchange(vector, wanted, true, 0, 0) : convert(vector, shape.grid);
   Fragment products{shape, code.f32(), {}};
@@ -95,14 +97,20 @@ Fragment KernelLowering::vectorProduct(tile::MmaOp op) {
       for (int64_t half = 0; half < shape.halves(); ++half)
         for (int64_t e = 0; e < shape.pairs(); ++e)
           products.values.push_back(code.mulf(matrix.at(slab, group, half, e), vector.at(slab, group, half, e)));
-  Fragment sum = reduce(products, tile::Combiner::add, overColumns);
   Distribution to = distributionOf(op.getResult());
-  bool flipped = sum.shape.rows != to.rows;
-  sum = flipped ? exchange(sum, to, true, 0, 0) : convert(sum, to.grid);
-  if (op.getAcc()) {
-    Fragment acc = fragmentOf(op.getAcc(), to.grid);
-    for (auto [value, add] : llvm::zip_equal(sum.values, acc.values))
-      value = code.addf(value, add);
-  }
-  return sum;
+  Fragment own, acc;
+  Rest rest = reduce(products, tile::Combiner::add, overColumns, own);
+  if (op.getAcc())
+    acc = fragmentOf(op.getAcc(), to.grid);
+  auto complete = [=](Fragment sum) {
+    bool flipped = sum.shape.rows != to.rows;
+    sum = flipped ? exchange(sum, to, true, 0, 0) : convert(sum, to.grid);
+    for (size_t i = 0; i < acc.values.size(); ++i)
+      sum.values[i] = code.addf(sum.values[i], acc.values[i]);
+    return sum;
+  };
+  if (rest && joined > 1)
+    bindLater(op.getResult(), [=] { return complete(rest()); });
+  else
+    bind(op.getResult(), complete(rest ? rest() : own));
 }

@@ -34,16 +34,30 @@ static Value identityOf(Code &code, tile::Combiner combiner, Type element) {
 }
 
 void KernelLowering::lower(tile::ReduceOp op) {
-  Fragment result = reduce(fragmentOf(op.getSource()), op.getCombiner(), op.getDimension() == 1);
-  bind(op.getResult(), convert(result, distributionOf(op.getResult()).grid));
+  Fragment sum;
+  Rest rest = reduce(fragmentOf(op.getSource()), op.getCombiner(), op.getDimension() == 1, sum);
+  WarpGrid grid = distributionOf(op.getResult()).grid;
+  if (rest && joined > 1)
+    bindLater(op.getResult(), [=] { return convert(rest(), grid); });
+  else
+    bind(op.getResult(), convert(rest ? rest() : sum, grid));
+}
+
+void KernelLowering::finish(Value tile) {
+  Rest rest = std::move(unfinished.find(tile)->second);
+  unfinished.erase(tile);
+  bind(tile, rest());
 }
 
 /// The result is held by the warps that held the source.
-Fragment KernelLowering::reduce(const Fragment &from, tile::Combiner combiner, bool overColumns) {
+KernelLowering::Rest KernelLowering::reduce(const Fragment &from, tile::Combiner combiner, bool overColumns,
+                                            Fragment &sum) {
   Distribution shape = from.shape, partial = shape;
   (overColumns ? partial.columns : partial.rows) = 1;
-  if (overColumns ? shape.oneColumn() : shape.oneRow())
-    return from;
+  if (overColumns ? shape.oneColumn() : shape.oneRow()) {
+    sum = from;
+    return {};
+  }
 
   auto inside = [&](Value value, Value predicate) {
     return predicate ? code.select(predicate, value, identityOf(code, combiner, from.element)) : value;
@@ -80,40 +94,45 @@ Fragment KernelLowering::reduce(const Fragment &from, tile::Combiner combiner, b
   }
 
   // Warps that hold other parts: each leaves its own, all combine them in the same order.
+  sum = result;
   int64_t parts = overColumns ? shape.grid.across : shape.grid.down;
-  if (parts > 1) {
-    int64_t length = overColumns ? partial.slabs() * 16 * shape.grid.down : shape.grid.across * partial.columnsOfWarp();
-    int64_t bytes = parts * length * 4, offset = shared.allocate(bytes);
-    Value part = overColumns ? warpAcross(shape.grid) : warpDown(shape.grid);
-    Value writer = code.equal(overColumns ? laneColumn : laneRow, code.constant32(0));
-    auto place = [&](int64_t slab, int64_t group, int64_t half, int64_t e) {
-      return code.mul(overColumns ? rowOf(shape, slab, half) : columnOf(shape, group, e), 4);
-    };
-    auto forEach = [&](llvm::function_ref<void(int64_t, int64_t, int64_t, int64_t)> body) {
-      for (int64_t slab = 0; slab < partial.slabs(); ++slab)
-        for (int64_t group = 0; group < partial.groups(); ++group)
-          for (int64_t half = 0; half < partial.halves(); ++half)
-            for (int64_t e = 0; e < partial.pairs(); ++e)
-              body(slab, group, half, e);
-    };
-    shared.writes(offset, bytes);
-    Value own = code.add(code.mul(part, length * 4), offset);
-    forEach([&](int64_t slab, int64_t group, int64_t half, int64_t e) {
-      code.storeShared({code.bitsOf(result.at(slab, group, half, e))}, code.add(own, place(slab, group, half, e)),
-                       writer);
-    });
+  if (parts == 1)
+    return {};
+  int64_t length = overColumns ? partial.slabs() * 16 * shape.grid.down : shape.grid.across * partial.columnsOfWarp();
+  int64_t bytes = parts * length * 4, offset = shared.allocate(bytes);
+  Value part = overColumns ? warpAcross(shape.grid) : warpDown(shape.grid);
+  Value writer = code.equal(overColumns ? laneColumn : laneRow, code.constant32(0));
+  auto place = [=](int64_t slab, int64_t group, int64_t half, int64_t e) {
+    return code.mul(overColumns ? rowOf(shape, slab, half) : columnOf(shape, group, e), 4);
+  };
+  auto forEach = [=](llvm::function_ref<void(int64_t, int64_t, int64_t, int64_t)> body) {
+    for (int64_t slab = 0; slab < partial.slabs(); ++slab)
+      for (int64_t group = 0; group < partial.groups(); ++group)
+        for (int64_t half = 0; half < partial.halves(); ++half)
+          for (int64_t e = 0; e < partial.pairs(); ++e)
+            body(slab, group, half, e);
+  };
+  shared.writes(offset, bytes);
+  Value own = code.add(code.mul(part, length * 4), offset);
+  forEach([&](int64_t slab, int64_t group, int64_t half, int64_t e) {
+    code.storeShared({code.bitsOf(result.at(slab, group, half, e))}, code.add(own, place(slab, group, half, e)),
+                     writer);
+  });
+  Type element = from.element;
+  return [=] {
+    Fragment whole{partial, element, SmallVector<Value>(partial.registers())};
     shared.reads(offset, bytes);
     forEach([&](int64_t slab, int64_t group, int64_t half, int64_t e) {
-      Value sum, at = place(slab, group, half, e);
+      Value all, at = place(slab, group, half, e);
       for (int64_t p = 0; p < parts; ++p) {
-        Value value = code.ofType(code.loadShared(code.add(at, offset + p * length * 4), 1)[0], from.element);
-        sum = sum ? combine(combiner, sum, value) : value;
+        Value value = code.ofType(code.loadShared(code.add(at, offset + p * length * 4), 1)[0], element);
+        all = all ? combine(combiner, all, value) : value;
       }
-      result.values[partial.at(slab, group, half, e)] = sum;
+      whole.values[partial.at(slab, group, half, e)] = all;
     });
     shared.release(offset);
-  }
-  return result;
+    return whole;
+  };
 }
 
 void KernelLowering::lower(tile::CumsumOp op) {

@@ -1,6 +1,7 @@
-// Kernels without products: norms, gates, activations, short convolutions. All they cost is reading and writing, so a
-// thread asks for 16 bytes at a time. That is only a matter of which columns it has (Fragment.h): nothing here
-// computes.
+// Kernels without matrix units: norms, gates, activations, short convolutions, a matrix times a vector at most. All
+// they cost is reading and writing, so a thread asks for 16 bytes at a time. That is only a matter of which columns it
+// has (Fragment.h): nothing here computes. Their sums over warps are completed where they are asked for, so that those
+// which follow each other share a barrier.
 //
 // Weights of a convolution stand channel by channel, a few taps each, and are read as rows of one tap. Eight neighbours
 // of a row are then one piece of memory for all taps: it is read once, and each row picks what is its own.
@@ -13,13 +14,22 @@ using namespace denim::codegen::nvptx;
 
 static constexpr int64_t kAccessBytes = 16;
 
+/// Whether a product is a sum of products element by element.
+bool KernelLowering::isOfVectors(tile::MmaOp op) {
+  Form form = op.getBlocks() ? Form::slabs : formOf({op.getM(), op.getN(), op.getK()}, op.getTransposeRhs());
+  return form == Form::outer || (form == Form::vector && !isStreamed(op));
+}
+
 /// How many groups all tiles of the kernel can join: four where no op minds and every tile has a multiple of them.
 int64_t KernelLowering::joinedGroups() {
   int64_t joined = 4;
   kernel.walk([&](Operation *op) {
     // Ops that take a fragment for what it is elsewhere, and images of pages.
-    if (isa<tile::MmaOp, tile::SolveOp, tile::InverseOp, tile::CumsumOp, tile::SpreadOp, tile::FlattenOp,
-            tile::TransposeOp, tile::PageOp, tile::BlockOp, tile::StackedOp>(op))
+    auto mma = dyn_cast<tile::MmaOp>(op);
+    if (mma && isOfVectors(mma)) // its matrix is f32, of which 16 bytes are four columns
+      joined = std::min<int64_t>(joined, 2);
+    else if (isa<tile::MmaOp, tile::SolveOp, tile::InverseOp, tile::CumsumOp, tile::SpreadOp, tile::FlattenOp,
+                 tile::TransposeOp, tile::PageOp, tile::BlockOp, tile::StackedOp>(op))
       joined = 1;
     // A window of columns is a choice of registers where it takes whole joined groups.
     if (auto window = dyn_cast<tile::WindowOp>(op))

@@ -116,6 +116,12 @@ public:
   /// the launches of an earlier pass with this key. With |kernelSeconds| adds the time of each launch at the place of
   /// its kernel, which takes longer.
   virtual Status run(const PassKey &key, size_t bytes, const LaunchList &list, std::vector<double> *kernelSeconds) = 0;
+  /// Repeats |launches| of the pass that was run last: |times| times as a session would run them, in order and without
+  /// a pause, and out the seconds of one time. What they update is updated as often.
+  virtual Status replay(const std::vector<Launch> &launches, int64_t times, double &outSeconds) {
+    (void)launches, (void)times, (void)outSeconds;
+    return error(DENIM_STATUS_INVALID_ARGUMENT, "expected a device with graphs of launches, but got another");
+  }
 };
 
 class Device {

@@ -263,6 +263,16 @@ Status Session::runPass() {
   return {};
 }
 
+Status Session::replay(const std::vector<uint32_t> &kernels, int64_t times, double &outSeconds) {
+  std::vector<Launch> chosen;
+  for (const Launch &launch : listed)
+    if (std::find(kernels.begin(), kernels.end(), launch.kernel) != kernels.end())
+      chosen.push_back(launch);
+  if (chosen.empty())
+    return error(DENIM_STATUS_INVALID_ARGUMENT, "expected a kernel of the step before, but got none");
+  return runner->replay(chosen, times, outSeconds);
+}
+
 Status Session::step(const StepEntry *entries, size_t entryCount, float *logits, int64_t rows) {
   if (Status status = check(entries, entryCount, rows))
     return status;

@@ -68,6 +68,11 @@ public:
   /// borrowed. Steps take a little longer meanwhile.
   void profile(std::vector<double> *seconds) { kernelSeconds = seconds; }
 
+  /// After a profiled step: repeats its launches of |kernels| |times| times, as one graph each time, and out the
+  /// seconds of one. Launches and caches are those of the step, so a state moves on and a sequence does not. For
+  /// measuring kernels that take less time than events around them.
+  Status replay(const std::vector<uint32_t> &kernels, int64_t times, double &outSeconds);
+
   const Plan &plan() const { return *machinePlan; }
   /// The target that was chosen for this machine.
   const PlanTarget &target() const { return plan().targets[targetIndex]; }

@@ -48,9 +48,29 @@ Value Emitter::emitColumn(Value value, const Rows &rows, const Window &window) {
       return normalised(b, loc, in, norm ? width : 1, eps, norm && norm.getZeroCentered());
     });
   }
+  if (auto decay = dyn_cast<attn::LogDecayOp>(op))
+    return emitLogDecayColumn(decay, rows, window);
   if (auto conv = dyn_cast<attn::ShortConvOp>(op))
     return emitConvColumn(conv, rows, window);
   return {};
+}
+
+/// Gates of the channels of one head, which have one rate.
+Value Emitter::emitLogDecayColumn(attn::LogDecayOp op, const Rows &rows, const Window &window) {
+  auto input = cast<RankedTensorType>(op.getInput().getType());
+  if (input.getRank() != 3 || window.columns != input.getDimSize(2))
+    return {};
+  Value x = emitColumn(op.getInput(), rows, window);
+  if (!x)
+    return {};
+  Value first = firstChannel(b, loc, window);
+  Value head = arith::DivUIOp::create(b, loc, first, index(window.columns));
+  bool flat = cast<RankedTensorType>(op.getBias().getType()).getRank() == 1;
+  Value bias = loadColumn(*this, memoryOf(op.getBias()), Rows{flat ? index(0) : head, 1, {}, {}},
+                          flat ? first : index(0), window.columns);
+  Value rate = load(memoryOf(op.getLogRate()), Rows{index(0), 1, {}, {}}, head, 1);
+  return map(tileType(window.columns, 1), {x, rate, bias},
+             [&](OpBuilder &b, ValueRange in) -> Value { return logDecay(b, loc, op, in); });
 }
 
 /// Each tap is a column of its own: of this step, or of what the tail has of earlier ones; either is zero elsewhere.

@@ -522,6 +522,16 @@ Value Emitter::emitRotary(attn::RotaryOp op, const Rows &rows, const Window &win
   });
 }
 
+Value denim::logDecay(OpBuilder &b, Location loc, attn::LogDecayOp op, ValueRange in) {
+  Value shifted = arith::AddFOp::create(b, loc, in[0], in[2]);
+  Value rate = math::ExpOp::create(b, loc, in[1]);
+  if (auto bound = op.getLowerBound()) {
+    Value least = arith::ConstantOp::create(b, loc, b.getF32FloatAttr(bound->convertToDouble()));
+    return arith::MulFOp::create(b, loc, least, sigmoid(b, loc, arith::MulFOp::create(b, loc, rate, shifted)));
+  }
+  return arith::MulFOp::create(b, loc, arith::NegFOp::create(b, loc, rate), softplus(b, loc, shifted));
+}
+
 Value Emitter::emitLogDecay(attn::LogDecayOp op, const Rows &rows, const Window &window) {
   Value x = emit(op.getInput(), rows, window);
   if (!x)
@@ -546,15 +556,8 @@ Value Emitter::emitLogDecay(attn::LogDecayOp op, const Rows &rows, const Window 
     biasTile = load(bias, {heads.offset, 1, {}, {}}, column, window.columns);
   }
   SmallVector<Value> inputs{x, emitVector(op.getLogRate(), heads), biasTile};
-  return map(tileType(rows.count, window.columns), inputs, [&](OpBuilder &b, ValueRange in) -> Value {
-    Value shifted = arith::AddFOp::create(b, loc, in[0], in[2]);
-    Value rate = math::ExpOp::create(b, loc, in[1]);
-    if (auto bound = op.getLowerBound()) {
-      Value least = arith::ConstantOp::create(b, loc, b.getF32FloatAttr(bound->convertToDouble()));
-      return arith::MulFOp::create(b, loc, least, sigmoid(b, loc, arith::MulFOp::create(b, loc, rate, shifted)));
-    }
-    return arith::MulFOp::create(b, loc, arith::NegFOp::create(b, loc, rate), softplus(b, loc, shifted));
-  });
+  return map(tileType(rows.count, window.columns), inputs,
+             [&](OpBuilder &b, ValueRange in) -> Value { return logDecay(b, loc, op, in); });
 }
 
 /// Rows of memory whose numbers stand in a list of the step.

@@ -113,6 +113,7 @@ private:
   mlir::Value emitSelect(model::SelectOp op, const Rows &rows, const Window &window);
   mlir::Value emitEmbed(model::EmbedOp op, const Rows &rows, const Window &window);
   mlir::Value emitLogDecay(attn::LogDecayOp op, const Rows &rows, const Window &window);
+  mlir::Value emitLogDecayColumn(attn::LogDecayOp op, const Rows &rows, const Window &window);
   mlir::Type memoryType(mlir::Type type);
 
   llvm::DenseMap<mlir::Value, mlir::Value> memories;
@@ -133,6 +134,8 @@ mlir::Value elementwise(mlir::OpBuilder &b, mlir::Location loc, mlir::Operation 
 /// One element of a norm: x, the sum of squares over `count` channels (1: the sum itself), and maybe a weight.
 mlir::Value normalised(mlir::OpBuilder &b, mlir::Location loc, mlir::ValueRange in, int64_t count, double eps,
                        bool zeroCentered);
+/// One log decay from what its projection left, the log of a rate and a bias.
+mlir::Value logDecay(mlir::OpBuilder &b, mlir::Location loc, attn::LogDecayOp op, mlir::ValueRange in);
 /// `body` with the window of piece `number`, counted through all pieces.
 void forPieces(Emitter &e, llvm::ArrayRef<Piece> pieces, mlir::Value number,
                llvm::function_ref<void(const Window &)> body);

@@ -45,12 +45,13 @@ tile::KernelOp RecurrenceWriter::write() {
     }
     keyHead = arith::DivUIOp::create(e.b, e.loc, ownHead, e.index(heads));
   }
+  // The slot first: where the state is asked for, its address is there.
+  state = tile::SlotOp::create(e.b, e.loc, tile::MemoryType::get(e.b.getContext(), form.valueDim, e.b.getF32Type()),
+                               e.memoryOf(cast<StatefulOpInterface>(op.getOperation()).getCachesMutable()[0].get()), s);
   auto sequence = tile::SequenceOp::create(e.b, e.loc, s);
   e.sequence = s;
   begin = sequence.getBegin();
   end = sequence.getEnd();
-  state = tile::SlotOp::create(e.b, e.loc, tile::MemoryType::get(e.b.getContext(), form.valueDim, e.b.getF32Type()),
-                               e.memoryOf(cast<StatefulOpInterface>(op.getOperation()).getCachesMutable()[0].get()), s);
   e.setAnchor([&](Value value, const Rows &, const Window &window) -> Value {
     if (value != op->getResult(0) || window.columns != width)
       return e.fail(value.getDefiningOp(), "expected to be used one head at a time");
@@ -60,12 +61,22 @@ tile::KernelOp RecurrenceWriter::write() {
   auto chunk = op->getAttrOfType<IntegerAttr>("chunk");
   if (only) {
     Value many = e.less(e.index(manyTokens() - 1), e.sub(end, begin));
+    // Where few tokens are all that the kernel does, the state is asked for before it is known how many they are.
+    bool few = only.getValue() == "few";
+    Value first = few && form.outside.empty() ? stateOf(ownHead) : Value();
     auto byToken = [&] {
-      e.loop(begin, end, 1, [&](Value row) { form.outside.empty() ? writeToken(row) : writeRegionToken(row); });
+      if (!form.outside.empty()) {
+        e.loop(begin, end, 1, [&](Value row) { writeRegionToken(row); });
+        return;
+      }
+      auto last = e.loop(begin, end, 1, first ? first : stateOf(ownHead), [&](Value row, ValueRange carried) {
+        return SmallVector<Value>{writeTokenOfBlock(row, carried[0])};
+      });
+      storeState(last[0], ownHead);
     };
     auto byChunk = [&] { e.loop(begin, end, chunk.getInt(), [&](Value row) { writeChunk(row, chunk.getInt()); }); };
     bool chunked = chunk && form.outside.empty();
-    if (only.getValue() == "few")
+    if (few)
       e.branch(arith::XOrIOp::create(e.b, e.loc, many, arith::ConstantIntOp::create(e.b, e.loc, 1, 1)), byToken);
     else if (chunked)
       e.branch(many, byChunk);
@@ -229,6 +240,8 @@ Value RecurrenceWriter::tileOf(Value value, const Rows &rows, Value head) {
 }
 
 Value RecurrenceWriter::zeroBehindEnd(Value tile, const Rows &rows) {
+  if (rows.count == 1) // a token that is there
+    return tile;
   auto type = cast<tile::TileType>(tile.getType());
   Value left = arith::IndexCastOp::create(e.b, e.loc, e.b.getI32Type(), e.sub(end, rows.row));
   return e.map(type, tile, [&](OpBuilder &b, ValueRange in) -> Value {

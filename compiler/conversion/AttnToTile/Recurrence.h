@@ -6,7 +6,8 @@
 //
 //   Recurrence.cpp         the frame: items, the state, the choice between the forms, operands of one head
 //   RecurrenceChunk.cpp    a chunk of tokens
-//   RecurrenceToken.cpp    one token, in the normal form or as its region says
+//   RecurrenceToken.cpp    one token, in the normal form or as its region says,
+//   RecurrenceTokenOfBlock.cpp     by a block of threads that has one head
 //   RecurrencePrepare.cpp  long sequences by two kernels: what is made for all chunks at once,
 //   RecurrenceChannelPrepare.cpp   the same for a decay per channel,
 //   RecurrenceScan.cpp     and the state through them
@@ -89,6 +90,8 @@ private:
   Value handedBlock(Handed what, Value number, Value head);
   int64_t manyTokens() const;
   void writeToken(Value row);
+  /// The same for the one head of an item: the state behind the token.
+  Value writeTokenOfBlock(Value row, Value state);
   /// What the region says, op by op: for a recurrence outside the normal form.
   void writeRegionToken(Value row);
 
@@ -120,6 +123,8 @@ private:
   Value strength(const Factor &factor, const Rows &rows, Value head);
   /// The log decay, zero behind the last token; null without decay.
   Value logDecay(const Rows &rows, Value head);
+  /// A log decay per channel as a column.
+  Value decayColumn(const Rows &rows, Value head);
   /// The number of the text for a head, [1, 1].
   Value constantOfHead(llvm::ArrayRef<double> numbers, Value head);
   /// output + skip * skipped

@@ -39,7 +39,11 @@ int64_t denim::tokenParts(plan::KernelOp kernel, const NormalForm &form) {
   if (!form.outside.empty())
     return 1;
   // Values with a head each can be taken in parts.
-  auto type = cast<RankedTensorType>(form.value.getType());
+  Value value = form.value;
+  if (auto argument = dyn_cast<BlockArgument>(value))
+    if (auto recurrence = dyn_cast<attn::RecurrenceOp>(argument.getOwner()->getParentOp()))
+      value = recurrence.getInput(argument);
+  auto type = cast<RankedTensorType>(value.getType());
   bool apart = type.getRank() == 3 && type.getDimSize(1) == form.valueHeads && form.valueDim % 32 == 0;
   if (!apart || !isAlone(kernel, form))
     return 1;

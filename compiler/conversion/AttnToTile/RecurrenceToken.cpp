@@ -14,37 +14,22 @@ static Value plus(OpBuilder &b, Location loc, Value x, Value y) {
 
 void RecurrenceWriter::writeToken(Value row) {
   Rows rows{row, 1, begin, end};
-  // An item of a block of threads is one head. Its state is asked for first: all else is done while it is under way.
-  Value ownState = only ? stateOf(ownHead) : Value();
-  // A block of threads holds vectors along the keys as columns, each thread the elements of its rows of the state.
-  bool upright = bool(only);
-  Shared shared = upright ? Shared() : sharedVectors(rows);
+  Shared shared = sharedVectors(rows);
   if (e.failed())
     return;
   bool delta = form.isDelta(), freeRank = form.p && !delta;
-  auto line = e.tileType(1, width);
-
-  auto across = e.tileType(upright ? form.keyDim : 1, upright ? 1 : form.keyDim);
-  auto product = [&](Value x, Value matrix) { return e.mma(x, matrix, {upright, false, {}, tile::Triangle::none}); };
-  llvm::SmallDenseMap<Value, Value, 4> columns;
-  auto vectorAt = [&](Value vector, Value head) -> Value {
-    if (!upright)
-      return vectorOf(vector, shared, rows, head);
-    Value &column = columns[vector];
-    if (!column)
-      column = columnOf(vector, rows, ownHead);
-    return column;
-  };
+  auto line = e.tileType(1, width), across = e.tileType(1, form.keyDim);
 
   // Products of vectors, and keys as columns, once for all heads that share them.
   llvm::SmallDenseMap<Value, std::pair<Value, Value>, 2> known;
   auto keyOf = [&](Value vector, Value head) -> std::pair<Value, Value> {
     if (head && known.count(vector))
       return known.lookup(vector);
-    Value x = vectorAt(vector, head);
-    Value dot =
-        form.readAfter ? e.mma(x, vectorAt(form.query, head), {upright, !upright, {}, tile::Triangle::none}) : Value();
-    return {dot, upright ? x : e.turned(x)};
+    Value x = vectorOf(vector, shared, rows, head);
+    Value dot = form.readAfter
+                    ? e.mma(x, vectorOf(form.query, shared, rows, head), {false, true, {}, tile::Triangle::none})
+                    : Value();
+    return {dot, e.turned(x)};
   };
   for (Value vector : {form.k.vector, freeRank ? form.p.vector : Value()})
     if (vector && shared.count(vector) && (shared.count(form.query) || !form.readAfter))
@@ -56,22 +41,20 @@ void RecurrenceWriter::writeToken(Value row) {
     Value gain = freeRank ? strength(form.p, rows, head) : Value();
     if (e.failed())
       return;
-    if (g && perChannel() && upright)
-      g = e.turned(g);
     Value a = g ? e.map(perChannel() ? across : e.tileType(1, 1), g,
                         [&](OpBuilder &b, ValueRange in) -> Value { return math::ExpOp::create(b, e.loc, in[0]); })
                 : Value();
-    Value s = ownState ? ownState : stateOf(head);
+    Value s = stateOf(head);
     // x^T S, or x^T Diag(a) S.
     auto read = [&](Value vector, bool decayed) -> Value {
-      Value x = vectorAt(vector, head);
+      Value x = vectorOf(vector, shared, rows, head);
       if (!a || !decayed)
-        return product(x, s);
+        return e.mma(x, s);
       if (perChannel())
-        return product(
+        return e.mma(
             e.map(across, {x, a}, [&](OpBuilder &b, ValueRange in) -> Value { return times(b, e.loc, in[0], in[1]); }),
             s);
-      return e.map(line, {product(x, s), a},
+      return e.map(line, {e.mma(x, s), a},
                    [&](OpBuilder &b, ValueRange in) -> Value { return times(b, e.loc, in[1], in[0]); });
     };
 
@@ -93,7 +76,7 @@ void RecurrenceWriter::writeToken(Value row) {
 
     SmallVector<Value> stateInputs{s}, outputInputs{read(form.query, form.readAfter)};
     if (a)
-      stateInputs.push_back(perChannel() && !upright ? e.turned(a) : a);
+      stateInputs.push_back(perChannel() ? e.turned(a) : a);
     for (auto [vector, w] : writes) {
       auto [dot, column] = keyOf(vector, head);
       stateInputs.append({column, w});

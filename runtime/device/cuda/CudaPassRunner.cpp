@@ -110,16 +110,22 @@ Status CudaPassRunner::runDirectly(const LaunchList &list) {
   return {};
 }
 
+Status CudaPassRunner::createTimers(size_t count) {
+  while (timers.size() < count) {
+    cuda::Event event = nullptr;
+    if (Status status = device.check(device.driver().eventCreate(&event, 0), "cuEventCreate"))
+      return status;
+    timers.push_back(event);
+  }
+  return {};
+}
+
 /// An event on each side of every launch; they say what the device took, not the host.
 Status CudaPassRunner::runTimed(const LaunchList &list, std::vector<double> &kernelSeconds) {
   const cuda::Driver &f = device.driver();
   const std::vector<Launch> &launches = list();
-  while (timers.size() < 2 * launches.size()) {
-    cuda::Event event = nullptr;
-    if (Status status = device.check(f.eventCreate(&event, 0), "cuEventCreate"))
-      return status;
-    timers.push_back(event);
-  }
+  if (Status status = createTimers(2 * launches.size()))
+    return status;
   auto batch = reinterpret_cast<Address>(arena.data());
   for (size_t i = 0; i < launches.size(); ++i) {
     if (Status status = device.check(f.eventRecord(timers[2 * i], device.stream()), "cuEventRecord"))
@@ -138,6 +144,36 @@ Status CudaPassRunner::runTimed(const LaunchList &list, std::vector<double> &ker
       return status;
     kernelSeconds[launches[i].kernel] += static_cast<double>(milliseconds) * 1e-3;
   }
+  return {};
+}
+
+Status CudaPassRunner::replay(const std::vector<Launch> &launches, int64_t times, double &outSeconds) {
+  if (Status status = device.enter())
+    return status;
+  if (Status status = createTimers(2))
+    return status;
+  const cuda::Driver &f = device.driver();
+  cuda::GraphExec graph = nullptr;
+  if (Status status = record([&]() -> const std::vector<Launch> & { return launches; }, graph))
+    return status;
+  // One more time in front: the first launch of a graph also brings it to the device.
+  Status status = device.check(f.graphLaunch(graph, device.stream()), "cuGraphLaunch");
+  if (!status)
+    status = device.check(f.eventRecord(timers[0], device.stream()), "cuEventRecord");
+  for (int64_t n = 0; n < times && !status; ++n)
+    status = device.check(f.graphLaunch(graph, device.stream()), "cuGraphLaunch");
+  if (!status)
+    status = device.check(f.eventRecord(timers[1], device.stream()), "cuEventRecord");
+  Status done = device.synchronize();
+  f.graphExecDestroy(graph);
+  if (status)
+    return status;
+  if (done)
+    return done;
+  float milliseconds = 0;
+  if (Status failed = device.check(f.eventElapsedTime(&milliseconds, timers[0], timers[1]), "cuEventElapsedTime"))
+    return failed;
+  outSeconds = static_cast<double>(milliseconds) * 1e-3 / static_cast<double>(times);
   return {};
 }
 

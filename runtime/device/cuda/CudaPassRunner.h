@@ -33,6 +33,7 @@ public:
   Status begin(char *&host) override;
   char *address() const override { return arena.data(); }
   Status run(const PassKey &key, size_t bytes, const LaunchList &list, std::vector<double> *kernelSeconds) override;
+  Status replay(const std::vector<Launch> &launches, int64_t times, double &outSeconds) override;
 
   /// Passes that were run as a graph.
   int64_t graphLaunches() const { return replays; }
@@ -48,6 +49,7 @@ private:
   Status runDirectly(const LaunchList &list);
   Status runTimed(const LaunchList &list, std::vector<double> &kernelSeconds);
   Status record(const LaunchList &list, cuda::GraphExec &out);
+  Status createTimers(size_t count);
   Known &remember(const PassKey &key, bool &outIsNew);
 
   CudaDevice &device;

@@ -47,8 +47,9 @@ public:
     std::printf("%s: %s %.1f GFLOP/s; memory read %.2f GB/s, updated in place %.2f GB/s\n", limits.name().c_str(),
                 limits.operations().c_str(), limits.operationRate() / 1e9,
                 limits.readRate(MachineLimits::kMemory) / 1e9, limits.updateRate(MachineLimits::kMemory) / 1e9);
-    std::printf("%-46s %6s %10s %10s %11s %9s %8s %-6s %9s %7s %7s\n", "case", "reps", "median ms", "min ms",
-                "tokens/s", "GFLOP/s", "GB/s", "limit", "ms", "median", "best");
+    std::printf("%-46s %6s %10s %10s %11s %9s %8s %-6s %9s %7s %7s%s\n", "case", "reps", "median ms", "min ms",
+                "tokens/s", "GFLOP/s", "GB/s", "limit", "ms", "median", "best",
+                bench.device->machine() == Machine::Cuda ? "  replay ms     GB/s" : "");
   }
 
   void add(const Row &row) {
@@ -60,6 +61,8 @@ public:
     if (row.limitSeconds > 0)
       std::printf(" %-6s %9.4f %5.1f %% %5.1f %%", row.limit.c_str(), row.limitSeconds * 1e3,
                   100 * row.limitSeconds / t.median, 100 * row.limitSeconds / t.least);
+    if (row.replaySeconds > 0)
+      std::printf(" %10.4f %8.2f", row.replaySeconds * 1e3, row.bytes / row.replaySeconds / 1e9);
     std::printf("\n");
     std::fflush(stdout);
     json.push_back({{"case", row.name},
@@ -76,6 +79,8 @@ public:
                     {"limit_ms", row.limitSeconds * 1e3},
                     {"share_median", row.limitSeconds / t.median},
                     {"share_best", row.limitSeconds / t.least}});
+    if (row.replaySeconds > 0)
+      json.back()["replay_ms"] = row.replaySeconds * 1e3;
   }
 
   Status write(const std::string &path) const {

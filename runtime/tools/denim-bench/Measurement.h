@@ -28,6 +28,7 @@ struct Row {
   std::string limit;                ///< "read", "update" or the word of operations: what would take longest; or ""
   double limitSeconds = 0;          ///< what one application would take at that limit
   std::vector<std::string> kernels; ///< that were timed; empty where the clock of the host was
+  double replaySeconds = 0;         ///< of one application when graphs of it follow each other; 0: not measured
 };
 
 /// What all rows of a run share.

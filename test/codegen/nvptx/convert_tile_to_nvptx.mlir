@@ -77,6 +77,47 @@ tile.kernel @largest_of_column(%x: !tile.memory<64xf32>, %y: !tile.memory<64xf32
   tile.store %s, %y[%c0, %c0] : !tile.tile<1x64xf32>, !tile.memory<64xf32>
 }
 
+// Sums that follow each other cross the warps together: each warp leaves its parts of both, and the barrier stands in front
+// of the first op that asks for one.
+// CHECK-LABEL: llvm.func @sums_together(
+// CHECK: st.shared.b32
+// CHECK-NOT: bar.sync
+// CHECK: st.shared.b32
+// CHECK: bar.sync 1, 128;
+// CHECK-COUNT-8: ld.shared.b32
+// CHECK-NOT: bar.sync
+// CHECK: llvm.return
+tile.kernel @sums_together(%x: !tile.memory<1xf32>, %y: !tile.memory<1xf32>, %o: !tile.memory<1xf32>) items <once by 1 times 1> at %item {
+  %c0 = arith.constant 0 : index
+  %a = tile.load %x[%c0, %c0] : !tile.memory<1xf32> -> !tile.tile<128x1xf32>
+  %b = tile.load %y[%c0, %c0] : !tile.memory<1xf32> -> !tile.tile<128x1xf32>
+  %s = tile.reduce add %a along 0 : !tile.tile<128x1xf32> -> !tile.tile<1x1xf32>
+  %p = tile.mma transpose_lhs %a, %b : !tile.tile<128x1xf32>, !tile.tile<128x1xf32> -> !tile.tile<1x1xf32>
+  %z = tile.map (%i = %s : !tile.tile<1x1xf32>, %j = %p : !tile.tile<1x1xf32>) -> !tile.tile<1x1xf32> {
+    %q = arith.divf %i, %j : f32
+    tile.yield %q : f32
+  }
+  tile.store %z, %o[%c0, %c0] : !tile.tile<1x1xf32>, !tile.memory<1xf32>
+}
+
+// A column times a matrix needs no matrix units: a thread has four neighbours of f32. 128 x 32 elements, 128 threads: 8 loads.
+// CHECK-LABEL: llvm.func @column_times_matrix(
+// CHECK-COUNT-8: ld.global.v4.b32
+// CHECK-NOT: ld.global.v
+// CHECK-COUNT-8: st.global.v4.b32
+// CHECK: llvm.return
+tile.kernel @column_times_matrix(%s: !tile.memory<128xf32>, %x: !tile.memory<1xf32>, %o: !tile.memory<32xf32>) items <once by 1 times 1> at %item {
+  %c0 = arith.constant 0 : index
+  %t = tile.load %s[%c0, %c0] : !tile.memory<128xf32> -> !tile.tile<128x32xf32>
+  %v = tile.load %x[%c0, %c0] : !tile.memory<1xf32> -> !tile.tile<128x1xf32>
+  %p = tile.mma transpose_lhs %v, %t : !tile.tile<128x1xf32>, !tile.tile<128x32xf32> -> !tile.tile<1x32xf32>
+  %z = tile.map (%i = %t : !tile.tile<128x32xf32>, %j = %p : !tile.tile<1x32xf32>) -> !tile.tile<128x32xf32> {
+    %q = arith.addf %i, %j : f32
+    tile.yield %q : f32
+  }
+  tile.store %z, %s[%c0, %c0] : !tile.tile<128x32xf32>, !tile.memory<128xf32>
+}
+
 // CHECK-LABEL: llvm.func @prefix_sums(
 // CHECK: nvvm.shfl.sync up
 // CHECK: llvm.return

@@ -247,7 +247,7 @@ tile.kernel @odd_columns(%a: !tile.memory<100xbf16>, %b: !tile.memory<100xbf16>,
 // A matrix that something else reads too is dealt as that wants it, and the vector with it.
 // CHECK-LABEL: llvm.func @read_twice(
 // CHECK-NOT: ld.global.v4
-// CHECK: ld.global.b32
+// CHECK: ld.global.v2.b32
 // CHECK-NOT: ld.global.v4
 // CHECK: llvm.return
 tile.kernel @read_twice(%a: !tile.memory<256xbf16>, %b: !tile.memory<256xbf16>, %c: !tile.memory<16xf32>, %d: !tile.memory<1xf32>) items <once by 1 times 1> at %item {

@@ -233,6 +233,22 @@ TEST_F(CudaSessionTest, ProfilesWithoutGraphs) {
     EXPECT_GT(one, 0);
 }
 
+TEST_F(CudaSessionTest, ReplaysKernelsOfTheStepBefore) {
+  createBoth();
+  std::vector<int32_t> tokens = someTokens(1, 2);
+  SequenceId a = sequence();
+  std::vector<double> seconds(5);
+  double one = 0;
+  gpu->profile(&seconds);
+  EXPECT_EQ(gpu->replay({1, 3}, 3, one).message(), "expected a kernel of the step before, but got none");
+  step({{a, tokens.data(), 1, Logits::Last}});
+  long launches = fake_cuda_count("launches");
+  ASSERT_OK(gpu->replay({1, 3}, 3, one));
+  EXPECT_GT(one, 0);
+  EXPECT_EQ(fake_cuda_count("graph launches"), 4); // one in front of those that are timed
+  EXPECT_EQ(fake_cuda_count("launches") - launches, 8);
+}
+
 TEST_F(CudaSessionTest, AKernelThatFailsIsOneError) {
   createBoth();
   std::vector<int32_t> tokens = someTokens(10, 2);
