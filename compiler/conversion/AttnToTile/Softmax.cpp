@@ -242,7 +242,8 @@ public:
       e.fail(op.result.getDefiningOp(), "expected a kernel of its own for attention over latents");
       return nullptr;
     }
-    auto [piece, item] = partOfItem(groups, most, kMergeItems);
+    std::pair<Value, Value> partAndItem = partOfItem(groups, most, kMergeItems);
+    Value piece = partAndItem.first, item = partAndItem.second;
     Value pieces = partsOfItem(groups, most, kMergeItems);
     Value s = arith::DivUIOp::create(e.b, e.loc, item, e.index(groups));
     firstHead = e.mul(arith::RemUIOp::create(e.b, e.loc, item, e.index(groups)), own);
