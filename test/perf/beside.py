@@ -4,7 +4,8 @@
     denim-bench --device cuda ... --json rows.json
     beside.py rows.json [PEERS.json] [--before EARLIER.json]
 
-Both times are medians in ms; `library / ours` above 1 is ahead. A goal that is not reached is bold.
+Both times are medians in ms; `library / ours` above 1 is ahead. A goal that is not reached is bold. `replayed` is there when
+a row has it: the launches of a step as a graph, again and again, with warm caches.
 """
 import argparse
 import json
@@ -21,9 +22,11 @@ def rate(row):
     return "%s, %.0f %%" % (text, 100 * row["share_median"])
 
 
-def line(row, peer, before):
+def line(row, peer, before, replays):
     ms = row["median_ms"]
     cells = [row["case"], "%.4g" % ms]
+    if replays:
+        cells.append("%.4g" % row["replay_ms"] if "replay_ms" in row else "")
     if before is not None:
         cells.append("%.4g" % before["median_ms"] if before else "")
     cells.append(rate(row))
@@ -52,12 +55,14 @@ def main():
     arguments = parser.parse_args()
     peers = read(arguments.peers, "rows")
     earlier = {r["case"]: r for r in read(arguments.before, "rows")} if arguments.before else None
-    heads = ["row", "ms"] + (["before"] if earlier is not None else []) + [
+    rows = read(arguments.rows, "rows")
+    replays = any("replay_ms" in row for row in rows)
+    heads = ["row", "ms"] + (["replayed"] if replays else []) + (["before"] if earlier is not None else []) + [
         "rate, share of the limit", "best library, ms", "library / ours", "goal, ms"]
     print("| " + " | ".join(heads) + " |\n|" + "---|" * len(heads))
-    for row in read(arguments.rows, "rows"):
+    for row in rows:
         before = None if earlier is None else earlier.get(row["case"], {})
-        print(line(row, peers.get(row["case"]), before))
+        print(line(row, peers.get(row["case"]), before, replays))
 
 
 if __name__ == "__main__":
