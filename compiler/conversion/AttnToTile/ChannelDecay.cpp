@@ -1,4 +1,5 @@
 #include "compiler/conversion/AttnToTile/ChannelDecay.h"
+#include "compiler/conversion/AttnToTile/Scalars.h"
 #include <cmath>
 
 using namespace mlir;
@@ -12,18 +13,6 @@ static constexpr double kMostExponent = 64;
 static constexpr double kLog2e = 1.4426950408889634;
 
 // Elements of a map.
-static Value integer(OpBuilder &b, Location loc, int64_t x) {
-  return arith::ConstantOp::create(b, loc, b.getI32IntegerAttr(x));
-}
-static Value number(OpBuilder &b, Location loc, double x) {
-  return arith::ConstantOp::create(b, loc, b.getF32FloatAttr(x));
-}
-static Value times(OpBuilder &b, Location loc, Value x, Value y) {
-  return arith::MulFOp::create(b, loc, x, y);
-}
-static Value minus(OpBuilder &b, Location loc, Value x, Value y) {
-  return arith::SubFOp::create(b, loc, x, y);
-}
 static Value exp2(OpBuilder &b, Location loc, Value x) {
   return math::Exp2Op::create(b, loc, x);
 }

@@ -1,4 +1,5 @@
 #include "compiler/conversion/AttnToTile/ChunkDecay.h"
+#include "compiler/conversion/AttnToTile/Scalars.h"
 #include <limits>
 #include <numeric>
 
@@ -6,23 +7,8 @@ using namespace mlir;
 using namespace denim;
 
 // Elements of a map.
-static Value number(OpBuilder &b, Location loc, double x) {
-  return arith::ConstantOp::create(b, loc, b.getF32FloatAttr(x));
-}
-static Value times(OpBuilder &b, Location loc, Value x, Value y) {
-  return arith::MulFOp::create(b, loc, x, y);
-}
-static Value times(OpBuilder &b, Location loc, double x, Value y) {
-  return x == 1 ? y : times(b, loc, number(b, loc, x), y);
-}
-static Value minus(OpBuilder &b, Location loc, Value x, Value y) {
-  return arith::SubFOp::create(b, loc, x, y);
-}
 static Value exp(OpBuilder &b, Location loc, Value x) {
   return math::ExpOp::create(b, loc, x);
-}
-static Value integer(OpBuilder &b, Location loc, int64_t x) {
-  return arith::ConstantOp::create(b, loc, b.getI32IntegerAttr(x));
 }
 static Value rowNumber(OpBuilder &b, Location loc) {
   return tile::IndexOp::create(b, loc, b.getI32Type(), b.getI64IntegerAttr(0));

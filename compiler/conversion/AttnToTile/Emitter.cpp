@@ -19,6 +19,10 @@ Value Emitter::mul(Value x, int64_t n) {
 Value Emitter::less(Value x, Value y) {
   return arith::CmpIOp::create(b, loc, arith::CmpIPredicate::slt, x, y);
 }
+Value Emitter::ceilDiv(Value x, Value y) {
+  return arith::DivUIOp::create(b, loc, sub(add(x, y), index(1)), y);
+}
+
 tile::TileType Emitter::tileType(int64_t rows, int64_t columns) {
   return tile::TileType::get(b.getContext(), rows, columns, b.getF32Type());
 }
@@ -26,6 +30,18 @@ Value Emitter::map(tile::TileType type, ValueRange inputs, Body body) {
   return tile::MapOp::create(b, loc, type, inputs,
                              [&](OpBuilder &inner, Location, ValueRange elements) { return body(inner, elements); });
 }
+Value Emitter::product(tile::TileType type, SmallVector<Value> factors) {
+  llvm::erase(factors, Value());
+  if (factors.size() < 2)
+    return factors.empty() ? Value() : factors.front();
+  return map(type, factors, [&](OpBuilder &b, ValueRange in) -> Value {
+    Value all = in[0];
+    for (Value factor : in.drop_front())
+      all = arith::MulFOp::create(b, loc, all, factor);
+    return all;
+  });
+}
+
 Value Emitter::load(Value memory, const Rows &rows, Value column, int64_t columns) {
   return tile::LoadOp::create(b, loc, tileType(rows.count, columns), memory, rows.row, column, rows.lo, rows.hi,
                               UnitAttr());

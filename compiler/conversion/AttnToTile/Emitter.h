@@ -70,9 +70,13 @@ public:
   mlir::Value min(mlir::Value x, mlir::Value y) { return mlir::arith::MinSIOp::create(b, loc, x, y); }
   mlir::Value max(mlir::Value x, mlir::Value y) { return mlir::arith::MaxSIOp::create(b, loc, x, y); }
   mlir::Value less(mlir::Value x, mlir::Value y);
+  /// x / y rounded up, of a positive y.
+  mlir::Value ceilDiv(mlir::Value x, mlir::Value y);
   tile::TileType tileType(int64_t rows, int64_t columns);
   using Body = llvm::function_ref<mlir::Value(mlir::OpBuilder &, mlir::ValueRange)>;
   mlir::Value map(tile::TileType type, mlir::ValueRange inputs, Body body);
+  /// Element by element, the product of those tiles that are there; null if none is.
+  mlir::Value product(tile::TileType type, llvm::SmallVector<mlir::Value> factors);
   mlir::Value load(mlir::Value memory, const Rows &rows, mlir::Value column, int64_t columns);
   mlir::Value splat(double x, int64_t rows, int64_t columns);
   mlir::Value reduce(tile::Combiner combiner, mlir::Value source, int64_t dimension);

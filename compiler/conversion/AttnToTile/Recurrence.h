@@ -82,6 +82,12 @@ private:
     model::L2NormOp norm;
   };
   Unnormed withoutNorm(Value vector);
+  /// Of a chunk that is prepared: logarithm of the decay, strength of the writes, keys and queries as memory has them.
+  struct PrepareInputs {
+    Unnormed key, query;
+    Value g, beta, k, q;
+  };
+  PrepareInputs prepareInputs(const Rows &rows);
   /// 1 / norm of each row, [rows, 1].
   Value normFactor(model::L2NormOp norm, Value tile);
   /// What is handed over as `what`: memory of the kernel, null if it is not.

@@ -35,57 +35,34 @@ int64_t RecurrenceWriter::channelPrepareWarps() {
 void RecurrenceWriter::writePreparedByChannel(Value number, Value row) {
   Rows rows{row, kChunk, begin, end};
   auto column = e.tileType(kChunk, 1), square = e.tileType(kChunk, kChunk);
-  /// The product of those that are there; null if none is.
-  auto times = [&](tile::TileType type, SmallVector<Value> factors) -> Value {
-    llvm::erase(factors, Value());
-    if (factors.size() < 2)
-      return factors.empty() ? Value() : factors.front();
-    return e.map(type, factors, [&](OpBuilder &b, ValueRange in) -> Value {
-      Value all = in[0];
-      for (Value factor : in.drop_front())
-        all = arith::MulFOp::create(b, e.loc, all, factor);
-      return all;
-    });
-  };
   auto write = [&](Value tile, Handed what) {
     tile::StoreOp::create(e.b, e.loc, tile, handedBlock(what, number, ownHead), e.index(0), e.index(0), Value(),
                           Value());
   };
 
-  // The gate is loaded first, for it is needed first, and made behind the loads of keys and queries: all are on their
-  // way together.
-  Block *body = e.b.getInsertionBlock();
-  Operation *marker = e.index(0).getDefiningOp();
-  Value g = logDecay(rows, ownHead), beta = strength(form.k, rows, ownHead);
-  SmallVector<Operation *> made;
-  for (auto op = marker->getIterator(); op != e.b.getInsertionPoint(); ++op)
-    if (!isa<tile::LoadOp>(*op) && op->getNumResults() == 1 && isa<tile::TileType>(op->getResult(0).getType()))
-      made.push_back(&*op);
-  Unnormed key = withoutNorm(form.k.vector), query = withoutNorm(form.query);
-  Value k = tileOf(key.vector, rows, ownHead), q = tileOf(query.vector, rows, ownHead);
+  auto [key, query, g, beta, k, q] = prepareInputs(rows);
   if (e.failed())
     return;
-  for (Operation *op : made)
-    op->moveBefore(body, e.b.getInsertionPoint());
   ChannelDecay decay(e, g, leastDecay(operandOf(form.decay)));
   Value keyNorm = key.norm ? normFactor(key.norm, k) : Value();
   Value queryNorm = query.norm ? normFactor(query.norm, q) : Value();
   Value scale = form.readScale == 1 ? Value() : e.splat(form.readScale, kChunk, 1);
   // What multiplies a key that writes, and a query that reads.
-  Value writes = times(column, {beta, keyNorm}), reads = times(column, {queryNorm, scale});
+  Value writes = e.product(column, {beta, keyNorm}), reads = e.product(column, {queryNorm, scale});
 
   decay.prepare(k, q, /*own=*/bool(form.p));
   auto vectors = cast<tile::TileType>(k.getType());
-  write(times(vectors, {decay.fromStart(q), reads}), Handed::queriesFromStart);
+  write(e.product(vectors, {decay.fromStart(q), reads}), Handed::queriesFromStart);
   if (form.p)
-    write(times(vectors, {decay.fromStart(k), keyNorm}), Handed::keysFromStart);
-  write(times(vectors, {decay.toEnd(k), writes}), Handed::keysToEnd);
+    write(e.product(vectors, {decay.fromStart(k), keyNorm}), Handed::keysFromStart);
+  write(e.product(vectors, {decay.toEnd(k), writes}), Handed::keysToEnd);
   Value place = e.add(e.mul(number, form.valueHeads), ownHead);
   tile::StoreOp::create(e.b, e.loc, decay.total(), handedMemory(Handed::fade), place, e.index(0), Value(), Value());
 
   ChannelDecay::Reads pairs = decay.finish();
-  Value weights = times(square, {pairs.queries, writes, reads ? e.turned(reads) : Value()});
+  Value weights = e.product(square, {pairs.queries, writes, reads ? e.turned(reads) : Value()});
   write(tile::TransposeOp::create(e.b, e.loc, square, weights), Handed::weights);
   if (form.p)
-    write(tile::InverseOp::create(e.b, e.loc, times(square, {pairs.own, e.turned(writes), keyNorm})), Handed::inverse);
+    write(tile::InverseOp::create(e.b, e.loc, e.product(square, {pairs.own, e.turned(writes), keyNorm})),
+          Handed::inverse);
 }

@@ -10,6 +10,7 @@
 // per channel the chunk is handled in blocks of rows (ChunkDecay.h), one after the other: what earlier blocks wrote is
 // on the right-hand side by then.
 #include "compiler/conversion/AttnToTile/Recurrence.h"
+#include "compiler/conversion/AttnToTile/Scalars.h"
 
 using namespace mlir;
 using namespace denim;
@@ -21,10 +22,6 @@ struct Write {
   SmallVector<Value> rows;
 };
 } // namespace
-
-static Value times(OpBuilder &b, Location loc, Value x, Value y) {
-  return arith::MulFOp::create(b, loc, x, y);
-}
 
 void RecurrenceWriter::writeChunk(Value row, int64_t length) {
   using Reader = ChunkDecay::Reader;

@@ -142,40 +142,35 @@ tile::KernelOp RecurrenceWriter::writePrepare() {
   return e.failed() ? nullptr : e.tileKernel;
 }
 
-void RecurrenceWriter::writePrepared(Value number, Value row) {
-  Rows rows{row, kChunk, begin, end};
-  Unnormed key = withoutNorm(form.k.vector), query = withoutNorm(form.query);
-  // Loads of numbers go first and are computed with behind those of vectors: all of them are on their way together, and
-  // whatever needs no vectors is done while they are.
-  Block *body = e.b.getInsertionBlock();
-  Value marker = e.index(0);
-  Value g = logDecay(rows, ownHead), beta = strength(form.k, rows, ownHead);
+/// Loads of numbers go first and are computed with behind those of vectors: all of them are on their way together, and
+/// whatever needs no vectors is done while they are.
+RecurrenceWriter::PrepareInputs RecurrenceWriter::prepareInputs(const Rows &rows) {
+  PrepareInputs in{withoutNorm(form.k.vector), withoutNorm(form.query), {}, {}, {}, {}};
+  Operation *marker = e.index(0).getDefiningOp();
+  in.g = logDecay(rows, ownHead);
+  in.beta = strength(form.k, rows, ownHead);
   SmallVector<Operation *> computed;
-  for (auto op = marker.getDefiningOp()->getIterator(); op != e.b.getInsertionPoint(); ++op)
+  for (auto op = marker->getIterator(); op != e.b.getInsertionPoint(); ++op)
     if (!isa<tile::LoadOp>(*op) && op->getNumResults() == 1 && isa<tile::TileType>(op->getResult(0).getType()))
       computed.push_back(&*op);
-  Value k = tileOf(key.vector, rows, ownHead), q = tileOf(query.vector, rows, ownHead);
+  in.k = tileOf(in.key.vector, rows, ownHead);
+  in.q = tileOf(in.query.vector, rows, ownHead);
+  if (!e.failed())
+    for (Operation *op : computed)
+      op->moveBefore(e.b.getInsertionBlock(), e.b.getInsertionPoint());
+  return in;
+}
+
+void RecurrenceWriter::writePrepared(Value number, Value row) {
+  Rows rows{row, kChunk, begin, end};
+  auto [key, query, g, beta, k, q] = prepareInputs(rows);
   if (e.failed())
     return;
-  for (Operation *op : computed)
-    op->moveBefore(body, e.b.getInsertionPoint());
   auto column = e.tileType(kChunk, 1), square = e.tileType(kChunk, kChunk);
   auto times = [&](OpBuilder &b, Value x, Value y) -> Value { return arith::MulFOp::create(b, e.loc, x, y); };
   auto exp = [&](OpBuilder &b, Value x) -> Value { return math::ExpOp::create(b, e.loc, x); };
   auto number32 = [&](OpBuilder &b, double x) -> Value {
     return arith::ConstantOp::create(b, e.loc, b.getF32FloatAttr(x));
-  };
-  /// The product of those that are there; null if none is.
-  auto product = [&](tile::TileType type, SmallVector<Value> factors) -> Value {
-    llvm::erase(factors, Value());
-    if (factors.size() < 2)
-      return factors.empty() ? Value() : factors.front();
-    return e.map(type, factors, [&](OpBuilder &b, ValueRange in) -> Value {
-      Value all = in[0];
-      for (Value factor : in.drop_front())
-        all = times(b, all, factor);
-      return all;
-    });
   };
 
   Value sum, last, start, toEnd;
@@ -192,7 +187,7 @@ void RecurrenceWriter::writePrepared(Value number, Value row) {
   Value keyNorm = key.norm ? normFactor(key.norm, k) : Value();
   Value queryNorm = query.norm ? normFactor(query.norm, q) : Value();
   // exp(G_i - G_j) beta_j, and the norm of key j; what is above the diagonal may overflow and is not used.
-  Value written = product(column, {beta, keyNorm}), writtenLine = e.turned(written);
+  Value written = e.product(column, {beta, keyNorm}), writtenLine = e.turned(written);
   Value table = writtenLine;
   if (g)
     table = e.map(square, {sum, e.turned(sum), writtenLine}, [&](OpBuilder &b, ValueRange in) -> Value {
@@ -203,7 +198,7 @@ void RecurrenceWriter::writePrepared(Value number, Value row) {
                           Value());
   };
   Value scale = form.readScale == 1 ? Value() : e.splat(form.readScale, kChunk, 1);
-  Value read = product(column, {queryNorm, scale});
+  Value read = e.product(column, {queryNorm, scale});
   SmallVector<Value> inputs{scores, table};
   if (read)
     inputs.push_back(read);
@@ -219,7 +214,7 @@ void RecurrenceWriter::writePrepared(Value number, Value row) {
               }),
         Handed::weights);
   if (form.p)
-    write(tile::InverseOp::create(e.b, e.loc, product(square, {products, table, keyNorm})), Handed::inverse);
+    write(tile::InverseOp::create(e.b, e.loc, e.product(square, {products, table, keyNorm})), Handed::inverse);
 
   // A row of numbers for each chunk and head, written from a column.
   Value place = e.add(e.mul(number, form.valueHeads), ownHead);
@@ -228,9 +223,9 @@ void RecurrenceWriter::writePrepared(Value number, Value row) {
                           e.index(0), Value(), Value());
   };
   if (form.p)
-    writeNumbers(product(column, {start, keyNorm}), Handed::keysFromStart, kChunk);
-  writeNumbers(product(column, {start, queryNorm, scale}), Handed::queriesFromStart, kChunk);
-  writeNumbers(product(column, {toEnd, written}), Handed::keysToEnd, kChunk);
+    writeNumbers(e.product(column, {start, keyNorm}), Handed::keysFromStart, kChunk);
+  writeNumbers(e.product(column, {start, queryNorm, scale}), Handed::queriesFromStart, kChunk);
+  writeNumbers(e.product(column, {toEnd, written}), Handed::keysToEnd, kChunk);
   writeNumbers(g ? e.map(e.tileType(1, 1), last, [&](OpBuilder &b, ValueRange in) -> Value { return exp(b, in[0]); })
                  : Value(),
                Handed::fade, 1);

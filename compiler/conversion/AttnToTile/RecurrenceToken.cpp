@@ -1,16 +1,10 @@
 // One token: S <- Diag(a) S + sum of k w^T. The state is read for all products before it is written, so what the output
 // reads of the new state is put together from the old one:  S_t^T q = S_(t-1)^T (a o q) + sum of (k.q) w.
 #include "compiler/conversion/AttnToTile/Recurrence.h"
+#include "compiler/conversion/AttnToTile/Scalars.h"
 
 using namespace mlir;
 using namespace denim;
-
-static Value times(OpBuilder &b, Location loc, Value x, Value y) {
-  return arith::MulFOp::create(b, loc, x, y);
-}
-static Value plus(OpBuilder &b, Location loc, Value x, Value y) {
-  return arith::AddFOp::create(b, loc, x, y);
-}
 
 void RecurrenceWriter::writeToken(Value row) {
   Rows rows{row, 1, begin, end};

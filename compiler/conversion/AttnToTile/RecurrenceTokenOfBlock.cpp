@@ -13,17 +13,11 @@
 //     S   <- a S + k (w / |k|)^T
 //     o   = (a S^T q + (k.q) (w / |k|)) / |q|
 #include "compiler/conversion/AttnToTile/Recurrence.h"
+#include "compiler/conversion/AttnToTile/Scalars.h"
 #include "mlir/Interfaces/SideEffectInterfaces.h"
 
 using namespace mlir;
 using namespace denim;
-
-static Value times(OpBuilder &b, Location loc, Value x, Value y) {
-  return arith::MulFOp::create(b, loc, x, y);
-}
-static Value plus(OpBuilder &b, Location loc, Value x, Value y) {
-  return arith::AddFOp::create(b, loc, x, y);
-}
 
 /// Loads, and the numbers that say where, in front of all that is computed. What the block has stored is not loaded
 /// earlier.
@@ -63,18 +57,9 @@ Value RecurrenceWriter::writeTokenOfBlock(Value row, Value s) {
     return e.map(cast<tile::TileType>(x.getType()), x,
                  [&](OpBuilder &b, ValueRange in) -> Value { return math::ExpOp::create(b, e.loc, in[0]); });
   };
-  /// The product of a tile with those numbers that are there.
-  auto scaled = [&](Value x, ArrayRef<Value> numbers) -> Value {
-    SmallVector<Value> inputs{x};
-    llvm::copy_if(numbers, std::back_inserter(inputs), [](Value number) { return bool(number); });
-    if (inputs.size() == 1)
-      return x;
-    return e.map(cast<tile::TileType>(x.getType()), inputs, [&](OpBuilder &b, ValueRange in) -> Value {
-      Value all = in[0];
-      for (Value factor : in.drop_front())
-        all = times(b, e.loc, all, factor);
-      return all;
-    });
+  auto scaled = [&](Value x, SmallVector<Value> numbers) {
+    numbers.insert(numbers.begin(), x);
+    return e.product(cast<tile::TileType>(x.getType()), std::move(numbers));
   };
 
   // A vector as it stands in memory; what it is to be divided by is a sum like others.
@@ -141,7 +126,7 @@ Value RecurrenceWriter::writeTokenOfBlock(Value row, Value s) {
     Value written = e.map(line, {v, before, beta}, [&](OpBuilder &b, ValueRange in) -> Value {
       return times(b, e.loc, in[2], arith::SubFOp::create(b, e.loc, in[0], in[1]));
     });
-    lines.push_back(scaled(written, ofKey));
+    lines.push_back(scaled(written, {ofKey}));
   } else {
     lines.push_back(scaled(v, {beta, ofKey}));
   }
@@ -149,7 +134,7 @@ Value RecurrenceWriter::writeTokenOfBlock(Value row, Value s) {
     lines.push_back(scaled(before, {gain, form.q.decayed ? fade : Value(), columnFor(form.q.vector).factor,
                                     columnFor(form.p.vector).factor}));
 
-  SmallVector<Value> stateInputs{s}, outputInputs{scaled(sum, form.readAfter ? fade : Value())};
+  SmallVector<Value> stateInputs{s}, outputInputs{scaled(sum, {form.readAfter ? fade : Value()})};
   if (a)
     stateInputs.push_back(a);
   for (auto [write, written] : llvm::zip_equal(dots, lines)) {

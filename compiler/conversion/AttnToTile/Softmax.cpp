@@ -164,7 +164,12 @@ public:
     return e.mul(tile::CountOp::create(e.b, e.loc, tile::CountKind::sequences), items);
   }
   Value partsOfItem(int64_t items, int64_t most, int64_t wanted) {
-    return e.min(e.max(ceilDiv(e.index(wanted), wholeItems(items)), e.index(1)), e.index(most));
+    return e.min(partsFor(items, wanted), e.index(most));
+  }
+  /// As many as make `wanted` items of them all.
+  Value partsFor(int64_t items, int64_t wanted) {
+    Value whole = wholeItems(items);
+    return e.max(e.ceilDiv(e.index(wanted), whole), e.index(1));
   }
 
   tile::KernelOp writeFewOnly(int64_t perSequence) {
@@ -200,7 +205,7 @@ public:
       e.loop(lo, hi, 1, [&](Value row) {
         Value position = e.add(row, shift);
         auto [first, end] = visiblePages(position, position);
-        Value used = ceilDiv(e.sub(end, first), pagesPerPart(first, end));
+        Value used = e.ceilDiv(e.sub(end, first), pagesPerPart(first, end));
         Value from = arith::MulIOp::create(e.b, e.loc, row, partCount()), column = e.mul(head, width);
         Rows rows{from, most, from, e.add(from, used)};
         Value acc = e.load(parts, rows, column, valueDim()),
@@ -259,7 +264,7 @@ public:
     Value lo = bounds.getBegin(), hi = bounds.getEnd(), shift = e.sub(bounds.getPast(), lo);
     /// `body` for the item's share of `count` units of work.
     auto forShare = [&](int64_t count, llvm::function_ref<void(Value)> body) {
-      Value share = ceilDiv(e.index(count), pieces);
+      Value share = e.ceilDiv(e.index(count), pieces);
       Value from = arith::MulIOp::create(e.b, e.loc, piece, share);
       e.loop(from, e.min(e.add(from, share), e.index(count)), 1, body);
     };
@@ -270,7 +275,7 @@ public:
       e.loop(lo, hi, 1, [&](Value row) {
         Value position = e.add(row, shift);
         auto [first, end] = visiblePages(position, position);
-        Value used = ceilDiv(e.sub(end, first), pagesPerPart(first, end));
+        Value used = e.ceilDiv(e.sub(end, first), pagesPerPart(first, end));
         Value firstPart = arith::MulIOp::create(e.b, e.loc, row, partCount()), behind = e.add(firstPart, used);
         auto inTurn = [&] {
           forShare(panels, [&](Value panel) {
@@ -390,7 +395,7 @@ public:
   /// Late blocks see more keys than early ones. Threads take neighbouring items, so blocks are dealt out from both
   /// ends: 0, n-1, 1, n-2, ...
   Value balanced(Value number) {
-    Value blocks = ceilDiv(tile::CountOp::create(e.b, e.loc, tile::CountKind::tokens), e.index(kTokenBlock));
+    Value blocks = e.ceilDiv(tile::CountOp::create(e.b, e.loc, tile::CountKind::tokens), e.index(kTokenBlock));
     Value half = arith::DivUIOp::create(e.b, e.loc, number, e.index(2));
     Value odd = arith::CmpIOp::create(e.b, e.loc, arith::CmpIPredicate::eq,
                                       arith::RemUIOp::create(e.b, e.loc, number, e.index(2)), e.index(1));
@@ -434,9 +439,6 @@ private:
     return {first, e.add(arith::DivUIOp::create(e.b, e.loc, last, e.index(DENIM_PAGE_TOKENS)), e.index(1))};
   }
 
-  /// (a + b - 1) / b of a positive b.
-  Value ceilDiv(Value a, Value b) { return arith::DivUIOp::create(e.b, e.loc, e.sub(e.add(a, b), e.index(1)), b); }
-
   /// Parts into which a token's keys are cut. A block of threads takes more than the op names in a step of few tokens.
   /// The op's memory holds `splits` parts of every row that there may be, the rows of padding too; T tokens use as many
   /// of these as there are items for. Part p of token t stands in row t * count + p, the heads side by side.
@@ -453,10 +455,9 @@ private:
     Value parts = partCount();
     if (op.sharesRows()) {
       int64_t groups = queryType.getDimSize(1) / headsOfPart(op, allHeads, few);
-      Value items = e.mul(tile::CountOp::create(e.b, e.loc, tile::CountKind::sequences), groups);
-      parts = e.min(e.max(ceilDiv(e.index(kLatentItems), items), e.index(1)), parts);
+      parts = e.min(partsFor(groups, kLatentItems), parts);
     }
-    return e.max(ceilDiv(e.sub(end, first), parts), e.index(few ? kLeastPagesOfBlock : kLeastPages));
+    return e.max(e.ceilDiv(e.sub(end, first), parts), e.index(few ? kLeastPagesOfBlock : kLeastPages));
   }
 
   Value divide(const Running &done) {
@@ -600,7 +601,7 @@ private:
   void mergeParts(Value row, Value shift) {
     Value position = e.add(row, shift);
     auto [first, end] = visiblePages(position, position);
-    Value used = ceilDiv(e.sub(end, first), pagesPerPart(first, end));
+    Value used = e.ceilDiv(e.sub(end, first), pagesPerPart(first, end));
     Rows one{row, 1, {}, {}};
     auto line = e.tileType(1, valueDim()), number = e.tileType(1, 1);
     auto exp = [&](OpBuilder &b, Value x, Value y) -> Value {

@@ -63,7 +63,7 @@ public:
     // 4096 0.710 -> 0.804 ms.
     if (!op.window)
       e.tileKernel->setAttr("tile.blocks", e.b.getI64IntegerAttr(1));
-    Value blocks = ceilDiv(tile::CountOp::create(e.b, e.loc, tile::CountKind::tokens), e.index(rows));
+    Value blocks = e.ceilDiv(tile::CountOp::create(e.b, e.loc, tile::CountKind::tokens), e.index(rows));
     Value block = chooseHeads(blocks);
     e.setAnchor([&](Value value, const Rows &, const Window &window) -> Value {
       if (value != op.result || window.columns != valueDim())
@@ -103,7 +103,7 @@ private:
     Value first = e.index(0), width = e.index(keyHeads), within = e.item();
     if (keyHeads > 1 && !op.window) {
       // Keys from before this step are counted for the first sequence: a long prompt in pieces.
-      Value past = ceilDiv(tile::SequenceOp::create(e.b, e.loc, e.index(0)).getPast(), e.index(rows));
+      Value past = e.ceilDiv(tile::SequenceOp::create(e.b, e.loc, e.index(0)).getPast(), e.index(rows));
       Value fitting = arith::DivUIOp::create(e.b, e.loc, e.index(together), e.add(blocks, past));
       Value most = e.min(e.max(fitting, e.index(1)), e.index(keyHeads));
       Value items = arith::MulIOp::create(e.b, e.loc, e.mul(blocks, group), most);
@@ -167,7 +167,7 @@ private:
       first = div(oldest, step);
       // Seen by the last query: keys from last - window + 1 on.
       Value reach = e.max(e.sub(e.add(position, e.index(rows)), e.index(*op.window)), e.index(0));
-      fullFrom = ceilDiv(reach, e.index(step));
+      fullFrom = e.ceilDiv(reach, e.index(step));
     }
     Running none{e.splat(0, rows, valueDim()),
                  e.splat(-std::numeric_limits<double>::infinity(), rows, 1),
@@ -190,7 +190,6 @@ private:
     e.store(e.emit(result, own, window), 0, own, window);
   }
 
-  Value ceilDiv(Value a, Value b) { return arith::DivUIOp::create(e.b, e.loc, e.sub(e.add(a, b), e.index(1)), b); }
   Value div(Value x, int64_t n) { return arith::DivUIOp::create(e.b, e.loc, x, e.index(n)); }
 
   Running turns(Value lo, Value hi, const Running &before, bool masked) {
