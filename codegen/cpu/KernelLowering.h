@@ -45,6 +45,7 @@ private:
   // ---- memory (LowerMemory.cpp)
   void lower(tile::LoadOp op);
   void lower(tile::GatherOp op);
+  void lower(tile::ScatterOp op);
   void lower(tile::StoreOp op);
   std::optional<Place> storeTarget(mlir::Operation *maker, Axis axis);
   Place memoryWindow(mlir::Value memory, mlir::Value row, mlir::Value column, int64_t rows, int64_t columns);

@@ -23,9 +23,11 @@ Place KernelLowering::memoryWindow(Value memory, Value row, Value column, int64_
 bool KernelLowering::isWrittenBefore(Value memory, Operation *load, int64_t lastUse) {
   int64_t begin = lifetimes.position(load);
   bool written = false;
-  kernel.walk([&](tile::StoreOp store) {
-    int64_t at = lifetimes.position(store);
-    Value root = store.getMemory();
+  kernel.walk([&](Operation *op) {
+    Value root = tile::writtenMemory(op);
+    if (!root)
+      return;
+    int64_t at = lifetimes.position(op);
     while (Operation *def = root.getDefiningOp())
       root = def->getOperand(0);
     written |= root == roots.lookup(memory) && at > begin && at < lastUse;
@@ -57,8 +59,8 @@ std::optional<Place> KernelLowering::storeTarget(Operation *maker, Axis axis) {
   bool conflict = false;
   kernel.walk([&](Operation *op) {
     int64_t at = lifetimes.position(op);
-    if (auto other = dyn_cast<tile::StoreOp>(op)) {
-      conflict |= other != store && rootOf(other.getMemory()) == root && at > now && at < then;
+    if (Value written = tile::writtenMemory(op)) {
+      conflict |= op != store && rootOf(written) == root && at > now && at < then;
     } else if (isa<tile::LoadOp, tile::GatherOp>(op) && rootOf(op->getOperand(0)) == root) {
       int64_t last = lifetimes.lastUse(op->getResult(0));
       auto load = dyn_cast<tile::LoadOp>(op);
@@ -124,6 +126,23 @@ void KernelLowering::lower(tile::GatherOp op) {
     one.padded = to.padded;
     access.copyRows(from, one, zero, code.constant(1));
   });
+}
+
+void KernelLowering::lower(tile::ScatterOp op) {
+  auto type = typeOf(op.getValue());
+  Place rows = placeOf(op.getRows());
+  SmallVector<int> borrowed;
+  Place from = type.getColumns() == 1 ? placeOf(op.getValue()) : along(Axis::columns, placeOf(op.getValue()), borrowed);
+  Value column = i64Of(op.getColumn()), zero = code.constant(0), one = code.constant(1);
+  code.loop(0, type.getRows(), 1, [&](Value i) {
+    Value row = code.toI64(access.scalar(rows, i, zero));
+    Place to = memoryWindow(op.getMemory(), row, column, 1, type.getColumns());
+    // A row that is not there: none is copied.
+    Value last = code.max(zero, code.min(one, code.add(row, one)));
+    access.copyRows(access.window(from, i, zero, 1, type.getColumns()), to, zero, last);
+  });
+  for (int storage : borrowed)
+    release(storage);
 }
 
 void KernelLowering::lower(tile::StoreOp op) {

@@ -43,7 +43,7 @@ SmallVector<Operation *> KernelLowering::productsOfTurn(Operation *product) {
     } else if (auto load = dyn_cast<tile::LoadOp>(op)) {
       if (!onlyShared.contains(load.getResult()) || !staged.contains(load.getResult()))
         return {};
-    } else if (op->getNumRegions() != 0 || isa<tile::StoreOp, tile::ExtractOp>(op) ||
+    } else if (op->getNumRegions() != 0 || isa<tile::StoreOp, tile::ScatterOp, tile::ExtractOp>(op) ||
                llvm::any_of(op->getResultTypes(), llvm::IsaPred<tile::TileType>)) {
       return {};
     }

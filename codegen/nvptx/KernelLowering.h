@@ -69,6 +69,7 @@ private:
   void lower(tile::LoadOp op);
   void lower(tile::GatherOp op);
   void lower(tile::StoreOp op);
+  void lower(tile::ScatterOp op);
   /// How the elements of a memory stand. An image is a page as products read it from shared memory (SharedTile).
   struct View {
     mlir::Value pointer;
@@ -94,6 +95,8 @@ private:
   void rejoin(const std::pair<llvm::DenseSet<mlir::Value>, llvm::DenseMap<mlir::Value, mlir::Operation *>> &before);
   /// A barrier if other threads may still have to load what is overwritten now.
   void awaitsLoads(tile::StoreOp op);
+  void awaitsLoads(mlir::Value memory);
+  void noteStored(mlir::Value memory);
   static bool isImage(tile::PagesType type);
   static tile::PagesType pagesOf(mlir::Value memory);
   Fragment loadFragment(tile::LoadOp op);
@@ -129,6 +132,9 @@ private:
   Fragment
   loadElements(const Distribution &shape, mlir::Type stored, int64_t atOnce, const AddressOf &addressOf,
                llvm::function_ref<mlir::Value(int64_t slab, int64_t half, int64_t group, int64_t e)> predicate);
+  /// The other way; `rowPredicate` of a row of the thread's is null where it is always written.
+  void storeElements(const Fragment &from, mlir::Type stored, int64_t atOnce, const AddressOf &addressOf,
+                     llvm::function_ref<mlir::Value(int64_t slab, int64_t half)> rowPredicate);
   /// Null when every row may be used.
   mlir::Value within(mlir::Value row, mlir::Value lo, mlir::Value hi);
   /// What `value` is known to be a multiple of.

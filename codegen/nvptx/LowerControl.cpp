@@ -123,7 +123,7 @@ LogicalResult KernelLowering::lowerOp(Operation &op) {
       return success();
     }
     bool tiles =
-        llvm::any_of(op.getResultTypes(), llvm::IsaPred<tile::TileType>) || isa<tile::StoreOp, tile::ExtractOp>(op);
+        llvm::any_of(op.getResultTypes(), llvm::IsaPred<tile::TileType>) || isa<tile::StoreOp, tile::ScatterOp, tile::ExtractOp>(op);
     bool control = isa<scf::ForOp, scf::IfOp>(op);
     bool known = llvm::all_of(op.getOperands(), [&](Value v) {
       return scalars.contains(v) || pointers.contains(v) || (control && isa<tile::TileType>(v.getType()));
@@ -134,7 +134,7 @@ LogicalResult KernelLowering::lowerOp(Operation &op) {
   return TypeSwitch<Operation *, LogicalResult>(&op)
       .Case<scf::ForOp, scf::IfOp, tile::ExtractOp, tile::SolveOp, tile::InverseOp>([&](auto o) { return lower(o); })
       .Case<tile::CountOp, tile::SequenceOp, tile::RowsOp, tile::SlotOp, tile::PageOp, tile::BlockOp, tile::StackedOp,
-            tile::LoadOp, tile::GatherOp, tile::StoreOp, tile::SplatOp, tile::WindowOp, tile::TransposeOp,
+            tile::LoadOp, tile::GatherOp, tile::StoreOp, tile::ScatterOp, tile::SplatOp, tile::WindowOp, tile::TransposeOp,
             tile::FlattenOp, tile::MapOp, tile::ReduceOp, tile::CumsumOp, tile::SpreadOp, tile::MmaOp>([&](auto o) {
         lower(o);
         return success();
@@ -275,7 +275,10 @@ LogicalResult KernelLowering::lower(scf::ForOp op) {
 void KernelLowering::markTurn(scf::ForOp op) {
   if (copying)
     return;
-  op.walk([&](tile::StoreOp store) { stored.insert(rootOf(store.getMemory())); });
+  op.walk([&](Operation *inner) {
+    if (Value memory = tile::writtenMemory(inner))
+      stored.insert(rootOf(memory));
+  });
   op.walk([&](Operation *load) {
     if (isa<tile::LoadOp, tile::GatherOp>(load))
       loaded[rootOf(load->getOperand(0))] = nullptr;

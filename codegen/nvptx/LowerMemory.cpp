@@ -78,6 +78,12 @@ void KernelLowering::awaitsLoads(tile::StoreOp op) {
     if (from.rows == to.rows && from.columns == to.columns && from.grid == to.grid && !to.oneRow() && !to.oneColumn())
       return;
   }
+  awaitsLoads(op.getMemory());
+}
+
+void KernelLowering::awaitsLoads(Value memory) {
+  if (!loaded.contains(rootOf(memory)))
+    return;
   shared.finishCopies();
   code.barrier(1, workers());
   stored.clear();
@@ -445,10 +451,15 @@ void KernelLowering::storeTurned(tile::StoreOp op) {
   shared.release(tile.offset);
 }
 
+void KernelLowering::noteStored(Value memory) {
+  Value root = rootOf(memory);
+  stored.insert(root);
+  llvm::erase_if(slidingRows, [&](const auto &known) { return rootOf(known.first.front()) == root; });
+}
+
 void KernelLowering::lower(tile::StoreOp op) {
   awaitsLoads(op);
-  stored.insert(rootOf(op.getMemory()));
-  llvm::erase_if(slidingRows, [&](const auto &known) { return rootOf(known.first.front()) == rootOf(op.getMemory()); });
+  noteStored(op.getMemory());
   if (inverses.contains(op.getValue()))
     return storeInverse(op);
   if (isStoredTurned(op))
@@ -458,11 +469,38 @@ void KernelLowering::lower(tile::StoreOp op) {
   View view = viewOf(op.getMemory());
   const Fragment from = fragmentOf(op.getValue());
   const Distribution &shape = from.shape;
-  Type stored = view.stored;
   Value row = i64Of(op.getRow());
+  storeElements(from, view.stored, elementsAtOnce(view, shape, divisorOf(op.getColumn())),
+                addressesOf(view, shape, op.getRow(), op.getColumn(), /*transposed=*/false),
+                [&](int64_t slab, int64_t half) {
+                  return within(code.add(row, code.toI64(rowOf(shape, slab, half))), op.getLo(), op.getHi());
+                });
+}
+
+void KernelLowering::lower(tile::ScatterOp op) {
+  awaitsLoads(op.getMemory());
+  noteStored(op.getMemory());
+  View view = viewOf(op.getMemory());
+  const Fragment from = fragmentOf(op.getValue());
+  const Distribution &shape = from.shape;
+  const Fragment rows = fragmentOf(op.getRows(), shape.grid);
+  Value column = code.add(i64Of(op.getColumn()), code.toI64(columnOf(shape, 0, 0)));
+  auto numberOf = [&](int64_t slab, int64_t half) { return rows.at(slab, 0, half, 0); };
+  llvm::DenseMap<std::pair<int64_t, int64_t>, Value> lines;
+  auto addressOf = [&](int64_t slab, int64_t half, int64_t group, int64_t e) -> Address {
+    Value &line = lines[{slab, half}];
+    if (!line)
+      line = elementAddress(view, code.toI64(numberOf(slab, half)), column);
+    return {line, shape.columnAt(group, e) * Code::bytesOf(view.stored)};
+  };
+  storeElements(from, view.stored, elementsAtOnce(view, shape, divisorOf(op.getColumn())), addressOf,
+                [&](int64_t slab, int64_t half) { return code.lessThan(code.constant32(-1), numberOf(slab, half)); });
+}
+
+void KernelLowering::storeElements(const Fragment &from, Type stored, int64_t atOnce, const AddressOf &addressOf,
+                                   llvm::function_ref<Value(int64_t, int64_t)> rowPredicate) {
+  const Distribution &shape = from.shape;
   bool half16 = Code::bytesOf(stored) == 2;
-  int64_t atOnce = elementsAtOnce(view, shape, divisorOf(op.getColumn()));
-  AddressOf addresses = addressesOf(view, shape, op.getRow(), op.getColumn(), /*transposed=*/false);
   Value writer = isWriter(shape);
   auto pack = [&](Value low, Value high) {
     return stored.isBF16() ? code.packBrain(low, high) : code.packHalf(low, high);
@@ -470,11 +508,10 @@ void KernelLowering::lower(tile::StoreOp op) {
   for (int64_t slab = 0; slab < shape.slabs(); ++slab)
     for (int64_t half = 0; half < shape.halves(); ++half) {
       Value r = rowOf(shape, slab, half);
-      Value predicate = code.both(code.both(writer, rowInside(shape, r)),
-                                  within(code.add(row, code.toI64(r)), op.getLo(), op.getHi()));
+      Value predicate = code.both(code.both(writer, rowInside(shape, r)), rowPredicate(slab, half));
       for (int64_t group = 0; group < shape.groups(); group += std::max<int64_t>(atOnce / 2, 1))
         for (int64_t e = 0; e < shape.pairs(); e += atOnce) {
-          auto [to, plus] = addresses(slab, half, group, e);
+          auto [to, plus] = addressOf(slab, half, group, e);
           Value own = code.both(predicate, columnInside(shape, columnOf(shape, group, e)));
           Value first = from.at(slab, group, half, e);
           if (atOnce == 1 && half16) {

@@ -31,8 +31,8 @@ void KernelLowering::awaitIfTouched(Operation &op) {
     Value memory;
     if (isa<tile::LoadOp, tile::GatherOp>(inner))
       memory = inner->getOperand(0);
-    else if (auto store = dyn_cast<tile::StoreOp>(inner))
-      memory = store.getMemory();
+    else
+      memory = tile::writtenMemory(inner);
     return memory && !constants.contains(rootOf(memory)) ? WalkResult::interrupt() : WalkResult::advance();
   };
   if (!op.walk(touches).wasInterrupted())

@@ -20,7 +20,7 @@ static bool areNeighbours(Operation *from, Operation *to, llvm::function_ref<boo
     return false;
   for (Operation *op = from->getNextNode(); op != to; op = op->getNextNode())
     if (!isPart(op) && (op->getNumRegions() != 0 || llvm::any_of(op->getResultTypes(), llvm::IsaPred<tile::TileType>) ||
-                        isa<tile::StoreOp, tile::ExtractOp>(op)))
+                        isa<tile::StoreOp, tile::ScatterOp, tile::ExtractOp>(op)))
       return false;
   return true;
 }

@@ -191,7 +191,10 @@ void KernelLowering::findStaged() {
     return;
   llvm::DenseMap<Value, bool> known;
   llvm::DenseSet<Value> written; // by this very kernel: the copying warps do not wait for the others' stores
-  kernel.walk([&](tile::StoreOp op) { written.insert(rootOf(op.getMemory())); });
+  kernel.walk([&](Operation *op) {
+    if (Value memory = tile::writtenMemory(op))
+      written.insert(rootOf(memory));
+  });
   auto mayGoAhead = [&](tile::LoadOp op) {
     // Read by threads too: whole fragments only.
     Distribution shape = distributionOf(op.getResult());

@@ -1,3 +1,4 @@
+#include "compiler/conversion/AttnToTile/ExpertsOfBlock.h"
 #include "compiler/conversion/AttnToTile/LatentKeys.h"
 #include "compiler/conversion/AttnToTile/Recurrence.h"
 #include "compiler/conversion/AttnToTile/Softmax.h"
@@ -143,6 +144,12 @@ struct SplitFormsPass : impl::SplitFormsPassBase<SplitFormsPass> {
       auto kind = kernel ? kernel->getAttrOfType<StringAttr>("kind") : StringAttr();
       if (!kind || launch->hasAttr("when"))
         continue;
+      if (kind.getValue() == "experts") {
+        if (failed(splitExperts(launch, kernel, symbols)))
+          return signalPassFailure();
+        replaced.insert(kernel);
+        continue;
+      }
       RecurrenceOpInterface recurrence = recurrenceOf(kernel);
       auto chunk = recurrence ? recurrence->getAttrOfType<IntegerAttr>("chunk") : IntegerAttr();
       bool scans = !exact && chunk && canScan(recurrence.getNormalForm(), chunk.getInt());
@@ -270,6 +277,60 @@ struct SplitFormsPass : impl::SplitFormsPassBase<SplitFormsPass> {
       launch.getResult(i).replaceAllUsesWith(whole);
     }
     launch.erase();
+  }
+
+  /// A chain of kernels for few rows, and one for many (AttnToTile/ExpertsOfBlock.h).
+  LogicalResult splitExperts(plan::LaunchOp launch, plan::KernelOp kernel, SymbolTable &symbols) {
+    FailureOr<ExpertKernels> experts = ExpertKernels::of(kernel);
+    if (failed(experts))
+      return failure();
+    OpBuilder b(launch);
+    Value handed[ExpertKernels::results + 1];
+    SmallVector<Value> made;
+    for (const ExpertKernels::Form &form : ExpertKernels::forms()) {
+      std::string name = (kernel.getSymName() + "_" + form.name).str();
+      if (!symbols.lookup(name))
+        addExpertKernel(kernel, form, name, *experts, symbols);
+      SmallVector<Value> operands(launch.getOperands());
+      for (ExpertKernels::Scratch scratch : form.takes)
+        operands.push_back(handed[scratch]);
+      SmallVector<Type> results(launch.getResultTypes());
+      if (form.makes)
+        results = {experts->tensorOf(*form.makes)};
+      auto own = plan::LaunchOp::create(b, launch.getLoc(), results, name, operands, DenseI64ArrayAttr());
+      own->setAttr("when", form.few ? whenRows(&getContext(), 1, experts->fewRows())
+                                    : whenRows(&getContext(), experts->fewRows() + 1));
+      if (form.makes)
+        handed[*form.makes] = own.getResult(0);
+      else
+        made.push_back(own.getResult(0));
+    }
+    launch.getResult(0).replaceAllUsesWith(plan::MergeOp::create(b, launch.getLoc(), made[0].getType(), made));
+    launch.erase();
+    return success();
+  }
+
+  void addExpertKernel(plan::KernelOp kernel, const ExpertKernels::Form &form, StringRef name,
+                       const ExpertKernels &experts, SymbolTable &symbols) {
+    auto clone = cast<plan::KernelOp>(kernel->clone());
+    OpBuilder b(&getContext());
+    clone.setSymName(name);
+    clone->setAttr("form", b.getStringAttr(form.name));
+    symbols.insert(clone, Block::iterator(kernel));
+    SmallVector<Type> seen;
+    for (ExpertKernels::Scratch scratch : form.takes) {
+      clone.getBlock()->addArgument(experts.tensorOf(scratch), clone.getLoc());
+      seen.push_back(experts.seenAs(scratch));
+    }
+    if (form.makes) {
+      seen.push_back(experts.seenAs(*form.makes));
+      Operation *yield = clone.getBlock()->getTerminator();
+      b.setInsertionPoint(yield);
+      auto scratch =
+          plan::ScratchOp::create(b, yield->getLoc(), TypeRange{experts.tensorOf(*form.makes)}, yield->getOperand(0));
+      yield->setOperands(scratch.getResults());
+    }
+    clone->setAttr("scratch", b.getTypeArrayAttr(seen));
   }
 
   /// Which operands of the launch that is replaced, and of fronts behind them, a kernel has kept.

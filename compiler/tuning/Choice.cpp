@@ -8,6 +8,8 @@ using namespace denim::tuning;
 
 static constexpr ChoiceKind kKinds[] = {
     {"attend_part.key_splits", "parts of the keys of one sequence, each an item of its own"},
+    {"experts.few_rows", "rows of a step up to which each reads the weights of its own experts"},
+    {"experts.group_rows", "rows of one expert that are multiplied together"},
     {"linear.panel_columns", "columns of the result that an item of a product on a CPU makes"},
     {"recurrence_few.blocks", "blocks of tokens one by one that a multiprocessor should hold at once"},
     {"recurrence_few.value_columns", "value columns of a head that a block has, for tokens one by one"},

@@ -1,6 +1,7 @@
 #include "compiler/tuning/CostModel.h"
 #include "llvm/Support/MathExtras.h"
 #include <algorithm>
+#include <cmath>
 #include <initializer_list>
 
 using namespace denim;
@@ -213,4 +214,33 @@ double tuning::scanBlocks(const GpuTarget &target, const StateShape &shape, int6
   grid.blocks = blocks;
   grid.chain = kChunks * (std::max(kChunkChain, together * kChunkBusy) + exposed);
   return microseconds(target, grid);
+}
+
+//===--------------------------------------------------------------------------------------------------------------===//
+// experts.few_rows, experts.group_rows
+//===--------------------------------------------------------------------------------------------------------------===//
+
+double tuning::expertFewRows(const GpuTarget &target, const ExpertShape &shape, int64_t few) {
+  // A launch that waits for the one before it, and its own latencies; two of them, or five.
+  constexpr double kLaunch = 3;
+  auto count = static_cast<double>(shape.count), top = static_cast<double>(shape.top);
+  double expert = 3.0 * static_cast<double>(shape.hidden * shape.inner * shape.elementBytes) / target.memoryRate;
+  double sum = 0;
+  for (int64_t rows = 1; rows <= 64; rows *= 2) {
+    auto all = static_cast<double>(rows);
+    double different = count * (1 - std::pow(1 - top / count, all));
+    sum += rows <= few ? 2 * kLaunch + all * top * expert : 5 * kLaunch + different * expert;
+  }
+  return sum;
+}
+
+double tuning::expertGroupRows(const GpuTarget &target, const ExpertShape &shape, int64_t rows) {
+  constexpr int64_t kRows = 8192, kColumns = 256; // of a block's product
+  // Operands come from the last cache, at twice the rate of memory.
+  double cacheRate = 2 * target.memoryRate;
+  int64_t ofExpert = llvm::divideCeil(kRows * shape.top, shape.count);
+  int64_t groups = shape.count * static_cast<int64_t>(llvm::divideCeil(ofExpert, rows));
+  double products = 6.0 * static_cast<double>(groups * rows) * static_cast<double>(shape.hidden * shape.inner);
+  double bytesOfOne = 2.0 * static_cast<double>(rows + kColumns) / (2.0 * static_cast<double>(rows * kColumns));
+  return products * std::max(1 / target.matrixRate, bytesOfOne / cacheRate);
 }

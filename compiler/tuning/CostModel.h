@@ -82,6 +82,21 @@ double stateScan(const codegen::GpuTarget &target, const StateShape &shape, int6
 double scanBlocks(const codegen::GpuTarget &target, const StateShape &shape, int64_t columns, int64_t chunkBytes,
                   int64_t blocks);
 
+//===--------------------------------------------------------------------------------------------------------------===//
+// experts.few_rows, experts.group_rows
+//===--------------------------------------------------------------------------------------------------------------===//
+
+/// A mixture of `count` experts, of which each row takes `top`.
+struct ExpertShape {
+  int64_t count, top, hidden, inner;
+  int64_t elementBytes; ///< of weights
+};
+/// Steps of 1, 2, 4 ... 64 rows, those of up to `few` rows by reading the experts of each, others in groups of rows
+/// that have the same; experts of rows are independent of each other.
+double expertFewRows(const codegen::GpuTarget &target, const ExpertShape &shape, int64_t few);
+/// 8192 rows in groups of up to `rows`, evenly among experts.
+double expertGroupRows(const codegen::GpuTarget &target, const ExpertShape &shape, int64_t rows);
+
 } // namespace denim::tuning
 
 #endif // COMPILER_TUNING_COSTMODEL_H

@@ -164,12 +164,13 @@ Emitter::Emitter(plan::KernelOp kernel, tile::ItemsAttr items, StringRef variant
   tile::KernelOp::build(b, state, name, items);
   tileKernel = cast<tile::KernelOp>(b.create(state));
   Block *block = b.createBlock(&tileKernel.getBody());
-  // Scratch of an op that two kernels do: results of the first, last arguments of the second.
+  // Scratch of an op that several kernels do: last arguments of those that take it, results of those that make it.
   auto scratch = kernel->getAttrOfType<ArrayAttr>("scratch");
   auto scratchType = [&](unsigned index) { return cast<TypeAttr>(scratch[index]).getValue(); };
-  bool taken =
-      scratch && !isa_and_nonnull<plan::ScratchOp>(kernel.getBlock()->getTerminator()->getOperand(0).getDefiningOp());
-  unsigned own = kernel.getBlock()->getNumArguments() - (taken ? scratch.size() : 0);
+  bool makes =
+      scratch && isa_and_nonnull<plan::ScratchOp>(kernel.getBlock()->getTerminator()->getOperand(0).getDefiningOp());
+  unsigned made = makes ? kernel.getBlock()->getTerminator()->getNumOperands() : 0;
+  unsigned taken = scratch ? scratch.size() - made : 0, own = kernel.getBlock()->getNumArguments() - taken;
   for (BlockArgument argument : kernel.getBlock()->getArguments()) {
     if (argument.getArgNumber() >= own) {
       memories[argument] = block->addArgument(scratchType(argument.getArgNumber() - own), loc);
@@ -188,7 +189,7 @@ Emitter::Emitter(plan::KernelOp kernel, tile::ItemsAttr items, StringRef variant
     memories[argument] = block->addArgument(type, loc);
   }
   for (auto [index, result] : llvm::enumerate(kernel.getBlock()->getTerminator()->getOperands()))
-    results.push_back(block->addArgument(scratch && !taken ? scratchType(index) : memoryType(result.getType()), loc));
+    results.push_back(block->addArgument(makes ? scratchType(taken + index) : memoryType(result.getType()), loc));
   block->addArgument(b.getIndexType(), loc);
   b.setInsertionPointToStart(block);
   SmallVector<int64_t> constants;

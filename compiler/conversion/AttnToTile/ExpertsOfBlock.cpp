@@ -1,83 +1,537 @@
-// Mixture of experts, an item to a block of threads.
+// Mixture of experts, an item to a block of threads (spec/models.md section 3).
+//
+// Reading the weights of experts is what it costs. With few rows each reads those of its own:
+//
+//   few_inner   h = silu(gate x) * up x             an item is some channels of one entry
+//   few_outer   y = sum_j weight_j down h_j         an item is some channels of one row
+//
+// With many, rows that have chosen the same expert are multiplied together, so that an expert is read once (for each
+// `groupRows` of them), by matrix products:
+//
+//   sort        the entries in the order of their experts    an item is one expert, which looks through all choices
+//   gather      rows of the input in that order
+//   inner       silu(gate x) * up x                           groups of one expert's rows, by blocks that walk through
+//   outer       down h                                        them; how many there are, only `sort` knows
+//   combine     the weighted sum of a row's results
+//
+// Sorting needs no atomics, so every run gives the same bits: an expert counts the entries of experts before it, which
+// is where its own begin.
+#include "compiler/conversion/AttnToTile/ExpertsOfBlock.h"
 #include "compiler/conversion/AttnToTile/Emitter.h"
+#include "compiler/conversion/AttnToTile/Scalars.h"
+#include "compiler/tuning/Choices.h"
 
 using namespace mlir;
 using namespace denim;
 
-/// Rows of weights that are tiles at once: with rows of some thousand elements as many as registers hold.
-static constexpr int64_t kInnerPanel = 16;
-/// Elements of a row of weights in one tile.
-static constexpr int64_t kStep = 1024;
-/// Channels of the result that an item makes.
-static constexpr int64_t kHiddenPanel = 512;
+/// Choices that `sort` looks at together: 16 registers of each of 256 threads for the choices, and as many for what is
+/// made of them.
+static constexpr int64_t kSortedTogether = 4096;
+/// Rows and channels that are moved by one item.
+static constexpr int64_t kMovedRows = 64, kMovedColumns = 256, kCombinedRows = 16;
+/// Columns of a product, and its step along the contraction.
+static constexpr int64_t kPanel = 128, kStep = 64;
+/// Blocks of products on a multiprocessor: two accumulators of 128 x 128 take half of the registers.
+static constexpr int64_t kProductBlocks = 2;
+/// With few rows, elements of weights that the threads of a block have under way: 64 registers of each of 256.
+static constexpr int64_t kUnderWay = 16384;
+/// All rows of a step count as one.
+static constexpr int64_t kAllRows = int64_t(1) << 30;
 
-/// An item is a token: it walks through the chosen experts, and through the channels between their products in panels,
-/// so that no tile is larger than registers hold. Every token reads the weights of its own experts.
-tile::KernelOp denim::emitExpertsOfBlock(plan::KernelOp kernel, SmallVectorImpl<unsigned> &extras) {
-  auto op = *kernel.getBlock()->getOps<model::ExpertsOp>().begin();
-  auto gate = cast<RankedTensorType>(op.getGate().getType());
-  int64_t inner = gate.getDimSize(1), hidden = gate.getDimSize(2), top = channelsOf(op.getWeights());
-  Emitter e(kernel, tile::ItemsAttr::get(kernel.getContext(), rowKind(kernel), 1, 1));
-  Rows one{e.item(), 1, {}, {}};
-  auto i32 = tile::TileType::get(kernel.getContext(), 1, 1, e.b.getI32Type());
-  auto memoryOf = [&](Value stack, Value expert) -> Value {
+namespace {
+
+/// What `sort` leaves, in words of `rows` rows of a step:
+///
+///     [entries] row of each position | [entries] position of each entry | [groups] expert | [groups] begin | [groups]
+///     end
+///
+/// Groups are numbered with gaps, so that no expert need know how many the others have: those of an expert begin at
+/// (its first position / groupRows) + its number. A group in a gap is empty.
+struct Order {
+  Order(Emitter &e, Value memory, const ExpertKernels &shape, tile::CountKind kind)
+      : e(e), memory(memory), rows(tile::CountOp::create(e.b, e.loc, kind)), entries(e.mul(rows, shape.top())),
+        groups(e.add(arith::DivUIOp::create(e.b, e.loc, entries, e.index(shape.groupRows())), e.index(shape.count()))),
+        byEntry(entries), expertOfGroup(e.mul(entries, 2)), beginOfGroup(e.add(expertOfGroup, groups)),
+        endOfGroup(e.add(beginOfGroup, groups)) {}
+
+  /// One word as an index.
+  Value read(Value first, Value number) const {
+    auto one = tile::TileType::get(e.b.getContext(), 1, 1, e.b.getI32Type());
+    Value word =
+        tile::LoadOp::create(e.b, e.loc, one, memory, e.add(first, number), e.index(0), Value(), Value(), UnitAttr());
+    return tile::ExtractOp::create(e.b, e.loc, e.b.getIndexType(), word, e.b.getI64IntegerAttr(0),
+                                   e.b.getI64IntegerAttr(0));
+  }
+
+  Emitter &e;
+  Value memory, rows, entries, groups, byEntry, expertOfGroup, beginOfGroup, endOfGroup;
+};
+
+class ExpertsWriter {
+public:
+  ExpertsWriter(plan::KernelOp kernel, const ExpertKernels &shape, const ExpertKernels::Form &form,
+                int64_t multiprocessors)
+      : op(expertsOf(kernel)), kernel(kernel), shape(shape), form(form),
+        productBlocks(multiprocessors * kProductBlocks), e(kernel, itemsOf(form.name)) {}
+
+  tile::KernelOp write() {
+    auto writeForm = llvm::StringSwitch<void (ExpertsWriter::*)()>(form.name)
+                         .Case("few_inner", &ExpertsWriter::writeFewInner)
+                         .Case("few_outer", &ExpertsWriter::writeFewOuter)
+                         .Case("sort", &ExpertsWriter::writeSort)
+                         .Case("gather", &ExpertsWriter::writeGather)
+                         .Case("inner", &ExpertsWriter::writeInner)
+                         .Case("outer", &ExpertsWriter::writeOuter)
+                         .Case("combine", &ExpertsWriter::writeCombine)
+                         .Default(nullptr);
+    (this->*writeForm)();
+    return e.failed() ? nullptr : e.tileKernel;
+  }
+  ArrayRef<unsigned> extraOperands() const { return e.extraOperands(); }
+
+private:
+  tile::ItemsAttr itemsOf(StringRef name) {
+    auto items = [&](int64_t block, int64_t times) {
+      return tile::ItemsAttr::get(kernel.getContext(), rowKind(kernel), block, times);
+    };
+    if (name == "few_inner")
+      return items(1, shape.top() * panelsOf(shape.innerDim(), fewInnerColumns()));
+    if (name == "few_outer")
+      return items(1, panelsOf(shape.hidden(), fewOuterColumns()));
+    if (name == "sort")
+      return items(kAllRows, shape.count());
+    if (name == "gather")
+      return items(kMovedRows, shape.top() * panelsOf(shape.hidden(), kMovedColumns));
+    if (name == "combine")
+      return items(kCombinedRows, panelsOf(shape.hidden(), kMovedColumns));
+    return items(kAllRows, productBlocks);
+  }
+
+  //===------------------------------------------------------------------------------------------------------------===//
+  // Panels of columns
+  //===------------------------------------------------------------------------------------------------------------===//
+
+  static int64_t widthOf(int64_t columns, int64_t limit) {
+    if (columns <= limit)
+      return columns;
+    for (int64_t width = limit; width >= limit / 2; width -= 8)
+      if (width > 0 && columns % width == 0)
+        return width;
+    return limit;
+  }
+  static int64_t panelsOf(int64_t columns, int64_t limit) { return llvm::divideCeil(columns, widthOf(columns, limit)); }
+  /// The last panel begins early enough to be whole: columns that two panels share are written twice, alike.
+  Value firstColumn(Value panel, int64_t columns, int64_t limit) {
+    int64_t width = widthOf(columns, limit);
+    return e.min(e.mul(panel, width), e.index(columns - width));
+  }
+  std::pair<Value, Value> divided(Value x, int64_t by) {
+    return {arith::DivUIOp::create(e.b, e.loc, x, e.index(by)), arith::RemUIOp::create(e.b, e.loc, x, e.index(by))};
+  }
+
+  //===------------------------------------------------------------------------------------------------------------===//
+  // Memory
+  //===------------------------------------------------------------------------------------------------------------===//
+
+  Value taken(ExpertKernels::Scratch scratch) {
+    auto arguments = kernel.getBlock()->getArguments().take_back(form.takes.size());
+    return e.memoryOf(arguments[llvm::find(form.takes, scratch) - form.takes.begin()]);
+  }
+  Value weightsOf(Value stack, Value expert) {
     auto type = cast<RankedTensorType>(stack.getType());
-    auto memory = tile::MemoryType::get(kernel.getContext(), type.getDimSize(2), type.getElementType());
+    auto memory = tile::MemoryType::get(e.b.getContext(), type.getDimSize(2), type.getElementType());
     return tile::StackedOp::create(e.b, e.loc, memory, e.memoryOf(stack), expert);
-  };
-  // `body(first, size)` over [0, extent) in panels; what is left over is a panel of its own.
-  auto panels = [&](int64_t extent, int64_t size, ValueRange carried,
-                    llvm::function_ref<SmallVector<Value>(Value, int64_t, ValueRange)> body) {
-    size = std::min(size, extent);
-    int64_t whole = extent / size * size;
-    SmallVector<Value> values = e.loop(e.index(0), e.index(whole), size, carried,
-                                       [&](Value first, ValueRange now) { return body(first, size, now); });
-    return whole == extent ? values : body(e.index(whole), extent - whole, values);
-  };
-  Emitter::MmaOptions turned{false, true, {}, tile::Triangle::none};
+  }
+  tile::TileType integers(int64_t rows, int64_t columns) {
+    return tile::TileType::get(e.b.getContext(), rows, columns, e.b.getI32Type());
+  }
+  Value loadIntegers(Value memory, const Rows &rows, Value column, int64_t columns) {
+    return tile::LoadOp::create(e.b, e.loc, integers(rows.count, columns), memory, rows.row, column, rows.lo, rows.hi,
+                                UnitAttr());
+  }
+  Value toI32(Value index) { return arith::IndexCastOp::create(e.b, e.loc, e.b.getI32Type(), index); }
+  void store(Value tile, Value memory, const Rows &rows, Value column) {
+    tile::StoreOp::create(e.b, e.loc, tile, memory, rows.row, column, rows.lo, rows.hi);
+  }
+  void scatter(Value tile, Value memory, Value rows) {
+    tile::ScatterOp::create(e.b, e.loc, tile, memory, rows, e.index(0));
+  }
 
-  // The result in parts that stay in registers from expert to expert.
-  int64_t width = std::min(kHiddenPanel, hidden), parts = llvm::divideCeil(hidden, width);
-  auto widthOf = [&](int64_t part) { return std::min(width, hidden - part * width); };
-  SmallVector<Value> sums;
-  for (int64_t part = 0; part < parts; ++part)
-    sums.push_back(e.splat(0, 1, widthOf(part)));
-  sums = e.loop(e.index(0), e.index(top), 1, sums, [&](Value j, ValueRange acc) {
-    Value chosen =
-        tile::LoadOp::create(e.b, e.loc, i32, e.memoryOf(op.getExperts()), e.item(), j, Value(), Value(), UnitAttr());
-    Value expert = tile::ExtractOp::create(e.b, e.loc, e.b.getIndexType(), chosen, e.b.getI64IntegerAttr(0),
-                                           e.b.getI64IntegerAttr(0));
-    Value weight = e.load(e.memoryOf(op.getWeights()), one, j, 1);
-    Value gates = memoryOf(op.getGate(), expert), ups = memoryOf(op.getUp(), expert),
-          downs = memoryOf(op.getDown(), expert);
-    return panels(inner, kInnerPanel, acc, [&](Value first, int64_t size, ValueRange acc) {
-      SmallVector<Value> zero(2, e.splat(0, 1, size));
-      SmallVector<Value> both = panels(hidden, kStep, zero, [&](Value k, int64_t step, ValueRange now) {
-        Value x = e.load(e.memoryOf(op.getInput()), one, k, step);
-        auto product = [&](Value memory, Value sum) {
-          turned.acc = sum;
-          return e.mma(x, e.load(memory, Rows{first, size, {}, {}}, k, step), turned);
-        };
-        return SmallVector<Value>{product(gates, now[0]), product(ups, now[1])};
-      });
-      Value h = e.map(e.tileType(1, size), {both[0], both[1], weight}, [&](OpBuilder &b, ValueRange in) -> Value {
-        Value one = arith::ConstantOp::create(b, e.loc, b.getF32FloatAttr(1.0));
-        Value s =
-            arith::AddFOp::create(b, e.loc, one, math::ExpOp::create(b, e.loc, arith::NegFOp::create(b, e.loc, in[0])));
-        Value silu = arith::DivFOp::create(b, e.loc, in[0], s);
-        return arith::MulFOp::create(b, e.loc, arith::MulFOp::create(b, e.loc, silu, in[1]), in[2]);
-      });
-      SmallVector<Value> next;
-      for (auto [part, sum] : llvm::enumerate(acc)) {
-        Value w = e.load(downs, Rows{e.index(part * width), widthOf(part), {}, {}}, first, size);
-        turned.acc = sum;
-        next.push_back(e.mma(h, w, turned));
-      }
-      return next;
+  /// silu(gate) * up
+  Value swiglu(Value gate, Value up) {
+    return e.map(cast<tile::TileType>(gate.getType()), {gate, up}, [&](OpBuilder &b, ValueRange in) -> Value {
+      Value grows = math::ExpOp::create(b, e.loc, arith::NegFOp::create(b, e.loc, in[0]));
+      Value silu = arith::DivFOp::create(b, e.loc, in[0], plus(b, e.loc, number(b, e.loc, 1), grows));
+      return times(b, e.loc, silu, in[1]);
     });
-  });
-  for (auto [part, sum] : llvm::enumerate(sums))
-    e.store(sum, 0, one, Window{int64_t(part) * width, {}, widthOf(part), widthOf(part)});
-  extras.append(e.extraOperands().begin(), e.extraOperands().end());
-  return e.failed() ? nullptr : e.tileKernel;
+  }
+
+  //===------------------------------------------------------------------------------------------------------------===//
+  // Few rows
+  //===------------------------------------------------------------------------------------------------------------===//
+
+  /// Rows of each of some matrices that an item multiplies with, all of them under way together.
+  static int64_t fewColumns(int64_t length, int64_t matrices) {
+    return std::clamp<int64_t>(kUnderWay / (length * matrices), 2, 16);
+  }
+  int64_t fewInnerColumns() const { return fewColumns(shape.hidden(), 2); }
+  int64_t fewOuterColumns() const { return fewColumns(shape.innerDim(), expertsTogether()); }
+  int64_t expertsTogether() const { return std::min<int64_t>(shape.top(), 4); }
+  /// One piece of 8 elements for a thread, if they are not too many.
+  void dealWarps(int64_t length) {
+    int64_t warps = std::clamp<int64_t>(llvm::PowerOf2Ceil(llvm::divideCeil(length, 8 * 32)), 4, 8);
+    e.tileKernel->setAttr("tile.warps", e.b.getI64IntegerAttr(warps));
+  }
+
+  void writeFewInner() {
+    int64_t limit = fewInnerColumns(), width = widthOf(shape.innerDim(), limit);
+    dealWarps(shape.hidden());
+    auto [entry, panel] = divided(e.item(), panelsOf(shape.innerDim(), limit));
+    auto [row, j] = divided(entry, shape.top());
+    Value expert = expertOf(row, j), column = firstColumn(panel, shape.innerDim(), limit);
+    Value gates = weightsOf(op.getGate(), expert), ups = weightsOf(op.getUp(), expert);
+    Value x = e.load(e.memoryOf(op.getInput()), Rows{row, 1, {}, {}}, e.index(0), shape.hidden());
+    Rows rows{column, width, {}, {}};
+    Value gate = e.load(gates, rows, e.index(0), shape.hidden()), up = e.load(ups, rows, e.index(0), shape.hidden());
+    Emitter::MmaOptions turned{false, true, {}, tile::Triangle::none};
+    Value h = swiglu(e.mma(x, gate, turned), e.mma(x, up, turned));
+    store(h, e.resultMemory(0), Rows{entry, 1, {}, {}}, column);
+  }
+
+  void writeFewOuter() {
+    int64_t limit = fewOuterColumns(), width = widthOf(shape.hidden(), limit);
+    dealWarps(shape.innerDim());
+    auto [row, panel] = divided(e.item(), panelsOf(shape.hidden(), limit));
+    Value column = firstColumn(panel, shape.hidden(), limit), h = taken(ExpertKernels::inner);
+    Emitter::MmaOptions turned{false, true, {}, tile::Triangle::none};
+    auto type = e.tileType(1, width);
+    Value sum;
+    for (int64_t first = 0; first < shape.top(); first += expertsTogether()) {
+      int64_t last = std::min(first + expertsTogether(), shape.top());
+      SmallVector<Value> downs, weights;
+      for (int64_t j = first; j < last; ++j)
+        downs.push_back(e.load(weightsOf(op.getDown(), expertOf(row, e.index(j))), Rows{column, width, {}, {}},
+                               e.index(0), shape.innerDim()));
+      for (int64_t j = first; j < last; ++j)
+        weights.push_back(e.load(e.memoryOf(op.getWeights()), Rows{row, 1, {}, {}}, e.index(j), 1));
+      for (int64_t j = first; j < last; ++j) {
+        Value own =
+            e.load(h, Rows{e.add(e.mul(row, shape.top()), e.index(j)), 1, {}, {}}, e.index(0), shape.innerDim());
+        Value y = e.product(type, {e.mma(own, downs[j - first], turned), weights[j - first]});
+        sum = !sum ? y : e.map(type, {sum, y}, [&](OpBuilder &b, ValueRange in) -> Value {
+          return plus(b, e.loc, in[0], in[1]);
+        });
+      }
+    }
+    store(sum, e.resultMemory(0), Rows{row, 1, {}, {}}, column);
+  }
+
+  Value expertOf(Value row, Value j) {
+    Value chosen = loadIntegers(e.memoryOf(op.getExperts()), Rows{row, 1, {}, {}}, j, 1);
+    return tile::ExtractOp::create(e.b, e.loc, e.b.getIndexType(), chosen, e.b.getI64IntegerAttr(0),
+                                   e.b.getI64IntegerAttr(0));
+  }
+
+  //===------------------------------------------------------------------------------------------------------------===//
+  // Many rows
+  //===------------------------------------------------------------------------------------------------------------===//
+
+  void writeSort() {
+    Order order(e, e.resultMemory(0), shape, rowKind(kernel));
+    int64_t top = shape.top(), together = sortedRows();
+    auto choices = e.tileType(together, top), column = e.tileType(together, 1), one = e.tileType(1, 1);
+    Value expert32 = toI32(e.item());
+    auto load = [&](Value row) {
+      return loadIntegers(e.memoryOf(op.getExperts()), Rows{row, together, e.index(0), order.rows}, e.index(0), top);
+    };
+    // 1 where a choice compares so with this expert, 0 where it does not or is of no row.
+    auto where = [&](Value chosen, Value row, arith::CmpIPredicate predicate) {
+      Value left = toI32(e.sub(order.rows, row));
+      return e.map(choices, chosen, [&](OpBuilder &b, ValueRange in) -> Value {
+        Value i = tile::IndexOp::create(b, e.loc, b.getI32Type(), b.getI64IntegerAttr(0));
+        Value is = arith::CmpIOp::create(b, e.loc, predicate, in[0], expert32);
+        Value inside = arith::CmpIOp::create(b, e.loc, arith::CmpIPredicate::slt, i, left);
+        Value both = arith::AndIOp::create(b, e.loc, is, inside);
+        return arith::SelectOp::create(b, e.loc, both, number(b, e.loc, 1), number(b, e.loc, 0));
+      });
+    };
+    auto sum = [&](Value x, Value y) {
+      return e.map(one, {x, y}, [&](OpBuilder &b, ValueRange in) -> Value { return plus(b, e.loc, in[0], in[1]); });
+    };
+    auto total = [&](Value tile) { return e.reduce(tile::Combiner::add, e.reduce(tile::Combiner::add, tile, 1), 0); };
+    Value zero = e.splat(0, 1, 1);
+    // Numbers of entries are exact as f32 up to 2^24.
+    auto before = e.loop(e.index(0), order.rows, together, {zero}, [&](Value row, ValueRange now) {
+      return SmallVector<Value>{sum(now[0], total(where(load(row), row, arith::CmpIPredicate::slt)))};
+    });
+    auto after = e.loop(e.index(0), order.rows, together, {before[0]}, [&](Value row, ValueRange now) {
+      Value own = where(load(row), row, arith::CmpIPredicate::eq);
+      Value flags = e.reduce(tile::Combiner::add, own, 1);
+      Value which =
+          e.reduce(tile::Combiner::add,
+                   e.map(choices, own,
+                         [&](OpBuilder &b, ValueRange in) -> Value {
+                           Value j = tile::IndexOp::create(b, e.loc, b.getI32Type(), b.getI64IntegerAttr(1));
+                           return times(b, e.loc, in[0], arith::SIToFPOp::create(b, e.loc, b.getF32Type(), j));
+                         }),
+                   1);
+      Value counted = tile::CumsumOp::create(e.b, e.loc, column, flags);
+      auto orNone = [&](OpBuilder &b, Value flag, Value number32) -> Value {
+        Value is = arith::CmpFOp::create(b, e.loc, arith::CmpFPredicate::OGT, flag, number(b, e.loc, 0));
+        return arith::SelectOp::create(b, e.loc, is, number32, integer(b, e.loc, -1));
+      };
+      auto toInteger = [&](OpBuilder &b, Value x) -> Value {
+        return arith::FPToSIOp::create(b, e.loc, b.getI32Type(), x);
+      };
+      Value position =
+          e.map(integers(together, 1), {flags, counted, now[0]}, [&](OpBuilder &b, ValueRange in) -> Value {
+            Value behind = toInteger(b, plus(b, e.loc, in[1], in[2]));
+            return orNone(b, in[0], arith::AddIOp::create(b, e.loc, behind, integer(b, e.loc, -1)));
+          });
+      Value row32 = toI32(row), entries32 = toI32(order.byEntry);
+      auto ownRow = [&](OpBuilder &b) -> Value {
+        Value i = tile::IndexOp::create(b, e.loc, b.getI32Type(), b.getI64IntegerAttr(0));
+        return arith::AddIOp::create(b, e.loc, i, row32);
+      };
+      Value rows = e.map(integers(together, 1), flags, [&](OpBuilder &b, ValueRange) -> Value { return ownRow(b); });
+      Value entry = e.map(integers(together, 1), {flags, which}, [&](OpBuilder &b, ValueRange in) -> Value {
+        Value first = arith::MulIOp::create(b, e.loc, ownRow(b), integer(b, e.loc, top));
+        Value word =
+            arith::AddIOp::create(b, e.loc, arith::AddIOp::create(b, e.loc, first, toInteger(b, in[1])), entries32);
+        return orNone(b, in[0], word);
+      });
+      scatter(rows, order.memory, position);
+      scatter(position, order.memory, entry);
+      return SmallVector<Value>{sum(now[0], e.window(counted, together - 1, 0, 1, 1))};
+    });
+    writeGroups(order, before[0], after[0]);
+  }
+
+  int64_t sortedRows() const {
+    int64_t rows = kSortedTogether / static_cast<int64_t>(llvm::alignTo(shape.top(), 8));
+    return std::clamp<int64_t>(static_cast<int64_t>(llvm::bit_floor(static_cast<uint64_t>(rows))), 64, 512);
+  }
+
+  /// The groups of an expert with the positions [begin, end), numbers in f32.
+  void writeGroups(Order &order, Value begin, Value end) {
+    auto asIndex = [&](Value number) -> Value {
+      Value word = e.map(integers(1, 1), number, [&](OpBuilder &b, ValueRange in) -> Value {
+        return arith::FPToSIOp::create(b, e.loc, b.getI32Type(), in[0]);
+      });
+      return tile::ExtractOp::create(e.b, e.loc, e.b.getIndexType(), word, e.b.getI64IntegerAttr(0),
+                                     e.b.getI64IntegerAttr(0));
+    };
+    constexpr int64_t kTogether = 64;
+    Value from = asIndex(begin), to = asIndex(end), group = e.index(shape.groupRows());
+    Value firstBlock = arith::DivUIOp::create(e.b, e.loc, from, group);
+    Value lastBlock = arith::DivUIOp::create(e.b, e.loc, to, group);
+    Value own = e.add(e.sub(lastBlock, firstBlock), e.index(1)), first = e.add(firstBlock, e.item());
+    Value from32 = toI32(from), to32 = toI32(to), expert32 = toI32(e.item());
+    e.loop(e.index(0), own, kTogether, [&](Value i) {
+      Value i32 = toI32(i);
+      auto words = [&](llvm::function_ref<Value(OpBuilder &, Value)> of) {
+        Value zeros = tile::SplatOp::create(e.b, e.loc, integers(kTogether, 1), integer(e.b, e.loc, 0));
+        return e.map(integers(kTogether, 1), zeros, [&](OpBuilder &b, ValueRange) -> Value {
+          Value n = tile::IndexOp::create(b, e.loc, b.getI32Type(), b.getI64IntegerAttr(0));
+          n = arith::AddIOp::create(b, e.loc, n, i32);
+          Value at = arith::MulIOp::create(b, e.loc, n, integer(b, e.loc, shape.groupRows()));
+          return of(b, arith::AddIOp::create(b, e.loc, at, from32));
+        });
+      };
+      auto write = [&](Value tile, Value list) {
+        Value row = e.add(e.add(list, first), i);
+        store(tile, order.memory, Rows{row, kTogether, row, e.add(e.add(list, first), own)}, e.index(0));
+      };
+      write(words([&](OpBuilder &, Value) { return expert32; }), order.expertOfGroup);
+      write(words([&](OpBuilder &b, Value at) -> Value { return arith::MinSIOp::create(b, e.loc, at, to32); }),
+            order.beginOfGroup);
+      write(words([&](OpBuilder &b, Value at) -> Value {
+              Value behind = arith::AddIOp::create(b, e.loc, at, integer(b, e.loc, shape.groupRows()));
+              return arith::MinSIOp::create(b, e.loc, behind, to32);
+            }),
+            order.endOfGroup);
+    });
+  }
+
+  void writeGather() {
+    Order order(e, taken(ExpertKernels::order), shape, rowKind(kernel));
+    auto [block, panel] = divided(e.item(), panelsOf(shape.hidden(), kMovedColumns));
+    int64_t width = widthOf(shape.hidden(), kMovedColumns);
+    Value column = firstColumn(panel, shape.hidden(), kMovedColumns);
+    Rows rows{e.mul(block, kMovedRows), kMovedRows, e.index(0), order.entries};
+    Value from = loadIntegers(order.memory, rows, e.index(0), 1);
+    Value x =
+        tile::GatherOp::create(e.b, e.loc, e.tileType(kMovedRows, width), e.memoryOf(op.getInput()), from, column);
+    store(x, e.resultMemory(0), rows, column);
+  }
+
+  /// `body(expert, rows of the group, first column)` for each group and panel that this block has to do.
+  void forGroups(int64_t columns, llvm::function_ref<void(Value, const Rows &, Value)> body) {
+    Order order(e, taken(ExpertKernels::order), shape, rowKind(kernel));
+    e.tileKernel->setAttr("tile.blocks", e.b.getI64IntegerAttr(kProductBlocks));
+    int64_t panels = panelsOf(columns, kPanel);
+    e.loop(e.item(), e.mul(order.groups, panels), productBlocks, [&](Value number) {
+      std::pair<Value, Value> item = divided(number, panels);
+      Value group = item.first, panel = item.second;
+      Value expert = order.read(order.expertOfGroup, group);
+      Value begin = order.read(order.beginOfGroup, group), end = order.read(order.endOfGroup, group);
+      e.branch(e.less(begin, end), [&] {
+        body(expert, Rows{begin, shape.groupRows(), begin, end}, firstColumn(panel, columns, kPanel));
+      });
+    });
+  }
+
+  /// Products of `rows` of `x` with rows of weights from `column` on, all along the same contraction.
+  SmallVector<Value> multiply(Value x, const Rows &rows, ArrayRef<Value> weights, Value column, int64_t width,
+                              int64_t length) {
+    auto step = [&](Value k, int64_t size, ValueRange sums) {
+      SmallVector<Value> next, loaded;
+      for (Value memory : weights)
+        loaded.push_back(e.load(memory, Rows{column, width, {}, {}}, k, size));
+      // Rows behind the group are those of another, or may be read; what becomes of them is not stored.
+      Value own = e.load(x, Rows{rows.row, rows.count, {}, {}}, k, size);
+      for (auto [w, sum] : llvm::zip(loaded, sums))
+        next.push_back(e.mma(own, w, {false, true, sum, tile::Triangle::none}));
+      return next;
+    };
+    int64_t size = std::min(kStep, length), whole = length / size * size;
+    SmallVector<Value> sums(weights.size(), e.splat(0, rows.count, width));
+    sums = e.loop(e.index(0), e.index(whole), size, sums,
+                  [&](Value k, ValueRange carried) { return step(k, size, carried); });
+    return whole < length ? step(e.index(whole), length - whole, sums) : sums;
+  }
+
+  void writeInner() {
+    int64_t width = widthOf(shape.innerDim(), kPanel);
+    forGroups(shape.innerDim(), [&](Value expert, const Rows &rows, Value column) {
+      auto sums =
+          multiply(taken(ExpertKernels::gathered), rows,
+                   {weightsOf(op.getGate(), expert), weightsOf(op.getUp(), expert)}, column, width, shape.hidden());
+      store(swiglu(sums[0], sums[1]), e.resultMemory(0), rows, column);
+    });
+  }
+
+  void writeOuter() {
+    int64_t width = widthOf(shape.hidden(), kPanel);
+    forGroups(shape.hidden(), [&](Value expert, const Rows &rows, Value column) {
+      auto sums = multiply(taken(ExpertKernels::inner), rows, {weightsOf(op.getDown(), expert)}, column, width,
+                           shape.innerDim());
+      store(sums[0], e.resultMemory(0), rows, column);
+    });
+  }
+
+  void writeCombine() {
+    Order order(e, taken(ExpertKernels::order), shape, rowKind(kernel));
+    auto [block, panel] = divided(e.item(), panelsOf(shape.hidden(), kMovedColumns));
+    int64_t width = widthOf(shape.hidden(), kMovedColumns);
+    Value column = firstColumn(panel, shape.hidden(), kMovedColumns), row = e.mul(block, kCombinedRows);
+    auto arguments = kernel.getBlock()->getArguments().take_back(form.takes.size());
+    // Positions of a row's entries stand side by side, behind as many rows of that width.
+    Value positions =
+        e.viewOf(arguments[llvm::find(form.takes, ExpertKernels::order) - form.takes.begin()], shape.top());
+    Rows rows{row, kCombinedRows, e.index(0), order.rows};
+    Rows inPositions{e.add(order.rows, row), kCombinedRows, order.rows, e.add(order.rows, order.rows)};
+    auto type = e.tileType(kCombinedRows, width);
+    Value sum;
+    for (int64_t j = 0; j < shape.top(); ++j) {
+      Value position = loadIntegers(positions, inPositions, e.index(j), 1);
+      Value y = tile::GatherOp::create(e.b, e.loc, type, taken(ExpertKernels::results), position, column);
+      y = e.product(type, {y, e.load(e.memoryOf(op.getWeights()), rows, e.index(j), 1)});
+      sum = !sum ? y : e.map(type, {sum, y}, [&](OpBuilder &b, ValueRange in) -> Value {
+        return plus(b, e.loc, in[0], in[1]);
+      });
+    }
+    store(sum, e.resultMemory(0), rows, column);
+  }
+
+  model::ExpertsOp op;
+  plan::KernelOp kernel;
+  ExpertKernels shape;
+  const ExpertKernels::Form &form;
+  int64_t productBlocks;
+  Emitter e;
+};
+
+} // namespace
+
+model::ExpertsOp denim::expertsOf(plan::KernelOp kernel) {
+  auto ops = kernel.getBlock()->getOps<model::ExpertsOp>();
+  return ops.empty() ? nullptr : *ops.begin();
+}
+
+ArrayRef<ExpertKernels::Form> ExpertKernels::forms() {
+  static const Form all[] = {{"few_inner", true, {}, inner},
+                             {"few_outer", true, {inner}, std::nullopt},
+                             {"sort", false, {}, order},
+                             {"gather", false, {order}, gathered},
+                             {"inner", false, {order, gathered}, inner},
+                             {"outer", false, {order, inner}, results},
+                             {"combine", false, {order, results}, std::nullopt}};
+  return all;
+}
+
+const ExpertKernels::Form *ExpertKernels::find(StringRef name) {
+  const Form *form = llvm::find_if(forms(), [&](const Form &form) { return form.name == name; });
+  return form == forms().end() ? nullptr : form;
+}
+
+FailureOr<ExpertKernels> ExpertKernels::of(plan::KernelOp kernel) {
+  model::ExpertsOp op = expertsOf(kernel);
+  FailureOr<codegen::GpuTarget> target = tuning::gpuTargetOf(kernel);
+  if (failed(target))
+    return failure();
+  auto gate = cast<RankedTensorType>(op.getGate().getType());
+  ExpertKernels all;
+  all.element = cast<RankedTensorType>(op.getInput().getType()).getElementType();
+  all.experts = gate.getDimSize(0), all.innerChannels = gate.getDimSize(1), all.hiddenDim = gate.getDimSize(2);
+  all.chosen = channelsOf(op.getWeights());
+  tuning::ExpertShape shape{all.experts, all.chosen, all.hiddenDim, all.innerChannels,
+                            gate.getElementTypeBitWidth() / 8};
+  std::string text = tuning::shapeText(
+      {{"experts", all.experts}, {"top", all.chosen}, {"hidden", all.hiddenDim}, {"inner", all.innerChannels}});
+  tuning::Question rows{"experts.few_rows", text, {1, 2, 4, 8, 16, 32}, [&](int64_t rows) {
+                          return tuning::expertFewRows(*target, shape, rows);
+                        }};
+  tuning::Question group{"experts.group_rows", text, {64, 128}, [&](int64_t rows) {
+                           return tuning::expertGroupRows(*target, shape, rows);
+                         }};
+  FailureOr<int64_t> few = tuning::choose(kernel, rows), together = tuning::choose(kernel, group);
+  if (failed(few) || failed(together))
+    return failure();
+  all.few = *few, all.group = *together;
+  return all;
+}
+
+RankedTensorType ExpertKernels::tensorOf(Scratch scratch) const {
+  auto rows = [&](int64_t columns, Type type) { return RankedTensorType::get({ShapedType::kDynamic, columns}, type); };
+  if (scratch != order)
+    return rows(chosen * (scratch == inner ? innerChannels : hiddenDim), element);
+  // Two words for each entry, three for each group. Kernels that use it run with more than `few` rows.
+  int64_t groups = llvm::divideCeil(chosen, group), gaps = llvm::divideCeil(3 * experts, few + 1);
+  return rows(2 * chosen + 3 * groups + gaps, IntegerType::get(element.getContext(), 32));
+}
+
+tile::MemoryType ExpertKernels::seenAs(Scratch scratch) const {
+  MLIRContext *context = element.getContext();
+  if (scratch == order)
+    return tile::MemoryType::get(context, 1, IntegerType::get(context, 32));
+  return tile::MemoryType::get(context, scratch == inner ? innerChannels : hiddenDim, element);
+}
+
+tile::KernelOp denim::emitExpertsOfBlock(plan::KernelOp kernel, SmallVectorImpl<unsigned> &extras) {
+  auto name = kernel->getAttrOfType<StringAttr>("form");
+  const ExpertKernels::Form *form = name ? ExpertKernels::find(name.getValue()) : nullptr;
+  if (!form) {
+    auto error = kernel.emitOpError() << "expected a form of the experts, but got ";
+    name ? error << name : error << "none";
+    return nullptr;
+  }
+  FailureOr<ExpertKernels> shape = ExpertKernels::of(kernel);
+  FailureOr<codegen::GpuTarget> target = tuning::gpuTargetOf(kernel);
+  if (failed(shape) || failed(target))
+    return nullptr;
+  ExpertsWriter writer(kernel, *shape, *form, target->multiprocessors);
+  tile::KernelOp written = writer.write();
+  extras.append(writer.extraOperands().begin(), writer.extraOperands().end());
+  return written;
 }

@@ -73,9 +73,10 @@ def Plan_CastOp : Plan_Op<"cast", [Pure]> {
 def Plan_ScratchOp : Plan_Op<"scratch", [Pure]> {
   let summary = "memory that the kernels of one op hand to each other";
   let description = [{
-    Where an op is done by two kernels, one behind the other (`split-forms`), the first yields `plan.scratch` of the op and
-    the second takes it as its last arguments. What stands in it is between the two tile programs; the attribute
-    `scratch` of both kernels says how they see it. A row per token, so that it is a slot like others.
+    Where an op is done by several kernels, one behind the other (`split-forms`), one yields `plan.scratch` of the op and
+    a later one takes it as its last arguments. What stands in it is between the tile programs; the attribute `scratch` of
+    such a kernel says how it sees what it takes, and then what it makes. A row per token, so that it is a slot like
+    others.
   }];
   let arguments = (ins AnyRankedTensor:$of);
   let results = (outs Variadic<AnyRankedTensor>:$blocks);

@@ -21,4 +21,9 @@
 #define GET_OP_CLASSES
 #include "dialects/tile/ir/TileOps.h.inc"
 
+namespace denim::tile {
+/// The memory that an op writes; null if it writes none.
+mlir::Value writtenMemory(mlir::Operation *op);
+} // namespace denim::tile
+
 #endif // DIALECTS_TILE_IR_TILE_H

@@ -131,14 +131,34 @@ LogicalResult LoadOp::verify() {
   return verifyWindow(*this, getMemory().getType(), getTransposed() ? type.getRows() : type.getColumns(),
                       type.getElementType());
 }
+
+/// A number for each row of a tile.
+static LogicalResult verifyRowNumbers(Operation *op, TileType tile, TileType rows) {
+  TileType expected = TileType::get(op->getContext(), tile.getRows(), 1, IntegerType::get(op->getContext(), 32));
+  if (rows != expected)
+    return op->emitOpError() << "expected row numbers of type " << expected << ", but got " << rows;
+  return success();
+}
 LogicalResult GatherOp::verify() {
-  auto type = tileOf(getResult()), rows = tileOf(getRows());
-  if (rows.getColumns() != 1 || !rows.getElementType().isInteger(32) || rows.getRows() != type.getRows())
-    return emitOpError() << "expected row numbers of type "
-                         << TileType::get(getContext(), type.getRows(), 1, IntegerType::get(getContext(), 32))
-                         << ", but got " << rows;
+  auto type = tileOf(getResult());
+  if (failed(verifyRowNumbers(*this, type, tileOf(getRows()))))
+    return failure();
   return verifyWindow(*this, getMemory().getType(), type.getColumns(), type.getElementType());
 }
+LogicalResult ScatterOp::verify() {
+  auto type = tileOf(getValue());
+  if (failed(verifyRowNumbers(*this, type, tileOf(getRows()))))
+    return failure();
+  return verifyWindow(*this, getMemory().getType(), type.getColumns(), type.getElementType());
+}
+Value denim::tile::writtenMemory(Operation *op) {
+  if (auto store = dyn_cast<StoreOp>(op))
+    return store.getMemory();
+  if (auto scatter = dyn_cast<ScatterOp>(op))
+    return scatter.getMemory();
+  return {};
+}
+
 LogicalResult StoreOp::verify() {
   auto type = tileOf(getValue());
   if (!getLo() != !getHi())

@@ -167,6 +167,20 @@ def Tile_StoreOp : Tile_Op<"store", [AttrSizedOperandSegments, MemoryEffects<[Me
   let hasVerifier = 1;
 }
 
+def Tile_ScatterOp : Tile_Op<"scatter", [MemoryEffects<[MemWrite]>]> {
+  let summary = "write rows of memory chosen by a tile of row numbers";
+  let description = [{
+    Row i of the tile becomes `memory[rows[i], column ... ]`; a row whose number is negative is not written. All other
+    numbers must be rows of the memory and differ from each other. f32 is rounded as by `tile.store`.
+  }];
+  let arguments = (ins Tile_AnyTile:$value, Tile_AnyMemory:$memory, Tile_AnyTile:$rows, Index:$column);
+  let assemblyFormat = [{
+    $value `,` $memory `[` $rows `,` $column `]` attr-dict `:` qualified(type($value)) `,` qualified(type($memory)) `,`
+    qualified(type($rows))
+  }];
+  let hasVerifier = 1;
+}
+
 //===--------------------------------------------------------------------------------------------------------------===//
 // Values
 //===--------------------------------------------------------------------------------------------------------------===//

@@ -21,7 +21,7 @@ static bool mayMove(LoadOp load, Operation *to) {
   if (load->getBlock() != to->getBlock())
     return false;
   for (Operation *op = load->getNextNode(); op && op != to; op = op->getNextNode())
-    if (isa<StoreOp>(op) || op->getNumRegions() != 0)
+    if (writtenMemory(op) || op->getNumRegions() != 0)
       if (!isa<MapOp>(op))
         return false;
   return true;

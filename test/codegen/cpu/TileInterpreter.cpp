@@ -270,6 +270,14 @@ struct Interpreter {
                              int64_t(rows(i, 0)) * type.getColumns() + integer(o.getColumn()) + j);
           tiles[o.getResult()] = t;
         })
+        .Case([&](tile::ScatterOp o) {
+          auto type = o.getMemory().getType();
+          Tile t = tiles.lookup(o.getValue()), rows = tiles.lookup(o.getRows());
+          for (int64_t i = 0; i < t.rows; ++i)
+            for (int64_t j = 0; j < t.columns && rows(i, 0) >= 0; ++j)
+              write(memories.lookup(o.getMemory()), type.getElementType(),
+                    int64_t(rows(i, 0)) * type.getColumns() + integer(o.getColumn()) + j, t(i, j));
+        })
         .Case([&](tile::StoreOp o) {
           auto type = o.getMemory().getType();
           Tile t = tiles.lookup(o.getValue());

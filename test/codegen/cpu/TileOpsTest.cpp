@@ -382,6 +382,45 @@ TEST(TileOps, TheStep) {
   check({c});
 }
 
+// Rows upside down, every third of them nowhere; read again behind it, by other threads than wrote them.
+TEST(TileOps, ScatteredRows) {
+  std::vector<Case> cases;
+  for (auto [m, n] : shapes)
+    for (const char *element : {"f32", "bf16"}) {
+      Case c;
+      c.name = fmt::format("scatter_{}x{}_{}", m, n, element);
+      c.kernel = fmt::format(R"(
+        tile.kernel @{name}(%X: !tile.memory<{n}xf32>, %Y: !tile.memory<{wide}x{element}>, %Z: !tile.memory<{n}xf32>)
+            items <once by 1 times 1> at %item {{
+          %c0 = arith.constant 0 : index
+          %c2 = arith.constant 2 : index
+          %zero = arith.constant 0 : i32
+          %x = tile.load %X[%c0, %c0] : !tile.memory<{n}xf32> -> !tile.tile<{m}x{n}xf32>
+          %zeros = tile.splat %zero : i32 -> !tile.tile<{m}x1xi32>
+          %rows = tile.map (%z = %zeros : !tile.tile<{m}x1xi32>) -> !tile.tile<{m}x1xi32> {{
+            %one = arith.constant 1 : i32
+            %three = arith.constant 3 : i32
+            %none = arith.constant -1 : i32
+            %last = arith.constant {last} : i32
+            %i = tile.index 0
+            %up = arith.subi %last, %i : i32
+            %turn = arith.remui %i, %three : i32
+            %drop = arith.cmpi eq, %turn, %one : i32
+            %r = arith.select %drop, %none, %up : i32
+            tile.yield %r : i32
+          }}
+          tile.scatter %x, %Y[%rows, %c2] : !tile.tile<{m}x{n}xf32>, !tile.memory<{wide}x{element}>, !tile.tile<{m}x1xi32>
+          %y = tile.load %Y[%c0, %c2] : !tile.memory<{wide}x{element}> -> !tile.tile<{m}x{n}xf32>
+          tile.store %y, %Z[%c0, %c0] : !tile.tile<{m}x{n}xf32>, !tile.memory<{n}xf32>
+        }})",
+                             fmt::arg("name", c.name), fmt::arg("m", m), fmt::arg("n", n), fmt::arg("wide", n + 2),
+                             fmt::arg("last", m - 1), fmt::arg("element", element));
+      c.buffers = {{"f32", m * n}, {element, m * (n + 2)}, {"f32", m * n}};
+      cases.push_back(std::move(c));
+    }
+  check(cases);
+}
+
 TEST(TileOps, CarriedTiles) {
   std::vector<Case> cases;
   for (auto [m, n] : shapes) {

@@ -281,4 +281,35 @@ TEST(Table, TheOnesInTheCompilerAreRead) {
   }
 }
 
+//===--------------------------------------------------------------------------------------------------------------===//
+// Experts
+//===--------------------------------------------------------------------------------------------------------------===//
+
+int64_t bestFewRows(const ExpertShape &shape) {
+  Question question{
+      "experts.few_rows", "", {1, 2, 4, 8, 16, 32}, [&](int64_t n) { return expertFewRows(gpu(), shape, n); }};
+  return predict(question).best;
+}
+int64_t bestGroup(const ExpertShape &shape) {
+  Question question{"experts.group_rows", "", {64, 128}, [&](int64_t n) { return expertGroupRows(gpu(), shape, n); }};
+  return predict(question).best;
+}
+
+TEST(Experts, RowsThatShareExpertsAreGroupedSooner) {
+  // Of 8 large experts, two rows with two each share one as often as not; of 512, sixteen rows share hardly any.
+  EXPECT_EQ(bestFewRows({8, 2, 4096, 14336, 2}), 1);
+  EXPECT_GE(bestFewRows({512, 10, 2048, 512, 2}), 8);
+}
+
+TEST(Experts, SmallExpertsAreReadAgainRatherThanSorted) {
+  // Their weights take less than the launches do.
+  EXPECT_EQ(bestFewRows({8, 2, 64, 64, 2}), 32);
+}
+
+TEST(Experts, GroupsAreNotMuchLargerThanWhatExpertsGet) {
+  // 8192 rows: 64 of them for each expert, which would be half of a group of 128; or 2048.
+  EXPECT_EQ(bestGroup({512, 4, 2048, 512, 2}), 64);
+  EXPECT_EQ(bestGroup({8, 2, 4096, 14336, 2}), 128);
+}
+
 } // namespace

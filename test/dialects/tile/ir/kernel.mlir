@@ -40,6 +40,8 @@ tile.kernel @one_head(%q: !tile.memory<128xf32>, %k: !tile.pages<4x64x128xf32>, 
   %rows = tile.rows positions[%begin] below %end : !tile.tile<16x1xi32>
   // CHECK: tile.gather
   %g = tile.gather %q[%rows, %c0] : !tile.memory<128xf32>, !tile.tile<16x1xi32> -> !tile.tile<16x128xf32>
+  // CHECK: tile.scatter
+  tile.scatter %g, %q[%rows, %c0] : !tile.tile<16x128xf32>, !tile.memory<128xf32>, !tile.tile<16x1xi32>
   %kt = tile.load %page[%c0, %c0] : !tile.memory<128xf32> -> !tile.tile<64x128xf32>
   // CHECK: tile.mma %{{.*}}, transpose_rhs
   %p = tile.mma %g, transpose_rhs %kt : !tile.tile<16x128xf32>, !tile.tile<64x128xf32> -> !tile.tile<16x64xf32>

@@ -83,3 +83,25 @@ tile.kernel @mma_blocks_square(%x: !tile.memory<64xf32>) items <once by 1 times 
   // expected-error @below {{expected blocks that divide a square result, but got blocks of 16 and a result of '!tile.tile<16x64xf32>'}}
   %u = tile.mma %t, %w blocks 16 : !tile.tile<16x64xf32>, !tile.tile<64x64xf32> -> !tile.tile<16x64xf32>
 }
+
+// -----
+
+tile.kernel @scatter_rows(%x: !tile.memory<64xf32>) items <once by 1 times 1> at %item {
+  %c0 = arith.constant 0 : index
+  %t = tile.load %x[%c0, %c0] : !tile.memory<64xf32> -> !tile.tile<16x64xf32>
+  %zero = arith.constant 0 : i32
+  %r = tile.splat %zero : i32 -> !tile.tile<8x1xi32>
+  // expected-error @below {{expected row numbers of type '!tile.tile<16x1xi32>', but got '!tile.tile<8x1xi32>'}}
+  tile.scatter %t, %x[%r, %c0] : !tile.tile<16x64xf32>, !tile.memory<64xf32>, !tile.tile<8x1xi32>
+}
+
+// -----
+
+tile.kernel @scatter_columns(%x: !tile.memory<64xf32>, %y: !tile.memory<32xf32>) items <once by 1 times 1> at %item {
+  %c0 = arith.constant 0 : index
+  %t = tile.load %x[%c0, %c0] : !tile.memory<64xf32> -> !tile.tile<16x64xf32>
+  %zero = arith.constant 0 : i32
+  %r = tile.splat %zero : i32 -> !tile.tile<16x1xi32>
+  // expected-error @below {{expected at most 32 columns of the memory, but got 64}}
+  tile.scatter %t, %y[%r, %c0] : !tile.tile<16x64xf32>, !tile.memory<32xf32>, !tile.tile<16x1xi32>
+}

@@ -1,0 +1,61 @@
+// The chosen experts on a machine whose blocks of threads do items: which kernels do it, and what they hand to each
+// other. ExpertsOfBlock.cpp has the story.
+#ifndef COMPILER_CONVERSION_ATTNTOTILE_EXPERTSOFBLOCK_H
+#define COMPILER_CONVERSION_ATTNTOTILE_EXPERTSOFBLOCK_H
+
+#include "dialects/model/ir/Model.h"
+#include "dialects/plan/ir/Plan.h"
+#include "dialects/tile/ir/Tile.h"
+#include <optional>
+
+namespace denim {
+
+/// An *entry* is a row of the step together with one of its experts: number `row * top + j`. Its *position* is its
+/// place among all entries in the order of their experts.
+class ExpertKernels {
+public:
+  /// What one kernel writes and a later one reads.
+  enum Scratch : uint8_t {
+    order,    ///< i32, see `Order`
+    gathered, ///< [position, hidden]: the input's row of each position
+    inner,    ///< [position, inner]; of few rows [entry, inner]
+    results,  ///< [position, hidden]: what the expert makes of it
+  };
+  /// One kernel, in the order in which they run.
+  struct Form {
+    llvm::StringRef name;
+    bool few; ///< for passes of up to `fewRows()` rows
+    llvm::SmallVector<Scratch, 2> takes;
+    std::optional<Scratch> makes; ///< none: the result
+  };
+  static llvm::ArrayRef<Form> forms();
+  /// The form of this name; null if there is none.
+  static const Form *find(llvm::StringRef name);
+
+  /// Asks the cost model, and records its answers on the kernel. An error is reported.
+  static mlir::FailureOr<ExpertKernels> of(plan::KernelOp kernel);
+
+  int64_t fewRows() const { return few; }
+  int64_t groupRows() const { return group; } ///< rows of a group: entries of one expert that are multiplied together
+  int64_t hidden() const { return hiddenDim; }
+  int64_t innerDim() const { return innerChannels; }
+  int64_t top() const { return chosen; }
+  int64_t count() const { return experts; }
+
+  /// As an activation, with a row for each of the step's; and as the kernels see it.
+  mlir::RankedTensorType tensorOf(Scratch scratch) const;
+  tile::MemoryType seenAs(Scratch scratch) const;
+
+private:
+  ExpertKernels() = default;
+
+  mlir::Type element;
+  int64_t few = 0, group = 0, hiddenDim = 0, innerChannels = 0, chosen = 0, experts = 0;
+};
+
+/// The one op of a kernel of this kind.
+model::ExpertsOp expertsOf(plan::KernelOp kernel);
+
+} // namespace denim
+
+#endif // COMPILER_CONVERSION_ATTNTOTILE_EXPERTSOFBLOCK_H
