@@ -20,6 +20,7 @@
 #include "compiler/conversion/AttnToTile/Emitter.h"
 #include "compiler/conversion/AttnToTile/Scalars.h"
 #include "compiler/tuning/Choices.h"
+#include "runtime/abi/Kernel.h"
 
 using namespace mlir;
 using namespace denim;
@@ -29,9 +30,9 @@ using namespace denim;
 static constexpr int64_t kSortedTogether = 4096;
 /// Rows and channels that are moved by one item.
 static constexpr int64_t kMovedRows = 64, kMovedColumns = 256, kCombinedRows = 16;
-/// Columns of a product, and its step along the contraction.
+/// Columns of the products of an item, all together, and their step along the contraction.
 static constexpr int64_t kPanel = 128, kStep = 64;
-/// Blocks of products on a multiprocessor: two accumulators of 128 x 128 take half of the registers.
+/// Blocks of products on a multiprocessor: one computes while the other waits for its operands.
 static constexpr int64_t kProductBlocks = 2;
 /// With few rows, elements of weights that the threads of a block have under way: 64 registers of each of 256.
 static constexpr int64_t kUnderWay = 16384;
@@ -172,7 +173,8 @@ private:
 
   /// Rows of each of some matrices that an item multiplies with, all of them under way together.
   static int64_t fewColumns(int64_t length, int64_t matrices) {
-    return std::clamp<int64_t>(kUnderWay / (length * matrices), 2, 16);
+    auto rows = static_cast<uint64_t>(kUnderWay / (length * matrices));
+    return std::clamp<int64_t>(static_cast<int64_t>(llvm::bit_floor(rows)), 2, 16);
   }
   int64_t fewInnerColumns() const { return fewColumns(shape.hidden(), 2); }
   int64_t fewOuterColumns() const { return fewColumns(shape.innerDim(), expertsTogether()); }
@@ -366,17 +368,18 @@ private:
   }
 
   /// `body(expert, rows of the group, first column)` for each group and panel that this block has to do.
-  void forGroups(int64_t columns, llvm::function_ref<void(Value, const Rows &, Value)> body) {
+  void forGroups(int64_t columns, int64_t limit, llvm::function_ref<void(Value, const Rows &, Value)> body) {
     Order order(e, taken(ExpertKernels::order), shape, rowKind(kernel));
+    e.tileKernel->setAttr("tile.warps", e.b.getI64IntegerAttr(8));
     e.tileKernel->setAttr("tile.blocks", e.b.getI64IntegerAttr(kProductBlocks));
-    int64_t panels = panelsOf(columns, kPanel);
+    int64_t panels = panelsOf(columns, limit);
     e.loop(e.item(), e.mul(order.groups, panels), productBlocks, [&](Value number) {
       std::pair<Value, Value> item = divided(number, panels);
       Value group = item.first, panel = item.second;
       Value expert = order.read(order.expertOfGroup, group);
       Value begin = order.read(order.beginOfGroup, group), end = order.read(order.endOfGroup, group);
       e.branch(e.less(begin, end), [&] {
-        body(expert, Rows{begin, shape.groupRows(), begin, end}, firstColumn(panel, columns, kPanel));
+        body(expert, Rows{begin, shape.groupRows(), begin, end}, firstColumn(panel, columns, limit));
       });
     });
   }
@@ -384,12 +387,13 @@ private:
   /// Products of `rows` of `x` with rows of weights from `column` on, all along the same contraction.
   SmallVector<Value> multiply(Value x, const Rows &rows, ArrayRef<Value> weights, Value column, int64_t width,
                               int64_t length) {
+    // Rows behind the group are another's, or padding; what becomes of them is not stored.
+    bool mayReadBehind = rows.count <= DENIM_ROW_PADDING * shape.top();
     auto step = [&](Value k, int64_t size, ValueRange sums) {
       SmallVector<Value> next, loaded;
       for (Value memory : weights)
         loaded.push_back(e.load(memory, Rows{column, width, {}, {}}, k, size));
-      // Rows behind the group are those of another, or may be read; what becomes of them is not stored.
-      Value own = e.load(x, Rows{rows.row, rows.count, {}, {}}, k, size);
+      Value own = e.load(x, mayReadBehind ? Rows{rows.row, rows.count, {}, {}} : rows, k, size);
       for (auto [w, sum] : llvm::zip(loaded, sums))
         next.push_back(e.mma(own, w, {false, true, sum, tile::Triangle::none}));
       return next;
@@ -402,8 +406,8 @@ private:
   }
 
   void writeInner() {
-    int64_t width = widthOf(shape.innerDim(), kPanel);
-    forGroups(shape.innerDim(), [&](Value expert, const Rows &rows, Value column) {
+    int64_t limit = kPanel / 2, width = widthOf(shape.innerDim(), limit);
+    forGroups(shape.innerDim(), limit, [&](Value expert, const Rows &rows, Value column) {
       auto sums =
           multiply(taken(ExpertKernels::gathered), rows,
                    {weightsOf(op.getGate(), expert), weightsOf(op.getUp(), expert)}, column, width, shape.hidden());
@@ -413,7 +417,7 @@ private:
 
   void writeOuter() {
     int64_t width = widthOf(shape.hidden(), kPanel);
-    forGroups(shape.hidden(), [&](Value expert, const Rows &rows, Value column) {
+    forGroups(shape.hidden(), kPanel, [&](Value expert, const Rows &rows, Value column) {
       auto sums = multiply(taken(ExpertKernels::inner), rows, {weightsOf(op.getDown(), expert)}, column, width,
                            shape.innerDim());
       store(sums[0], e.resultMemory(0), rows, column);

@@ -8,6 +8,7 @@
 //===----------------------------------------------------------------------===//
 
 #include "runtime/tools/denim-bench/Cases.h"
+#include <cmath>
 
 namespace denim::bench {
 
@@ -232,6 +233,38 @@ Case latentPrefill(int64_t heads, int64_t tokens) {
   return result;
 }
 
+//===----------------------------------------------------------------------===//
+// Mixture of experts
+//===----------------------------------------------------------------------===//
+
+/// Routing and experts of a layer shaped as in Qwen3-30B-A3B: 128 experts of 768 channels, eight for each token. Scores
+/// are those of random weights, so experts get about as many tokens each.
+Case experts(const std::string &what, int64_t sequences, int64_t tokens) {
+  constexpr int64_t kExperts = 128, kTop = 8, kHidden = 2048, kInner = 768;
+  Case result;
+  result.name = text("MoE ", what, " ", kExperts, "/", kTop, " B=", sequences);
+  if (tokens > 1)
+    result.name += text(" T=", tokens);
+  std::string up = text("tensor<", kExperts, "x", kInner, "x", kHidden, "xbf16>\n");
+  result.model = model(text(projection("h", kHidden), "  %router = param \"router\" : tensor<", kExperts, "x", kHidden,
+                            "xbf16>\n  %gate = param \"e.{e}.gate\" : ", up, "  %up = param \"e.{e}.up\" : ", up,
+                            "  %down = param \"e.{e}.down\" : tensor<", kExperts, "x", kHidden, "x", kInner,
+                            "xbf16>\n  %scores = linear %h_flat, %router\n  %weights, %chosen = route %scores top ",
+                            kTop, " renormalized\n  %sum = experts %h_flat, %weights, %chosen gate %gate up %up down ",
+                            "%down\n  %o = heads %sum, 16\n"),
+                       kHidden);
+  result.kernels = "experts";
+  result.whole = true;
+  result.tokens = tokens;
+  result.sequences = sequences;
+  auto rows = static_cast<double>(tokens * sequences), all = static_cast<double>(kExperts);
+  double elements = 3.0 * kHidden * kInner, share = static_cast<double>(kTop) / all;
+  result.flops = 2 * elements * kTop * rows;
+  // The weights of all experts that some row has chosen, if rows choose independently.
+  result.bytes = 2 * elements * all * (1 - std::pow(1 - share, rows)) + 4.0 * kHidden * rows;
+  return result;
+}
+
 } // namespace
 
 std::vector<Case> cudaCases() {
@@ -277,6 +310,10 @@ std::vector<Case> cudaCases() {
   for (int64_t keys : {8192, 32768})
     for (int64_t sequences : {1, 32, 128})
       cases.push_back(latentDecode(128, keys, sequences));
+  for (int64_t t : {512, 2048, 8192})
+    cases.push_back(experts("prefill", 1, t));
+  for (int64_t sequences : {1, 8, 32, 128})
+    cases.push_back(experts("decode", sequences, 1));
   return cases;
 }
 

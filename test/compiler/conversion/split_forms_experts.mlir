@@ -2,8 +2,8 @@
 // RUN: denim-opt %s --split-forms --convert-attn-to-tile --cse --canonicalize | FileCheck %s --check-prefix=TILE
 
 // Few rows: two kernels, each row with the experts it has chosen. More: sorted by expert, and five. 6 experts, 3 of
-// them for each row: two words of the order for each of 3 entries, three for a group of up to 64 rows, and as many for
-// 6 groups more, which the least number of rows that come here have to have room for.
+// them for each row: two words of the order for each of 3 entries, three for a group, and as many for 6 groups more,
+// which the least number of rows that come here have to have room for.
 // CHECK-DAG: plan.kernel @experts_few_inner({{.*}} form = "few_inner", kind = "experts", scratch = [!tile.memory<16xbf16>]}
 // CHECK-DAG: plan.kernel @experts_few_outer({{.*}} form = "few_outer", kind = "experts", scratch = [!tile.memory<16xbf16>]}
 // CHECK-DAG: plan.kernel @experts_gather({{.*}} scratch = [!tile.memory<1xi32>, !tile.memory<64xbf16>]}
@@ -29,7 +29,6 @@
 // TILE-LABEL: tile.kernel @experts_inner
 // TILE: scf.for
 // TILE: tile.stacked
-// TILE: scf.for
 // TILE: tile.mma
 // TILE: tile.mma
 // TILE: tile.store
