@@ -34,6 +34,11 @@ public:
   int64_t threads() const { return workers() + (staged.empty() ? 0 : 128); }
   int64_t sharedBytes() const { return shared.size(); }
 
+  /// The load of one number that is a scalar at once: every thread reads it itself.
+  static bool isWord(tile::LoadOp op);
+  /// The argument of the kernel that a memory is a part of.
+  static mlir::Value rootOf(mlir::Value memory);
+
 private:
   int64_t workers() const { return warps * 32; }
 
@@ -87,8 +92,6 @@ private:
   /// Whether a tile that is turned only to be stored as bf16 goes to memory by way of whole 8x8 pieces.
   bool isStoredTurned(tile::StoreOp op);
   void storeTurned(tile::StoreOp op);
-  /// The argument of the kernel that a memory is a part of.
-  static mlir::Value rootOf(mlir::Value memory);
   /// A barrier if threads may have stored what is loaded now. Other arguments do not overlap (codegen/README.md).
   void seesStores(mlir::Value memory);
   void markTurn(mlir::scf::ForOp op);
@@ -270,6 +273,9 @@ private:
     mlir::Value last;         ///< the place moves on behind this load; null: behind each
   };
   void findStaged();
+  /// The extract of a word (isWord) whose place is known, in memory that the kernel does not write: the copying warps
+  /// read it as well.
+  bool isGivenWord(mlir::Operation &op);
   bool isKnownAhead(tile::LoadOp op, llvm::DenseMap<mlir::Value, bool> &known);
   bool isStagedPage(tile::LoadOp op);
   bool isStagedRows(tile::LoadOp op);

@@ -122,20 +122,21 @@ LogicalResult KernelLowering::lowerOp(Operation &op) {
         issueStaged(load);
       return success();
     }
-    bool tiles =
-        llvm::any_of(op.getResultTypes(), llvm::IsaPred<tile::TileType>) || isa<tile::StoreOp, tile::ScatterOp, tile::ExtractOp>(op);
+    bool tiles = llvm::any_of(op.getResultTypes(), llvm::IsaPred<tile::TileType>) ||
+                 isa<tile::StoreOp, tile::ScatterOp, tile::ExtractOp>(op);
     bool control = isa<scf::ForOp, scf::IfOp>(op);
     bool known = llvm::all_of(op.getOperands(), [&](Value v) {
       return scalars.contains(v) || pointers.contains(v) || (control && isa<tile::TileType>(v.getType()));
     });
-    if (control ? !holdsStaged(&op) : tiles || !known)
+    if (control ? !holdsStaged(&op) : (tiles || !known) && !isGivenWord(op))
       return success();
   }
   return TypeSwitch<Operation *, LogicalResult>(&op)
       .Case<scf::ForOp, scf::IfOp, tile::ExtractOp, tile::SolveOp, tile::InverseOp>([&](auto o) { return lower(o); })
       .Case<tile::CountOp, tile::SequenceOp, tile::RowsOp, tile::SlotOp, tile::PageOp, tile::BlockOp, tile::StackedOp,
-            tile::LoadOp, tile::GatherOp, tile::StoreOp, tile::ScatterOp, tile::SplatOp, tile::WindowOp, tile::TransposeOp,
-            tile::FlattenOp, tile::MapOp, tile::ReduceOp, tile::CumsumOp, tile::SpreadOp, tile::MmaOp>([&](auto o) {
+            tile::LoadOp, tile::GatherOp, tile::StoreOp, tile::ScatterOp, tile::SplatOp, tile::WindowOp,
+            tile::TransposeOp, tile::FlattenOp, tile::MapOp, tile::ReduceOp, tile::CumsumOp, tile::SpreadOp,
+            tile::MmaOp>([&](auto o) {
         lower(o);
         return success();
       })

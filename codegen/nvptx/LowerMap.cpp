@@ -72,6 +72,9 @@ LogicalResult KernelLowering::lower(tile::ExtractOp op) {
     Value entry = code.add(i64Of(rows.getRow()), op.getRow());
     Value present = code.lessThan(entry, i64Of(rows.getCount()));
     element = code.loadWords(code.advance(step.list(rows.getList()), entry, code.i32()), 1, present)[0];
+  } else if (auto load = op.getSource().getDefiningOp<tile::LoadOp>(); load && isWord(load)) {
+    element = code.loadWords(elementAddress(viewOf(load.getMemory()), i64Of(load.getRow()), i64Of(load.getColumn())), 1,
+                             Value())[0];
   } else {
     Distribution one{1, 1, {warps, 1}};
     const Fragment from = fragmentOf(op.getSource());

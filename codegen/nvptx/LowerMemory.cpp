@@ -258,6 +258,8 @@ Fragment KernelLowering::loadFragment(tile::LoadOp op) {
 
 void KernelLowering::lower(tile::LoadOp op) {
   seesStores(op.getMemory());
+  if (isWord(op))
+    return; // with the scalar
   if (staged.contains(op.getResult()))
     awaitStaged(op);
   else if (streamed.contains(op.getResult()))

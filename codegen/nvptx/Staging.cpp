@@ -9,13 +9,15 @@
 //   (next round) wait for empty[n]   <-------  every warp arrives at empty[n] behind the last of them
 //
 // Whole pages are copied as they stand (a page is stored as its image there), in bulk, by one thread. In a loop that
-// has such pages, rows of other memory go along: all threads of the warpgroup copy pieces of 16 bytes to the places
-// that they have in a shared operand, and zeros for rows that the load leaves out.
+// has such pages, and in one of a kernel with `tile.ahead`, rows of other memory go along: all threads of the warpgroup
+// copy pieces of 16 bytes to the places that they have in a shared operand, and zeros for rows that the load leaves
+// out.
 //
-// Both sides walk the same kernel. The copying one keeps control flow, scalars and staged loads and drops all else, so
-// both come to the same loads in the same order, and the place in the ring is all they need to agree on: slot index and
-// the parity of its round, carried by every loop and branch that holds a staged load. Loads of one kind and size have a
-// ring of their own. One that has a slot for every load of a turn cannot wait for itself.
+// Both sides walk the same kernel. The copying one keeps control flow, scalars (also those that stand in memory which
+// the kernel does not write) and staged loads and drops all else, so both come to the same loads in the same order, and
+// the place in the ring is all they need to agree on: slot index and the parity of its round, carried by every loop and
+// branch that holds a staged load. Loads of one kind and size have a ring of their own. One that has a slot for every
+// load of a turn cannot wait for itself.
 #include "codegen/nvptx/KernelLowering.h"
 #include "mlir/Dialect/Arith/IR/Arith.h"
 
@@ -30,7 +32,33 @@ static constexpr int64_t kMostSlots = 16, kMostOwnSlots = 4;
 static constexpr int64_t kLeastFree = 16 * 1024, kLeastForRows = 2 * 1024;
 static constexpr int64_t kCopyingWarps = 4, kLanes = 32, kPieceBytes = 16;
 
-/// Whether the scalar can be computed without reading a tile.
+bool KernelLowering::isWord(tile::LoadOp op) {
+  auto type = cast<tile::TileType>(op.getResult().getType());
+  return type.getNumElements() == 1 && type.getElementType().isInteger(32) && !op.getLo() &&
+         op.getResult().hasOneUse() && isa_and_nonnull<tile::ExtractOp>(op->getNextNode()) &&
+         op->getNextNode()->getOperand(0) == op.getResult();
+}
+
+/// A number that stands in memory which this kernel does not write.
+static tile::LoadOp givenWord(Operation *op) {
+  auto load = isa<tile::ExtractOp>(op) ? op->getOperand(0).getDefiningOp<tile::LoadOp>() : tile::LoadOp();
+  if (!load || !KernelLowering::isWord(load))
+    return {};
+  Value root = KernelLowering::rootOf(load.getMemory());
+  auto writes = [&](Operation *other) {
+    Value memory = tile::writtenMemory(other);
+    return memory && KernelLowering::rootOf(memory) == root ? WalkResult::interrupt() : WalkResult::advance();
+  };
+  return op->getParentOfType<tile::KernelOp>()->walk(writes).wasInterrupted() ? tile::LoadOp() : load;
+}
+
+bool KernelLowering::isGivenWord(Operation &op) {
+  tile::LoadOp load = givenWord(&op);
+  return load &&
+         llvm::all_of(load->getOperands(), [&](Value v) { return scalars.contains(v) || pointers.contains(v); });
+}
+
+/// Whether the scalar can be computed without reading a tile, but for numbers that stand in memory.
 static bool isKnownAhead(Value value, llvm::DenseMap<Value, bool> &known) {
   auto it = known.find(value);
   if (it != known.end())
@@ -49,9 +77,12 @@ static bool isKnownAhead(Value value, llvm::DenseMap<Value, bool> &known) {
     }
   } else {
     Operation *op = value.getDefiningOp();
-    result = !isa<tile::ExtractOp>(op) && op->getNumRegions() == 0;
+    if (tile::LoadOp word = givenWord(op))
+      op = word;
+    else
+      result = !isa<tile::ExtractOp>(op) && op->getNumRegions() == 0;
     for (Value operand : op->getOperands())
-      result &= isKnownAhead(operand, known);
+      result &= isa<tile::MemoryType>(operand.getType()) || isKnownAhead(operand, known);
   }
   return known[value] = result;
 }
@@ -101,7 +132,8 @@ bool KernelLowering::isStagedPage(tile::LoadOp op) {
 bool KernelLowering::isStagedRows(tile::LoadOp op) {
   auto type = typeOf(op.getResult());
   auto memory = cast<tile::MemoryType>(op.getMemory().getType());
-  if (!isa<BlockArgument>(op.getMemory()) || !isa<scf::ForOp>(op->getParentOp()))
+  Operation *part = op.getMemory().getDefiningOp();
+  if ((part && !isa<tile::StackedOp>(part)) || !isa<scf::ForOp>(op->getParentOp()))
     return false;
   bool brain = memory.getElementType().isBF16(), turned = op.getTransposed();
   if (!brain && !memory.getElementType().isF32())
@@ -209,7 +241,12 @@ void KernelLowering::findStaged() {
       loops.insert(op->getBlock());
     }
   });
-  if (pages.empty())
+  if (kernel->hasAttr("tile.ahead"))
+    kernel.walk([&](tile::LoadOp op) {
+      if (isStagedRows(op) && mayGoAhead(op))
+        loops.insert(op->getBlock());
+    });
+  if (loops.empty())
     return;
   // In the order of the walk, which is that of the loads.
   kernel.walk([&](tile::LoadOp op) {
@@ -223,17 +260,17 @@ void KernelLowering::findStaged() {
     if (!staged.contains(value))
       resident += SharedTile{0, {}, typeOf(value).getRows(), typeOf(value).getColumns(), termsOf(value)}.bytes();
   findPairs();
-  bool onlyRows = !kernel
-                       ->walk([&](Operation *op) {
-                         auto mma = dyn_cast<tile::MmaOp>(op);
-                         auto window = dyn_cast<tile::WindowOp>(op);
-                         bool moves = isa<tile::TransposeOp, tile::CumsumOp, tile::ExtractOp, tile::SolveOp,
-                                          tile::InverseOp, tile::FlattenOp>(op) ||
-                                      (window && !isPanels(window)) ||
-                                      (mma && formOf(mma) != Form::group && formOf(mma) != Form::warp);
-                         return moves ? WalkResult::interrupt() : WalkResult::advance();
-                       })
-                       .wasInterrupted();
+  bool onlyRows =
+      !kernel
+           ->walk([&](Operation *op) {
+             auto mma = dyn_cast<tile::MmaOp>(op);
+             auto window = dyn_cast<tile::WindowOp>(op);
+             bool moves = isa<tile::TransposeOp, tile::CumsumOp, tile::SolveOp, tile::InverseOp, tile::FlattenOp>(op) ||
+                          (isa<tile::ExtractOp>(op) && !givenWord(op)) || (window && !isPanels(window)) ||
+                          (mma && formOf(mma) != Form::group && formOf(mma) != Form::warp);
+             return moves ? WalkResult::interrupt() : WalkResult::advance();
+           })
+           .wasInterrupted();
   // Behind the last staged load the rings' memory is free again.
   int64_t exchanged = onlyRows ? kLeastForRows : kLeastFree;
   kernel.walk([&](tile::TransposeOp op) {

@@ -31,9 +31,9 @@ static constexpr int64_t kSortedTogether = 4096;
 /// Rows and channels that are moved by one item.
 static constexpr int64_t kMovedRows = 64, kMovedColumns = 256, kCombinedRows = 16;
 /// Columns of the products of an item, all together, and their step along the contraction.
-static constexpr int64_t kPanel = 128, kStep = 64;
-/// Blocks of products on a multiprocessor: one computes while the other waits for its operands.
-static constexpr int64_t kProductBlocks = 2;
+static constexpr int64_t kPanel = 256, kStep = 64;
+/// Blocks of products on a multiprocessor, whose shared memory they take for operands copied ahead.
+static constexpr int64_t kProductBlocks = 1;
 /// With few rows, elements of weights that the threads of a block have under way: 64 registers of each of 256.
 static constexpr int64_t kUnderWay = 16384;
 /// All rows of a step count as one.
@@ -371,6 +371,7 @@ private:
   void forGroups(int64_t columns, int64_t limit, llvm::function_ref<void(Value, const Rows &, Value)> body) {
     Order order(e, taken(ExpertKernels::order), shape, rowKind(kernel));
     e.tileKernel->setAttr("tile.warps", e.b.getI64IntegerAttr(8));
+    e.tileKernel->setAttr("tile.ahead", e.b.getUnitAttr());
     e.tileKernel->setAttr("tile.blocks", e.b.getI64IntegerAttr(kProductBlocks));
     int64_t panels = panelsOf(columns, limit);
     e.loop(e.item(), e.mul(order.groups, panels), productBlocks, [&](Value number) {
@@ -486,7 +487,8 @@ FailureOr<ExpertKernels> ExpertKernels::of(plan::KernelOp kernel) {
     return failure();
   auto gate = cast<RankedTensorType>(op.getGate().getType());
   ExpertKernels all;
-  all.element = cast<RankedTensorType>(op.getInput().getType()).getElementType();
+  // As memory keeps activations.
+  all.element = cast<RankedTensorType>(withoutReshapes(op.getInput()).getType()).getElementType();
   all.experts = gate.getDimSize(0), all.innerChannels = gate.getDimSize(1), all.hiddenDim = gate.getDimSize(2);
   all.chosen = channelsOf(op.getWeights());
   tuning::ExpertShape shape{all.experts, all.chosen, all.hiddenDim, all.innerChannels,

@@ -1,0 +1,74 @@
+// RUN: denim-opt %s --convert-tile-to-nvptx | FileCheck %s
+// RUN: denim-opt %s --convert-tile-to-nvptx | denim-opt --verify-nvptx-synchronization
+
+// Rows and weights of a product, without a page: copied ahead in pieces of 16 bytes, a warp and a ring for each. Which rows and
+// which weights stands in memory: all threads read those numbers, the copying ones too.
+// CHECK-LABEL: llvm.func @grouped(
+// CHECK-SAME: tile.threads = 384
+// CHECK: setmaxnreg.inc
+// CHECK: scf.for
+// CHECK: ld.global
+// CHECK: scf.for
+// CHECK: mbarrier.try_wait.parity
+// CHECK: fence.proxy.async
+// CHECK: wgmma.mma_async
+// CHECK-NOT: cp.async
+// CHECK: setmaxnreg.dec
+// CHECK: scf.for
+// CHECK: ld.global
+// CHECK: scf.for
+// CHECK: cp.async.cg.shared.global
+// CHECK: cp.async.mbarrier.arrive.noinc
+// CHECK-NOT: {{wgmma|st.global}}
+// CHECK: llvm.return
+tile.kernel @grouped(%x: !tile.memory<256xbf16>, %w: !tile.stack<8x256xbf16>, %list: !tile.memory<1xi32>,
+                     %y: !tile.memory<128xf32>) items <once by 1 times 4> at %item attributes {tile.ahead, tile.blocks = 1 : i64, tile.warps = 8 : i64} {
+  %c0 = arith.constant 0 : index
+  %c4 = arith.constant 4 : index
+  %c16 = arith.constant 16 : index
+  %c64 = arith.constant 64 : index
+  %c128 = arith.constant 128 : index
+  %c256 = arith.constant 256 : index
+  %zero = arith.constant 0.0 : f32
+  scf.for %n = %item to %c16 step %c4 {
+    %word = tile.load %list[%n, %c0] : !tile.memory<1xi32> -> !tile.tile<1x1xi32>
+    %expert = tile.extract %word[0, 0] : !tile.tile<1x1xi32> -> index
+    %m = tile.stacked %w[%expert] : !tile.stack<8x256xbf16> -> !tile.memory<256xbf16>
+    %row = arith.muli %n, %c128 : index
+    %s0 = tile.splat %zero : f32 -> !tile.tile<128x128xf32>
+    %s = scf.for %k = %c0 to %c256 step %c64 iter_args(%t = %s0) -> (!tile.tile<128x128xf32>) {
+      %v = tile.load %m[%c0, %k] : !tile.memory<256xbf16> -> !tile.tile<128x64xf32>
+      %u = tile.load %x[%row, %k] : !tile.memory<256xbf16> -> !tile.tile<128x64xf32>
+      %p = tile.mma %u, transpose_rhs %v acc %t : !tile.tile<128x64xf32>, !tile.tile<128x64xf32>, !tile.tile<128x128xf32> -> !tile.tile<128x128xf32>
+      scf.yield %p : !tile.tile<128x128xf32>
+    }
+    tile.store %s, %y[%row, %c0] : !tile.tile<128x128xf32>, !tile.memory<128xf32>
+  }
+}
+
+// A list that the kernel writes itself: the copying warps would have to wait for that. Its rows go with the others'.
+// CHECK-LABEL: llvm.func @written(
+// CHECK-SAME: tile.threads = 256
+// CHECK-NOT: {{setmaxnreg|mbarrier}}
+// CHECK: llvm.return
+tile.kernel @written(%x: !tile.memory<256xbf16>, %w: !tile.stack<8x256xbf16>, %list: !tile.memory<1xi32>,
+                     %y: !tile.memory<128xf32>) items <once by 1 times 4> at %item attributes {tile.ahead, tile.blocks = 1 : i64, tile.warps = 8 : i64} {
+  %c0 = arith.constant 0 : index
+  %c64 = arith.constant 64 : index
+  %c256 = arith.constant 256 : index
+  %zero = arith.constant 0.0 : f32
+  %one = arith.constant 1 : i32
+  %ones = tile.splat %one : i32 -> !tile.tile<1x1xi32>
+  tile.store %ones, %list[%item, %c0] : !tile.tile<1x1xi32>, !tile.memory<1xi32>
+  %word = tile.load %list[%item, %c0] : !tile.memory<1xi32> -> !tile.tile<1x1xi32>
+  %expert = tile.extract %word[0, 0] : !tile.tile<1x1xi32> -> index
+  %m = tile.stacked %w[%expert] : !tile.stack<8x256xbf16> -> !tile.memory<256xbf16>
+  %s0 = tile.splat %zero : f32 -> !tile.tile<128x128xf32>
+  %s = scf.for %k = %c0 to %c256 step %c64 iter_args(%t = %s0) -> (!tile.tile<128x128xf32>) {
+    %v = tile.load %m[%c0, %k] : !tile.memory<256xbf16> -> !tile.tile<128x64xf32>
+    %u = tile.load %x[%expert, %k] : !tile.memory<256xbf16> -> !tile.tile<128x64xf32>
+    %p = tile.mma %u, transpose_rhs %v acc %t : !tile.tile<128x64xf32>, !tile.tile<128x64xf32>, !tile.tile<128x128xf32> -> !tile.tile<128x128xf32>
+    scf.yield %p : !tile.tile<128x128xf32>
+  }
+  tile.store %s, %y[%c0, %c0] : !tile.tile<128x128xf32>, !tile.memory<128xf32>
+}
