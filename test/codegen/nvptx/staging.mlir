@@ -151,11 +151,36 @@ tile.kernel @wide_page(%q: !tile.memory<64xf32>, %k: !tile.pages<1x64x64xf32>, %
   }
 }
 
+// A number that a tile is computed for is known to the computing warps alone;
 // CHECK-LABEL: llvm.func @chosen_by_tile(
 // CHECK-SAME: tile.threads = 128
 // CHECK-NOT: cp.async.bulk
 // CHECK: llvm.return
 tile.kernel @chosen_by_tile(%q: !tile.memory<64xf32>, %which: !tile.memory<1xi32>, %k: !tile.pages<1x64x64xbf16>, %o: !tile.memory<64xf32>) items <sequences by 1 times 1> at %item {
+  %c0 = arith.constant 0 : index
+  %c1 = arith.constant 1 : index
+  %c4 = arith.constant 4 : index
+  %x = tile.load %q[%c0, %c0] : !tile.memory<64xf32> -> !tile.tile<64x64xf32>
+  scf.for %j = %c0 to %c4 step %c1 {
+    %n = tile.load %which[%j, %c0] : !tile.memory<1xi32> -> !tile.tile<1x1xi32>
+    %next = tile.map (%a = %n : !tile.tile<1x1xi32>) -> !tile.tile<1x1xi32> {
+      %b = arith.addi %a, %a : i32
+      tile.yield %b : i32
+    }
+    %number = tile.extract %next[0, 0] : !tile.tile<1x1xi32> -> index
+    %page = tile.page %k[%item, %number, %c0] : !tile.pages<1x64x64xbf16> -> !tile.memory<64xbf16>
+    %y = tile.load %page[%c0, %c0] : !tile.memory<64xbf16> -> !tile.tile<64x64xf32>
+    %p = tile.mma %x, transpose_rhs %y : !tile.tile<64x64xf32>, !tile.tile<64x64xf32> -> !tile.tile<64x64xf32>
+    tile.store %p, %o[%c0, %c0] : !tile.tile<64x64xf32>, !tile.memory<64xf32>
+  }
+}
+
+// one that stands in memory to all.
+// CHECK-LABEL: llvm.func @chosen_by_number(
+// CHECK-SAME: tile.threads = 256
+// CHECK: cp.async.bulk.shared::cluster.global{{.*}}, 8192
+// CHECK: llvm.return
+tile.kernel @chosen_by_number(%q: !tile.memory<64xf32>, %which: !tile.memory<1xi32>, %k: !tile.pages<1x64x64xbf16>, %o: !tile.memory<64xf32>) items <sequences by 1 times 1> at %item {
   %c0 = arith.constant 0 : index
   %c1 = arith.constant 1 : index
   %c4 = arith.constant 4 : index
