@@ -15,10 +15,12 @@ using namespace denim;
 
 namespace {
 
-/// What one item does: `rows` rows and at most `columns` columns, in steps of `step` along the contraction.
+/// What one item does: `rows` rows and at most `columns` columns, in steps of `step` along the contraction; operands
+/// may be copied ahead by warps of their own.
 struct ItemShape {
   StringRef name;
   int64_t rows, columns, step;
+  bool ahead = false;
 };
 
 /// A width of at most `limit` that cuts `columns` without a rest where one of at least half of that does.
@@ -45,6 +47,11 @@ public:
     // The last panel begins early enough to be whole: columns that two panels share are written twice, alike.
     Value first = e.min(e.mul(number, width), e.index(columns - width));
     window = {0, panels == 1 ? Value() : first, columns, width};
+    if (shape.ahead) {
+      e.tileKernel->setAttr("tile.warps", e.b.getI64IntegerAttr(8));
+      e.tileKernel->setAttr("tile.blocks", e.b.getI64IntegerAttr(1));
+      e.tileKernel->setAttr("tile.ahead", e.b.getUnitAttr());
+    }
     Value row = e.mul(block, shape.rows), count = tile::CountOp::create(e.b, e.loc, rowKind(kernel));
     // Behind the last row follow rows that may be read, but not as many as the largest items have.
     Rows stored{row, shape.rows, row, count}, read = stored;
@@ -163,9 +170,12 @@ LogicalResult denim::emitLinearOfBlock(plan::KernelOp kernel, Variants &variants
   // As many blocks as there are multiprocessors follow from results of 2048 columns and more. Wider results take wider
   // panels for the few rows that each block reads too.
   int64_t fewColumns = columns <= 4096 ? 16 : columns <= 16384 ? 32 : 64;
+  // All products together: their sums take half of the registers.
+  auto linears = kernel.getBlock()->getOps<model::LinearOp>();
+  int64_t manyColumns = std::max<int64_t>(256 / std::distance(linears.begin(), linears.end()), 64);
   std::pair<ItemShape, DictionaryAttr> forms[] = {
       {{"few", kSmallPassRows, fewColumns, 512}, whenRows(context, 1, kSmallPassRows)},
-      {{"many", 128, 128, 64}, whenRows(context, kSmallPassRows + 1)},
+      {{"many", 128, manyColumns, 64, /*ahead=*/true}, whenRows(context, kSmallPassRows + 1)},
   };
   for (auto &[shape, when] : forms) {
     BlockProduct product(kernel, shape);
