@@ -1,4 +1,4 @@
-#include "compiler/conversion/AttnToTile/ExpertsOfBlock.h"
+#include "compiler/conversion/AttnToTile/GroupedExperts.h"
 #include "compiler/conversion/AttnToTile/LatentKeys.h"
 #include "compiler/conversion/AttnToTile/Recurrence.h"
 #include "compiler/conversion/AttnToTile/Softmax.h"
@@ -133,8 +133,9 @@ struct SplitFormsPass : impl::SplitFormsPassBase<SplitFormsPass> {
   void runOnOperation() override {
     ModuleOp module = getOperation();
     auto machine = module->getAttrOfType<StringAttr>(plan::PlanDialect::getMachineAttrName());
-    if (!machine || machine.getValue() == "cpu")
+    if (!machine)
       return;
+    bool isCuda = machine.getValue() != "cpu";
     SmallVector<plan::LaunchOp> launches;
     module.walk([&](plan::LaunchOp launch) { launches.push_back(launch); });
     SymbolTable symbols(module);
@@ -150,6 +151,8 @@ struct SplitFormsPass : impl::SplitFormsPassBase<SplitFormsPass> {
         replaced.insert(kernel);
         continue;
       }
+      if (!isCuda)
+        continue;
       RecurrenceOpInterface recurrence = recurrenceOf(kernel);
       auto chunk = recurrence ? recurrence->getAttrOfType<IntegerAttr>("chunk") : IntegerAttr();
       bool scans = !exact && chunk && canScan(recurrence.getNormalForm(), chunk.getInt());
@@ -279,7 +282,7 @@ struct SplitFormsPass : impl::SplitFormsPassBase<SplitFormsPass> {
     launch.erase();
   }
 
-  /// A chain of kernels for few rows, and one for many (AttnToTile/ExpertsOfBlock.h).
+  /// A chain of kernels for few rows, and one for many (AttnToTile/GroupedExperts.h).
   LogicalResult splitExperts(plan::LaunchOp launch, plan::KernelOp kernel, SymbolTable &symbols) {
     FailureOr<ExpertKernels> experts = ExpertKernels::of(kernel);
     if (failed(experts))
@@ -287,7 +290,7 @@ struct SplitFormsPass : impl::SplitFormsPassBase<SplitFormsPass> {
     OpBuilder b(launch);
     Value handed[ExpertKernels::results + 1];
     SmallVector<Value> made;
-    for (const ExpertKernels::Form &form : ExpertKernels::forms()) {
+    for (const ExpertKernels::Form &form : ExpertKernels::forms(experts->isCuda())) {
       std::string name = (kernel.getSymName() + "_" + form.name).str();
       if (!symbols.lookup(name))
         addExpertKernel(kernel, form, name, *experts, symbols);

@@ -220,18 +220,40 @@ double tuning::scanBlocks(const GpuTarget &target, const StateShape &shape, int6
 // experts.few_rows, experts.group_rows
 //===--------------------------------------------------------------------------------------------------------------===//
 
-double tuning::expertFewRows(const GpuTarget &target, const ExpertShape &shape, int64_t few) {
-  // A launch that waits for the one before it, and its own latencies; two of them, or five.
-  constexpr double kLaunch = 3;
+namespace {
+
+/// `launch`: microseconds of a kernel beside its work; `fewLaunches` and `manyLaunches` of them. `expert`: to read the
+/// weights of one.
+double expertSteps(const ExpertShape &shape, int64_t few, double launch, int64_t fewLaunches, int64_t manyLaunches,
+                   double expert) {
   auto count = static_cast<double>(shape.count), top = static_cast<double>(shape.top);
-  double expert = 3.0 * static_cast<double>(shape.hidden * shape.inner * shape.elementBytes) / target.memoryRate;
   double sum = 0;
   for (int64_t rows = 1; rows <= 64; rows *= 2) {
     auto all = static_cast<double>(rows);
     double different = count * (1 - std::pow(1 - top / count, all));
-    sum += rows <= few ? 2 * kLaunch + all * top * expert : 5 * kLaunch + different * expert;
+    sum += rows <= few ? static_cast<double>(fewLaunches) * launch + all * top * expert
+                       : static_cast<double>(manyLaunches) * launch + different * expert;
   }
   return sum;
+}
+
+double expertBytes(const ExpertShape &shape) {
+  return 3.0 * static_cast<double>(shape.hidden * shape.inner * shape.elementBytes);
+}
+
+} // namespace
+
+double tuning::expertFewRows(const GpuTarget &target, const ExpertShape &shape, int64_t few) {
+  // A launch that waits for the one before it, and its own latencies.
+  constexpr double kLaunch = 3;
+  return expertSteps(shape, few, kLaunch, 2, 5, expertBytes(shape) / target.memoryRate);
+}
+
+double tuning::expertFewRows(const Target &target, const ExpertShape &shape, int64_t few) {
+  // To wake the threads and to begin the items; looking for an expert's rows.
+  constexpr double kLaunch = 2, kLook = 0.2;
+  double expert = expertBytes(shape) / target.farRate;
+  return expertSteps(shape, few, kLaunch + kLook * static_cast<double>(shape.count), 0, 5, expert);
 }
 
 double tuning::expertGroupRows(const GpuTarget &target, const ExpertShape &shape, int64_t rows) {

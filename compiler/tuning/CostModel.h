@@ -94,6 +94,8 @@ struct ExpertShape {
 /// Steps of 1, 2, 4 ... 64 rows, those of up to `few` rows by reading the experts of each, others in groups of rows
 /// that have the same; experts of rows are independent of each other.
 double expertFewRows(const codegen::GpuTarget &target, const ExpertShape &shape, int64_t few);
+/// The same by one thread of a CPU.
+double expertFewRows(const codegen::Target &target, const ExpertShape &shape, int64_t few);
 /// 8192 rows in groups of up to `rows`, evenly among experts.
 double expertGroupRows(const codegen::GpuTarget &target, const ExpertShape &shape, int64_t rows);
 

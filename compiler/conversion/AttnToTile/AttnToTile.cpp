@@ -34,7 +34,7 @@ EmitFn familyOf(StringRef kind, bool isCuda) {
                          .Case("linear", emitLinearOfBlock)
                          .Case("one_row", single<emitOneRow>)
                          .Case("route", single<emitRouteOfBlock>)
-                         .Case("experts", single<emitExpertsOfBlock>)
+                         .Case("experts", single<emitGroupedExperts>)
                          .Default(nullptr))
       return own;
   return llvm::StringSwitch<EmitFn>(kind)

@@ -155,13 +155,14 @@ mlir::LogicalResult emitAbsorb(plan::KernelOp kernel, Variants &variants);
 mlir::LogicalResult emitLatent(plan::KernelOp kernel, Variants &variants);
 tile::KernelOp emitRoute(plan::KernelOp kernel, llvm::SmallVectorImpl<unsigned> &extras);
 tile::KernelOp emitExperts(plan::KernelOp kernel, llvm::SmallVectorImpl<unsigned> &extras);
+/// One of several kernels that do it together, by the form of the kernel (GroupedExperts.h).
+tile::KernelOp emitGroupedExperts(plan::KernelOp kernel, llvm::SmallVectorImpl<unsigned> &extras);
 
 // The same for a machine on which a block of threads does an item: everything that must be in flight at once is one
 // tile, no item walks through rows that could be items of their own, and rows behind the last are not stored.
 tile::KernelOp emitRowsOfBlock(plan::KernelOp kernel, llvm::SmallVectorImpl<unsigned> &extras);
 tile::KernelOp emitOneRow(plan::KernelOp kernel, llvm::SmallVectorImpl<unsigned> &extras);
 tile::KernelOp emitRouteOfBlock(plan::KernelOp kernel, llvm::SmallVectorImpl<unsigned> &extras);
-tile::KernelOp emitExpertsOfBlock(plan::KernelOp kernel, llvm::SmallVectorImpl<unsigned> &extras);
 mlir::LogicalResult emitLinearOfBlock(plan::KernelOp kernel, Variants &variants);
 mlir::LogicalResult emitCacheWriteOfBlock(plan::KernelOp kernel, Variants &variants);
 

@@ -79,6 +79,8 @@ tile::KernelOp denim::emitRouteOfBlock(plan::KernelOp kernel, SmallVectorImpl<un
 }
 
 tile::KernelOp denim::emitExperts(plan::KernelOp kernel, SmallVectorImpl<unsigned> &extras) {
+  if (auto form = kernel->getAttrOfType<StringAttr>("form"); form && form.getValue() != "few")
+    return emitGroupedExperts(kernel, extras);
   auto op = *kernel.getBlock()->getOps<model::ExpertsOp>().begin();
   auto gate = cast<RankedTensorType>(op.getGate().getType());
   int64_t inner = gate.getDimSize(1), hidden = gate.getDimSize(2), top = channelsOf(op.getWeights());

@@ -32,9 +32,10 @@ module attributes {plan.machine = "cuda"} {
   // Rows behind the last may be read, but are not stored.
   // CHECK: tile.store {{.*}} within
   // CHECK-LABEL: tile.kernel @linear_many(
-  // CHECK-SAME: items <tokens by 128 times 4>
+  // CHECK-SAME: items <tokens by 128 times 2>
+  // CHECK-SAME: tile.ahead
   // CHECK: scf.for
-  // CHECK: %[[W:.*]] = tile.load {{.*}} -> !tile.tile<128x64xf32>
+  // CHECK: %[[W:.*]] = tile.load {{.*}} -> !tile.tile<256x64xf32>
   // CHECK: %[[X:.*]] = tile.load {{.*}} within {{.*}} -> !tile.tile<128x64xf32>
   // CHECK: tile.mma %[[X]], transpose_rhs %[[W]] acc
   // CHECK: tile.store {{.*}} within

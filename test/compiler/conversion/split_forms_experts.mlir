@@ -1,9 +1,9 @@
-// RUN: denim-opt %s --split-forms | FileCheck %s
-// RUN: denim-opt %s --split-forms --convert-attn-to-tile --cse --canonicalize | FileCheck %s --check-prefix=TILE
+// RUN: denim-opt %s --split-input-file --split-forms | FileCheck %s
+// RUN: denim-opt %s --split-input-file --split-forms --convert-attn-to-tile --cse --canonicalize | FileCheck %s --check-prefix=TILE
 
 // Few rows: two kernels, each row with the experts it has chosen. More: sorted by expert, and five. 6 experts, 3 of
-// them for each row: two words of the order for each of 3 entries, three for a group, and as many for 6 groups more,
-// which the least number of rows that come here have to have room for.
+// them for each row: two words of the order for each of 3 entries, three for a group, and for 6 groups more and
+// the 6 experts, which the least number of rows that come here have to have room for, five.
 // CHECK-DAG: plan.kernel @experts_few_inner({{.*}} form = "few_inner", kind = "experts", scratch = [!tile.memory<16xbf16>]}
 // CHECK-DAG: plan.kernel @experts_few_outer({{.*}} form = "few_outer", kind = "experts", scratch = [!tile.memory<16xbf16>]}
 // CHECK-DAG: plan.kernel @experts_gather({{.*}} scratch = [!tile.memory<1xi32>, !tile.memory<64xbf16>]}
@@ -44,5 +44,36 @@ module attributes {plan.machine = "cuda"} {
     %down = model.param "down" : tensor<6x64x16xbf16>
     %y = plan.launch @experts(%x, %w, %e, %gate, %up, %down) : (tensor<?x64xbf16>, tensor<?x3xf32>, tensor<?x3xi32>, tensor<6x16x64xbf16>, tensor<6x16x64xbf16>, tensor<6x64x16xbf16>) -> tensor<?x64xbf16>
     plan.return %y : tensor<?x64xbf16>
+  }
+}
+
+// -----
+
+// On a CPU few rows are one kernel, and an item of the products is an expert and a panel of its weights.
+// CHECK-LABEL: module attributes {plan.machine = "cpu"}
+// CHECK: plan.program @p
+// CHECK: %[[A:.*]] = plan.launch @experts_few({{.*}}) {when = {least = 1 : i64, most = [[FEW:[0-9]+]] : i64, of = "rows"}} : {{.*}} -> tensor<?x64xf32>
+// CHECK: plan.launch @experts_sort
+// CHECK: plan.launch @experts_gather
+// CHECK: plan.launch @experts_inner
+// CHECK: plan.launch @experts_outer
+// CHECK: %[[B:.*]] = plan.launch @experts_combine
+// CHECK: %[[Y:.*]] = plan.merge %[[A]], %[[B]]
+// CHECK: plan.return %[[Y]]
+// TILE-LABEL: module attributes {plan.machine = "cpu"}
+// TILE: tile.kernel @experts_inner({{.*}} items <tokens by 1073741824 times 6>
+// TILE: tile.mma {{.*}}!tile.tile<64x64xf32>, !tile.tile<16x64xf32>
+module attributes {plan.machine = "cpu"} {
+  plan.kernel @experts(%x: tensor<?x64xf32>, %w: tensor<?x3xf32>, %e: tensor<?x3xi32>, %gate: tensor<6x16x64xf32>,
+                       %up: tensor<6x16x64xf32>, %down: tensor<6x64x16xf32>) attributes {kind = "experts"} {
+    %y = model.experts %x, %w, %e gate %gate up %up down %down
+    plan.yield %y : tensor<?x64xf32>
+  }
+  plan.program @p(%x: tensor<?x64xf32>, %w: tensor<?x3xf32>, %e: tensor<?x3xi32>) {
+    %gate = model.param "gate" : tensor<6x16x64xf32>
+    %up = model.param "up" : tensor<6x16x64xf32>
+    %down = model.param "down" : tensor<6x64x16xf32>
+    %y = plan.launch @experts(%x, %w, %e, %gate, %up, %down) : (tensor<?x64xf32>, tensor<?x3xf32>, tensor<?x3xi32>, tensor<6x16x64xf32>, tensor<6x16x64xf32>, tensor<6x64x16xf32>) -> tensor<?x64xf32>
+    plan.return %y : tensor<?x64xf32>
   }
 }

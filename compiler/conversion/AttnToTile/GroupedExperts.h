@@ -1,7 +1,7 @@
-// The chosen experts on a machine whose blocks of threads do items: which kernels do it, and what they hand to each
-// other. ExpertsOfBlock.cpp has the story.
-#ifndef COMPILER_CONVERSION_ATTNTOTILE_EXPERTSOFBLOCK_H
-#define COMPILER_CONVERSION_ATTNTOTILE_EXPERTSOFBLOCK_H
+// The chosen experts of a step by several kernels: which, and what they hand to each other. GroupedExperts.cpp has the
+// story.
+#ifndef COMPILER_CONVERSION_ATTNTOTILE_GROUPEDEXPERTS_H
+#define COMPILER_CONVERSION_ATTNTOTILE_GROUPEDEXPERTS_H
 
 #include "dialects/model/ir/Model.h"
 #include "dialects/plan/ir/Plan.h"
@@ -28,9 +28,9 @@ public:
     llvm::SmallVector<Scratch, 2> takes;
     std::optional<Scratch> makes; ///< none: the result
   };
-  static llvm::ArrayRef<Form> forms();
+  static llvm::ArrayRef<Form> forms(bool isCuda);
   /// The form of this name; null if there is none.
-  static const Form *find(llvm::StringRef name);
+  static const Form *find(llvm::StringRef name, bool isCuda);
 
   /// Asks the cost model, and records its answers on the kernel. An error is reported.
   static mlir::FailureOr<ExpertKernels> of(plan::KernelOp kernel);
@@ -41,6 +41,9 @@ public:
   int64_t innerDim() const { return innerChannels; }
   int64_t top() const { return chosen; }
   int64_t count() const { return experts; }
+  bool isCuda() const { return multiprocessors > 0; }
+  /// Of the GPU; 0 on a CPU.
+  int64_t processors() const { return multiprocessors; }
 
   /// As an activation, with a row for each of the step's; and as the kernels see it.
   mlir::RankedTensorType tensorOf(Scratch scratch) const;
@@ -50,7 +53,7 @@ private:
   ExpertKernels() = default;
 
   mlir::Type element;
-  int64_t few = 0, group = 0, hiddenDim = 0, innerChannels = 0, chosen = 0, experts = 0;
+  int64_t few = 0, group = 0, hiddenDim = 0, innerChannels = 0, chosen = 0, experts = 0, multiprocessors = 0;
 };
 
 /// The one op of a kernel of this kind.
@@ -58,4 +61,4 @@ model::ExpertsOp expertsOf(plan::KernelOp kernel);
 
 } // namespace denim
 
-#endif // COMPILER_CONVERSION_ATTNTOTILE_EXPERTSOFBLOCK_H
+#endif // COMPILER_CONVERSION_ATTNTOTILE_GROUPEDEXPERTS_H

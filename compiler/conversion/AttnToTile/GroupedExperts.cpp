@@ -1,6 +1,7 @@
-// Mixture of experts, an item to a block of threads (spec/models.md section 3).
+// Mixture of experts (spec/models.md section 3).
 //
-// Reading the weights of experts is what it costs. With few rows each reads those of its own:
+// Reading the weights of experts is what it costs. With few rows each reads those of its own: on a CPU in one kernel
+// (Experts.cpp), where blocks of threads do items in two:
 //
 //   few_inner   h = silu(gate x) * up x             an item is some channels of one entry
 //   few_outer   y = sum_j weight_j down h_j         an item is some channels of one row
@@ -10,13 +11,16 @@
 //
 //   sort        the entries in the order of their experts    an item is one expert, which looks through all choices
 //   gather      rows of the input in that order
-//   inner       silu(gate x) * up x                           groups of one expert's rows, by blocks that walk through
-//   outer       down h                                        them; how many there are, only `sort` knows
+//   inner       silu(gate x) * up x
+//   outer       down h
 //   combine     the weighted sum of a row's results
+//
+// On a CPU an item of the products is an expert and a panel of its weights, which are turned once for all rows. On a
+// GPU there are as many blocks as fit, which walk through groups of an expert's rows: how many, only `sort` knows.
 //
 // Sorting needs no atomics, so every run gives the same bits: an expert counts the entries of experts before it, which
 // is where its own begin.
-#include "compiler/conversion/AttnToTile/ExpertsOfBlock.h"
+#include "compiler/conversion/AttnToTile/GroupedExperts.h"
 #include "compiler/conversion/AttnToTile/Emitter.h"
 #include "compiler/conversion/AttnToTile/Scalars.h"
 #include "compiler/tuning/Choices.h"
@@ -34,6 +38,8 @@ static constexpr int64_t kMovedRows = 64, kMovedColumns = 256, kCombinedRows = 1
 static constexpr int64_t kPanel = 256, kStep = 64;
 /// Blocks of products on a multiprocessor, whose shared memory they take for operands copied ahead.
 static constexpr int64_t kProductBlocks = 1;
+/// On a CPU: rows of weights that are turned together, and rows that they multiply at once; what is left over, if few.
+static constexpr int64_t kPanelOfCpu = 64, kRowsOfCpu[] = {64, 16, 4};
 /// With few rows, elements of weights that the threads of a block have under way: 64 registers of each of 256.
 static constexpr int64_t kUnderWay = 16384;
 /// All rows of a step count as one.
@@ -43,8 +49,8 @@ namespace {
 
 /// What `sort` leaves, in words of `rows` rows of a step:
 ///
-///     [entries] row of each position | [entries] position of each entry | [groups] expert | [groups] begin | [groups]
-///     end
+///     [entries] row of each position | [entries] position of each entry | [groups] expert | [groups] begin
+///     | [groups] end | [experts] begin | [experts] end
 ///
 /// Groups are numbered with gaps, so that no expert need know how many the others have: those of an expert begin at
 /// (its first position / groupRows) + its number. A group in a gap is empty.
@@ -53,7 +59,8 @@ struct Order {
       : e(e), memory(memory), rows(tile::CountOp::create(e.b, e.loc, kind)), entries(e.mul(rows, shape.top())),
         groups(e.add(arith::DivUIOp::create(e.b, e.loc, entries, e.index(shape.groupRows())), e.index(shape.count()))),
         byEntry(entries), expertOfGroup(e.mul(entries, 2)), beginOfGroup(e.add(expertOfGroup, groups)),
-        endOfGroup(e.add(beginOfGroup, groups)) {}
+        endOfGroup(e.add(beginOfGroup, groups)), beginOfExpert(e.add(endOfGroup, groups)),
+        endOfExpert(e.add(beginOfExpert, e.index(shape.count()))) {}
 
   /// One word as an index.
   Value read(Value first, Value number) const {
@@ -65,15 +72,14 @@ struct Order {
   }
 
   Emitter &e;
-  Value memory, rows, entries, groups, byEntry, expertOfGroup, beginOfGroup, endOfGroup;
+  Value memory, rows, entries, groups, byEntry, expertOfGroup, beginOfGroup, endOfGroup, beginOfExpert, endOfExpert;
 };
 
 class ExpertsWriter {
 public:
-  ExpertsWriter(plan::KernelOp kernel, const ExpertKernels &shape, const ExpertKernels::Form &form,
-                int64_t multiprocessors)
+  ExpertsWriter(plan::KernelOp kernel, const ExpertKernels &shape, const ExpertKernels::Form &form)
       : op(expertsOf(kernel)), kernel(kernel), shape(shape), form(form),
-        productBlocks(multiprocessors * kProductBlocks), e(kernel, itemsOf(form.name)) {}
+        productBlocks(shape.processors() * kProductBlocks), e(kernel, itemsOf(form.name)) {}
 
   tile::KernelOp write() {
     auto writeForm = llvm::StringSwitch<void (ExpertsWriter::*)()>(form.name)
@@ -105,7 +111,10 @@ private:
       return items(kMovedRows, shape.top() * panelsOf(shape.hidden(), kMovedColumns));
     if (name == "combine")
       return items(kCombinedRows, panelsOf(shape.hidden(), kMovedColumns));
-    return items(kAllRows, productBlocks);
+    if (shape.isCuda())
+      return items(kAllRows, productBlocks);
+    return items(kAllRows, shape.count() * (name == "inner" ? panelsOf(shape.innerDim(), kPanelOfCpu)
+                                                            : panelsOf(shape.hidden(), kPanelOfCpu)));
   }
 
   //===------------------------------------------------------------------------------------------------------------===//
@@ -195,8 +204,7 @@ private:
     Value x = e.load(e.memoryOf(op.getInput()), Rows{row, 1, {}, {}}, e.index(0), shape.hidden());
     Rows rows{column, width, {}, {}};
     Value gate = e.load(gates, rows, e.index(0), shape.hidden()), up = e.load(ups, rows, e.index(0), shape.hidden());
-    Emitter::MmaOptions turned{false, true, {}, tile::Triangle::none};
-    Value h = swiglu(e.mma(x, gate, turned), e.mma(x, up, turned));
+    Value h = swiglu(e.mma(x, gate, kTurned), e.mma(x, up, kTurned));
     store(h, e.resultMemory(0), Rows{entry, 1, {}, {}}, column);
   }
 
@@ -205,7 +213,6 @@ private:
     dealWarps(shape.innerDim());
     auto [row, panel] = divided(e.item(), panelsOf(shape.hidden(), limit));
     Value column = firstColumn(panel, shape.hidden(), limit), h = taken(ExpertKernels::inner);
-    Emitter::MmaOptions turned{false, true, {}, tile::Triangle::none};
     auto type = e.tileType(1, width);
     Value sum;
     for (int64_t first = 0; first < shape.top(); first += expertsTogether()) {
@@ -219,7 +226,7 @@ private:
       for (int64_t j = first; j < last; ++j) {
         Value own =
             e.load(h, Rows{e.add(e.mul(row, shape.top()), e.index(j)), 1, {}, {}}, e.index(0), shape.innerDim());
-        Value y = e.product(type, {e.mma(own, downs[j - first], turned), weights[j - first]});
+        Value y = e.product(type, {e.mma(own, downs[j - first], kTurned), weights[j - first]});
         sum = !sum ? y : e.map(type, {sum, y}, [&](OpBuilder &b, ValueRange in) -> Value {
           return plus(b, e.loc, in[0], in[1]);
         });
@@ -323,6 +330,12 @@ private:
       return tile::ExtractOp::create(e.b, e.loc, e.b.getIndexType(), word, e.b.getI64IntegerAttr(0),
                                      e.b.getI64IntegerAttr(0));
     };
+    for (auto [number, list] : {std::pair(begin, order.beginOfExpert), std::pair(end, order.endOfExpert)}) {
+      Value word = e.map(integers(1, 1), number, [&](OpBuilder &b, ValueRange in) -> Value {
+        return arith::FPToSIOp::create(b, e.loc, b.getI32Type(), in[0]);
+      });
+      store(word, order.memory, Rows{e.add(list, e.item()), 1, {}, {}}, e.index(0));
+    }
     constexpr int64_t kTogether = 64;
     Value from = asIndex(begin), to = asIndex(end), group = e.index(shape.groupRows());
     Value firstBlock = arith::DivUIOp::create(e.b, e.loc, from, group);
@@ -406,21 +419,59 @@ private:
     return whole < length ? step(e.index(whole), length - whole, sums) : sums;
   }
 
+  /// The same on a CPU: one expert and panel, its rows by products as large as there are rows left.
+  /// `product(rows, weights)` is a tile of the result.
+  void forExpert(int64_t columns, ArrayRef<Value> stacks,
+                 llvm::function_ref<Value(const Rows &, ArrayRef<Value>)> product) {
+    Order order(e, taken(ExpertKernels::order), shape, rowKind(kernel));
+    auto [expert, panel] = divided(e.item(), panelsOf(columns, kPanelOfCpu));
+    Value column = firstColumn(panel, columns, kPanelOfCpu), own = expert;
+    Value begin = order.read(order.beginOfExpert, own), end = order.read(order.endOfExpert, own);
+    auto walk = [&](Value from, Value to, int64_t rows) {
+      SmallVector<Value> weights;
+      for (Value stack : stacks)
+        weights.push_back(e.load(weightsOf(stack, own), Rows{column, widthOf(columns, kPanelOfCpu), {}, {}}, e.index(0),
+                                 cast<RankedTensorType>(stack.getType()).getDimSize(2)));
+      e.loop(from, to, rows, [&](Value row) {
+        store(product(Rows{row, rows, {}, {}}, weights), e.resultMemory(0), Rows{row, rows, begin, end}, column);
+      });
+    };
+    // [begin, large) and [large, end) by the two sizes of panels that are turned; a handful of rows by weights in
+    // place.
+    Value rows = e.sub(end, begin);
+    e.branch(
+        e.less(rows, e.index(kRowsOfCpu[1])), [&] { walk(begin, end, kRowsOfCpu[2]); },
+        [&] {
+          Value large = e.sub(end, arith::RemUIOp::create(e.b, e.loc, rows, e.index(kRowsOfCpu[0])));
+          walk(begin, large, kRowsOfCpu[0]);
+          walk(large, end, kRowsOfCpu[1]);
+        });
+  }
+
   void writeInner() {
+    Value x = taken(ExpertKernels::gathered);
+    if (!shape.isCuda())
+      return forExpert(shape.innerDim(), {op.getGate(), op.getUp()}, [&](const Rows &rows, ArrayRef<Value> weights) {
+        Value own = e.load(x, rows, e.index(0), shape.hidden());
+        return swiglu(e.mma(own, weights[0], kTurned), e.mma(own, weights[1], kTurned));
+      });
     int64_t limit = kPanel / 2, width = widthOf(shape.innerDim(), limit);
     forGroups(shape.innerDim(), limit, [&](Value expert, const Rows &rows, Value column) {
-      auto sums =
-          multiply(taken(ExpertKernels::gathered), rows,
-                   {weightsOf(op.getGate(), expert), weightsOf(op.getUp(), expert)}, column, width, shape.hidden());
+      auto sums = multiply(x, rows, {weightsOf(op.getGate(), expert), weightsOf(op.getUp(), expert)}, column, width,
+                           shape.hidden());
       store(swiglu(sums[0], sums[1]), e.resultMemory(0), rows, column);
     });
   }
 
   void writeOuter() {
+    Value h = taken(ExpertKernels::inner);
+    if (!shape.isCuda())
+      return forExpert(shape.hidden(), op.getDown(), [&](const Rows &rows, ArrayRef<Value> weights) {
+        return e.mma(e.load(h, rows, e.index(0), shape.innerDim()), weights[0], kTurned);
+      });
     int64_t width = widthOf(shape.hidden(), kPanel);
     forGroups(shape.hidden(), kPanel, [&](Value expert, const Rows &rows, Value column) {
-      auto sums = multiply(taken(ExpertKernels::inner), rows, {weightsOf(op.getDown(), expert)}, column, width,
-                           shape.innerDim());
+      auto sums = multiply(h, rows, {weightsOf(op.getDown(), expert)}, column, width, shape.innerDim());
       store(sums[0], e.resultMemory(0), rows, column);
     });
   }
@@ -449,6 +500,8 @@ private:
     store(sum, e.resultMemory(0), rows, column);
   }
 
+  /// A product with rows of weights.
+  const Emitter::MmaOptions kTurned{false, true, {}, tile::Triangle::none};
   model::ExpertsOp op;
   plan::KernelOp kernel;
   ExpertKernels shape;
@@ -464,47 +517,64 @@ model::ExpertsOp denim::expertsOf(plan::KernelOp kernel) {
   return ops.empty() ? nullptr : *ops.begin();
 }
 
-ArrayRef<ExpertKernels::Form> ExpertKernels::forms() {
-  static const Form all[] = {{"few_inner", true, {}, inner},
-                             {"few_outer", true, {inner}, std::nullopt},
-                             {"sort", false, {}, order},
-                             {"gather", false, {order}, gathered},
-                             {"inner", false, {order, gathered}, inner},
-                             {"outer", false, {order, inner}, results},
-                             {"combine", false, {order, results}, std::nullopt}};
-  return all;
+ArrayRef<ExpertKernels::Form> ExpertKernels::forms(bool isCuda) {
+  static const Form ofCuda[] = {{"few_inner", true, {}, inner},
+                                {"few_outer", true, {inner}, std::nullopt},
+                                {"sort", false, {}, order},
+                                {"gather", false, {order}, gathered},
+                                {"inner", false, {order, gathered}, inner},
+                                {"outer", false, {order, inner}, results},
+                                {"combine", false, {order, results}, std::nullopt}};
+  static const Form ofCpu[] = {
+      {"few", true, {}, std::nullopt},           {"sort", false, {}, order},
+      {"gather", false, {order}, gathered},      {"inner", false, {order, gathered}, inner},
+      {"outer", false, {order, inner}, results}, {"combine", false, {order, results}, std::nullopt}};
+  return isCuda ? ArrayRef<Form>(ofCuda) : ArrayRef<Form>(ofCpu);
 }
 
-const ExpertKernels::Form *ExpertKernels::find(StringRef name) {
-  const Form *form = llvm::find_if(forms(), [&](const Form &form) { return form.name == name; });
-  return form == forms().end() ? nullptr : form;
+const ExpertKernels::Form *ExpertKernels::find(StringRef name, bool isCuda) {
+  ArrayRef<Form> all = forms(isCuda);
+  const Form *form = llvm::find_if(all, [&](const Form &form) { return form.name == name; });
+  return form == all.end() ? nullptr : form;
 }
 
 FailureOr<ExpertKernels> ExpertKernels::of(plan::KernelOp kernel) {
   model::ExpertsOp op = expertsOf(kernel);
-  FailureOr<codegen::GpuTarget> target = tuning::gpuTargetOf(kernel);
-  if (failed(target))
-    return failure();
   auto gate = cast<RankedTensorType>(op.getGate().getType());
   ExpertKernels all;
   // As memory keeps activations.
   all.element = cast<RankedTensorType>(withoutReshapes(op.getInput()).getType()).getElementType();
   all.experts = gate.getDimSize(0), all.innerChannels = gate.getDimSize(1), all.hiddenDim = gate.getDimSize(2);
   all.chosen = channelsOf(op.getWeights());
+  all.group = kRowsOfCpu[0];
   tuning::ExpertShape shape{all.experts, all.chosen, all.hiddenDim, all.innerChannels,
                             gate.getElementTypeBitWidth() / 8};
   std::string text = tuning::shapeText(
       {{"experts", all.experts}, {"top", all.chosen}, {"hidden", all.hiddenDim}, {"inner", all.innerChannels}});
-  tuning::Question rows{"experts.few_rows", text, {1, 2, 4, 8, 16, 32}, [&](int64_t rows) {
-                          return tuning::expertFewRows(*target, shape, rows);
-                        }};
-  tuning::Question group{"experts.group_rows", text, {64, 128}, [&](int64_t rows) {
-                           return tuning::expertGroupRows(*target, shape, rows);
-                         }};
-  FailureOr<int64_t> few = tuning::choose(kernel, rows), together = tuning::choose(kernel, group);
-  if (failed(few) || failed(together))
+  tuning::Question rows{"experts.few_rows", text, {1, 2, 4, 8, 16, 32}, {}};
+  if (!plan::isForCuda(kernel->getParentOfType<ModuleOp>())) {
+    FailureOr<codegen::Target> target = tuning::cpuTargetOf(kernel);
+    if (failed(target))
+      return failure();
+    rows.predict = [&](int64_t few) { return tuning::expertFewRows(*target, shape, few); };
+  } else {
+    FailureOr<codegen::GpuTarget> target = tuning::gpuTargetOf(kernel);
+    if (failed(target))
+      return failure();
+    all.multiprocessors = target->multiprocessors;
+    rows.predict = [&](int64_t few) { return tuning::expertFewRows(*target, shape, few); };
+    tuning::Question group{"experts.group_rows", text, {64, 128}, [&](int64_t rows) {
+                             return tuning::expertGroupRows(*target, shape, rows);
+                           }};
+    FailureOr<int64_t> together = tuning::choose(kernel, group);
+    if (failed(together))
+      return failure();
+    all.group = *together;
+  }
+  FailureOr<int64_t> few = tuning::choose(kernel, rows);
+  if (failed(few))
     return failure();
-  all.few = *few, all.group = *together;
+  all.few = *few;
   return all;
 }
 
@@ -512,8 +582,9 @@ RankedTensorType ExpertKernels::tensorOf(Scratch scratch) const {
   auto rows = [&](int64_t columns, Type type) { return RankedTensorType::get({ShapedType::kDynamic, columns}, type); };
   if (scratch != order)
     return rows(chosen * (scratch == inner ? innerChannels : hiddenDim), element);
-  // Two words for each entry, three for each group. Kernels that use it run with more than `few` rows.
-  int64_t groups = llvm::divideCeil(chosen, group), gaps = llvm::divideCeil(3 * experts, few + 1);
+  // Two words for each entry, three for each group, two for each expert. Kernels that use it run with more than `few`
+  // rows.
+  int64_t groups = llvm::divideCeil(chosen, group), gaps = llvm::divideCeil(5 * experts, few + 1);
   return rows(2 * chosen + 3 * groups + gaps, IntegerType::get(element.getContext(), 32));
 }
 
@@ -524,19 +595,19 @@ tile::MemoryType ExpertKernels::seenAs(Scratch scratch) const {
   return tile::MemoryType::get(context, scratch == inner ? innerChannels : hiddenDim, element);
 }
 
-tile::KernelOp denim::emitExpertsOfBlock(plan::KernelOp kernel, SmallVectorImpl<unsigned> &extras) {
+tile::KernelOp denim::emitGroupedExperts(plan::KernelOp kernel, SmallVectorImpl<unsigned> &extras) {
   auto name = kernel->getAttrOfType<StringAttr>("form");
-  const ExpertKernels::Form *form = name ? ExpertKernels::find(name.getValue()) : nullptr;
+  bool isCuda = plan::isForCuda(kernel->getParentOfType<ModuleOp>());
+  const ExpertKernels::Form *form = name ? ExpertKernels::find(name.getValue(), isCuda) : nullptr;
   if (!form) {
     auto error = kernel.emitOpError() << "expected a form of the experts, but got ";
     name ? error << name : error << "none";
     return nullptr;
   }
   FailureOr<ExpertKernels> shape = ExpertKernels::of(kernel);
-  FailureOr<codegen::GpuTarget> target = tuning::gpuTargetOf(kernel);
-  if (failed(shape) || failed(target))
+  if (failed(shape))
     return nullptr;
-  ExpertsWriter writer(kernel, *shape, *form, target->multiprocessors);
+  ExpertsWriter writer(kernel, *shape, *form);
   tile::KernelOp written = writer.write();
   extras.append(writer.extraOperands().begin(), writer.extraOperands().end());
   return written;
