@@ -206,7 +206,13 @@ void KernelLowering::findStaged() {
       loops.insert(op->getBlock());
     }
   });
-  if (pages.empty())
+  // A kernel may ask for it where all that its loop reads are rows.
+  if (pages.empty() && kernel->hasAttr("tile.ahead"))
+    kernel.walk([&](tile::LoadOp op) {
+      if (isStagedRows(op) && mayGoAhead(op))
+        loops.insert(op->getBlock());
+    });
+  if (loops.empty())
     return;
   // In the order of the walk, which is that of the loads.
   kernel.walk([&](tile::LoadOp op) {

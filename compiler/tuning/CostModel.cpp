@@ -214,3 +214,31 @@ double tuning::scanBlocks(const GpuTarget &target, const StateShape &shape, int6
   grid.chain = kChunks * (std::max(kChunkChain, together * kChunkBusy) + exposed);
   return microseconds(target, grid);
 }
+
+double tuning::segmentScan(const GpuTarget &target, const StateShape &shape, int64_t columns, int64_t segments) {
+  constexpr int64_t kChunk = 64, kChunks = 128;
+  // TODO placeholder
+  constexpr double kSumChain = 0.6, kScanChain = 1.2, kLaunch = 3, kState = 1;
+  auto width = static_cast<double>(columns), keys = static_cast<double>(shape.keyDim);
+  int64_t chunks = llvm::divideCeil(kChunks, segments);
+  double parts = static_cast<double>(shape.valueDim) / width;
+  double vector = 2.0 * kChunk * keys, own = 2.0 * kChunk * width, left = 4 * keys * width;
+  constexpr double kAgain = 0.5;
+  double shared = vector * (1 + kAgain * (parts - 1)) / parts;
+  int64_t together = columns > 64 ? 1 : 2;
+  Grid scan;
+  scan.items = segments * shape.heads * shape.valueDim / columns;
+  scan.blocks = together;
+  scan.bytes = static_cast<double>(chunks) * (2 * shared + 2 * own) + left * static_cast<double>(segments - 1) / 2;
+  scan.chain =
+      static_cast<double>(chunks) * kScanChain * (together > 1 ? 1.5 : 1) + kState * static_cast<double>(segments - 1);
+  double time = microseconds(target, scan);
+  if (segments == 1)
+    return time;
+  Grid sums;
+  sums.items = (segments - 1) * shape.heads * shape.valueDim / columns;
+  sums.blocks = together;
+  sums.bytes = static_cast<double>(chunks) * (shared + own) + left;
+  sums.chain = static_cast<double>(chunks) * kSumChain;
+  return time + kLaunch + microseconds(target, sums);
+}

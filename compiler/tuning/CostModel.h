@@ -77,6 +77,8 @@ double tokenStep(const codegen::GpuTarget &target, const StateShape &shape, int6
                  int64_t columns, int64_t blocks, int64_t sequences);
 /// The state through 128 chunks of 64 tokens of one sequence, by blocks that have `columns` value columns of a head.
 double stateScan(const codegen::GpuTarget &target, const StateShape &shape, int64_t columns);
+/// The same for a diagonal recurrence in segments: their states first, then all segments at once.
+double segmentScan(const codegen::GpuTarget &target, const StateShape &shape, int64_t columns, int64_t segments);
 /// The same for four sequences, where there is work for several `blocks` on each multiprocessor; a block reads
 /// `chunkBytes` of a chunk, and copies ahead as far as its share of shared memory goes.
 double scanBlocks(const codegen::GpuTarget &target, const StateShape &shape, int64_t columns, int64_t chunkBytes,

@@ -11,6 +11,7 @@
 //   RecurrencePrepare.cpp  long sequences by two kernels: what is made for all chunks at once,
 //   RecurrenceChannelPrepare.cpp   the same for a decay per channel,
 //   RecurrenceScan.cpp     and the state through them
+//   RecurrenceSegments.cpp a diagonal recurrence in segments instead, with nothing made before
 //   ChunkDecay.h           decayed products inside a chunk
 #ifndef COMPILER_CONVERSION_ATTNTOTILE_RECURRENCE_H
 #define COMPILER_CONVERSION_ATTNTOTILE_RECURRENCE_H
@@ -35,6 +36,17 @@ bool canScan(const NormalForm &form, int64_t chunk);
 int64_t scanParts(plan::KernelOp kernel, const NormalForm &form);
 /// The same for tokens one by one, where smaller parts keep more of memory busy.
 int64_t tokenParts(plan::KernelOp kernel, const NormalForm &form);
+
+/// Least rows of a segment (RecurrenceSegments.cpp): eight chunks cost more than to leave a state and to read it.
+/// Memory for what segments leave is 8 KB for each token then, at 32 heads of 128 channels.
+inline constexpr int64_t kRecurrenceSegment = 512;
+/// Whether a recurrence that `canScan` is done by `segment` and `scan`: nothing to solve, one decay per head.
+bool canSegment(const NormalForm &form);
+/// Items of both: segments by heads by parts of the value columns.
+int64_t segmentItems(plan::KernelOp kernel, const NormalForm &form);
+/// What segments leave, as the kernels see it, and the activations that hold it.
+llvm::SmallVector<mlir::Type> segmentScratch(plan::KernelOp kernel, const NormalForm &form);
+llvm::SmallVector<mlir::Type> segmentScratchTensors(plan::KernelOp kernel, const NormalForm &form);
 
 /// What `prepare` hands to `scan` for a chunk of a head (RecurrencePrepare.cpp has the formulas). A factor is a number
 /// for each token, applied to what is read or written; where one does not suffice, it is the vectors themselves, a
@@ -76,6 +88,18 @@ private:
   void writePreparedByChannel(Value number, Value row);
   int64_t channelPrepareWarps();
   void writeScanned();
+  /// The two kernels where the sequence is cut into segments (RecurrenceSegments.cpp).
+  tile::KernelOp writeSegment();
+  tile::KernelOp writeSegmentScan();
+  struct Run;
+  void forEachRun(int64_t segments, llvm::function_ref<void(const Run &)> body);
+  void writeSegmentScanned(const Run &run);
+  bool beginSegments();
+  Value entryRow(Value entry);
+  Value entryNumber(Value entry);
+  Value chunkDecay(const Rows &rows);
+  Value transposedLoad(Value tile);
+  llvm::SmallVector<Value> askedAhead(const Rows &rows, llvm::SmallVectorImpl<mlir::Operation *> &computed);
   /// A vector as it stands in memory, and the norm that it is divided by: a factor of its own.
   struct Unnormed {
     Value vector;

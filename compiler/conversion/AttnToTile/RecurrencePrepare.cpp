@@ -57,6 +57,8 @@ SmallVector<HandedOver> denim::handedOver(const NormalForm &form) {
 }
 
 SmallVector<Type> denim::scanScratch(plan::KernelOp kernel, const NormalForm &form, StringRef name) {
+  if (canSegment(form))
+    return segmentScratch(kernel, form);
   MLIRContext *context = kernel.getContext();
   SmallVector<Type> types;
   for (const HandedOver &handed : handedOver(form))
@@ -71,6 +73,8 @@ SmallVector<Type> denim::scanScratch(plan::KernelOp kernel, const NormalForm &fo
 }
 
 SmallVector<Type> denim::scanScratchTensors(plan::KernelOp kernel, const NormalForm &form) {
+  if (canSegment(form))
+    return segmentScratchTensors(kernel, form);
   MLIRContext *context = kernel.getContext();
   SmallVector<Type> types;
   for (const HandedOver &handed : handedOver(form)) {
