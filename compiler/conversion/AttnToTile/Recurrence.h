@@ -97,9 +97,14 @@ private:
   bool beginSegments();
   Value entryRow(Value entry);
   Value entryNumber(Value entry);
-  Value chunkDecay(const Rows &rows);
+  struct ChunkNumbers;
+  llvm::SmallVector<Value> askNumbers(const Rows &rows, llvm::SmallVectorImpl<mlir::Operation *> &computed);
+  ChunkNumbers numbersOf(mlir::ValueRange asked);
+  ChunkNumbers numbersOfText();
+  Value rateOfText();
+  ChunkNumbers withText(ChunkNumbers numbers, const ChunkNumbers &text, const Rows &rows);
+  Value fadeToEnd(const ChunkNumbers &numbers, Value later);
   Value transposedLoad(Value tile);
-  llvm::SmallVector<Value> askedAhead(const Rows &rows, llvm::SmallVectorImpl<mlir::Operation *> &computed);
   /// A vector as it stands in memory, and the norm that it is divided by: a factor of its own.
   struct Unnormed {
     Value vector;

@@ -66,12 +66,12 @@ SmallVector<Type> denim::segmentScratchTensors(plan::KernelOp kernel, const Norm
   return {perToken(form.keyDim * form.valueDim), perToken(1)};
 }
 
-namespace {
-/// Sums of log decays from the start of a chunk up to each token, as a column and as a row, and over the whole chunk.
-struct Sums {
-  Value column, row, total;
+/// What the tokens of a chunk are faded by, and how strongly they write. Null where there is nothing of it.
+struct RecurrenceWriter::ChunkNumbers {
+  Value column, row; ///< sums of log decays from the start of the chunk up to each token
+  Value total;       ///< over the whole chunk
+  Value strengths;   ///< row
 };
-} // namespace
 
 /// Chunks `first` to `last` of a sequence that lie in a segment.
 struct RecurrenceWriter::Run {
@@ -127,41 +127,102 @@ Value RecurrenceWriter::entryNumber(Value entry) {
   return number;
 }
 
-/// Of a decay of the text nothing is read and nothing summed.
-static Sums sumsOf(Emitter &e, const NormalForm &form, Value g, const Rows &rows) {
-  if (!g)
-    return {};
-  if (form.decayKind != NormalForm::Decay::Constant) {
-    Value column = tile::CumsumOp::create(e.b, e.loc, g.getType(), g), row = e.turned(column);
-    return {column, row, e.window(row, 0, kChunk - 1, 1, 1)};
-  }
-  // Tokens that are there.
-  Value count = e.min(e.sub(rows.hi, rows.row), e.index(kChunk));
-  Value there = arith::IndexCastOp::create(e.b, e.loc, e.b.getI32Type(), count);
-  auto tokens = [&](OpBuilder &b, Value n, Value g) -> Value {
-    Value some = arith::MinSIOp::create(b, e.loc, n, there);
-    return times(b, e.loc, arith::SIToFPOp::create(b, e.loc, b.getF32Type(), some), g);
-  };
-  auto along = [&](tile::TileType type, int64_t dimension) {
-    return e.map(type, g, [&](OpBuilder &b, ValueRange in) -> Value {
-      Value i = tile::IndexOp::create(b, e.loc, b.getI32Type(), b.getI64IntegerAttr(dimension));
-      return tokens(b, arith::AddIOp::create(b, e.loc, i, integer(b, e.loc, 1)), in[0]);
-    });
-  };
-  return {along(e.tileType(kChunk, 1), 0), along(e.tileType(1, kChunk), 1),
-          e.map(e.tileType(1, 1), g,
-                [&](OpBuilder &b, ValueRange in) -> Value { return tokens(b, integer(b, e.loc, kChunk), in[0]); })};
-}
-
-/// What the decay of a chunk is made of: of a constant one the number, of others one for each token.
-Value RecurrenceWriter::chunkDecay(const Rows &rows) {
-  if (form.decayKind == NormalForm::Decay::Constant)
-    return constantOfHead(form.constantDecay, ownHead);
-  return logDecay(rows, ownHead);
-}
-
+/// Logarithms are of base 2: one instruction each where all is faded.
 static Value exponential(OpBuilder &b, Location loc, Value x) {
-  return math::ExpOp::create(b, loc, x);
+  return math::Exp2Op::create(b, loc, x);
+}
+static constexpr double kLog2OfE = 1.4426950408889634;
+
+/// What is read for the numbers of a chunk: asked for first, computed with last (`computed`).
+SmallVector<Value> RecurrenceWriter::askNumbers(const Rows &rows, SmallVectorImpl<Operation *> &computed) {
+  Operation *marker = e.index(0).getDefiningOp();
+  SmallVector<Value> asked;
+  if (form.decayKind == NormalForm::Decay::Scalar)
+    asked.push_back(logDecay(rows, ownHead));
+  if (!form.k.scales.empty())
+    asked.push_back(strength(form.k, rows, ownHead));
+  if (e.failed())
+    return {};
+  for (auto op = marker->getIterator(); op != e.b.getInsertionPoint(); ++op)
+    if (!isa<tile::LoadOp>(*op) && op->getNumResults() == 1 && isa<tile::TileType>(op->getResult(0).getType()))
+      computed.push_back(&*op);
+  return asked;
+}
+
+RecurrenceWriter::ChunkNumbers RecurrenceWriter::numbersOf(ValueRange asked) {
+  ChunkNumbers numbers;
+  if (form.decayKind == NormalForm::Decay::Scalar) {
+    Value sum = tile::CumsumOp::create(e.b, e.loc, asked.front().getType(), asked.front());
+    numbers.column = e.map(e.tileType(kChunk, 1), sum,
+                           [&](OpBuilder &b, ValueRange in) -> Value { return times(b, e.loc, kLog2OfE, in[0]); });
+    numbers.row = e.turned(numbers.column);
+    numbers.total = e.window(numbers.row, 0, kChunk - 1, 1, 1);
+  }
+  if (!form.k.scales.empty())
+    numbers.strengths = e.turned(asked.back());
+  return numbers;
+}
+
+Value RecurrenceWriter::rateOfText() {
+  SmallVector<double> rates;
+  for (double rate : form.constantDecay)
+    rates.push_back(rate * kLog2OfE);
+  return constantOfHead(rates, ownHead);
+}
+
+/// Those that are the same for all chunks, but for the total of one that the sequence ends in.
+RecurrenceWriter::ChunkNumbers RecurrenceWriter::numbersOfText() {
+  ChunkNumbers numbers;
+  if (form.decayKind == NormalForm::Decay::Constant) {
+    Value rate = rateOfText();
+    auto sums = [&](tile::TileType type, int64_t dimension) {
+      return e.map(type, rate, [&](OpBuilder &b, ValueRange in) -> Value {
+        Value before = tile::IndexOp::create(b, e.loc, b.getI32Type(), b.getI64IntegerAttr(dimension));
+        Value count = arith::AddIOp::create(b, e.loc, before, integer(b, e.loc, 1));
+        return times(b, e.loc, arith::SIToFPOp::create(b, e.loc, b.getF32Type(), count), in[0]);
+      });
+    };
+    numbers.column = sums(e.tileType(kChunk, 1), 0);
+    numbers.row = sums(e.tileType(1, kChunk), 1);
+  }
+  if (form.k.scales.empty() && form.k.factor != 1)
+    numbers.strengths = e.splat(form.k.factor, 1, kChunk);
+  return numbers;
+}
+
+/// Adds to `numbers` what the text says, to `text` what was read.
+RecurrenceWriter::ChunkNumbers RecurrenceWriter::withText(ChunkNumbers numbers, const ChunkNumbers &text,
+                                                          const Rows &rows) {
+  if (text.strengths)
+    numbers.strengths = text.strengths;
+  if (!text.column)
+    return numbers;
+  numbers.column = text.column, numbers.row = text.row;
+  Value count = arith::IndexCastOp::create(e.b, e.loc, e.b.getI32Type(), e.min(e.sub(end, rows.row), e.index(kChunk)));
+  numbers.total = e.map(e.tileType(1, 1), rateOfText(), [&](OpBuilder &b, ValueRange in) -> Value {
+    return times(b, e.loc, arith::SIToFPOp::create(b, e.loc, b.getF32Type(), count), in[0]);
+  });
+  return numbers;
+}
+
+/// How a token is faded behind it to the end of its chunk and by `later` beyond, times its strength; null for 1.
+Value RecurrenceWriter::fadeToEnd(const ChunkNumbers &numbers, Value later) {
+  auto line = e.tileType(1, kChunk);
+  Value faded;
+  if (numbers.total) {
+    SmallVector<Value> inputs{numbers.total, numbers.row};
+    if (later)
+      inputs.push_back(later);
+    // Sums of a decay of the text go on behind the last token.
+    bool clamps = form.decayKind == NormalForm::Decay::Constant;
+    faded = e.map(line, inputs, [&](OpBuilder &b, ValueRange in) -> Value {
+      Value exponent = minus(b, e.loc, in[0], in[1]);
+      if (clamps)
+        exponent = arith::MinimumFOp::create(b, e.loc, exponent, number(b, e.loc, 0));
+      return exponential(b, e.loc, in.size() > 2 ? plus(b, e.loc, exponent, in[2]) : exponent);
+    });
+  }
+  return e.product(line, {faded, numbers.strengths});
 }
 
 Value RecurrenceWriter::transposedLoad(Value tile) {
@@ -174,22 +235,6 @@ Value RecurrenceWriter::transposedLoad(Value tile) {
     return tile::TransposeOp::create(e.b, e.loc, turned, tile);
   return tile::LoadOp::create(e.b, e.loc, turned, load.getMemory(), load.getRow(), load.getColumn(), load.getLo(),
                               load.getHi(), true);
-}
-
-/// Numbers of tokens of the chunk after next: asked for first, computed with last.
-SmallVector<Value> RecurrenceWriter::askedAhead(const Rows &rows, SmallVectorImpl<Operation *> &computed) {
-  Operation *marker = e.index(0).getDefiningOp();
-  SmallVector<Value> numbers;
-  if (form.decayKind == NormalForm::Decay::Scalar)
-    numbers.push_back(logDecay(rows, ownHead));
-  if (!form.k.scales.empty())
-    numbers.push_back(strength(form.k, rows, ownHead));
-  if (e.failed())
-    return {};
-  for (auto op = marker->getIterator(); op != e.b.getInsertionPoint(); ++op)
-    if (!isa<tile::LoadOp>(*op) && op->getNumResults() == 1 && isa<tile::TileType>(op->getResult(0).getType()))
-      computed.push_back(&*op);
-  return numbers;
 }
 
 /// Attributes that both kernels have.
@@ -224,44 +269,42 @@ tile::KernelOp RecurrenceWriter::writeSegment() {
       });
       auto rowsOf = [&](Value c) { return Rows{e.add(begin, e.mul(c, kChunk)), kChunk, begin, end}; };
       auto chunkOf = [&](Value turn) { return e.sub(e.sub(run.last, e.index(1)), turn); };
+      // How the tokens of a chunk are faded to the end of the segment is made while the products of the chunk behind it
+      // run, of numbers that were asked for one chunk earlier still. In front of the first stand rows of another
+      // segment, or none: their numbers are not used.
+      ChunkNumbers text = numbersOfText();
+      auto zero = e.splat(0, 1, 1);
       SmallVector<Operation *> ignored;
-      SmallVector<Value> carried{e.splat(0, width, form.keyDim), e.splat(0, 1, 1)};
-      llvm::append_range(carried, askedAhead(rowsOf(chunkOf(e.index(0))), ignored));
+      auto factorOf = [&](ValueRange asked, Value turn, Value later) {
+        ChunkNumbers numbers = withText(numbersOf(asked), text, rowsOf(chunkOf(turn)));
+        return std::pair(fadeToEnd(numbers, later), numbers.total ? numbers.total : zero);
+      };
+      auto [factor, total] = factorOf(askNumbers(rowsOf(chunkOf(e.index(0))), ignored), e.index(0), zero);
+      SmallVector<Value> carried{e.splat(0, width, form.keyDim), zero, total};
+      if (factor)
+        carried.push_back(factor);
+      size_t fixed = carried.size();
+      llvm::append_range(carried, askNumbers(rowsOf(chunkOf(e.index(1))), ignored));
+      if (e.failed())
+        return;
       auto body = [&](Value turn, ValueRange carried) -> SmallVector<Value> {
-        Value acc = carried[0], later = carried[1];
         Rows rows = rowsOf(chunkOf(turn));
-        // Behind the last stands the row before the segment, which may be another sequence's or none: it is not read.
         SmallVector<Operation *> computed;
-        Rows before = rowsOf(e.sub(chunkOf(turn), e.index(1)));
-        SmallVector<Value> next = askedAhead(before, computed);
+        SmallVector<Value> next = askNumbers(rowsOf(chunkOf(e.add(turn, e.index(2)))), computed);
         Value k = tileOf(form.k.vector, rows, ownHead);
         Value w = transposedLoad(valueOf(form.value, rows, ownHead));
         if (e.failed())
           return SmallVector<Value>(carried);
-        ValueRange numbers = carried.drop_front(2);
-        Value g = form.decayKind == NormalForm::Decay::Scalar     ? numbers.front()
-                  : form.decayKind == NormalForm::Decay::Constant ? chunkDecay(rows)
-                                                                  : Value();
-        Sums sums = sumsOf(e, form, g, rows);
-        SmallVector<Value> factors;
-        if (g)
-          factors.push_back(
-              e.map(e.tileType(1, kChunk), {sums.total, sums.row, later}, [&](OpBuilder &b, ValueRange in) -> Value {
-                return exponential(b, e.loc, plus(b, e.loc, minus(b, e.loc, in[0], in[1]), in[2]));
-              }));
-        if (!form.k.scales.empty())
-          factors.push_back(e.turned(numbers.back()));
-        else if (form.k.factor != 1)
-          factors.push_back(e.splat(form.k.factor, 1, kChunk));
-        SmallVector<Value> all{w};
-        llvm::append_range(all, factors);
-        acc = e.mma(e.product(cast<tile::TileType>(w.getType()), all), k, {false, false, acc, tile::Triangle::none});
-        if (g)
-          later = e.map(one, {later, sums.total},
-                        [&](OpBuilder &b, ValueRange in) -> Value { return plus(b, e.loc, in[0], in[1]); });
+        Value faded = e.product(cast<tile::TileType>(w.getType()), {w, fixed > 3 ? carried[3] : Value()});
+        Value sum = e.mma(faded, k, {false, false, carried[0], tile::Triangle::none});
+        Value later = e.map(one, {carried[1], carried[2]},
+                            [&](OpBuilder &b, ValueRange in) -> Value { return plus(b, e.loc, in[0], in[1]); });
+        auto [factor, total] = factorOf(carried.drop_front(fixed), e.add(turn, e.index(1)), later);
+        SmallVector<Value> yielded{sum, later, total};
+        if (factor)
+          yielded.push_back(factor);
         for (Operation *op : computed)
           op->moveBefore(e.b.getInsertionBlock(), e.b.getInsertionPoint());
-        SmallVector<Value> yielded{acc, later};
         llvm::append_range(yielded, next);
         return yielded;
       };
@@ -336,65 +379,84 @@ void RecurrenceWriter::writeSegmentScanned(const Run &run) {
   });
 
   auto rowsOf = [&](Value c) { return Rows{e.add(begin, e.mul(c, kChunk)), kChunk, begin, end}; };
+  // Numbers of a chunk are made while the products of the one before run, of what was asked for one chunk earlier
+  // still.
+  ChunkNumbers text = numbersOfText();
   SmallVector<Operation *> ignored;
+  ChunkNumbers first = numbersOf(askNumbers(rowsOf(run.first), ignored));
   SmallVector<Value> initial{folded[0]};
-  llvm::append_range(initial, askedAhead(rowsOf(run.first), ignored));
+  auto push = [](SmallVector<Value> &values, const ChunkNumbers &numbers) {
+    for (Value value : {numbers.column, numbers.row, numbers.total, numbers.strengths})
+      if (value)
+        values.push_back(value);
+  };
+  push(initial, first);
+  size_t fixed = initial.size();
+  llvm::append_range(initial, askNumbers(rowsOf(e.add(run.first, e.index(1))), ignored));
+  if (e.failed())
+    return;
   auto body = [&](Value c, ValueRange carried) -> SmallVector<Value> {
     Rows rows = rowsOf(c);
     SmallVector<Operation *> computed;
-    SmallVector<Value> next = askedAhead(rowsOf(e.add(c, e.index(1))), computed);
+    SmallVector<Value> next = askNumbers(rowsOf(e.add(c, e.index(2))), computed);
+    Value s = carried[0];
+    ChunkNumbers numbers;
+    size_t taken = 1;
+    for (auto [to, from] : {std::pair(&numbers.column, first.column), std::pair(&numbers.row, first.row),
+                            std::pair(&numbers.total, first.total), std::pair(&numbers.strengths, first.strengths)})
+      if (from)
+        *to = carried[taken++];
+    numbers = withText(numbers, text, rows);
     Value k = tileOf(form.k.vector, rows, ownHead), q = tileOf(form.query, rows, ownHead);
     if (e.failed())
       return SmallVector<Value>(carried);
-    Value s = carried[0];
-    Value scores = e.mma(q, k, {false, true, {}, tile::Triangle::result});
     Value out = e.mma(s, q, {false, true, {}, tile::Triangle::none});
+    Value scores = e.mma(q, k, {false, true, {}, tile::Triangle::result});
     Value w = transposedLoad(valueOf(form.value, rows, ownHead));
     if (e.failed())
       return SmallVector<Value>(carried);
-
-    ValueRange numbers = carried.drop_front(1);
-    Value g = form.decayKind == NormalForm::Decay::Scalar     ? numbers.front()
-              : form.decayKind == NormalForm::Decay::Constant ? chunkDecay(rows)
-                                                              : Value();
-    Sums sums = sumsOf(e, form, g, rows);
-    auto line = e.tileType(1, kChunk);
-    Value strengths = form.k.scales.empty() ? (form.k.factor == 1 ? Value() : e.splat(form.k.factor, 1, kChunk))
-                                            : e.turned(numbers.back());
-    Value toEnd = strengths, fade, fromStart;
-    double scale = form.readScale;
-    if (g) {
-      toEnd = e.map(line, {sums.total, sums.row}, [&](OpBuilder &b, ValueRange in) -> Value {
-        return exponential(b, e.loc, minus(b, e.loc, in[0], in[1]));
-      });
-      toEnd = e.product(line, {toEnd, strengths});
-      fade = e.map(e.tileType(1, 1), sums.total,
+    Value left = faded(w, fadeToEnd(numbers, {}));
+    ChunkNumbers following = numbersOf(carried.drop_front(fixed));
+    Value fade;
+    if (numbers.total)
+      fade = e.map(e.tileType(1, 1), numbers.total,
                    [&](OpBuilder &b, ValueRange in) -> Value { return exponential(b, e.loc, in[0]); });
-      fromStart = e.map(line, sums.row, [&](OpBuilder &b, ValueRange in) -> Value {
-        return times(b, e.loc, scale, exponential(b, e.loc, in[0]));
-      });
-    } else if (scale != 1) {
-      fromStart = e.splat(scale, 1, kChunk);
-    }
-    Value state = e.mma(faded(w, toEnd), k, {false, false, faded(s, fade), tile::Triangle::none});
+    Value state = e.mma(left, k, {false, false, faded(s, fade), tile::Triangle::none});
 
+    // The scale of what is read goes into the sums of the reading token, where it costs nothing.
+    double scale = form.readScale;
     SmallVector<Value> inputs{scores};
-    if (g)
-      inputs.append({sums.column, sums.row});
-    if (strengths)
-      inputs.push_back(strengths);
+    if (numbers.total) {
+      double inside = scale > 0 ? std::log2(scale) : 0;
+      scale = scale > 0 ? 1 : scale;
+      inputs.push_back(e.map(e.tileType(kChunk, 1), numbers.column, [&](OpBuilder &b, ValueRange in) -> Value {
+        return plus(b, e.loc, in[0], number(b, e.loc, inside));
+      }));
+      inputs.push_back(numbers.row);
+    }
+    if (numbers.strengths)
+      inputs.push_back(numbers.strengths);
     Value weights = e.map(square, inputs, [&](OpBuilder &b, ValueRange in) -> Value {
       Value weight = times(b, e.loc, scale, in[0]);
-      if (g) // what is above the diagonal may overflow and is not used
+      if (numbers.total) // what is above the diagonal may overflow and is not used
         weight = times(b, e.loc, weight, exponential(b, e.loc, minus(b, e.loc, in[1], in[2])));
-      if (strengths)
+      if (numbers.strengths)
         weight = times(b, e.loc, weight, in.back());
       Value i = tile::IndexOp::create(b, e.loc, b.getI32Type(), b.getI64IntegerAttr(0));
       Value j = tile::IndexOp::create(b, e.loc, b.getI32Type(), b.getI64IntegerAttr(1));
       Value reaches = arith::CmpIOp::create(b, e.loc, arith::CmpIPredicate::sge, i, j);
       return arith::SelectOp::create(b, e.loc, reaches, weight, number(b, e.loc, 0));
     });
+    Value fromStart;
+    if (numbers.total)
+      fromStart = e.map(e.tileType(1, kChunk), numbers.row, [&](OpBuilder &b, ValueRange in) -> Value {
+        return times(b, e.loc, form.readScale, exponential(b, e.loc, in[0]));
+      });
+    else if (form.readScale != 1)
+      fromStart = e.splat(form.readScale, 1, kChunk);
     out = e.mma(w, weights, {false, true, faded(out, fromStart), tile::Triangle::none});
+    for (Operation *op : computed)
+      op->moveBefore(e.b.getInsertionBlock(), e.b.getInsertionPoint());
     Value turned = tile::TransposeOp::create(e.b, e.loc, e.tileType(kChunk, width), out);
     if (form.skip) {
       Value skipped = valueOf(form.skip.vector, rows, ownHead), skip = strength(form.skip, rows, ownHead);
@@ -403,9 +465,8 @@ void RecurrenceWriter::writeSegmentScanned(const Run &run) {
       turned = withSkip(turned, skip, skipped);
     }
     storeOutput(turned, rows, ownHead);
-    for (Operation *op : computed)
-      op->moveBefore(e.b.getInsertionBlock(), e.b.getInsertionPoint());
     SmallVector<Value> yielded{state};
+    push(yielded, following);
     llvm::append_range(yielded, next);
     return yielded;
   };
