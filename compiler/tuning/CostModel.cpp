@@ -151,7 +151,8 @@ double tuning::linearPanel(const Target &target, int64_t columns, int64_t inner,
 }
 
 //===--------------------------------------------------------------------------------------------------------------===//
-// recurrence_few.value_columns, recurrence_few.blocks, recurrence_scan.value_columns, recurrence_scan.blocks
+// recurrence_few.value_columns, recurrence_few.blocks, recurrence_scan.value_columns, recurrence_scan.blocks,
+// recurrence_scan.segments, recurrence_segment.value_columns
 //===--------------------------------------------------------------------------------------------------------------===//
 
 double tuning::tokenStep(const GpuTarget &target, const StateShape &shape, int64_t beside, int64_t threads,
@@ -215,30 +216,54 @@ double tuning::scanBlocks(const GpuTarget &target, const StateShape &shape, int6
   return microseconds(target, grid);
 }
 
-double tuning::segmentScan(const GpuTarget &target, const StateShape &shape, int64_t columns, int64_t segments) {
-  constexpr int64_t kChunk = 64, kChunks = 128;
-  // TODO placeholder
-  constexpr double kSumChain = 0.6, kScanChain = 1.2, kLaunch = 3, kState = 1;
-  auto width = static_cast<double>(columns), keys = static_cast<double>(shape.keyDim);
-  int64_t chunks = llvm::divideCeil(kChunks, segments);
-  double parts = static_cast<double>(shape.valueDim) / width;
-  double vector = 2.0 * kChunk * keys, own = 2.0 * kChunk * width, left = 4 * keys * width;
-  constexpr double kAgain = 0.5;
-  double shared = vector * (1 + kAgain * (parts - 1)) / parts;
-  int64_t together = columns > 64 ? 1 : 2;
-  Grid scan;
-  scan.items = segments * shape.heads * shape.valueDim / columns;
-  scan.blocks = together;
-  scan.bytes = static_cast<double>(chunks) * (2 * shared + 2 * own) + left * static_cast<double>(segments - 1) / 2;
-  scan.chain =
-      static_cast<double>(chunks) * kScanChain * (together > 1 ? 1.5 : 1) + kState * static_cast<double>(segments - 1);
-  double time = microseconds(target, scan);
+namespace {
+
+constexpr int64_t kSegmentChunk = 64, kSegmentChunks = 128;
+
+/// What another part of the head has just read comes from the last cache, at twice the rate of memory.
+double sharedBytes(const StateShape &shape, int64_t columns) {
+  auto parts = static_cast<double>(shape.valueDim) / static_cast<double>(columns);
+  return 2.0 * kSegmentChunk * static_cast<double>(shape.keyDim) * (1 + (parts - 1) / 2) / parts;
+}
+
+double stateBytes(const StateShape &shape, int64_t columns) {
+  return 4.0 * static_cast<double>(shape.keyDim * columns);
+}
+
+} // namespace
+
+double tuning::segmentSums(const GpuTarget &target, const StateShape &shape, int64_t columns, int64_t segments) {
+  // Of 128 columns by 128 keys, on an H200: a chunk takes 1.3 us in a block alone; two of 64 columns that share a
+  // multiprocessor take 1.15 us for a chunk each.
+  constexpr double kAlone = 1.3, kTogether = 1.15;
+  // To begin, to fetch a first chunk and to store the state.
+  constexpr double kEnds = 6;
   if (segments == 1)
-    return time;
-  Grid sums;
-  sums.items = (segments - 1) * shape.heads * shape.valueDim / columns;
-  sums.blocks = together;
-  sums.bytes = static_cast<double>(chunks) * (shared + own) + left;
-  sums.chain = static_cast<double>(chunks) * kSumChain;
-  return time + kLaunch + microseconds(target, sums);
+    return 0;
+  auto chunks = static_cast<double>(llvm::divideCeil(kSegmentChunks, segments));
+  Grid grid;
+  grid.items = (segments - 1) * shape.heads * shape.valueDim / columns;
+  grid.blocks = columns > 64 ? 1 : 2;
+  grid.bytes = chunks * (sharedBytes(shape, columns) + 2.0 * kSegmentChunk * static_cast<double>(columns)) +
+               stateBytes(shape, columns);
+  grid.chain = kEnds + chunks * (grid.blocks == 1 ? kAlone : kTogether);
+  return microseconds(target, grid);
+}
+
+double tuning::segmentScan(const GpuTarget &target, const StateShape &shape, int64_t columns, int64_t segments) {
+  // Of 128 keys, on an H200: products, what is made between them, a result turned and stored.
+  constexpr double kWide = 2.7, kNarrow = 2.2;
+  // To fetch a state that a segment left; a launch that waits for the one before it.
+  constexpr double kFold = 1.4, kLaunch = 3;
+  auto chunks = static_cast<double>(llvm::divideCeil(kSegmentChunks, segments));
+  Grid grid;
+  grid.items = segments * shape.heads * shape.valueDim / columns;
+  grid.bytes = chunks * (2 * sharedBytes(shape, columns) + 4.0 * kSegmentChunk * static_cast<double>(columns)) +
+               stateBytes(shape, columns) * static_cast<double>(segments - 1) / 2;
+  grid.chain = chunks * (columns > 64 ? kWide : kNarrow) + kFold * static_cast<double>(segments - 1);
+  double sums = segmentSums(target, shape, columns, segments);
+  for (int64_t other = 64; other < columns; other += 64)
+    if (columns % other == 0)
+      sums = std::min(sums, segmentSums(target, shape, other, segments));
+  return microseconds(target, grid) + (segments > 1 ? kLaunch + sums : 0);
 }

@@ -11,7 +11,7 @@ static tile::ItemsAttr itemsOf(plan::KernelOp kernel, const NormalForm &form, St
   if (only.getValue() == "prepare")
     return tile::ItemsAttr::get(context, tile::CountKind::tokens, kRecurrenceBlockStride, form.valueHeads);
   if (only.getValue() == "segment" || (only.getValue() == "scan" && canSegment(form)))
-    return tile::ItemsAttr::get(context, tile::CountKind::once, 1, segmentItems(kernel, form));
+    return tile::ItemsAttr::get(context, tile::CountKind::once, 1, segmentItems(kernel, form, only));
   int64_t parts = only.getValue() == "scan"  ? scanParts(kernel, form)
                   : only.getValue() == "few" ? tokenParts(kernel, form)
                                              : 1;

@@ -42,8 +42,8 @@ int64_t tokenParts(plan::KernelOp kernel, const NormalForm &form);
 inline constexpr int64_t kRecurrenceSegment = 512;
 /// Whether a recurrence that `canScan` is done by `segment` and `scan`: nothing to solve, one decay per head.
 bool canSegment(const NormalForm &form);
-/// Items of both: segments by heads by parts of the value columns.
-int64_t segmentItems(plan::KernelOp kernel, const NormalForm &form);
+/// Items of a kernel of the two (`segment`, `scan`): segments by heads by parts of the value columns.
+int64_t segmentItems(plan::KernelOp kernel, const NormalForm &form, llvm::StringRef name);
 /// What segments leave, as the kernels see it, and the activations that hold it.
 llvm::SmallVector<mlir::Type> segmentScratch(plan::KernelOp kernel, const NormalForm &form);
 llvm::SmallVector<mlir::Type> segmentScratchTensors(plan::KernelOp kernel, const NormalForm &form);
@@ -94,14 +94,13 @@ private:
   struct Run;
   void forEachRun(int64_t segments, llvm::function_ref<void(const Run &)> body);
   void writeSegmentScanned(const Run &run);
-  bool beginSegments();
+  void beginSegments(int64_t columns);
   Value entryRow(Value entry);
   Value entryNumber(Value entry);
   struct ChunkNumbers;
   llvm::SmallVector<Value> askNumbers(const Rows &rows, llvm::SmallVectorImpl<mlir::Operation *> &computed);
   ChunkNumbers numbersOf(mlir::ValueRange asked);
   ChunkNumbers numbersOfText();
-  Value rateOfText();
   ChunkNumbers withText(ChunkNumbers numbers, const ChunkNumbers &text, const Rows &rows);
   Value fadeToEnd(const ChunkNumbers &numbers, Value later);
   Value transposedLoad(Value tile);

@@ -71,6 +71,7 @@ struct RecurrenceWriter::ChunkNumbers {
   Value column, row; ///< sums of log decays from the start of the chunk up to each token
   Value total;       ///< over the whole chunk
   Value strengths;   ///< row
+  Value rate;        ///< of a token, where the text has it
 };
 
 /// Chunks `first` to `last` of a sequence that lie in a segment.
@@ -163,18 +164,14 @@ RecurrenceWriter::ChunkNumbers RecurrenceWriter::numbersOf(ValueRange asked) {
   return numbers;
 }
 
-Value RecurrenceWriter::rateOfText() {
-  SmallVector<double> rates;
-  for (double rate : form.constantDecay)
-    rates.push_back(rate * kLog2OfE);
-  return constantOfHead(rates, ownHead);
-}
-
 /// Those that are the same for all chunks, but for the total of one that the sequence ends in.
 RecurrenceWriter::ChunkNumbers RecurrenceWriter::numbersOfText() {
   ChunkNumbers numbers;
   if (form.decayKind == NormalForm::Decay::Constant) {
-    Value rate = rateOfText();
+    SmallVector<double> rates;
+    for (double rate : form.constantDecay)
+      rates.push_back(rate * kLog2OfE);
+    Value rate = numbers.rate = constantOfHead(rates, ownHead);
     auto sums = [&](tile::TileType type, int64_t dimension) {
       return e.map(type, rate, [&](OpBuilder &b, ValueRange in) -> Value {
         Value before = tile::IndexOp::create(b, e.loc, b.getI32Type(), b.getI64IntegerAttr(dimension));
@@ -199,7 +196,7 @@ RecurrenceWriter::ChunkNumbers RecurrenceWriter::withText(ChunkNumbers numbers, 
     return numbers;
   numbers.column = text.column, numbers.row = text.row;
   Value count = arith::IndexCastOp::create(e.b, e.loc, e.b.getI32Type(), e.min(e.sub(end, rows.row), e.index(kChunk)));
-  numbers.total = e.map(e.tileType(1, 1), rateOfText(), [&](OpBuilder &b, ValueRange in) -> Value {
+  numbers.total = e.map(e.tileType(1, 1), text.rate, [&](OpBuilder &b, ValueRange in) -> Value {
     return times(b, e.loc, arith::SIToFPOp::create(b, e.loc, b.getF32Type(), count), in[0]);
   });
   return numbers;
@@ -237,21 +234,21 @@ Value RecurrenceWriter::transposedLoad(Value tile) {
                               load.getHi(), true);
 }
 
-/// Attributes that both kernels have.
-bool RecurrenceWriter::beginSegments() {
-  width = form.valueDim / scanParts(kernel, form);
+/// Items with `columns` value columns, whose rows are copied ahead.
+void RecurrenceWriter::beginSegments(int64_t columns) {
+  width = columns;
   // Four warps for each 64 value columns: rows of one product.
   e.tileKernel->setAttr("tile.warps", e.b.getI64IntegerAttr(width / 16));
   e.tileKernel->setAttr("tile.ahead", e.b.getUnitAttr());
-  if (width == 64)
-    e.tileKernel->setAttr("tile.blocks", e.b.getI64IntegerAttr(2));
-  return !e.failed();
 }
 
 tile::KernelOp RecurrenceWriter::writeSegment() {
-  FailureOr<int64_t> segments = chooseScanSegments(kernel, form);
-  if (failed(segments) || !beginSegments())
+  FailureOr<int64_t> segments = chooseScanSegments(kernel, form), columns = chooseSegmentColumns(kernel, form);
+  if (failed(segments) || failed(columns))
     return nullptr;
+  beginSegments(*columns);
+  if (width == 64) // one product a chunk that waits for its rows and is waited for: two fill each other's waits
+    e.tileKernel->setAttr("tile.blocks", e.b.getI64IntegerAttr(2));
   Value entries = e.resultMemory(0), fades = e.resultMemory(1);
   auto panel = e.tileType(width, form.keyDim), one = e.tileType(1, 1);
   forEachRun(*segments, [&](const Run &run) {
@@ -331,8 +328,9 @@ tile::KernelOp RecurrenceWriter::writeSegment() {
 
 tile::KernelOp RecurrenceWriter::writeSegmentScan() {
   FailureOr<int64_t> segments = chooseScanSegments(kernel, form);
-  if (failed(segments) || !beginSegments())
+  if (failed(segments))
     return nullptr;
+  beginSegments(form.valueDim / scanParts(kernel, form));
   e.setAnchor([&](Value value, const Rows &, const Window &window) -> Value {
     if (value != op->getResult(0) || window.columns != width)
       return e.fail(value.getDefiningOp(), "expected to be used one head at a time");
