@@ -152,7 +152,7 @@ double tuning::linearPanel(const Target &target, int64_t columns, int64_t inner,
 
 //===--------------------------------------------------------------------------------------------------------------===//
 // recurrence_few.value_columns, recurrence_few.blocks, recurrence_scan.value_columns, recurrence_scan.blocks,
-// recurrence_scan.segments, recurrence_segment.value_columns
+// recurrence_scan.segments
 //===--------------------------------------------------------------------------------------------------------------===//
 
 double tuning::tokenStep(const GpuTarget &target, const StateShape &shape, int64_t beside, int64_t threads,
@@ -232,21 +232,18 @@ double stateBytes(const StateShape &shape, int64_t columns) {
 
 } // namespace
 
-double tuning::segmentSums(const GpuTarget &target, const StateShape &shape, int64_t columns, int64_t segments) {
-  // Of 128 columns by 128 keys, on an H200: a chunk takes 1.3 us in a block alone; two of 64 columns that share a
-  // multiprocessor take 1.15 us for a chunk each.
-  constexpr double kAlone = 1.3, kTogether = 1.15;
-  // To begin, to fetch a first chunk and to store the state.
-  constexpr double kEnds = 6;
-  if (segments == 1)
-    return 0;
+/// The states of all segments but the last.
+static double segmentStates(const GpuTarget &target, const StateShape &shape, int64_t segments) {
+  // Two blocks of 64 columns by 128 keys that share a multiprocessor take 1.15 us for a chunk each, on an H200; to
+  // begin, to fetch the first chunk and to store the state, 6 us.
+  constexpr int64_t kColumns = 64, kBlocks = 2;
+  constexpr double kChunkChain = 1.15, kEnds = 6;
   auto chunks = static_cast<double>(llvm::divideCeil(kSegmentChunks, segments));
   Grid grid;
-  grid.items = (segments - 1) * shape.heads * shape.valueDim / columns;
-  grid.blocks = columns > 64 ? 1 : 2;
-  grid.bytes = chunks * (sharedBytes(shape, columns) + 2.0 * kSegmentChunk * static_cast<double>(columns)) +
-               stateBytes(shape, columns);
-  grid.chain = kEnds + chunks * (grid.blocks == 1 ? kAlone : kTogether);
+  grid.items = (segments - 1) * shape.heads * shape.valueDim / kColumns;
+  grid.blocks = kBlocks;
+  grid.bytes = chunks * (sharedBytes(shape, kColumns) + 2.0 * kSegmentChunk * kColumns) + stateBytes(shape, kColumns);
+  grid.chain = kEnds + chunks * kChunkChain;
   return microseconds(target, grid);
 }
 
@@ -261,9 +258,6 @@ double tuning::segmentScan(const GpuTarget &target, const StateShape &shape, int
   grid.bytes = chunks * (2 * sharedBytes(shape, columns) + 4.0 * kSegmentChunk * static_cast<double>(columns)) +
                stateBytes(shape, columns) * static_cast<double>(segments - 1) / 2;
   grid.chain = chunks * (columns > 64 ? kWide : kNarrow) + kFold * static_cast<double>(segments - 1);
-  double sums = segmentSums(target, shape, columns, segments);
-  for (int64_t other = 64; other < columns; other += 64)
-    if (columns % other == 0)
-      sums = std::min(sums, segmentSums(target, shape, other, segments));
-  return microseconds(target, grid) + (segments > 1 ? kLaunch + sums : 0);
+  double scan = microseconds(target, grid);
+  return segments == 1 ? scan : scan + kLaunch + segmentStates(target, shape, segments);
 }

@@ -64,7 +64,7 @@ double linearPanel(const codegen::Target &target, int64_t columns, int64_t inner
 
 //===--------------------------------------------------------------------------------------------------------------===//
 // recurrence_few.value_columns, recurrence_few.blocks, recurrence_scan.value_columns, recurrence_scan.blocks,
-// recurrence_scan.segments, recurrence_segment.value_columns
+// recurrence_scan.segments
 //===--------------------------------------------------------------------------------------------------------------===//
 
 /// The state of a linear recurrence: `heads` of keyDim x valueDim in f32.
@@ -78,11 +78,9 @@ double tokenStep(const codegen::GpuTarget &target, const StateShape &shape, int6
                  int64_t columns, int64_t blocks, int64_t sequences);
 /// The state through 128 chunks of 64 tokens of one sequence, by blocks that have `columns` value columns of a head.
 double stateScan(const codegen::GpuTarget &target, const StateShape &shape, int64_t columns);
-/// The same for a diagonal recurrence in segments whose states were made before: the scan of all segments at once, each
-/// from what those before it left, and the kernel that makes their states by blocks of the columns that are best there.
+/// The same for a diagonal recurrence in segments, each from what those before it left: the kernel that makes the
+/// states of all segments but the last, by blocks of 64 columns, and the scan of all segments at once.
 double segmentScan(const codegen::GpuTarget &target, const StateShape &shape, int64_t columns, int64_t segments);
-/// The kernel before it: the states of all segments but the last.
-double segmentSums(const codegen::GpuTarget &target, const StateShape &shape, int64_t columns, int64_t segments);
 /// The same for four sequences, where there is work for several `blocks` on each multiprocessor; a block reads
 /// `chunkBytes` of a chunk, and copies ahead as far as its share of shared memory goes.
 double scanBlocks(const codegen::GpuTarget &target, const StateShape &shape, int64_t columns, int64_t chunkBytes,

@@ -119,25 +119,8 @@ FailureOr<int64_t> denim::chooseScanSegments(plan::KernelOp kernel, const Normal
   return tuning::choose(kernel, question);
 }
 
-FailureOr<int64_t> denim::chooseSegmentColumns(plan::KernelOp kernel, const NormalForm &form) {
-  FailureOr<codegen::GpuTarget> target = tuning::gpuTargetOf(kernel);
-  FailureOr<int64_t> segments = chooseScanSegments(kernel, form);
-  if (failed(target) || failed(segments))
-    return failure();
-  tuning::Question question{"recurrence_segment.value_columns", shapeText(form), {}, {}};
-  int64_t whole = form.valueDim / scanParts(kernel, form);
-  question.candidates = tuning::divisors(whole, 64, 64, 128);
-  question.predict = [&](int64_t columns) {
-    return tuning::segmentSums(*target, stateShape(form), columns, *segments);
-  };
-  return tuning::choose(kernel, question);
-}
-
 int64_t denim::segmentItems(plan::KernelOp kernel, const NormalForm &form, StringRef name) {
   FailureOr<int64_t> segments = chooseScanSegments(kernel, form);
-  int64_t parts = scanParts(kernel, form);
-  if (name == "segment")
-    if (FailureOr<int64_t> columns = chooseSegmentColumns(kernel, form); succeeded(columns))
-      parts = form.valueDim / *columns;
+  int64_t parts = name == "segment" ? form.valueDim / kRecurrenceSegmentColumns : scanParts(kernel, form);
   return (failed(segments) ? 1 : *segments) * form.valueHeads * parts;
 }

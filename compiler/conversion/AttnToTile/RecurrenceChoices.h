@@ -16,8 +16,6 @@ mlir::FailureOr<int64_t> chooseTokenBlocks(plan::KernelOp kernel, const NormalFo
 mlir::FailureOr<int64_t> chooseScanColumns(plan::KernelOp kernel, const NormalForm &form);
 /// Segments that a step of one long sequence is cut into, where items have as many value columns as `scanParts` says.
 mlir::FailureOr<int64_t> chooseScanSegments(plan::KernelOp kernel, const NormalForm &form);
-/// Value columns that an item has which makes the state of a segment.
-mlir::FailureOr<int64_t> chooseSegmentColumns(plan::KernelOp kernel, const NormalForm &form);
 /// Blocks with so many of them that a multiprocessor should hold.
 mlir::FailureOr<int64_t> chooseScanBlocks(plan::KernelOp kernel, const NormalForm &form, int64_t columns);
 

@@ -124,8 +124,7 @@ Value RecurrenceWriter::entryRow(Value entry) {
   return partColumn ? e.add(row, partColumn) : row;
 }
 Value RecurrenceWriter::entryNumber(Value entry) {
-  Value number = e.add(e.mul(entry, form.valueHeads), ownHead);
-  return number;
+  return e.add(e.mul(entry, form.valueHeads), ownHead);
 }
 
 /// Logarithms are of base 2: one instruction each where all is faded.
@@ -222,6 +221,7 @@ Value RecurrenceWriter::fadeToEnd(const ChunkNumbers &numbers, Value later) {
   return e.product(line, {faded, numbers.strengths});
 }
 
+/// A tile of rows as columns: what was loaded is loaded that way.
 Value RecurrenceWriter::transposedLoad(Value tile) {
   if (!tile)
     return {};
@@ -243,12 +243,11 @@ void RecurrenceWriter::beginSegments(int64_t columns) {
 }
 
 tile::KernelOp RecurrenceWriter::writeSegment() {
-  FailureOr<int64_t> segments = chooseScanSegments(kernel, form), columns = chooseSegmentColumns(kernel, form);
-  if (failed(segments) || failed(columns))
+  FailureOr<int64_t> segments = chooseScanSegments(kernel, form);
+  if (failed(segments))
     return nullptr;
-  beginSegments(*columns);
-  if (width == 64) // one product a chunk that waits for its rows and is waited for: two fill each other's waits
-    e.tileKernel->setAttr("tile.blocks", e.b.getI64IntegerAttr(2));
+  beginSegments(kRecurrenceSegmentColumns);
+  e.tileKernel->setAttr("tile.blocks", e.b.getI64IntegerAttr(2));
   Value entries = e.resultMemory(0), fades = e.resultMemory(1);
   auto panel = e.tileType(width, form.keyDim), one = e.tileType(1, 1);
   forEachRun(*segments, [&](const Run &run) {
