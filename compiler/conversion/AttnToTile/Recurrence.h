@@ -11,7 +11,7 @@
 //   RecurrencePrepare.cpp  long sequences by two kernels: what is made for all chunks at once,
 //   RecurrenceChannelPrepare.cpp   the same for a decay per channel,
 //   RecurrenceScan.cpp     and the state through them
-//   RecurrenceSegments.cpp a diagonal recurrence in segments instead, with nothing made before
+//   RecurrenceSegments.cpp the two kernels of a diagonal recurrence: states of segments, then all segments at once
 //   ChunkDecay.h           decayed products inside a chunk
 #ifndef COMPILER_CONVERSION_ATTNTOTILE_RECURRENCE_H
 #define COMPILER_CONVERSION_ATTNTOTILE_RECURRENCE_H
