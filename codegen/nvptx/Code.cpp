@@ -323,11 +323,6 @@ Value Code::ofType(Value bits, Type element) {
   return bits;
 }
 Value Code::packBrain(Value low, Value high) {
-  // Two halves of a word that meet again.
-  auto first = wordOf.find(low), second = wordOf.find(high);
-  if (first != wordOf.end() && second != wordOf.end() && !first->second.second && second->second.second &&
-      first->second.first == second->second.first)
-    return first->second.first;
   return assembly("cvt.rn.bf16x2.f32 $0, $1, $2;", "=r,f,f", {high, low}, {i32()}, false).front();
 }
 Value Code::packHalf(Value low, Value high) {
@@ -336,9 +331,7 @@ Value Code::packHalf(Value low, Value high) {
 Value Code::unpackBrain(Value word, bool high) {
   Value bits = high ? Value(arith::AndIOp::create(builder, loc, word, constant32(0xffff0000)))
                     : Value(arith::ShLIOp::create(builder, loc, word, constant32(16)));
-  Value real = realOf(bits);
-  wordOf[real] = {word, high};
-  return real;
+  return realOf(bits);
 }
 Value Code::unpackHalf(Value word, bool high) {
   return assembly(high ? "{ .reg .b16 l, h; mov.b32 {l, h}, $1; cvt.f32.f16 $0, h; }"

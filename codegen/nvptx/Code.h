@@ -131,9 +131,6 @@ public:
                                         llvm::function_ref<llvm::SmallVector<mlir::Value>()> then,
                                         llvm::function_ref<llvm::SmallVector<mlir::Value>()> otherwise = {});
 
-  /// The word that a number is half of (the high one?), where it was unpacked.
-  llvm::DenseMap<mlir::Value, std::pair<mlir::Value, bool>> wordOf;
-
 private:
   llvm::SmallVector<mlir::Value> assembly(llvm::StringRef text, llvm::StringRef constraints, mlir::ValueRange operands,
                                           llvm::ArrayRef<mlir::Type> results, bool sideEffects);

@@ -8,7 +8,6 @@
 //   warpgroup 0   products | softmax           | products | ...
 //   warpgroup 1     ...    | products | softmax           | products
 #include "codegen/nvptx/KernelLowering.h"
-#include "llvm/ADT/MapVector.h"
 
 using namespace mlir;
 using namespace denim;
@@ -88,29 +87,15 @@ void KernelLowering::finishGroups(int64_t group) {
     if (!groupOf.contains(tile) && fragments[tile].element == code.f32() && usedLater(tile))
       tiles.push_back(tile);
   besideGroups.clear();
-  // Numbers that were unpacked stay halves of their words: half the registers, and nothing to pack for a product.
-  auto isHalf = [&](Value value) { return code.wordOf.contains(value); };
-  llvm::MapVector<Value, Value> words;
   for (Value tile : tiles)
-    for (Value value : fragments[tile].values) {
-      if (!isHalf(value))
-        values.push_back(value);
-      else if (words.insert({code.wordOf[value].first, {}}).second)
-        values.push_back(code.realOf(code.wordOf[value].first));
-    }
+    llvm::append_range(values, fragments[tile].values);
   SmallVector<Value> done = code.waitGroups(values, groupsIssued - group);
   ArrayRef<Value> rest = done;
-  for (Value tile : tiles)
-    for (Value &value : fragments[tile].values) {
-      if (!isHalf(value)) {
-        value = rest.consume_front();
-        continue;
-      }
-      auto [word, high] = code.wordOf[value];
-      if (!words[word])
-        words[word] = code.bitsOf(rest.consume_front());
-      value = code.unpackBrain(words[word], high);
-    }
+  for (Value tile : tiles) {
+    auto &registers = fragments[tile].values;
+    llvm::copy(rest.take_front(registers.size()), registers.begin());
+    rest = rest.drop_front(registers.size());
+  }
   groupOf.remove_if([&](auto &entry) { return entry.second <= group; });
   groupsFinished = group;
   shared.groupsDone(group);

@@ -9,7 +9,7 @@
 //   (next round) wait for empty[n]   <-------  every warp arrives at empty[n] behind the last of them
 //
 // Whole pages are copied as they stand (a page is stored as its image there), in bulk, by one thread. In a loop that
-// has such pages, rows of other memory go along: all threads of the warpgroup copy pieces of 16 bytes to the places
+// has such pages, or in a kernel that asks for it (`tile.ahead`), rows of other memory go along: all threads of the warpgroup copy pieces of 16 bytes to the places
 // that they have in a shared operand, and zeros for rows that the load leaves out.
 //
 // Both sides walk the same kernel. The copying one keeps control flow, scalars and staged loads and drops all else, so
@@ -408,32 +408,22 @@ void KernelLowering::copyRows(tile::LoadOp op, Value slot) {
   Value row = code.divide(lane, pieces), piece = code.modulo(lane, pieces);
   Value from = elementAddress(view, code.add(firstRow, code.toI64(row)),
                               code.add(i64Of(op.getColumn()), code.toI64(code.mul(piece, 8))));
+  // Rows of this lane, counted from its first, that exist.
+  Value low, high;
+  if (op.getLo()) {
+    low = code.sub(code.toI32(code.sub(i64Of(op.getLo()), firstRow)), row);
+    high = code.sub(code.toI32(code.sub(i64Of(op.getHi()), firstRow)), row);
+  }
   SmallVector<Value> to; // eight rows on, pieces are exchanged alike
-  for (int64_t down = 0; down < std::min(tile.rows, std::max<int64_t>(step, 8)); down += step)
-    to.push_back(pieceOffset(tile, code.add(row, down), piece, 0));
-  auto copyAll = [&](llvm::function_ref<Value(int64_t)> exists) {
-    for (int64_t down = 0; down < tile.rows; down += step) {
-      int64_t turn = down / step % to.size();
-      code.copyPiece(to[turn], (down - turn * step) * 128, from, down * view.columns * 2, exists(down));
-    }
-    return SmallVector<Value>();
-  };
-  if (!op.getLo())
-    return void(copyAll([](int64_t) { return Value(); }));
-  // Rows of this lane, counted from its first, that exist. To ask that of every piece is ten times the work of copying
-  // it, and one warp copies a whole tile: mostly all rows are there.
-  Value low = code.toI32(code.sub(i64Of(op.getLo()), firstRow)),
-        high = code.toI32(code.sub(i64Of(op.getHi()), firstRow));
-  Value all = code.both(code.lessThan(low, code.constant32(1)), code.lessThan(code.constant32(tile.rows - 1), high));
-  code.branch(
-      all, {}, [&] { return copyAll([](int64_t) { return Value(); }); },
-      [&] {
-        Value ownLow = code.sub(low, row), ownHigh = code.sub(high, row);
-        return copyAll([&](int64_t down) {
-          return code.both(code.lessThan(code.constant32(down), ownHigh),
-                           code.lessThan(ownLow, code.constant32(down + 1)));
-        });
-      });
+  for (int64_t down = 0; down < tile.rows; down += step) {
+    if (down < std::max<int64_t>(step, 8))
+      to.push_back(pieceOffset(tile, code.add(row, down), piece, 0));
+    Value exists;
+    if (low)
+      exists = code.both(code.lessThan(code.constant32(down), high), code.lessThan(low, code.constant32(down + 1)));
+    int64_t turn = down / step % to.size();
+    code.copyPiece(to[turn], (down - turn * step) * 128, from, down * view.columns * 2, exists);
+  }
 }
 
 void KernelLowering::awaitStaged(tile::LoadOp op) {
