@@ -32,6 +32,11 @@ void KernelLowering::lower(tile::WindowOp op) {
             part.values.push_back(from.at(slab, column / 8 + group, half, e));
     return bind(op.getResult(), std::move(part));
   }
+  if (from.shape.oneRow() && from.shape.grid.across == 1 && to.oneColumn() && to.joined == 1) {
+    // So has every warp of its lanes.
+    Value own = from.at(0, column / 8, 0, column % 2);
+    return bind(op.getResult(), {to, from.element, {code.shuffleIndex(own, column % 8 / 2)}});
+  }
   bind(op.getResult(), whole ? from : exchange(from, to, false, op.getRow(), column));
 }
 

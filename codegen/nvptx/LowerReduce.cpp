@@ -146,28 +146,26 @@ void KernelLowering::lower(tile::CumsumOp op) {
   for (int64_t slab = 0; slab < shape.slabs(); ++slab)
     for (int64_t group = 0; group < shape.groups(); ++group)
       for (int64_t e = 0; e < shape.pairs(); ++e) {
-        Value before;
+        // Eight rows at a time, both halves side by side; then the second is moved by the sum of the first, from the
+        // lane that holds its last row in the same column.
+        Value sums[2], last[2];
         for (int64_t half = 0; half < 2; ++half) {
           Value sum = from.at(slab, group, half, e);
           if (Value inside = rowInside(shape, rowOf(shape, slab, half)))
             sum = code.select(inside, sum, code.number(0));
-          for (int64_t distance : {1, 2, 4}) {
+          sums[half] = sum;
+        }
+        for (int64_t distance : {1, 2, 4})
+          for (Value &sum : sums) {
             Value other = code.shuffleUp(sum, 4 * distance);
             Value has = code.lessThan(code.constant32(distance - 1), laneRow);
             sum = code.addf(sum, code.select(has, other, code.number(0)));
           }
-          if (before)
-            sum = code.addf(sum, before);
-          // The last row's sum, from the lane that holds it in the same column.
-          Value last = sum;
-          for (int64_t mask : {4, 8, 16}) {
-            Value other = code.shuffleXor(last, mask);
-            Value higher = code.equal(code.modulo(code.divide(lane, mask), 2), code.constant32(1));
-            last = code.select(higher, last, other);
-          }
-          before = last;
-          result.values[shape.at(slab, group, half, e)] = sum;
-        }
+        for (int64_t half = 0; half < 2; ++half)
+          last[half] = code.shuffleIndex(sums[half], code.add(laneColumn, 28));
+        result.values[shape.at(slab, group, 0, e)] = sums[0];
+        result.values[shape.at(slab, group, 1, e)] = code.addf(sums[1], last[0]);
+        Value before = code.addf(last[1], last[0]);
         totals[slab].push_back(before);
       }
   // Slabs before this one: in the order of their rows, those of all warps down for each step of this warp's.

@@ -241,7 +241,8 @@ void KernelLowering::findStaged() {
       loops.insert(op->getBlock());
     }
   });
-  if (kernel->hasAttr("tile.ahead"))
+  // A kernel may ask for it where all that its loop reads are rows.
+  if (pages.empty() && kernel->hasAttr("tile.ahead"))
     kernel.walk([&](tile::LoadOp op) {
       if (isStagedRows(op) && mayGoAhead(op))
         loops.insert(op->getBlock());

@@ -62,7 +62,8 @@ def SplitFormsPass : Pass<"split-forms", "::mlir::ModuleOp"> {
     ```
 
     A recurrence with one decay per head does long sequences by two kernels, one behind the other, `prepare` and `scan`,
-    with `plan.scratch` between them (RecurrencePrepare.cpp). What is computed in front of its keys, queries and values,
+    with `plan.scratch` between them (RecurrencePrepare.cpp), a diagonal one by `segment` and `scan`
+    (RecurrenceSegments.cpp). What is computed in front of its keys, queries and values,
     but for norms and cuts, is then a kernel of its own in front of both (`_front`). Latent attention of many tokens does the
     same with `expand` and `many`, and has `far` for sequences whose keys have no room in scratch (AttnToTile/LatentKeys.h).
   }];

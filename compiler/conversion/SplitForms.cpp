@@ -37,6 +37,13 @@ attn::AttendLatentOp latentOf(plan::KernelOp kernel) {
   return nullptr;
 }
 
+RecurrenceOpInterface recurrenceOf(plan::KernelOp kernel) {
+  for (Operation &op : *kernel.getBlock())
+    if (auto recurrence = dyn_cast<RecurrenceOpInterface>(op))
+      return recurrence;
+  return nullptr;
+}
+
 SmallVector<Form> formsOf(plan::KernelOp kernel, StringRef kind, bool scans, bool exact) {
   // Over latents: sequences with many new tokens take the expanded form (AttnToTile/Latent.cpp) instead.
   for (auto attend : kernel.getBlock()->getOps<attn::AttendOp>())
@@ -48,7 +55,7 @@ SmallVector<Form> formsOf(plan::KernelOp kernel, StringRef kind, bool scans, boo
     return {{"few", 1, kSoftmaxManyTokens - 1}};
   if (kind == "recurrence" && scans)
     return {{"few", 1, kRecurrenceLongTokens - 1},
-            {"prepare", kRecurrenceLongTokens, kAnyNumber, Form::first},
+            {canSegment(recurrenceOf(kernel).getNormalForm()) ? "segment" : "prepare", kRecurrenceLongTokens, kAnyNumber, Form::first},
             {"scan", kRecurrenceLongTokens, kAnyNumber, Form::second}};
   if (kind == "recurrence")
     return {{"few", 1, kRecurrenceManyTokens - 1}, {"many", kRecurrenceManyTokens, kAnyNumber}};
@@ -58,13 +65,6 @@ SmallVector<Form> formsOf(plan::KernelOp kernel, StringRef kind, bool scans, boo
             {"many", kSoftmaxManyTokens, kAnyNumber, Form::second},
             {"far", kSoftmaxManyTokens, kAnyNumber, Form::whole, /*beyond=*/true}};
   return {};
-}
-
-RecurrenceOpInterface recurrenceOf(plan::KernelOp kernel) {
-  for (Operation &op : *kernel.getBlock())
-    if (auto recurrence = dyn_cast<RecurrenceOpInterface>(op))
-      return recurrence;
-  return nullptr;
 }
 
 /// What is computed in front of keys, queries and values (convolutions, activations). One token does it where it is
@@ -240,7 +240,7 @@ struct SplitFormsPass : impl::SplitFormsPassBase<SplitFormsPass> {
       fronts = frontsOf(recurrenceOf(kernel)).takeVector();
     for (const Form &form : forms) {
       std::string name = (kernel.getSymName() + "_" + form.name).str();
-      if (form.name == "prepare")
+      if (form.half == Form::first)
         for (auto [index, front] : llvm::enumerate(fronts)) {
           std::string own = (kernel.getSymName() + "_front").str() + (index ? std::to_string(index) : "");
           if (!symbols.lookup(own))

@@ -14,6 +14,7 @@ static constexpr ChoiceKind kKinds[] = {
     {"recurrence_few.blocks", "blocks of tokens one by one that a multiprocessor should hold at once"},
     {"recurrence_few.value_columns", "value columns of a head that a block has, for tokens one by one"},
     {"recurrence_scan.blocks", "blocks of the state through the chunks that a multiprocessor should hold at once"},
+    {"recurrence_scan.segments", "segments of a step whose states are made first, each scanned by items of its own"},
     {"recurrence_scan.value_columns", "value columns of a head that a block has, for the state through the chunks"},
 };
 

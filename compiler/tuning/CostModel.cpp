@@ -152,7 +152,8 @@ double tuning::linearPanel(const Target &target, int64_t columns, int64_t inner,
 }
 
 //===--------------------------------------------------------------------------------------------------------------===//
-// recurrence_few.value_columns, recurrence_few.blocks, recurrence_scan.value_columns, recurrence_scan.blocks
+// recurrence_few.value_columns, recurrence_few.blocks, recurrence_scan.value_columns, recurrence_scan.blocks,
+// recurrence_scan.segments
 //===--------------------------------------------------------------------------------------------------------------===//
 
 double tuning::tokenStep(const GpuTarget &target, const StateShape &shape, int64_t beside, int64_t threads,
@@ -214,6 +215,52 @@ double tuning::scanBlocks(const GpuTarget &target, const StateShape &shape, int6
   grid.blocks = blocks;
   grid.chain = kChunks * (std::max(kChunkChain, together * kChunkBusy) + exposed);
   return microseconds(target, grid);
+}
+
+namespace {
+
+constexpr int64_t kSegmentChunk = 64, kSegmentChunks = 128;
+
+/// What another part of the head has just read comes from the last cache, at twice the rate of memory.
+double sharedBytes(const StateShape &shape, int64_t columns) {
+  auto parts = static_cast<double>(shape.valueDim) / static_cast<double>(columns);
+  return 2.0 * kSegmentChunk * static_cast<double>(shape.keyDim) * (1 + (parts - 1) / 2) / parts;
+}
+
+double stateBytes(const StateShape &shape, int64_t columns) {
+  return 4.0 * static_cast<double>(shape.keyDim * columns);
+}
+
+} // namespace
+
+/// The states of all segments but the last.
+static double segmentStates(const GpuTarget &target, const StateShape &shape, int64_t segments) {
+  // Two blocks of 64 columns by 128 keys that share a multiprocessor take 1.15 us for a chunk each, on an H200; to
+  // begin, to fetch the first chunk and to store the state, 6 us.
+  constexpr int64_t kColumns = 64, kBlocks = 2;
+  constexpr double kChunkChain = 1.15, kEnds = 6;
+  auto chunks = static_cast<double>(llvm::divideCeil(kSegmentChunks, segments));
+  Grid grid;
+  grid.items = (segments - 1) * shape.heads * shape.valueDim / kColumns;
+  grid.blocks = kBlocks;
+  grid.bytes = chunks * (sharedBytes(shape, kColumns) + 2.0 * kSegmentChunk * kColumns) + stateBytes(shape, kColumns);
+  grid.chain = kEnds + chunks * kChunkChain;
+  return microseconds(target, grid);
+}
+
+double tuning::segmentScan(const GpuTarget &target, const StateShape &shape, int64_t columns, int64_t segments) {
+  // Of 128 keys, on an H200: products, what is made between them, a result turned and stored.
+  constexpr double kWide = 2.7, kNarrow = 2.2;
+  // To fetch a state that a segment left; a launch that waits for the one before it.
+  constexpr double kFold = 1.4, kLaunch = 3;
+  auto chunks = static_cast<double>(llvm::divideCeil(kSegmentChunks, segments));
+  Grid grid;
+  grid.items = segments * shape.heads * shape.valueDim / columns;
+  grid.bytes = chunks * (2 * sharedBytes(shape, columns) + 4.0 * kSegmentChunk * static_cast<double>(columns)) +
+               stateBytes(shape, columns) * static_cast<double>(segments - 1) / 2;
+  grid.chain = chunks * (columns > 64 ? kWide : kNarrow) + kFold * static_cast<double>(segments - 1);
+  double scan = microseconds(target, grid);
+  return segments == 1 ? scan : scan + kLaunch + segmentStates(target, shape, segments);
 }
 
 //===--------------------------------------------------------------------------------------------------------------===//

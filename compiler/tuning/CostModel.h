@@ -63,7 +63,8 @@ double keySplits(const codegen::Target &target, const KeySplits &shape, int64_t 
 double linearPanel(const codegen::Target &target, int64_t columns, int64_t inner, int64_t panel);
 
 //===--------------------------------------------------------------------------------------------------------------===//
-// recurrence_few.value_columns, recurrence_few.blocks, recurrence_scan.value_columns, recurrence_scan.blocks
+// recurrence_few.value_columns, recurrence_few.blocks, recurrence_scan.value_columns, recurrence_scan.blocks,
+// recurrence_scan.segments
 //===--------------------------------------------------------------------------------------------------------------===//
 
 /// The state of a linear recurrence: `heads` of keyDim x valueDim in f32.
@@ -77,6 +78,9 @@ double tokenStep(const codegen::GpuTarget &target, const StateShape &shape, int6
                  int64_t columns, int64_t blocks, int64_t sequences);
 /// The state through 128 chunks of 64 tokens of one sequence, by blocks that have `columns` value columns of a head.
 double stateScan(const codegen::GpuTarget &target, const StateShape &shape, int64_t columns);
+/// The same for a diagonal recurrence in segments, each from what those before it left: the kernel that makes the
+/// states of all segments but the last, by blocks of 64 columns, and the scan of all segments at once.
+double segmentScan(const codegen::GpuTarget &target, const StateShape &shape, int64_t columns, int64_t segments);
 /// The same for four sequences, where there is work for several `blocks` on each multiprocessor; a block reads
 /// `chunkBytes` of a chunk, and copies ahead as far as its share of shared memory goes.
 double scanBlocks(const codegen::GpuTarget &target, const StateShape &shape, int64_t columns, int64_t chunkBytes,

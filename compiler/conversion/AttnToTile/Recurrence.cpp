@@ -10,6 +10,8 @@ static tile::ItemsAttr itemsOf(plan::KernelOp kernel, const NormalForm &form, St
     return tile::ItemsAttr::get(context, tile::CountKind::sequences, 1, form.keyHeads);
   if (only.getValue() == "prepare")
     return tile::ItemsAttr::get(context, tile::CountKind::tokens, kRecurrenceBlockStride, form.valueHeads);
+  if (only.getValue() == "segment" || (only.getValue() == "scan" && canSegment(form)))
+    return tile::ItemsAttr::get(context, tile::CountKind::once, 1, segmentItems(kernel, form, only));
   int64_t parts = only.getValue() == "scan"  ? scanParts(kernel, form)
                   : only.getValue() == "few" ? tokenParts(kernel, form)
                                              : 1;
@@ -24,8 +26,10 @@ RecurrenceWriter::RecurrenceWriter(plan::KernelOp kernel, RecurrenceOpInterface 
 tile::KernelOp RecurrenceWriter::write() {
   if (only && only.getValue() == "prepare")
     return writePrepare();
+  if (only && only.getValue() == "segment")
+    return writeSegment();
   if (only && only.getValue() == "scan")
-    return writeScan();
+    return canSegment(form) ? writeSegmentScan() : writeScan();
   int64_t parts = only && only.getValue() == "few" ? tokenParts(kernel, form) : 1;
   if (parts > 1) { // waiting for memory is all they do: several blocks wait at once, as many as have the registers
     FailureOr<int64_t> blocks = chooseTokenBlocks(kernel, form, form.valueDim / parts);

@@ -11,6 +11,7 @@
 //   RecurrencePrepare.cpp  long sequences by two kernels: what is made for all chunks at once,
 //   RecurrenceChannelPrepare.cpp   the same for a decay per channel,
 //   RecurrenceScan.cpp     and the state through them
+//   RecurrenceSegments.cpp the two kernels of a diagonal recurrence: states of segments, then all segments at once
 //   ChunkDecay.h           decayed products inside a chunk
 #ifndef COMPILER_CONVERSION_ATTNTOTILE_RECURRENCE_H
 #define COMPILER_CONVERSION_ATTNTOTILE_RECURRENCE_H
@@ -35,6 +36,21 @@ bool canScan(const NormalForm &form, int64_t chunk);
 int64_t scanParts(plan::KernelOp kernel, const NormalForm &form);
 /// The same for tokens one by one, where smaller parts keep more of memory busy.
 int64_t tokenParts(plan::KernelOp kernel, const NormalForm &form);
+
+/// Least rows of a segment (RecurrenceSegments.cpp): eight chunks cost more than to leave a state and to read it.
+/// Memory for what segments leave is 8 KB for each token then, at 32 heads of 128 channels.
+inline constexpr int64_t kRecurrenceSegment = 512;
+/// Value columns of an item that makes the state of a segment, whatever the scan has: all that it does with a chunk is
+/// one product, which waits for its rows and is waited for. Two blocks on a multiprocessor fill each other's waits:
+/// 0.042 ms on an H200 where one of 128 columns took 0.049.
+inline constexpr int64_t kRecurrenceSegmentColumns = 64;
+/// Whether a recurrence that `canScan` is done by `segment` and `scan`: nothing to solve, one decay per head.
+bool canSegment(const NormalForm &form);
+/// Items of a kernel of the two (`segment`, `scan`): segments by heads by parts of the value columns.
+int64_t segmentItems(plan::KernelOp kernel, const NormalForm &form, llvm::StringRef name);
+/// What segments leave, as the kernels see it, and the activations that hold it.
+llvm::SmallVector<mlir::Type> segmentScratch(plan::KernelOp kernel, const NormalForm &form);
+llvm::SmallVector<mlir::Type> segmentScratchTensors(plan::KernelOp kernel, const NormalForm &form);
 
 /// What `prepare` hands to `scan` for a chunk of a head (RecurrencePrepare.cpp has the formulas). A factor is a number
 /// for each token, applied to what is read or written; where one does not suffice, it is the vectors themselves, a
@@ -76,6 +92,22 @@ private:
   void writePreparedByChannel(Value number, Value row);
   int64_t channelPrepareWarps();
   void writeScanned();
+  /// The two kernels where the sequence is cut into segments (RecurrenceSegments.cpp).
+  tile::KernelOp writeSegment();
+  tile::KernelOp writeSegmentScan();
+  struct Run;
+  void forEachRun(int64_t segments, llvm::function_ref<void(const Run &)> body);
+  void writeSegmentScanned(const Run &run);
+  void beginSegments(int64_t columns);
+  Value entryRow(Value entry);
+  Value entryNumber(Value entry);
+  struct ChunkNumbers;
+  llvm::SmallVector<Value> askNumbers(const Rows &rows, llvm::SmallVectorImpl<mlir::Operation *> &computed);
+  ChunkNumbers numbersOf(mlir::ValueRange asked);
+  ChunkNumbers numbersOfText();
+  ChunkNumbers withText(ChunkNumbers numbers, const ChunkNumbers &text, const Rows &rows);
+  Value fadeToEnd(const ChunkNumbers &numbers, Value later);
+  Value transposedLoad(Value tile);
   /// A vector as it stands in memory, and the norm that it is divided by: a factor of its own.
   struct Unnormed {
     Value vector;

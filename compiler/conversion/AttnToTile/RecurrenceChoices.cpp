@@ -9,6 +9,9 @@ using namespace denim;
 /// Threads of a block that holds a state of up to 128 x 64: four warps (codegen/nvptx/Fragment.h).
 static constexpr int64_t kTokenThreads = 128;
 
+/// Numbers of segments to choose from: any is right.
+static constexpr int64_t kSegments[] = {1, 2, 3, 4, 5, 6, 8, 12, 16, 24, 32};
+
 static tuning::StateShape stateShape(const NormalForm &form) {
   return {form.valueHeads, form.keyDim, form.valueDim};
 }
@@ -73,7 +76,16 @@ FailureOr<int64_t> denim::chooseScanColumns(plan::KernelOp kernel, const NormalF
   tuning::Question question{"recurrence_scan.value_columns", shapeText(form), {}, {}};
   // Columns of values are rows of the products there: a group of warps multiplies 64.
   question.candidates = tuning::divisors(form.valueDim, 64, 64, 256);
-  question.predict = [&](int64_t columns) { return tuning::stateScan(*target, stateShape(form), columns); };
+  question.predict = [&](int64_t columns) {
+    if (!canSegment(form))
+      return tuning::stateScan(*target, stateShape(form), columns);
+    double best = 0; // of the numbers of segments
+    for (int64_t segments : kSegments) {
+      double time = tuning::segmentScan(*target, stateShape(form), columns, segments);
+      best = segments == 1 ? time : std::min(best, time);
+    }
+    return best;
+  };
   return tuning::choose(kernel, question);
 }
 
@@ -92,4 +104,23 @@ FailureOr<int64_t> denim::chooseScanBlocks(plan::KernelOp kernel, const NormalFo
     return tuning::scanBlocks(*target, stateShape(form), columns, bytes, blocks);
   };
   return tuning::choose(kernel, question);
+}
+
+FailureOr<int64_t> denim::chooseScanSegments(plan::KernelOp kernel, const NormalForm &form) {
+  FailureOr<codegen::GpuTarget> target = tuning::gpuTargetOf(kernel);
+  if (failed(target))
+    return failure();
+  int64_t columns = form.valueDim / scanParts(kernel, form);
+  tuning::Question question{"recurrence_scan.segments", shapeText(form), {}, {}};
+  llvm::append_range(question.candidates, kSegments);
+  question.predict = [&](int64_t segments) {
+    return tuning::segmentScan(*target, stateShape(form), columns, segments);
+  };
+  return tuning::choose(kernel, question);
+}
+
+int64_t denim::segmentItems(plan::KernelOp kernel, const NormalForm &form, StringRef name) {
+  FailureOr<int64_t> segments = chooseScanSegments(kernel, form);
+  int64_t parts = name == "segment" ? form.valueDim / kRecurrenceSegmentColumns : scanParts(kernel, form);
+  return (failed(segments) ? 1 : *segments) * form.valueHeads * parts;
 }

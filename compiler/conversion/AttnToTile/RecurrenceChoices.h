@@ -14,6 +14,8 @@ mlir::FailureOr<int64_t> chooseTokenBlocks(plan::KernelOp kernel, const NormalFo
 
 /// Value columns that an item of a scan has, whose columns may be done apart.
 mlir::FailureOr<int64_t> chooseScanColumns(plan::KernelOp kernel, const NormalForm &form);
+/// Segments that a step of one long sequence is cut into, where items have as many value columns as `scanParts` says.
+mlir::FailureOr<int64_t> chooseScanSegments(plan::KernelOp kernel, const NormalForm &form);
 /// Blocks with so many of them that a multiprocessor should hold.
 mlir::FailureOr<int64_t> chooseScanBlocks(plan::KernelOp kernel, const NormalForm &form, int64_t columns);
 

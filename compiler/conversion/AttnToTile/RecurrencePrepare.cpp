@@ -18,7 +18,8 @@
 //     O  = b Q S + A W'               A = scale D B                   weights
 //     S <- f S + K^T (c W')           a = exp(G), b = scale exp(G), c = exp(G_C - G) B, f = exp(G_C)
 //
-// A diagonal recurrence has W' = V. So prepare reads keys and queries and never values; scan reads all three where they
+// A diagonal recurrence has W' = V (and none of this to prepare with one decay per head and no norms:
+// RecurrenceSegments.cpp). So prepare reads keys and queries and never values; scan reads all three where they
 // stand. Vectors that are normed (l2_norm) stand there without it: the norm of a token is a number that multiplies into
 // a, b, c and into rows and columns of L and D, more exact than vectors that were normed and rounded again.
 //
@@ -57,6 +58,8 @@ SmallVector<HandedOver> denim::handedOver(const NormalForm &form) {
 }
 
 SmallVector<Type> denim::scanScratch(plan::KernelOp kernel, const NormalForm &form, StringRef name) {
+  if (canSegment(form))
+    return segmentScratch(kernel, form);
   MLIRContext *context = kernel.getContext();
   SmallVector<Type> types;
   for (const HandedOver &handed : handedOver(form))
@@ -71,6 +74,8 @@ SmallVector<Type> denim::scanScratch(plan::KernelOp kernel, const NormalForm &fo
 }
 
 SmallVector<Type> denim::scanScratchTensors(plan::KernelOp kernel, const NormalForm &form) {
+  if (canSegment(form))
+    return segmentScratchTensors(kernel, form);
   MLIRContext *context = kernel.getContext();
   SmallVector<Type> types;
   for (const HandedOver &handed : handedOver(form)) {

@@ -7,7 +7,7 @@
 using namespace denim::check;
 
 std::vector<Form> denim::check::formsOf(int64_t tokens, const std::vector<int64_t> &chunks,
-                                        const std::vector<int64_t> &lengths) {
+                                        const std::vector<int64_t> &lengths, bool single) {
   std::vector<Form> forms{{"whole", {{tokens}}}};
   auto inChunks = [&](const std::string &name, int64_t size) {
     Form form{name, {}};
@@ -18,7 +18,8 @@ std::vector<Form> denim::check::formsOf(int64_t tokens, const std::vector<int64_
   for (int64_t size : chunks)
     if (size < tokens)
       inChunks("in chunks of " + std::to_string(size), size);
-  inChunks("token by token", 1);
+  if (single)
+    inChunks("token by token", 1);
   for (int64_t length : lengths)
     if (length < tokens)
       forms.push_back({"the first " + std::to_string(length), {{length}}});
@@ -62,7 +63,7 @@ static std::optional<std::string> messageOf(denim_status_t status) {
 }
 
 std::optional<std::string> Runner::open(const std::string &module, const std::string &weights,
-                                        const std::string &device) {
+                                        const std::string &device, int64_t mostTokens) {
   handles = new Handles;
   denim_device_options_t machine;
   denim_device_options_initialize(&machine);
@@ -74,6 +75,7 @@ std::optional<std::string> Runner::open(const std::string &module, const std::st
   denim_session_options_t options;
   denim_session_options_initialize(&options);
   options.weights = weights.c_str();
+  options.max_step_tokens = std::max(options.max_step_tokens, static_cast<int32_t>(mostTokens));
   return messageOf(denim_session_create(handles->device, handles->module, &options, &handles->session));
 }
 

@@ -29,8 +29,10 @@ struct Form {
   int64_t tokensOf(size_t i) const;
 };
 
-/// Whole; in chunks of each size; one by one; cut to each length; three sequences of different lengths side by side.
-std::vector<Form> formsOf(int64_t tokens, const std::vector<int64_t> &chunks, const std::vector<int64_t> &lengths);
+/// Whole; in chunks of each size; one by one, if `single`; cut to each length; three sequences of different lengths
+/// side by side.
+std::vector<Form> formsOf(int64_t tokens, const std::vector<int64_t> &chunks, const std::vector<int64_t> &lengths,
+                          bool single);
 /// How many sequences some form feeds at once.
 inline constexpr int64_t kSequences = 3;
 
@@ -42,8 +44,10 @@ struct Worst {
 class Runner {
 public:
   ~Runner();
-  /// On failure a line for people, that says what was expected and what was found.
-  std::optional<std::string> open(const std::string &module, const std::string &weights, const std::string &device);
+  /// Steps of up to `mostTokens` tokens are one pass. On failure a line for people, that says what was expected and
+  /// what was found.
+  std::optional<std::string> open(const std::string &module, const std::string &weights, const std::string &device,
+                                  int64_t mostTokens);
   /// Feeds new sequences and compares. A difference that is no number is infinite.
   std::optional<std::string> run(const Form &form, const std::vector<Expected> &expected, Worst &worst);
 

@@ -37,6 +37,7 @@ static cl::list<int64_t> chunkSizes("chunks", cl::desc("sizes of chunks (7, 64)"
                                     cl::cat(category));
 static cl::list<int64_t> lengths("lengths", cl::desc("lengths to cut to (1, 37, 63, 64, 65)"), cl::CommaSeparated,
                                  cl::cat(category));
+static cl::opt<bool> single("single", cl::desc("also token by token (true)"), cl::init(true), cl::cat(category));
 static cl::opt<int64_t> chunk("chunk", cl::desc("tokens per chunk of a linear recurrence"), cl::init(64),
                               cl::cat(category));
 static cl::opt<uint64_t> seed("seed", cl::desc("of tokens and random weights"), cl::init(1), cl::cat(category));
@@ -206,7 +207,7 @@ int main(int argc, char **argv) {
   } else {
     return fail(llvm::toString(read.takeError()));
   }
-  std::vector<Form> forms = formsOf(tokenCount, chunks, cuts);
+  std::vector<Form> forms = formsOf(tokenCount, chunks, cuts, single);
   auto expected = expectedLogits(page, parameters, vocabularyOf(page), forms);
   if (!expected)
     return fail(llvm::toString(expected.takeError()));
@@ -233,7 +234,7 @@ int main(int argc, char **argv) {
     return fail("'" + modulePath + "': expected to write the module, but could not");
 
   Runner runner;
-  if (auto wrong = runner.open(modulePath, weightsPath, device))
+  if (auto wrong = runner.open(modulePath, weightsPath, device, tokenCount))
     return fail(*wrong);
   bool isRight = true;
   for (const Form &form : forms) {

@@ -287,6 +287,8 @@ std::vector<Case> cudaCases() {
   prefill(deltaRule("delta rule prefill 32/32", 32, 32, Gate::None), lengths);
   Operator scan = fading("SSD prefill 32/32", 32, true);
   prefill(scan, lengths);
+  prefill(scan, {8192}, 4);
+  prefill(fading("SSD prefill 8/8", 8, true), {8192}); // what one of four GPUs has
   prefill(fading("lightning prefill 32/32", 32, false), lengths);
   for (int64_t keyHeads : {8, 32})
     for (int64_t t : lengths)

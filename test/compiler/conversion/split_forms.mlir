@@ -101,6 +101,57 @@ module attributes {plan.machine = "cuda"} {
 
 // -----
 
+// Nothing corrected, one decay per head, no norms: segments instead. What a segment leaves is two states of 64 x 64 and two
+// numbers; segments have at least 512 tokens.
+// CHECK-LABEL: module attributes {plan.machine = "cuda"}
+// CHECK: plan.kernel @r_segment({{.*}} attributes {form = "segment", kind = "recurrence", scans, scratch = [!tile.memory<64xf32>, !tile.memory<1xf32>]}
+// CHECK: plan.scratch of %{{.*}} : tensor<?x1x64xbf16> -> tensor<?x16xf32>, tensor<?x1xf32>
+// CHECK: plan.kernel @r_scan({{.*}}, %{{.*}}: tensor<?x16xf32>, %{{.*}}: tensor<?x1xf32>) attributes {form = "scan"
+// A key that is normed would be normed by both kernels from chunk to chunk.
+// CHECK: plan.kernel @normed_prepare(
+// CHECK-NOT: @normed_segment
+// CHECK: plan.program @p
+// CHECK: %[[LEFT:.*]]:2 = plan.launch @r_segment({{.*}}) {when = {least = 32 : i64, most = 1073741824 : i64, of = "sequence"}}
+// CHECK: plan.launch @r_scan({{.*}}, %[[LEFT]]#0, %[[LEFT]]#1) {when = {least = 32 : i64, most = 1073741824 : i64, of = "sequence"}}
+
+// EXACT-NOT: {{segment|scratch}}
+module attributes {plan.machine = "cuda"} {
+  plan.kernel @r(%x: tensor<?x192xbf16>, %s: !attn.cache<state 1x64x64xf32>) attributes {kind = "recurrence"} {
+    %w = plan.cast %x : tensor<?x192xbf16> to tensor<?x192xf32>
+    %q, %k, %v = model.split %w into 1x64, 1x64, 1x64
+    %o = attn.recurrence (%st : 64x64, %q1 = %q, %k1 = %k, %v1 = %v) chunk 64 state %s {
+      %d = decay %st, [-0.5]
+      %n = write %d, %k1, %v1
+      %y = read %n, %q1
+      yield %n, %y
+    }
+    %n = plan.cast %o : tensor<?x1x64xf32> to tensor<?x1x64xbf16>
+    plan.yield %n : tensor<?x1x64xbf16>
+  }
+  plan.kernel @normed(%x: tensor<?x192xbf16>, %s: !attn.cache<state 1x64x64xf32>) attributes {kind = "recurrence"} {
+    %w = plan.cast %x : tensor<?x192xbf16> to tensor<?x192xf32>
+    %q, %k0, %v = model.split %w into 1x64, 1x64, 1x64
+    %k = model.l2_norm %k0
+    %o = attn.recurrence (%st : 64x64, %q1 = %q, %k1 = %k, %v1 = %v) chunk 64 state %s {
+      %d = decay %st, [-0.5]
+      %n = write %d, %k1, %v1
+      %y = read %n, %q1
+      yield %n, %y
+    }
+    %n = plan.cast %o : tensor<?x1x64xf32> to tensor<?x1x64xbf16>
+    plan.yield %n : tensor<?x1x64xbf16>
+  }
+  plan.program @p(%x: tensor<?x192xbf16>) {
+    %s = attn.cache "s" : !attn.cache<state 1x64x64xf32>
+    %t = attn.cache "t" : !attn.cache<state 1x64x64xf32>
+    %y = plan.launch @r(%x, %s) : (tensor<?x192xbf16>, !attn.cache<state 1x64x64xf32>) -> tensor<?x1x64xbf16>
+    %z = plan.launch @normed(%x, %t) : (tensor<?x192xbf16>, !attn.cache<state 1x64x64xf32>) -> tensor<?x1x64xbf16>
+    plan.return %y : tensor<?x1x64xbf16>
+  }
+}
+
+// -----
+
 // What is computed in front of keys and values is written once for the two kernels of long sequences; a norm and a cut are
 // theirs, and a few tokens compute it where they use it. What a kernel does not use any more it does not take.
 // CHECK-LABEL: module attributes {plan.machine = "cuda"}

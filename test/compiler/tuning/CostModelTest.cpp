@@ -215,6 +215,30 @@ TEST(StateScan, BlocksShareAMultiprocessorWhereBothCopyAhead) {
   EXPECT_EQ(best(73 * 1024), 1);
 }
 
+int64_t bestSegments(const StateShape &shape, int64_t columns) {
+  return predict({"",
+                  "",
+                  {1, 2, 3, 4, 5, 6, 8, 12, 16, 24, 32},
+                  [&](int64_t segments) { return segmentScan(gpu(), shape, columns, segments); }})
+      .best;
+}
+
+TEST(SegmentScan, FewHeadsAreCutIntoSegments) {
+  // As many as give each of 132 multiprocessors a block: one more and some have two, one behind the other.
+  EXPECT_EQ(bestSegments({32, 128, 128}, 128), 4);
+  EXPECT_EQ(bestSegments({8, 128, 128}, 128), 16);
+}
+
+TEST(SegmentScan, HeadsThatFillTheMachineAreNotCut) {
+  // Keys and values would be read twice and a launch waited for, with nobody idle before.
+  EXPECT_EQ(bestSegments({128, 128, 128}, 128), 1);
+}
+
+TEST(SegmentScan, WholeHeadsWhereSegmentsFillTheMachine) {
+  // Halves of heads read keys and queries twice and make what queries read of the chunk twice.
+  EXPECT_LT(segmentScan(gpu(), {32, 128, 128}, 128, 4), segmentScan(gpu(), {32, 128, 128}, 64, 2));
+}
+
 double step(const StateShape &shape, int64_t columns, int64_t blocks, int64_t sequences = 32) {
   return tokenStep(gpu(), shape, /*beside=*/88, /*threads=*/128, columns, blocks, sequences);
 }

@@ -1,0 +1,479 @@
+// Long sequences of a diagonal recurrence with one decay per head, in segments.
+//
+// Where nothing is corrected, what a run of tokens does to a state does not depend on the state:
+//
+//     S_end = exp(R) S_start + sum_j exp(R - G_j) beta_j k_j v_j^T          R: sum of the run's log decays
+//
+// So the tokens of a step are cut into segments of equal length, and two kernels do them all at once:
+//
+//   segment   leaves the sum (from zero, or from the state of the sequence where it begins there) and R, for every
+//             segment behind which its last sequence goes on. It reads keys, values and gates only.
+//   scan      folds what the segments before it left into the state at its start, a handful of states, and goes through
+//             its chunks: the product of queries and keys that prepare would hand over (RecurrencePrepare.cpp) is made
+//             in place, one product of five.
+//
+// A segment is a range of rows of the step, whatever sequences these belong to, so that all items have equally much to
+// do in a step of one long sequence as in one of many. A chunk belongs to the segment that its first row lies in.
+//
+//     rows       0        512       1024      1536          segments of 512 rows
+//     sequence   |---- a: 700 ----|b:90|-- c: 800 --|
+//     chunks     0 .. 7 | 8 9 10 |0 1|0 1| 2 .. 9 |10 11 12
+//                         ^ starts from what a left in segment 0     ^ from what c left in segments 1 and 2
+//
+// The last segment of a sequence writes its state, while others may not have begun: what they begin with is what
+// `segment` left, the state of the sequence as it was before the step included.
+//
+// Sums in `segment` run backwards through the chunks, every token faded to the end of the segment, so that nothing has
+// to fade what was added before. All exponents are at most 0.
+#include "compiler/conversion/AttnToTile/Recurrence.h"
+#include "compiler/conversion/AttnToTile/RecurrenceChoices.h"
+#include "compiler/conversion/AttnToTile/Scalars.h"
+#include <cmath>
+
+using namespace mlir;
+using namespace denim;
+
+static constexpr int64_t kChunk = kRecurrenceChunk;
+
+/// What a segment leaves: the state that its last sequence began with, if that began in it, and the state behind it.
+static constexpr int64_t kEntries = 2;
+
+bool denim::canSegment(const NormalForm &form) {
+  // A norm would have to be made from chunk to chunk; `prepare` makes it a number of a token.
+  auto isNormed = [](Value vector) {
+    if (auto argument = dyn_cast<BlockArgument>(vector))
+      if (auto recurrence = dyn_cast<attn::RecurrenceOp>(argument.getOwner()->getParentOp()))
+        vector = recurrence.getInput(argument);
+    return isa_and_nonnull<model::L2NormOp>(withoutReshapes(vector).getDefiningOp());
+  };
+  return !form.p && form.decayKind != NormalForm::Decay::Channel && form.keyDim <= 128 && !isNormed(form.k.vector) &&
+         !isNormed(form.query);
+}
+
+SmallVector<Type> denim::segmentScratch(plan::KernelOp kernel, const NormalForm &form) {
+  auto f32 = Float32Type::get(kernel.getContext());
+  return {tile::MemoryType::get(kernel.getContext(), form.keyDim, f32),
+          tile::MemoryType::get(kernel.getContext(), 1, f32)};
+}
+
+SmallVector<Type> denim::segmentScratchTensors(plan::KernelOp kernel, const NormalForm &form) {
+  // Segment n leaves something if row (n + 1) kRecurrenceSegment exists: there are fewer than rows of so many.
+  auto perToken = [&](int64_t ofHead) {
+    return RankedTensorType::get(
+        {ShapedType::kDynamic, int64_t(llvm::divideCeil(kEntries * form.valueHeads * ofHead, kRecurrenceSegment))},
+        Float32Type::get(kernel.getContext()));
+  };
+  return {perToken(form.keyDim * form.valueDim), perToken(1)};
+}
+
+/// What the tokens of a chunk are faded by, and how strongly they write. Null where there is nothing of it.
+struct RecurrenceWriter::ChunkNumbers {
+  Value column, row; ///< sums of log decays from the start of the chunk up to each token
+  Value total;       ///< over the whole chunk
+  Value strengths;   ///< row
+  Value rate;        ///< of a token, where the text has it
+};
+
+/// Chunks `first` to `last` of a sequence that lie in a segment.
+struct RecurrenceWriter::Run {
+  Value segment, begin; ///< its number, and its first row
+  Value length;         ///< rows of a segment
+  Value first, last, chunks;
+  Value isFirst, goesOn; ///< from the start of the sequence; behind the segment
+};
+
+void RecurrenceWriter::forEachRun(int64_t segments, llvm::function_ref<void(const Run &)> body) {
+  int64_t parts = form.valueDim / width;
+  Run run;
+  run.segment = arith::DivUIOp::create(e.b, e.loc, e.item(), e.index(form.valueHeads * parts));
+  Value within = arith::RemUIOp::create(e.b, e.loc, e.item(), e.index(form.valueHeads * parts));
+  ownHead = arith::DivUIOp::create(e.b, e.loc, within, e.index(parts));
+  partColumn = parts > 1 ? e.mul(arith::RemUIOp::create(e.b, e.loc, within, e.index(parts)), width) : Value();
+  keyHead = arith::DivUIOp::create(e.b, e.loc, ownHead, e.index(heads));
+
+  Value tokens = tile::CountOp::create(e.b, e.loc, tile::CountKind::tokens);
+  Value share = e.ceilDiv(e.ceilDiv(tokens, e.index(segments)), e.index(kChunk));
+  run.length = e.max(e.mul(share, kChunk), e.index(kRecurrenceSegment));
+  run.begin = arith::MulIOp::create(e.b, e.loc, run.segment, run.length);
+  Value segmentEnd = e.add(run.begin, run.length);
+  Value sequences = tile::CountOp::create(e.b, e.loc, tile::CountKind::sequences);
+  e.loop(e.index(0), sequences, 1, [&](Value s) {
+    auto sequence = tile::SequenceOp::create(e.b, e.loc, s);
+    e.sequence = s;
+    begin = sequence.getBegin();
+    end = sequence.getEnd();
+    auto chunksTo = [&](Value row) { return e.ceilDiv(e.sub(e.max(row, begin), begin), e.index(kChunk)); };
+    run.chunks = chunksTo(end);
+    run.first = chunksTo(run.begin);
+    run.last = e.min(chunksTo(segmentEnd), run.chunks);
+    run.isFirst = e.less(run.first, e.index(1));
+    run.goesOn = e.less(run.last, run.chunks);
+    Value isLong = e.less(e.index(kRecurrenceLongTokens - 1), e.sub(end, begin));
+    e.branch(arith::AndIOp::create(e.b, e.loc, isLong, e.less(run.first, run.last)), [&] {
+      state =
+          tile::SlotOp::create(e.b, e.loc, tile::MemoryType::get(e.b.getContext(), form.valueDim, e.b.getF32Type()),
+                               e.memoryOf(cast<StatefulOpInterface>(op.getOperation()).getCachesMutable()[0].get()), s);
+      body(run);
+    });
+  });
+}
+
+/// Row of an entry's state, of its number.
+Value RecurrenceWriter::entryRow(Value entry) {
+  Value row = e.mul(e.add(e.mul(entry, form.valueHeads), ownHead), form.valueDim);
+  return partColumn ? e.add(row, partColumn) : row;
+}
+Value RecurrenceWriter::entryNumber(Value entry) {
+  return e.add(e.mul(entry, form.valueHeads), ownHead);
+}
+
+/// Logarithms are of base 2: one instruction each where all is faded.
+static Value exponential(OpBuilder &b, Location loc, Value x) {
+  return math::Exp2Op::create(b, loc, x);
+}
+static constexpr double kLog2OfE = 1.4426950408889634;
+
+/// What is read for the numbers of a chunk: asked for first, computed with last (`computed`).
+SmallVector<Value> RecurrenceWriter::askNumbers(const Rows &rows, SmallVectorImpl<Operation *> &computed) {
+  Operation *marker = e.index(0).getDefiningOp();
+  SmallVector<Value> asked;
+  if (form.decayKind == NormalForm::Decay::Scalar)
+    asked.push_back(logDecay(rows, ownHead));
+  if (!form.k.scales.empty())
+    asked.push_back(strength(form.k, rows, ownHead));
+  if (e.failed())
+    return {};
+  for (auto op = marker->getIterator(); op != e.b.getInsertionPoint(); ++op)
+    if (!isa<tile::LoadOp>(*op) && op->getNumResults() == 1 && isa<tile::TileType>(op->getResult(0).getType()))
+      computed.push_back(&*op);
+  return asked;
+}
+
+RecurrenceWriter::ChunkNumbers RecurrenceWriter::numbersOf(ValueRange asked) {
+  ChunkNumbers numbers;
+  if (form.decayKind == NormalForm::Decay::Scalar) {
+    Value sum = tile::CumsumOp::create(e.b, e.loc, asked.front().getType(), asked.front());
+    numbers.column = e.map(e.tileType(kChunk, 1), sum,
+                           [&](OpBuilder &b, ValueRange in) -> Value { return times(b, e.loc, kLog2OfE, in[0]); });
+    numbers.row = e.turned(numbers.column);
+    numbers.total = e.window(numbers.row, 0, kChunk - 1, 1, 1);
+  }
+  if (!form.k.scales.empty())
+    numbers.strengths = e.turned(asked.back());
+  return numbers;
+}
+
+/// Those that are the same for all chunks, but for the total of one that the sequence ends in.
+RecurrenceWriter::ChunkNumbers RecurrenceWriter::numbersOfText() {
+  ChunkNumbers numbers;
+  if (form.decayKind == NormalForm::Decay::Constant) {
+    SmallVector<double> rates;
+    for (double rate : form.constantDecay)
+      rates.push_back(rate * kLog2OfE);
+    Value rate = numbers.rate = constantOfHead(rates, ownHead);
+    auto sums = [&](tile::TileType type, int64_t dimension) {
+      return e.map(type, rate, [&](OpBuilder &b, ValueRange in) -> Value {
+        Value before = tile::IndexOp::create(b, e.loc, b.getI32Type(), b.getI64IntegerAttr(dimension));
+        Value count = arith::AddIOp::create(b, e.loc, before, integer(b, e.loc, 1));
+        return times(b, e.loc, arith::SIToFPOp::create(b, e.loc, b.getF32Type(), count), in[0]);
+      });
+    };
+    numbers.column = sums(e.tileType(kChunk, 1), 0);
+    numbers.row = sums(e.tileType(1, kChunk), 1);
+  }
+  if (form.k.scales.empty() && form.k.factor != 1)
+    numbers.strengths = e.splat(form.k.factor, 1, kChunk);
+  return numbers;
+}
+
+/// Adds to `numbers` what the text says, to `text` what was read.
+RecurrenceWriter::ChunkNumbers RecurrenceWriter::withText(ChunkNumbers numbers, const ChunkNumbers &text,
+                                                          const Rows &rows) {
+  if (text.strengths)
+    numbers.strengths = text.strengths;
+  if (!text.column)
+    return numbers;
+  numbers.column = text.column, numbers.row = text.row;
+  Value count = arith::IndexCastOp::create(e.b, e.loc, e.b.getI32Type(), e.min(e.sub(end, rows.row), e.index(kChunk)));
+  numbers.total = e.map(e.tileType(1, 1), text.rate, [&](OpBuilder &b, ValueRange in) -> Value {
+    return times(b, e.loc, arith::SIToFPOp::create(b, e.loc, b.getF32Type(), count), in[0]);
+  });
+  return numbers;
+}
+
+/// How a token is faded behind it to the end of its chunk and by `later` beyond, times its strength; null for 1.
+Value RecurrenceWriter::fadeToEnd(const ChunkNumbers &numbers, Value later) {
+  auto line = e.tileType(1, kChunk);
+  Value faded;
+  if (numbers.total) {
+    SmallVector<Value> inputs{numbers.total, numbers.row};
+    if (later)
+      inputs.push_back(later);
+    // Sums of a decay of the text go on behind the last token.
+    bool clamps = form.decayKind == NormalForm::Decay::Constant;
+    faded = e.map(line, inputs, [&](OpBuilder &b, ValueRange in) -> Value {
+      Value exponent = minus(b, e.loc, in[0], in[1]);
+      if (clamps)
+        exponent = arith::MinimumFOp::create(b, e.loc, exponent, number(b, e.loc, 0));
+      return exponential(b, e.loc, in.size() > 2 ? plus(b, e.loc, exponent, in[2]) : exponent);
+    });
+  }
+  return e.product(line, {faded, numbers.strengths});
+}
+
+/// A tile of rows as columns: what was loaded is loaded that way.
+Value RecurrenceWriter::transposedLoad(Value tile) {
+  if (!tile)
+    return {};
+  auto type = cast<tile::TileType>(tile.getType());
+  auto turned = e.tileType(type.getColumns(), type.getRows());
+  auto load = tile.getDefiningOp<tile::LoadOp>();
+  if (!load || load.getTransposed())
+    return tile::TransposeOp::create(e.b, e.loc, turned, tile);
+  return tile::LoadOp::create(e.b, e.loc, turned, load.getMemory(), load.getRow(), load.getColumn(), load.getLo(),
+                              load.getHi(), true);
+}
+
+/// Items with `columns` value columns, whose rows are copied ahead.
+void RecurrenceWriter::beginSegments(int64_t columns) {
+  width = columns;
+  // Four warps for each 64 value columns: rows of one product.
+  e.tileKernel->setAttr("tile.warps", e.b.getI64IntegerAttr(width / 16));
+  e.tileKernel->setAttr("tile.ahead", e.b.getUnitAttr());
+}
+
+tile::KernelOp RecurrenceWriter::writeSegment() {
+  FailureOr<int64_t> segments = chooseScanSegments(kernel, form);
+  if (failed(segments))
+    return nullptr;
+  beginSegments(kRecurrenceSegmentColumns);
+  e.tileKernel->setAttr("tile.blocks", e.b.getI64IntegerAttr(2));
+  Value entries = e.resultMemory(0), fades = e.resultMemory(1);
+  auto panel = e.tileType(width, form.keyDim), one = e.tileType(1, 1);
+  forEachRun(*segments, [&](const Run &run) {
+    e.branch(run.goesOn, [&] {
+      Value column = partColumn ? partColumn : e.index(0);
+      Value entry = e.mul(run.segment, kEntries), behind = e.add(entry, e.index(1));
+      auto store = [&](Value tile, Value memory, Value row) {
+        tile::StoreOp::create(e.b, e.loc, tile, memory, row, e.index(0), Value(), Value());
+      };
+      e.branch(run.isFirst, [&] {
+        store(tile::LoadOp::create(e.b, e.loc, panel, state, e.mul(ownHead, form.keyDim), column, Value(), Value(),
+                                   /*transposed=*/true),
+              entries, entryRow(entry));
+        store(e.splat(0, 1, 1), fades, entryNumber(entry));
+      });
+      auto rowsOf = [&](Value c) { return Rows{e.add(begin, e.mul(c, kChunk)), kChunk, begin, end}; };
+      auto chunkOf = [&](Value turn) { return e.sub(e.sub(run.last, e.index(1)), turn); };
+      // How the tokens of a chunk are faded to the end of the segment is made while the products of the chunk behind it
+      // run, of numbers that were asked for one chunk earlier still. In front of the first stand rows of another
+      // segment, or none: their numbers are not used.
+      ChunkNumbers text = numbersOfText();
+      auto zero = e.splat(0, 1, 1);
+      SmallVector<Operation *> ignored;
+      auto factorOf = [&](ValueRange asked, Value turn, Value later) {
+        ChunkNumbers numbers = withText(numbersOf(asked), text, rowsOf(chunkOf(turn)));
+        return std::pair(fadeToEnd(numbers, later), numbers.total ? numbers.total : zero);
+      };
+      auto [factor, total] = factorOf(askNumbers(rowsOf(chunkOf(e.index(0))), ignored), e.index(0), zero);
+      SmallVector<Value> carried{e.splat(0, width, form.keyDim), zero, total};
+      if (factor)
+        carried.push_back(factor);
+      size_t fixed = carried.size();
+      llvm::append_range(carried, askNumbers(rowsOf(chunkOf(e.index(1))), ignored));
+      if (e.failed())
+        return;
+      auto body = [&](Value turn, ValueRange carried) -> SmallVector<Value> {
+        Rows rows = rowsOf(chunkOf(turn));
+        SmallVector<Operation *> computed;
+        SmallVector<Value> next = askNumbers(rowsOf(chunkOf(e.add(turn, e.index(2)))), computed);
+        Value k = tileOf(form.k.vector, rows, ownHead);
+        Value w = transposedLoad(valueOf(form.value, rows, ownHead));
+        if (e.failed())
+          return SmallVector<Value>(carried);
+        Value faded = e.product(cast<tile::TileType>(w.getType()), {w, fixed > 3 ? carried[3] : Value()});
+        Value sum = e.mma(faded, k, {false, false, carried[0], tile::Triangle::none});
+        Value later = e.map(one, {carried[1], carried[2]},
+                            [&](OpBuilder &b, ValueRange in) -> Value { return plus(b, e.loc, in[0], in[1]); });
+        auto [factor, total] = factorOf(carried.drop_front(fixed), e.add(turn, e.index(1)), later);
+        SmallVector<Value> yielded{sum, later, total};
+        if (factor)
+          yielded.push_back(factor);
+        for (Operation *op : computed)
+          op->moveBefore(e.b.getInsertionBlock(), e.b.getInsertionPoint());
+        llvm::append_range(yielded, next);
+        return yielded;
+      };
+      auto sum = e.loop(e.index(0), e.sub(run.last, run.first), 1, carried, body);
+      if (e.failed())
+        return;
+      Value fade =
+          e.map(one, sum[1], [&](OpBuilder &b, ValueRange in) -> Value { return exponential(b, e.loc, in[0]); });
+      // The state from before the step, read anew: it would take the registers of another sum all along.
+      Value own = e.min(run.first, e.index(1)); // 0 where the sequence begins here
+      auto whole = e.loop(own, e.index(1), 1, sum[0], [&](Value, ValueRange carried) {
+        Value before =
+            tile::LoadOp::create(e.b, e.loc, panel, entries, entryRow(entry), e.index(0), Value(), Value(), false);
+        return SmallVector<Value>{e.map(panel, {carried[0], before, fade}, [&](OpBuilder &b, ValueRange in) -> Value {
+          return plus(b, e.loc, in[0], times(b, e.loc, in[1], in[2]));
+        })};
+      });
+      store(whole[0], entries, entryRow(behind));
+      store(fade, fades, entryNumber(behind));
+    });
+  });
+  return e.failed() ? nullptr : e.tileKernel;
+}
+
+tile::KernelOp RecurrenceWriter::writeSegmentScan() {
+  FailureOr<int64_t> segments = chooseScanSegments(kernel, form);
+  if (failed(segments))
+    return nullptr;
+  beginSegments(form.valueDim / scanParts(kernel, form));
+  e.setAnchor([&](Value value, const Rows &, const Window &window) -> Value {
+    if (value != op->getResult(0) || window.columns != width)
+      return e.fail(value.getDefiningOp(), "expected to be used one head at a time");
+    return output;
+  });
+  forEachRun(*segments, [&](const Run &run) { writeSegmentScanned(run); });
+  return e.failed() ? nullptr : e.tileKernel;
+}
+
+void RecurrenceWriter::writeSegmentScanned(const Run &run) {
+  auto scratch = kernel.getBlock()->getArguments().take_back(2);
+  Value entries = e.memoryOf(scratch[0]), fades = e.memoryOf(scratch[1]);
+  Value column = partColumn ? partColumn : e.index(0), stateRow = e.mul(ownHead, form.keyDim);
+  auto panel = e.tileType(width, form.keyDim), square = e.tileType(kChunk, kChunk);
+  auto faded = [&](Value tile, Value factors) -> Value {
+    if (!factors)
+      return tile;
+    return e.map(cast<tile::TileType>(tile.getType()), {tile, factors},
+                 [&](OpBuilder &b, ValueRange in) -> Value { return times(b, e.loc, in[0], in[1]); });
+  };
+  auto choose = [&](Value condition, Value x, Value y) -> Value {
+    return arith::SelectOp::create(e.b, e.loc, condition, x, y);
+  };
+
+  // The state at the start: of the sequence, where nobody else needs it, or what earlier segments left.
+  Value none = arith::ConstantIntOp::create(e.b, e.loc, 1, 1);
+  Value alone = arith::AndIOp::create(e.b, e.loc, run.isFirst, arith::XOrIOp::create(e.b, e.loc, run.goesOn, none));
+  auto start = e.loop(e.index(0), choose(alone, e.index(1), e.index(0)), 1, e.splat(0, width, form.keyDim),
+                      [&](Value, ValueRange) -> SmallVector<Value> {
+                        return {tile::LoadOp::create(e.b, e.loc, panel, state, stateRow, column, Value(), Value(),
+                                                     /*transposed=*/true)};
+                      });
+  Value own = e.mul(run.segment, kEntries);
+  Value firstSegment = arith::DivUIOp::create(e.b, e.loc, begin, run.length);
+  Value from = choose(run.isFirst, own, e.add(e.mul(firstSegment, kEntries), e.index(1)));
+  Value to = choose(run.isFirst, choose(alone, own, e.add(own, e.index(1))), own);
+  auto folded = e.loop(from, to, kEntries, start[0], [&](Value entry, ValueRange carried) -> SmallVector<Value> {
+    Value left = tile::LoadOp::create(e.b, e.loc, panel, entries, entryRow(entry), e.index(0), Value(), Value(), false);
+    Value fade = tile::LoadOp::create(e.b, e.loc, e.tileType(1, 1), fades, entryNumber(entry), e.index(0), Value(),
+                                      Value(), false);
+    return {e.map(panel, {carried[0], left, fade}, [&](OpBuilder &b, ValueRange in) -> Value {
+      return plus(b, e.loc, in[1], times(b, e.loc, in[0], in[2]));
+    })};
+  });
+
+  auto rowsOf = [&](Value c) { return Rows{e.add(begin, e.mul(c, kChunk)), kChunk, begin, end}; };
+  // Numbers of a chunk are made while the products of the one before run, of what was asked for one chunk earlier
+  // still.
+  ChunkNumbers text = numbersOfText();
+  SmallVector<Operation *> ignored;
+  ChunkNumbers first = numbersOf(askNumbers(rowsOf(run.first), ignored));
+  SmallVector<Value> initial{folded[0]};
+  auto push = [](SmallVector<Value> &values, const ChunkNumbers &numbers) {
+    for (Value value : {numbers.column, numbers.row, numbers.total, numbers.strengths})
+      if (value)
+        values.push_back(value);
+  };
+  push(initial, first);
+  size_t fixed = initial.size();
+  llvm::append_range(initial, askNumbers(rowsOf(e.add(run.first, e.index(1))), ignored));
+  if (e.failed())
+    return;
+  auto body = [&](Value c, ValueRange carried) -> SmallVector<Value> {
+    Rows rows = rowsOf(c);
+    SmallVector<Operation *> computed;
+    SmallVector<Value> next = askNumbers(rowsOf(e.add(c, e.index(2))), computed);
+    Value s = carried[0];
+    ChunkNumbers numbers;
+    size_t taken = 1;
+    for (auto [to, from] : {std::pair(&numbers.column, first.column), std::pair(&numbers.row, first.row),
+                            std::pair(&numbers.total, first.total), std::pair(&numbers.strengths, first.strengths)})
+      if (from)
+        *to = carried[taken++];
+    numbers = withText(numbers, text, rows);
+    Value k = tileOf(form.k.vector, rows, ownHead), q = tileOf(form.query, rows, ownHead);
+    if (e.failed())
+      return SmallVector<Value>(carried);
+    Value out = e.mma(s, q, {false, true, {}, tile::Triangle::none});
+    Value scores = e.mma(q, k, {false, true, {}, tile::Triangle::result});
+    Value w = transposedLoad(valueOf(form.value, rows, ownHead));
+    if (e.failed())
+      return SmallVector<Value>(carried);
+    Value left = faded(w, fadeToEnd(numbers, {}));
+    ChunkNumbers following = numbersOf(carried.drop_front(fixed));
+    Value fade;
+    if (numbers.total)
+      fade = e.map(e.tileType(1, 1), numbers.total,
+                   [&](OpBuilder &b, ValueRange in) -> Value { return exponential(b, e.loc, in[0]); });
+    Value state = e.mma(left, k, {false, false, faded(s, fade), tile::Triangle::none});
+
+    // The scale of what is read goes into the sums of the reading token, where it costs nothing.
+    double scale = form.readScale;
+    SmallVector<Value> inputs{scores};
+    if (numbers.total) {
+      double inside = scale > 0 ? std::log2(scale) : 0;
+      scale = scale > 0 ? 1 : scale;
+      inputs.push_back(e.map(e.tileType(kChunk, 1), numbers.column, [&](OpBuilder &b, ValueRange in) -> Value {
+        return plus(b, e.loc, in[0], number(b, e.loc, inside));
+      }));
+      inputs.push_back(numbers.row);
+    }
+    if (numbers.strengths)
+      inputs.push_back(numbers.strengths);
+    Value weights = e.map(square, inputs, [&](OpBuilder &b, ValueRange in) -> Value {
+      Value weight = times(b, e.loc, scale, in[0]);
+      if (numbers.total) // what is above the diagonal may overflow and is not used
+        weight = times(b, e.loc, weight, exponential(b, e.loc, minus(b, e.loc, in[1], in[2])));
+      if (numbers.strengths)
+        weight = times(b, e.loc, weight, in.back());
+      Value i = tile::IndexOp::create(b, e.loc, b.getI32Type(), b.getI64IntegerAttr(0));
+      Value j = tile::IndexOp::create(b, e.loc, b.getI32Type(), b.getI64IntegerAttr(1));
+      Value reaches = arith::CmpIOp::create(b, e.loc, arith::CmpIPredicate::sge, i, j);
+      return arith::SelectOp::create(b, e.loc, reaches, weight, number(b, e.loc, 0));
+    });
+    Value fromStart;
+    if (numbers.total)
+      fromStart = e.map(e.tileType(1, kChunk), numbers.row, [&](OpBuilder &b, ValueRange in) -> Value {
+        return times(b, e.loc, form.readScale, exponential(b, e.loc, in[0]));
+      });
+    else if (form.readScale != 1)
+      fromStart = e.splat(form.readScale, 1, kChunk);
+    out = e.mma(w, weights, {false, true, faded(out, fromStart), tile::Triangle::none});
+    for (Operation *op : computed)
+      op->moveBefore(e.b.getInsertionBlock(), e.b.getInsertionPoint());
+    Value turned = tile::TransposeOp::create(e.b, e.loc, e.tileType(kChunk, width), out);
+    if (form.skip) {
+      Value skipped = valueOf(form.skip.vector, rows, ownHead), skip = strength(form.skip, rows, ownHead);
+      if (e.failed())
+        return SmallVector<Value>(carried);
+      turned = withSkip(turned, skip, skipped);
+    }
+    storeOutput(turned, rows, ownHead);
+    SmallVector<Value> yielded{state};
+    push(yielded, following);
+    llvm::append_range(yielded, next);
+    return yielded;
+  };
+  auto after = e.loop(run.first, run.last, 1, initial, body);
+  if (e.failed())
+    return;
+  e.branch(
+      run.goesOn, [] {},
+      [&] {
+        Value back = tile::TransposeOp::create(e.b, e.loc, e.tileType(form.keyDim, width), after[0]);
+        tile::StoreOp::create(e.b, e.loc, back, state, stateRow, column, Value(), Value());
+      });
+}
