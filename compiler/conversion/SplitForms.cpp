@@ -4,6 +4,7 @@
 #include "compiler/conversion/AttnToTile/Softmax.h"
 #include "compiler/conversion/Passes.h"
 #include "compiler/conversion/Reshapes.h"
+#include "compiler/tuning/Choices.h"
 #include "dialects/plan/ir/Plan.h"
 #include "mlir/IR/IRMapping.h"
 #include "mlir/IR/SymbolTable.h"
@@ -29,6 +30,8 @@ struct Form {
   int64_t least, most; ///< new tokens of a sequence
   Half half = whole;
   bool beyond = false; ///< only sequences whose latents have no room in scratch
+  /// Only steps with at least so many sequences, of about the same length; or only other steps. 0: all steps.
+  int64_t even = 0, uneven = 0;
 };
 
 attn::AttendLatentOp latentOf(plan::KernelOp kernel) {
@@ -44,18 +47,47 @@ RecurrenceOpInterface recurrenceOf(plan::KernelOp kernel) {
   return nullptr;
 }
 
-SmallVector<Form> formsOf(plan::KernelOp kernel, StringRef kind, bool scans, bool exact) {
+/// Sequences that keep the machine busy without parts of their keys: a key head for every multiprocessor, or nearly. 0
+/// for launches that have no such form: those of attention that can be whole, and of parts for it.
+FailureOr<int64_t> evenSequences(plan::LaunchOp launch, plan::KernelOp kernel, SymbolTable &symbols) {
+  for (auto part : kernel.getBlock()->getOps<attn::AttendPartOp>()) {
+    (void)part;
+    auto next = launch->hasOneUse() ? dyn_cast<plan::LaunchOp>(*launch->getUsers().begin()) : plan::LaunchOp();
+    kernel = next ? symbols.lookup<plan::KernelOp>(next.getKernel()) : plan::KernelOp();
+    if (!kernel)
+      return 0;
+    break;
+  }
+  for (auto attend : kernel.getBlock()->getOps<attn::AttendOp>()) {
+    if (!canBeWhole(kernel, attend))
+      return 0;
+    FailureOr<codegen::GpuTarget> target = tuning::gpuTargetOf(kernel);
+    if (failed(target))
+      return failure();
+    return llvm::divideCeil(target->multiprocessors * 15 / 16, attend.getKeys().getType().getShape()[0]);
+  }
+  return 0;
+}
+
+SmallVector<Form> formsOf(plan::KernelOp kernel, StringRef kind, bool scans, bool exact, int64_t even) {
   // Over latents: sequences with many new tokens take the expanded form (AttnToTile/Latent.cpp) instead.
   for (auto attend : kernel.getBlock()->getOps<attn::AttendOp>())
     if (attend.getKeys() == attend.getValues())
       return {{"few", 1, kSoftmaxManyTokens - 1}};
+  if (even && kind == "softmax")
+    return {{"few", 1, kSoftmaxManyTokens - 1, Form::whole, false, 0, even},
+            {"whole", 1, kSoftmaxManyTokens - 1, Form::whole, false, even, 0},
+            {"many", kSoftmaxManyTokens, kAnyNumber}};
+  if (even && kind == "softmax_part")
+    return {{"few", 1, kSoftmaxManyTokens - 1, Form::whole, false, 0, even}};
   if (kind == "softmax")
     return {{"few", 1, kSoftmaxManyTokens - 1}, {"many", kSoftmaxManyTokens, kAnyNumber}};
   if (kind == "softmax_part") // parts of the keys are for few queries only
     return {{"few", 1, kSoftmaxManyTokens - 1}};
   if (kind == "recurrence" && scans)
     return {{"few", 1, kRecurrenceLongTokens - 1},
-            {canSegment(recurrenceOf(kernel).getNormalForm()) ? "segment" : "prepare", kRecurrenceLongTokens, kAnyNumber, Form::first},
+            {canSegment(recurrenceOf(kernel).getNormalForm()) ? "segment" : "prepare", kRecurrenceLongTokens,
+             kAnyNumber, Form::first},
             {"scan", kRecurrenceLongTokens, kAnyNumber, Form::second}};
   if (kind == "recurrence")
     return {{"few", 1, kRecurrenceManyTokens - 1}, {"many", kRecurrenceManyTokens, kAnyNumber}};
@@ -156,7 +188,10 @@ struct SplitFormsPass : impl::SplitFormsPassBase<SplitFormsPass> {
       RecurrenceOpInterface recurrence = recurrenceOf(kernel);
       auto chunk = recurrence ? recurrence->getAttrOfType<IntegerAttr>("chunk") : IntegerAttr();
       bool scans = !exact && chunk && canScan(recurrence.getNormalForm(), chunk.getInt());
-      SmallVector<Form> forms = formsOf(kernel, kind.getValue(), scans, exact);
+      FailureOr<int64_t> even = evenSequences(launch, kernel, symbols);
+      if (failed(even))
+        return signalPassFailure();
+      SmallVector<Form> forms = formsOf(kernel, kind.getValue(), scans, exact, *even);
       if (forms.empty())
         continue;
       split(launch, kernel, forms, scans, symbols);
@@ -223,6 +258,8 @@ struct SplitFormsPass : impl::SplitFormsPassBase<SplitFormsPass> {
     SmallVector<plan::LaunchOp> made;
     plan::LaunchOp prepared;
     auto condition = [&](const Form &form) {
+      if (form.even || form.uneven)
+        return whenEven(whenSequence(&getContext(), form.least, form.most), form.even, form.uneven);
       return form.beyond ? whenSequenceBeyond(&getContext(), form.least, kLatentBlock, kLatentStride)
                          : whenSequence(&getContext(), form.least, form.most);
     };

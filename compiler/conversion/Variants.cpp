@@ -25,6 +25,12 @@ DictionaryAttr denim::whenSequenceBeyond(MLIRContext *context, int64_t least, in
   return all.getDictionary(context);
 }
 
+DictionaryAttr denim::whenEven(DictionaryAttr when, int64_t even, int64_t uneven) {
+  NamedAttrList all(when);
+  all.set(even ? "even" : "uneven", Builder(when.getContext()).getI64IntegerAttr(even ? even : uneven));
+  return all.getDictionary(when.getContext());
+}
+
 FailureOr<DictionaryAttr> denim::bothHold(DictionaryAttr a, DictionaryAttr b) {
   if (!a || !b)
     return a ? a : b;

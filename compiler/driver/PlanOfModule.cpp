@@ -147,6 +147,15 @@ private:
         return failure();
       made.when->block = *block, made.when->stride = *stride;
     }
+    std::pair<StringRef, int64_t *> others[] = {
+        {"tokens", &made.when->tokens}, {"even", &made.when->even}, {"uneven", &made.when->uneven}};
+    for (auto [key, to] : others)
+      if (when.contains(key)) {
+        FailureOr<int64_t> number = numberOf(launch, "when", when, key);
+        if (failed(number))
+          return failure();
+        *to = *number;
+      }
     return success();
   }
 

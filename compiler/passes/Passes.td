@@ -70,4 +70,24 @@ def VerifyPhasePass : Pass<"verify-phase", "::mlir::ModuleOp"> {
   }];
   let options = [Option<"phase", "phase", "std::string", /*default=*/"\"import\"", "the phase that has run">];
 }
+def JoinLaunchesPass : Pass<"join-launches", "::mlir::ModuleOp"> {
+  let summary = "let launches of a step of one token run beside each other";
+  let description = [{
+    On a CUDA device a launch that writes caches and makes no value becomes part of an earlier launch with which it has
+    nothing to do, in steps of one token: one kernel with the items of both. In other steps launches are as before. Expects
+    tile programs, and slots.
+
+    ```mlir
+    %q = plan.launch @rows_18(%x) slots [1] : ...
+    plan.launch @cache_19(%x, %keys) : ...
+    ==>
+    %one  = plan.launch @rows_18_cache_19(%x, %x, %keys) slots [1] {when = {of = "rows", least = 1, most = 1}} : ...
+    %more = plan.launch @rows_18(%x) slots [1] {when = {of = "rows", least = 2, most = 2147483647}} : ...
+    %q = plan.merge %one, %more : ...
+    plan.launch @cache_19(%x, %keys) {when = {of = "sequence", least = 1, most = 2147483647, tokens = 2}} : ...
+    ```
+  }];
+  let dependentDialects = ["::denim::tile::TileDialect", "::denim::plan::PlanDialect", "::mlir::scf::SCFDialect",
+                           "::mlir::arith::ArithDialect"];
+}
 #endif

@@ -87,6 +87,7 @@ static void buildTile(OpPassManager &passes) {
   // A tile is written once for every use; the copies are merged here, and what is left over is dropped.
   passes.addPass(createCSEPass());
   passes.addPass(createCanonicalizerPass());
+  passes.addPass(createJoinLaunchesPass());
 }
 
 void buildPhase(OpPassManager &passes, Phase phase, const PipelineOptions &options) {

@@ -63,13 +63,21 @@ struct PlanCondition {
   /// Of a sequence, 0: not asked for. All its tokens, in blocks of so many, are more blocks than one for each `stride`
   /// of the new ones.
   int64_t block = 0, stride = 1;
+  int64_t tokens = 0; ///< of a sequence: the pass has at least so many
+  /// Of a sequence: only passes that are even from so many sequences on, or only passes that are not. 0: any.
+  int64_t even = 0, uneven = 0;
 
+  /// Whether it may hold in a pass of so many new tokens, whose sequences have so many tokens in all and at most.
+  bool holdsIn(int64_t newTokens, int64_t sequences, int64_t all, int64_t longest) const {
+    auto isEven = [&](int64_t least) { return sequences >= least && longest * sequences <= 2 * all; };
+    return newTokens >= tokens && (even == 0 || isEven(even)) && (uneven == 0 || !isEven(uneven));
+  }
   bool holdsFor(int64_t past, int64_t count) const {
     return count >= least && count <= most && (block == 0 || (past + count + block - 1) / block > count / stride);
   }
   bool operator==(const PlanCondition &other) const {
     return of == other.of && least == other.least && most == other.most && block == other.block &&
-           stride == other.stride;
+           stride == other.stride && tokens == other.tokens && even == other.even && uneven == other.uneven;
   }
 };
 

@@ -266,6 +266,14 @@ PlanCondition readCondition(PlanText &in, const json &value, const std::string &
     if (when.of != PlanCondition::Sequence)
       in.expected(path + ".block", "a condition on sequences", "one on rows");
   }
+  std::pair<const char *, int64_t *> others[] = {
+      {"tokens", &when.tokens}, {"even", &when.even}, {"uneven", &when.uneven}};
+  for (auto [key, to] : others)
+    if (value.is_object() && value.contains(key)) {
+      *to = in.integer(value, path, key, 1, kMaxInt32);
+      if (when.of != PlanCondition::Sequence)
+        in.expected(path + "." + key, "a condition on sequences", "one on rows");
+    }
   return when;
 }
 

@@ -49,6 +49,11 @@ void printPrograms(const Plan &plan) {
       if (launch.when && launch.when->block)
         std::printf(" and more blocks of %lld keys than one per %lld of them",
                     static_cast<long long>(launch.when->block), static_cast<long long>(launch.when->stride));
+      if (launch.when && launch.when->tokens)
+        std::printf(", of %lld tokens and more", static_cast<long long>(launch.when->tokens));
+      if (launch.when && (launch.when->even || launch.when->uneven))
+        std::printf(", %s %lld sequences of about one length", launch.when->even ? "from" : "unless there are",
+                    static_cast<long long>(launch.when->even ? launch.when->even : launch.when->uneven));
       if (launch.product)
         std::printf(", a product %lld x %lld from %lld rows", static_cast<long long>(launch.product->columns),
                     static_cast<long long>(launch.product->inner), static_cast<long long>(launch.product->least));

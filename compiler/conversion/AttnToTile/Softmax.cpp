@@ -10,7 +10,8 @@
 // the columns of the value are used. All query heads share the one key head then, in tiles of at most 16, each an item.
 //
 // A kernel with a `form` (plan-split-forms) does one of the two only. `many`: an item is a query head for a block of
-// 128 tokens, see SoftmaxBlocks.cpp. `few`: an item is a key head (and a part of the keys) of a sequence.
+// 128 tokens, see SoftmaxBlocks.cpp. `few`: an item is a key head (and a part of the keys) of a sequence. `whole`: few
+// tokens, but sequences enough without parts, see SoftmaxWhole.cpp.
 #include "compiler/conversion/AttnToTile/Softmax.h"
 #include "compiler/conversion/AttnToTile/KeyParts.h"
 #include "compiler/tuning/Choices.h"
@@ -650,6 +651,8 @@ template <typename Op> static tile::KernelOp emitWith(plan::KernelOp kernel, Sma
     if (form && form.getValue() == "many")
       return emitSoftmaxBlocks(kernel, Attention(op), extras);
     Attention attention(op);
+    if (form && form.getValue() == "whole")
+      return emitSoftmaxWhole(kernel, attention, extras);
     FailureOr<int64_t> parts = attention.splits;
     if (form && attention.splits > 1)
       parts = choosePartItems(kernel, attention);

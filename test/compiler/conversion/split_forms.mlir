@@ -53,6 +53,46 @@ module attributes {plan.machine = "cuda"} {
 
 // -----
 
+// Parts for a result that is kept as it is: where there are sequences enough, 132 multiprocessors for 8 key heads, and of about
+// one length, they are attended whole, by one launch. A result that is gated is made of parts in every step.
+// CHECK-LABEL: module attributes {plan.machine = "cuda", plan.target = "sm_90a"}
+// CHECK: plan.kernel @plain_whole({{.*}} attributes {form = "whole", kind = "softmax"}
+// CHECK: plan.program @p
+// CHECK: %[[PARTS:.*]] = plan.launch @part_few({{.*}}) {when = {least = 1 : i64, most = 7 : i64, of = "sequence", uneven = 16 : i64}}
+// CHECK: %[[FEW:.*]] = plan.launch @plain_few({{.*}}, %[[PARTS]]) {when = {least = 1 : i64, most = 7 : i64, of = "sequence", uneven = 16 : i64}}
+// CHECK: %[[WHOLE:.*]] = plan.launch @plain_whole({{.*}}, %[[PARTS]]) {when = {even = 16 : i64, least = 1 : i64, most = 7 : i64, of = "sequence"}}
+// CHECK: %[[MANY:.*]] = plan.launch @plain_many({{.*}}) {when = {least = 8 : i64, most = 1073741824 : i64, of = "sequence"}}
+// CHECK: plan.merge %[[FEW]], %[[WHOLE]], %[[MANY]]
+// CHECK: plan.launch @part_few({{.*}}) {when = {least = 1 : i64, most = 7 : i64, of = "sequence"}}
+// CHECK: plan.launch @gated_few({{.*}}) {when = {least = 1 : i64, most = 7 : i64, of = "sequence"}}
+// CHECK-NEXT: plan.launch @gated_many(
+module attributes {plan.machine = "cuda", plan.target = "sm_90a"} {
+  plan.kernel @part(%x: tensor<?x8x32xf32>, %k: !attn.cache<paged 8x32xf32>, %v: !attn.cache<paged 8x32xf32>) attributes {kind = "softmax_part"} {
+    %o = attn.attend_part %x, %k, %v splits 2 scale 0.5
+    plan.yield %o : tensor<?x8x68xf32>
+  }
+  plan.kernel @plain(%x: tensor<?x8x32xf32>, %k: !attn.cache<paged 8x32xf32>, %v: !attn.cache<paged 8x32xf32>, %p: tensor<?x8x68xf32>) attributes {kind = "softmax"} {
+    %o = attn.attend %x, %k, %v scale 0.5 parts %p
+    plan.yield %o : tensor<?x8x32xf32>
+  }
+  plan.kernel @gated(%x: tensor<?x8x32xf32>, %k: !attn.cache<paged 8x32xf32>, %v: !attn.cache<paged 8x32xf32>, %p: tensor<?x8x68xf32>) attributes {kind = "softmax"} {
+    %o = attn.attend %x, %k, %v scale 0.5 parts %p
+    %g = model.silu %o
+    plan.yield %g : tensor<?x8x32xf32>
+  }
+  plan.program @p(%x: tensor<?x8x32xf32>) {
+    %k = attn.cache "k" : !attn.cache<paged 8x32xf32>
+    %v = attn.cache "v" : !attn.cache<paged 8x32xf32>
+    %p = plan.launch @part(%x, %k, %v) : (tensor<?x8x32xf32>, !attn.cache<paged 8x32xf32>, !attn.cache<paged 8x32xf32>) -> tensor<?x8x68xf32>
+    %y = plan.launch @plain(%x, %k, %v, %p) : (tensor<?x8x32xf32>, !attn.cache<paged 8x32xf32>, !attn.cache<paged 8x32xf32>, tensor<?x8x68xf32>) -> tensor<?x8x32xf32>
+    %q = plan.launch @part(%y, %k, %v) : (tensor<?x8x32xf32>, !attn.cache<paged 8x32xf32>, !attn.cache<paged 8x32xf32>) -> tensor<?x8x68xf32>
+    %z = plan.launch @gated(%y, %k, %v, %q) : (tensor<?x8x32xf32>, !attn.cache<paged 8x32xf32>, !attn.cache<paged 8x32xf32>, tensor<?x8x68xf32>) -> tensor<?x8x32xf32>
+    plan.return %z : tensor<?x8x32xf32>
+  }
+}
+
+// -----
+
 // One decay per head: long sequences are prepared and scanned. Two blocks of 64 x 64 elements, three times 64 numbers
 // and the decay of a chunk are handed over. A chunk has 64 tokens, but of a sequence of 32 tokens it is a block of its own:
 // 32 rows of the scratch have to hold the 4096 elements of one block, 128 each.

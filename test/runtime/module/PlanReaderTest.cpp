@@ -162,6 +162,39 @@ TEST(PlanReader, RefusesOtherConditions) {
             path + ".block: expected a whole number from 1 to 2147483647, but got 0");
   EXPECT_EQ(refusal(when(R"({"of": "rows", "least": 3, "most": 9, "block": 128, "stride": 32})")),
             path + ".block: expected a condition on sequences, but got one on rows");
+  EXPECT_EQ(refusal(when(R"({"of": "sequence", "least": 1, "most": 9, "tokens": 2})")), "");
+  EXPECT_EQ(refusal(when(R"({"of": "sequence", "least": 1, "most": 9, "even": 16})")), "");
+  EXPECT_EQ(refusal(when(R"({"of": "sequence", "least": 1, "most": 9, "uneven": -1})")),
+            path + ".uneven: expected a whole number from 1 to 2147483647, but got -1");
+  EXPECT_EQ(refusal(when(R"({"of": "rows", "least": 1, "most": 9, "even": 2})")),
+            path + ".even: expected a condition on sequences, but got one on rows");
+  EXPECT_EQ(refusal(when(R"({"of": "sequence", "least": 1, "most": 9, "tokens": 0})")),
+            path + ".tokens: expected a whole number from 1 to 2147483647, but got 0");
+  EXPECT_EQ(refusal(when(R"({"of": "rows", "least": 1, "most": 9, "tokens": 2})")),
+            path + ".tokens: expected a condition on sequences, but got one on rows");
+}
+
+TEST(PlanReader, AConditionMayAskForEvenSequences) {
+  PlanCondition even{PlanCondition::Sequence, 1, 7}, other = even;
+  even.even = other.uneven = 4;
+  auto holds = [&](const PlanCondition &when, int64_t sequences, int64_t all, int64_t longest) {
+    return when.holdsIn(/*newTokens=*/sequences, sequences, all, longest);
+  };
+  EXPECT_TRUE(holds(even, 4, 400, 100));
+  EXPECT_TRUE(holds(even, 4, 400, 200)); // twice the mean
+  EXPECT_FALSE(holds(even, 4, 400, 201));
+  EXPECT_FALSE(holds(even, 3, 300, 100));
+  // One key beside many: a step that parts have to even out.
+  EXPECT_FALSE(holds(even, 32, 31 + 10000, 10000));
+  // Of the two conditions one holds, always.
+  for (int64_t sequences : {1, 3, 4, 5, 100})
+    for (int64_t longest : {10, 100, 5000})
+      EXPECT_NE(holds(even, sequences, sequences * 10 + longest, longest),
+                holds(other, sequences, sequences * 10 + longest, longest));
+  PlanCondition more{PlanCondition::Sequence, 1, 7};
+  more.tokens = 2;
+  EXPECT_FALSE(holds(more, 1, 100, 100));
+  EXPECT_TRUE(holds(more, 2, 200, 100));
 }
 
 TEST(PlanReader, AConditionMayAskForMoreKeysThanThereIsRoomFor) {

@@ -192,6 +192,18 @@ TEST_F(CudaSessionTest, LaunchesRunWhenTheirConditionHolds) {
     // Only the pass with a sequence of 4 new tokens; attention leaves nothing behind that later passes would see.
     EXPECT_EQ(bySequence[i], i == 4 ? always[i] : without[i]) << i;
   }
+  // Of two sequences none is longer than twice their mean.
+  auto only = [&](const std::string &condition) {
+    return logitsOf(with(kTestPlan, attend + "}",
+                         attend + R"(, "when": {"of": "sequence", "least": 1, "most": 100, )" + condition + "}}"));
+  };
+  EXPECT_EQ(only(R"("even": 2)"), always);
+  EXPECT_EQ(only(R"("even": 3)"), without);
+  EXPECT_EQ(only(R"("uneven": 2)"), without);
+  EXPECT_EQ(only(R"("uneven": 3)"), always);
+  auto ofMany = only(R"("tokens": 5)");
+  for (size_t i = 0; i < always.size(); ++i)
+    EXPECT_EQ(ofMany[i], i >= 4 ? always[i] : without[i]) << i;
 }
 
 TEST_F(CudaSessionTest, ProductsOfManyRowsAreTheLibrarys) {

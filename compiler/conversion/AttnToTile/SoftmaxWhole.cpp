@@ -1,0 +1,204 @@
+// Softmax attention of few new tokens in a step of many sequences, for a machine on which a block of threads does an
+// item.
+//
+// An item is a key head of a sequence. There are as many as keep the machine busy, and their sequences are about as
+// long as each other (`even` of the launch's condition, runtime/abi/Module.h), so keys are not cut into parts: nothing
+// is written but the result, and no block begins that finds nothing to do. All query heads of the key head are rows of
+// one tile, and each page is read once.
+//
+// The tile has 64 rows, however few heads there are: with products of a warpgroup a row of scores belongs to one warp,
+// its maximum and sum are exchanged between four lanes, and the weights are a left operand as they stand. With 16 rows
+// the four warps would share them, and meet three times for each page. Rows behind the last head are zero and cost what
+// they would cost as padding. Exactly (pages of f32, products of several terms each) the tile has the heads alone.
+//
+// Pages that the token sees in full are not masked. Scores stay as the product leaves them until the exponent, as in
+// SoftmaxBlocks.cpp.
+#include "compiler/conversion/AttnToTile/Softmax.h"
+#include "runtime/abi/Kernel.h"
+#include <limits>
+
+using namespace mlir;
+using namespace denim;
+
+namespace {
+
+constexpr int64_t kPage = DENIM_PAGE_TOKENS;
+/// Rows of a product of a warpgroup.
+constexpr int64_t kGroupRows = 64;
+/// Elements of the accumulator with which two blocks fit a multiprocessor.
+constexpr int64_t kHalfOfRegisters = 64 * 128;
+constexpr double kLog2E = 1.44269504088896341;
+
+/// Running maximum, sum of weights and sum of weighted values.
+using Running = SmallVector<Value>;
+
+class SoftmaxWhole {
+public:
+  SoftmaxWhole(plan::KernelOp kernel, const Attention &op)
+      : op(op), queryType(cast<RankedTensorType>(op.query.getType())), keys(cast<attn::CacheType>(op.keys.getType())),
+        values(cast<attn::CacheType>(op.values.getType())), heads(queryType.getDimSize(1)),
+        keyHeads(keys.getShape()[0]), group(heads / keyHeads), brain(keys.getElementType().isBF16()),
+        rows(brain ? llvm::alignTo(group, kGroupRows) : group),
+        e(kernel, tile::ItemsAttr::get(kernel.getContext(), tile::CountKind::sequences, 1, keyHeads)) {}
+
+  tile::KernelOp write() {
+    // One at its first or last pages while the other is in the middle, where the registers of two suffice.
+    if (brain) {
+      e.tileKernel->setAttr("tile.blocks", e.b.getI64IntegerAttr(rows * valueDim() <= kHalfOfRegisters ? 2 : 1));
+      e.tileKernel->setAttr("tile.warps", e.b.getI64IntegerAttr(rows / 16));
+    }
+    queryHeads = e.viewOf(op.query, keyDim());
+    // Every head of a token is a row of its own.
+    auto element = cast<tile::MemoryType>(e.resultMemory(0).getType()).getElementType();
+    e.resultMemory(0).setType(tile::MemoryType::get(e.b.getContext(), valueDim(), element));
+    sequence = div(e.item(), keyHeads);
+    keyHead = arith::RemUIOp::create(e.b, e.loc, e.item(), e.index(keyHeads));
+    firstHead = e.mul(keyHead, group);
+    auto bounds = tile::SequenceOp::create(e.b, e.loc, sequence);
+    e.sequence = sequence;
+    Value lo = bounds.getBegin(), hi = bounds.getEnd(), shift = e.sub(bounds.getPast(), lo);
+    e.branch(e.less(e.sub(hi, lo), e.index(kSoftmaxManyTokens)),
+             [&] { e.loop(lo, hi, 1, [&](Value row) { writeToken(row, e.add(row, shift)); }); });
+    return e.failed() ? nullptr : e.tileKernel;
+  }
+
+  ArrayRef<unsigned> extraOperands() const { return e.extraOperands(); }
+
+private:
+  int64_t keyDim() { return queryType.getDimSize(2); }
+  int64_t valueDim() { return op.valueWidth; }
+  Value div(Value x, int64_t n) { return arith::DivUIOp::create(e.b, e.loc, x, e.index(n)); }
+  Value f32(OpBuilder &b, double x) { return arith::ConstantOp::create(b, e.loc, b.getF32FloatAttr(x)); }
+  double exponentScale() { return kLog2E * (op.softcap ? 1 : op.scale); }
+
+  void writeToken(Value row, Value position) {
+    Value first = e.index(0), end = e.add(div(position, kPage), e.index(1));
+    if (op.window)
+      first = div(e.max(e.sub(position, e.index(*op.window - 1)), e.index(0)), kPage);
+    Running done = attend(row, position, first, end);
+    Value head = headRow(row);
+    tile::StoreOp::create(e.b, e.loc, divide(done), e.resultMemory(0), head, e.index(0), head,
+                          e.add(head, e.index(group)));
+  }
+
+  Value headRow(Value row) { return e.add(e.mul(row, heads), firstHead); }
+
+  Running attend(Value row, Value position, Value from, Value to) {
+    Value first = headRow(row);
+    Rows all{first, rows, first, e.add(first, e.index(group))};
+    if (rows == group)
+      all.lo = all.hi = {};
+    Value q = e.load(queryHeads, all, e.index(0), keyDim());
+    Running running{e.splat(-std::numeric_limits<double>::infinity(), rows, 1), e.splat(0, rows, 1),
+                    e.splat(0, rows, valueDim())};
+    auto turns = [&](Value lo, Value hi, bool masked) {
+      running =
+          e.loop(lo, hi, 1, running, [&](Value j, ValueRange before) { return turn(q, position, j, before, masked); });
+    };
+    // Pages [full, behind) hold only keys that the token sees.
+    Value full = from, behind = e.max(e.min(div(e.add(position, e.index(1)), kPage), to), from);
+    if (op.window) {
+      Value oldest = e.max(e.sub(position, e.index(*op.window - 1)), e.index(0));
+      full = e.min(e.max(e.ceilDiv(oldest, e.index(kPage)), from), to);
+      behind = e.max(behind, full);
+      turns(from, full, /*masked=*/true);
+    }
+    turns(full, behind, /*masked=*/false);
+    turns(behind, to, /*masked=*/true);
+    return running;
+  }
+
+  Value pageAt(Value cache, attn::CacheType type, Value number) {
+    auto memory = tile::MemoryType::get(e.b.getContext(), type.getShape()[1], type.getElementType());
+    Value page = tile::PageOp::create(e.b, e.loc, memory, e.memoryOf(cache), sequence, number, keyHead);
+    return e.load(page, Rows{e.index(0), kPage, {}, {}}, e.index(0), type.getShape()[1]);
+  }
+
+  Running turn(Value q, Value position, Value j, ValueRange before, bool masked) {
+    auto column = e.tileType(rows, 1), square = e.tileType(rows, kPage), panel = e.tileType(rows, valueDim());
+    double infinity = std::numeric_limits<double>::infinity(), c = exponentScale();
+    Value scores = e.mma(q, pageAt(op.keys, keys, j), {false, true, {}, tile::Triangle::none});
+    if (op.softcap)
+      scores = e.map(square, scores, [&](OpBuilder &b, ValueRange in) -> Value {
+        double cap = op.softcap->convertToDouble();
+        Value x = arith::MulFOp::create(b, e.loc, in[0], f32(b, op.scale / cap));
+        return arith::MulFOp::create(b, e.loc, math::TanhOp::create(b, e.loc, x), f32(b, cap));
+      });
+    if (masked) {
+      // Position of the query relative to the first key of the page.
+      Value distance = arith::IndexCastOp::create(e.b, e.loc, e.b.getI32Type(), e.sub(position, e.mul(j, kPage)));
+      scores = e.map(square, scores, [&](OpBuilder &b, ValueRange in) -> Value {
+        auto i32 = [&](int64_t n) -> Value { return arith::ConstantOp::create(b, e.loc, b.getI32IntegerAttr(n)); };
+        Value key = tile::IndexOp::create(b, e.loc, b.getI32Type(), b.getI64IntegerAttr(1));
+        Value back = arith::SubIOp::create(b, e.loc, distance, key);
+        Value seen = arith::CmpIOp::create(b, e.loc, arith::CmpIPredicate::sge, back, i32(0));
+        if (op.window) {
+          Value near = arith::CmpIOp::create(b, e.loc, arith::CmpIPredicate::slt, back, i32(*op.window));
+          seen = arith::AndIOp::create(b, e.loc, seen, near);
+        }
+        return arith::SelectOp::create(b, e.loc, seen, in[0], f32(b, -infinity));
+      });
+    }
+    Value m = maximum(column, before[0], e.reduce(tile::Combiner::max, scores, 1));
+    // While no key was seen m = -inf: the weights are 2^(-inf - 0) = 0.
+    Value base = e.map(column, m, [&](OpBuilder &b, ValueRange in) -> Value {
+      Value none = arith::CmpFOp::create(b, e.loc, arith::CmpFPredicate::OEQ, in[0], f32(b, -infinity));
+      Value scaled = arith::MulFOp::create(b, e.loc, in[0], f32(b, c));
+      return arith::SelectOp::create(b, e.loc, none, f32(b, 0), scaled);
+    });
+    auto power = [&](OpBuilder &b, ValueRange in) -> Value {
+      Value x = arith::MulFOp::create(b, e.loc, in[0], f32(b, c));
+      return math::Exp2Op::create(b, e.loc, arith::SubFOp::create(b, e.loc, x, in[1]));
+    };
+    Value p = e.map(square, {scores, base}, power), fade = e.map(column, {before[0], base}, power);
+    Value l = added(column, before[1], fade, e.reduce(tile::Combiner::add, p, 1));
+    Value kept = product(panel, before[2], fade);
+    Value acc = e.mma(p, pageAt(op.values, values, j), {false, false, kept, tile::Triangle::none});
+    return {m, l, acc};
+  }
+
+  Value divide(ArrayRef<Value> done) {
+    return e.map(cast<tile::TileType>(done[2].getType()), {done[2], done[1]},
+                 [&](OpBuilder &b, ValueRange in) -> Value { return arith::DivFOp::create(b, e.loc, in[0], in[1]); });
+  }
+  Value maximum(tile::TileType type, Value x, Value y) {
+    return e.map(type, {x, y}, [&](OpBuilder &b, ValueRange in) -> Value {
+      return arith::MaximumFOp::create(b, e.loc, in[0], in[1]);
+    });
+  }
+  Value product(tile::TileType type, Value x, Value y) {
+    return e.map(type, {x, y},
+                 [&](OpBuilder &b, ValueRange in) -> Value { return arith::MulFOp::create(b, e.loc, in[0], in[1]); });
+  }
+  /// x * factor + y
+  Value added(tile::TileType type, Value x, Value factor, Value y) {
+    return e.map(type, {x, factor, y}, [&](OpBuilder &b, ValueRange in) -> Value {
+      return arith::AddFOp::create(b, e.loc, arith::MulFOp::create(b, e.loc, in[0], in[1]), in[2]);
+    });
+  }
+
+  Attention op;
+  RankedTensorType queryType;
+  attn::CacheType keys, values;
+  int64_t heads, keyHeads, group;
+  bool brain;
+  int64_t rows;
+  Emitter e;
+  Value queryHeads, sequence, keyHead, firstHead;
+};
+
+} // namespace
+
+bool denim::canBeWhole(plan::KernelOp kernel, attn::AttendOp op) {
+  Value value = withoutReshapes(kernel.getBlock()->getTerminator()->getOperand(0));
+  while (auto cast = value.getDefiningOp<plan::CastOp>())
+    value = withoutReshapes(cast.getInput());
+  return op.getParts() && op.getKeys() != op.getValues() && value == op.getResult();
+}
+
+tile::KernelOp denim::emitSoftmaxWhole(plan::KernelOp kernel, const Attention &op, SmallVectorImpl<unsigned> &extras) {
+  SoftmaxWhole writer(kernel, op);
+  tile::KernelOp written = writer.write();
+  extras.append(writer.extraOperands().begin(), writer.extraOperands().end());
+  return written;
+}

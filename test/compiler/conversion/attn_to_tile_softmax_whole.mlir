@@ -1,0 +1,46 @@
+// RUN: denim-opt %s --convert-attn-to-tile --cse --canonicalize | FileCheck %s
+
+// Few tokens of each of many sequences: an item is a key head, its four query heads are rows of a tile of 64, the others of it
+// zero. Full pages are not masked, the last one is; the window's first ones are, too, in the second kernel. Nothing is written but
+// the heads that there are.
+// CHECK-LABEL: tile.kernel @plain(
+// CHECK-SAME: %[[O:[a-z0-9]+]]: !tile.memory<128xbf16>) items <sequences by 1 times 2>
+// CHECK-SAME: tile.blocks = 2 : i64, tile.warps = 4 : i64
+// CHECK: tile.load {{.*}} within {{.*}} : !tile.memory<128xbf16> -> !tile.tile<64x128xf32>
+// CHECK: scf.for
+// CHECK: tile.mma {{.*}} !tile.tile<64x128xf32>, !tile.tile<64x128xf32> -> !tile.tile<64x64xf32>
+// CHECK-NOT: tile.index
+// CHECK: scf.yield
+// CHECK: scf.for
+// CHECK: tile.mma
+// CHECK: tile.index 1
+// CHECK: scf.yield
+// CHECK-NOT: scf.for
+// CHECK: tile.store {{.*}}, %[[O]][{{.*}} within {{.*}} : !tile.tile<64x128xf32>, !tile.memory<128xbf16>
+// CHECK-NOT: tile.store
+// CHECK-LABEL: tile.kernel @window(
+// Exactly, the tile has the heads alone.
+// CHECK-NOT: tile.blocks
+// CHECK: tile.load {{.*}} : !tile.memory<32xf32> -> !tile.tile<3x32xf32>
+// CHECK: scf.for
+// CHECK: tile.index 1
+// CHECK: scf.yield
+// CHECK: scf.for
+// CHECK-NOT: tile.index
+// CHECK: scf.yield
+// CHECK: scf.for
+// CHECK: tile.index 1
+module attributes {plan.machine = "cuda", plan.target = "sm_90a"} {
+  plan.kernel @plain(%q: tensor<?x8x128xbf16>, %k: !attn.cache<paged 2x128xbf16>, %v: !attn.cache<paged 2x128xbf16>, %p: tensor<?x8x260xf32>)
+      attributes {kind = "softmax", form = "whole"} {
+    %x = plan.cast %q : tensor<?x8x128xbf16> to tensor<?x8x128xf32>
+    %o = attn.attend %x, %k, %v scale 0.5 parts %p
+    %r = plan.cast %o : tensor<?x8x128xf32> to tensor<?x8x128xbf16>
+    plan.yield %r : tensor<?x8x128xbf16>
+  }
+  plan.kernel @window(%q: tensor<?x6x32xf32>, %k: !attn.cache<paged 2x32xf32>, %v: !attn.cache<paged 2x32xf32>, %p: tensor<?x6x68xf32>)
+      attributes {kind = "softmax", form = "whole"} {
+    %o = attn.attend %q, %k, %v scale 0.5 window 100 parts %p
+    plan.yield %o : tensor<?x6x32xf32>
+  }
+}

@@ -1,0 +1,47 @@
+// So many key heads that a single sequence keeps a GPU busy: few tokens attend to whole keys, without parts. Two query heads
+// to a key head, pages that are copied in bulk; then a window, and heads of odd sizes.
+
+model.network @net(%ids: tensor<?xi32>) {
+  %table = param "table" : tensor<32x16xf32>
+  %head = param "head" : tensor<32x16xf32>
+  %x = embed %ids, %table
+  %y = layers %x, "l.{i}" = 1 x (1 x @plain, 1 x @window)
+  %logits = linear %y, %head
+  output %logits
+}
+
+model.block @plain(%x: tensor<?x16xf32>) {
+  %wq = param "q" : tensor<15872x16xf32>
+  %wk = param "k" : tensor<7936x16xf32>
+  %wv = param "v" : tensor<7936x16xf32>
+  %wo = param "o" : tensor<16x15872xf32>
+  %q0 = linear %x, %wq
+  %k0 = linear %x, %wk
+  %v0 = linear %x, %wv
+  %q = heads %q0, 248
+  %k = heads %k0, 124
+  %v = heads %v0, 124
+  %a = attn.softmax %q, %k, %v
+  %flat = flatten %a
+  %o = linear %flat, %wo
+  %y = add %x, %o
+  yield %y
+}
+
+model.block @window(%x: tensor<?x16xf32>) {
+  %wq = param "q" : tensor<1240x16xf32>
+  %wk = param "k" : tensor<1240x16xf32>
+  %wv = param "v" : tensor<1240x16xf32>
+  %wo = param "o" : tensor<16x1240xf32>
+  %q0 = linear %x, %wq
+  %k0 = linear %x, %wk
+  %v0 = linear %x, %wv
+  %q = heads %q0, 124
+  %k = heads %k0, 124
+  %v = heads %v0, 124
+  %a = attn.softmax %q, %k, %v window 5 softcap 2
+  %flat = flatten %a
+  %o = linear %flat, %wo
+  %y = add %x, %o
+  yield %y
+}
