@@ -133,6 +133,7 @@ void copyBulk(Warp &warp, const Instruction &i, uint32_t lanes) {
                            "completes on it");
     uint32_t time = mbarrier->phase + 1;
     block.races.copyRead(warp.clock, lane, mbarrier->agent, time, from, bytes, i.line);
+    block.checkPast(i, warp, lane, from, bytes, /*writes=*/false, /*async=*/true);
     block.races.copyWrite(warp.clock, lane, mbarrier->agent, time, uint64_t(to - kSharedBase), bytes, i.line);
     std::memcpy(target, source, bytes);
     mbarrier->bytes -= bytes;
@@ -169,6 +170,7 @@ void copyPiece(Warp &warp, const Instruction &i, uint32_t lanes) {
       if (!source)
         return;
       block.races.read(RaceCheck::Space::global, warp.clock, 1u << lane, from, bytes, i.line);
+      block.checkPast(i, warp, lane, from, bytes, /*writes=*/false);
       std::memcpy(piece, source, size_t(bytes));
     }
     block.races.write(RaceCheck::Space::shared, warp.clock, lane, uint64_t(to - kSharedBase), size, false, i.line,
@@ -197,6 +199,18 @@ void fenceProxy(Warp &warp, const Instruction &, uint32_t lanes) {
   warp.block.races.fence(warp.clock, lanes);
 }
 
+/// What stands in memory of the device, as signals tell of it.
+void fenceProxyOfGlobal(Warp &warp, const Instruction &, uint32_t lanes) {
+  for (Past::Found &one : warp.block.found) {
+    uint32_t know = 0;
+    forLanes(lanes,
+             [&](int lane) { know |= uint32_t(Past::Found::isKnown(one.by, warp.clock, uint32_t(lane))) << lane; });
+    if (know)
+      one.fenced.push_back({warp.clock.first, know, warp.clock.time});
+  }
+  warp.block.races.fence(warp.clock, lanes);
+}
+
 void fenceInit(Warp &warp, const Instruction &, uint32_t lanes) {
   for (Mbarrier &mbarrier : warp.block.mbarriers)
     if (uint32_t lane = mbarrier.initBy - warp.clock.first; lane < 32 && lanes >> lane & 1)
@@ -208,8 +222,12 @@ void fenceInit(Warp &warp, const Instruction &, uint32_t lanes) {
 bool denim::ptx::decodeAsync(const Statement &s, Decoder &d, Instruction &to) {
   const std::string name = s.name();
   size_t count = s.operands.size();
-  if (name == "fence.proxy.async" || name == "fence.proxy.async.shared::cta") {
+  if (name == "fence.proxy.async.shared::cta") {
     to.execute = fenceProxy;
+    return count == 0;
+  }
+  if (name == "fence.proxy.async" || name == "fence.proxy.async.global") {
+    to.execute = fenceProxyOfGlobal;
     return count == 0;
   }
   if (name == "fence.mbarrier_init.release.cluster") {

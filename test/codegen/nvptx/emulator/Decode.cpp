@@ -183,7 +183,8 @@ bool denim::ptx::decode(const std::shared_ptr<const Module> &module, const Entry
     } else {
       bool known = decodeArithmetic(statement, decoder, to) || decodeConversion(statement, decoder, to) ||
                    decodeMemory(statement, decoder, to) || decodeWarp(statement, decoder, to) ||
-                   decodeAsync(statement, decoder, to) || decodeGroup(statement, decoder, to);
+                   decodeSignals(statement, decoder, to) || decodeAsync(statement, decoder, to) ||
+                   decodeGroup(statement, decoder, to);
       if (!known)
         decoder.fail("expected an instruction that the emulator knows");
     }

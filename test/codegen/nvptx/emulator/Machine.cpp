@@ -264,10 +264,10 @@ void Warp::run() {
 // Blocks
 //===--------------------------------------------------------------------------------------------------------------===//
 
-Block::Block(const Program &program, const Launch &launch, GlobalMemory &global, Findings &findings)
+Block::Block(const Program &program, const Launch &launch, GlobalMemory &global, Findings &findings, Past *past)
     : program(program), launch(launch), global(global),
       races(program, uint32_t((launch.threads + 31) / 32), launch.sharedBytes, findings),
-      shared(size_t(launch.sharedBytes)), findings(findings) {}
+      shared(size_t(launch.sharedBytes)), past(past), findings(findings) {}
 
 std::string Block::threadName(const Warp &warp, uint32_t lane) const {
   return "block " + std::to_string(number) + ", " + races.actorName(warp.clock.first + lane);
@@ -314,6 +314,25 @@ Mbarrier *Block::findMbarrier(int64_t address) {
   return nullptr;
 }
 
+void Block::checkPast(const Instruction &at, const Warp &warp, uint32_t lane, uint64_t address, int64_t bytes,
+                      bool writes, bool async) {
+  if (!past)
+    return;
+  if (past->mayOverlap() && !(warp.waited >> lane & 1)) {
+    std::string expected = past->wrong(found, warp.clock, lane, address, bytes, writes, async);
+    if (!expected.empty())
+      findings.add("overlap", at.line, 0,
+                   program.name + ": overlap: block " + std::to_string(number) + ", " +
+                       (async ? "a bulk copy of " : "") + races.actorName(warp.clock.first + lane) +
+                       (writes ? " writes " : " reads ") + global.describe(address) + " at " + races.lineText(at.line) +
+                       ", which an earlier launch may not be done with; expected " + expected);
+  }
+  if (writes)
+    past->wrote(address, bytes, uint32_t(number), warp.clock.first + lane, warp.clock.time);
+  else
+    past->read(address, bytes);
+}
+
 void Block::reportDeadlock() {
   std::string who;
   int32_t line = 0;
@@ -348,6 +367,8 @@ bool Block::run(int64_t blockNumber) {
   for (NamedBarrier &barrier : barriers)
     barrier = {};
   mbarriers.clear();
+  found.clear();
+  letNextBegin = false;
   int64_t count = (launch.threads + 31) / 32;
   warpgroups.assign((count + 3) / 4, {});
   warps.clear();
@@ -372,7 +393,8 @@ bool Block::run(int64_t blockNumber) {
   return !stopped;
 }
 
-bool denim::ptx::execute(const Program &program, const Launch &launch, GlobalMemory &global, Findings &findings) {
+bool denim::ptx::execute(const Program &program, const Launch &launch, GlobalMemory &global, Findings &findings,
+                         Past *past) {
   size_t before = findings.messages.size() + findings.hidden;
   if (launch.threads < 1 || launch.threads > 1024 || (program.mostThreads && launch.threads > program.mostThreads)) {
     findings.add("launch", 0, 0,
@@ -380,7 +402,9 @@ bool denim::ptx::execute(const Program &program, const Launch &launch, GlobalMem
                      std::to_string(launch.threads));
     return false;
   }
-  Block block(program, launch, global, findings);
+  if (past)
+    past->beginLaunch(program.waits);
+  Block block(program, launch, global, findings, past);
   for (int64_t number = 0; number < launch.blocks; ++number)
     if (!block.run(number))
       break;

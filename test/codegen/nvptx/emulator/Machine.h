@@ -6,6 +6,7 @@
 #ifndef TEST_CODEGEN_NVPTX_EMULATOR_MACHINE_H
 #define TEST_CODEGEN_NVPTX_EMULATOR_MACHINE_H
 
+#include "test/codegen/nvptx/emulator/Past.h"
 #include "test/codegen/nvptx/emulator/Program.h"
 #include "test/codegen/nvptx/emulator/RaceCheck.h"
 #include <cstring>
@@ -50,6 +51,10 @@ public:
     int32_t line;
   };
   std::vector<Piece> pieces[32];
+
+  // Launches that overlap (Past.h).
+  uint32_t waited = 0;                            ///< lanes that know all that kernels before have done
+  std::shared_ptr<const Knowledge> releasing[32]; ///< what the lane's last fence releases
 
   // Products of a warpgroup that this warp has a part in (Products.cpp).
   uint32_t groupsCommitted = 0, groupsDone = 0;
@@ -120,7 +125,7 @@ struct Warpgroup {
 
 class Block {
 public:
-  Block(const Program &program, const Launch &launch, GlobalMemory &global, Findings &findings);
+  Block(const Program &program, const Launch &launch, GlobalMemory &global, Findings &findings, Past *past);
 
   /// Runs block `number`; false when it stopped at an error.
   bool run(int64_t number);
@@ -135,6 +140,9 @@ public:
   NamedBarrier barriers[16];
   std::vector<Mbarrier> mbarriers;
   std::vector<Warpgroup> warpgroups;
+  Past *past;                     ///< null: nothing was before
+  std::vector<Past::Found> found; ///< signals
+  bool letNextBegin = false;      ///< before all threads had waited
   bool stopped = false, progressed = false;
   uint64_t executed = 0;
 
@@ -146,6 +154,9 @@ public:
   char *globalBytes(const Instruction &at, const Warp &warp, uint32_t lane, uint64_t address, int64_t bytes,
                     int64_t alignment);
   Mbarrier *findMbarrier(int64_t address);
+  /// An access to memory of the device by a lane, or by its bulk copy: whether the lane may know what stands there.
+  void checkPast(const Instruction &at, const Warp &warp, uint32_t lane, uint64_t address, int64_t bytes, bool writes,
+                 bool async = false);
   std::string threadName(const Warp &warp, uint32_t lane) const;
 
 private:
@@ -154,7 +165,9 @@ private:
 };
 
 /// Executes all blocks of a launch, one after the other. False when anything was found.
-bool execute(const Program &program, const Launch &launch, GlobalMemory &global, Findings &findings);
+/// `past`: of the launches before on the same stream.
+bool execute(const Program &program, const Launch &launch, GlobalMemory &global, Findings &findings,
+             Past *past = nullptr);
 
 /// Calls `body(lane)` for the lanes of the mask; a loop the compiler makes vectors of where all are there.
 template <typename Body> inline void forLanes(uint32_t lanes, Body body) {

@@ -35,6 +35,8 @@ template <Space space> void load(Warp &warp, const Instruction &i, uint32_t lane
       if (space == Space::shared && warp.block.findMbarrier(addresses[lane]))
         return warp.block.stop(i, "expected an mbarrier to be read by mbarrier instructions alone");
       warp.block.races.read(space, warp.clock, same ? lanes : 1u << lane, at, bytes * count, i.line);
+      if (space == Space::global)
+        warp.block.checkPast(i, warp, lane, at, bytes * count, /*writes=*/false);
     }
     for (int64_t n = 0; n < count; ++n) {
       if (bytes == 8) {
@@ -71,6 +73,8 @@ template <Space space> void store(Warp &warp, const Instruction &i, uint32_t lan
         std::memcpy(values + n * bytes, &warp.slot<uint64_t>(i.slots[n + 1])[lane], bytes);
       else
         std::memcpy(values + n * bytes, &warp.slot<uint32_t>(i.slots[n + 1])[lane], bytes);
+    if (space == Space::global)
+      warp.block.checkPast(i, warp, lane, uint64_t(address), bytes * count, /*writes=*/true);
     warp.block.races.write(space, warp.clock, lane, space == Space::shared ? uint64_t(address - kSharedBase) : address,
                            bytes * count, !std::memcmp(to, values, bytes * count), i.line);
     std::memcpy(to, values, bytes * count);

@@ -61,6 +61,7 @@ struct Program {
   Slot slots = 0;
   int64_t mostThreads = 0;
   bool usesGroups = false; ///< wgmma
+  bool waits = false;      ///< griddepcontrol.wait: it may begin while the launches before it run
   std::shared_ptr<const Module> text;
 };
 
@@ -105,6 +106,7 @@ bool decodeArithmetic(const Statement &statement, Decoder &decoder, Instruction 
 bool decodeConversion(const Statement &statement, Decoder &decoder, Instruction &to);
 bool decodeMemory(const Statement &statement, Decoder &decoder, Instruction &to);
 bool decodeWarp(const Statement &statement, Decoder &decoder, Instruction &to);
+bool decodeSignals(const Statement &statement, Decoder &decoder, Instruction &to);
 bool decodeAsync(const Statement &statement, Decoder &decoder, Instruction &to);
 bool decodeGroup(const Statement &statement, Decoder &decoder, Instruction &to);
 

@@ -223,12 +223,6 @@ bool denim::ptx::decodeWarp(const Statement &s, Decoder &d, Instruction &to) {
     to.execute = nothing;
     return true;
   }
-  if (name.rfind("griddepcontrol.", 0) == 0) {
-    // Launches are executed one after the other, so what is waited for is done.
-    to.flow = Flow::plain;
-    to.execute = nothing;
-    return true;
-  }
   if (s.is(0, "shfl") && s.is(1, "sync") && s.is(3, "b32")) {
     size_t operands = s.operands.size();
     if (operands != 5 && operands != 6)

@@ -87,6 +87,7 @@ struct State {
   Result sticky = 0;
   long devices = 1, launches = 0, graphLaunches = 0, failLaunch = -1, launchCalls = 0, overlappedLaunches = 0,
        retained = 0;
+  denim::ptx::Past past; // of the launches on the stream
 };
 
 State &state() {
@@ -149,7 +150,7 @@ Result emulate(const denim::ptx::Program &program, const denim::ptx::Launch &lau
     memory.add(hostOf(begin), end - begin, "device memory");
   }
   denim::ptx::Findings findings;
-  if (denim::ptx::execute(program, launch, memory, findings))
+  if (denim::ptx::execute(program, launch, memory, findings, &state().past))
     return 0;
   for (const std::string &message : findings.messages)
     std::fprintf(stderr, "%s\n", message.c_str());
@@ -345,6 +346,7 @@ Result cuMemSetAccess(Address address, size_t bytes, const MemoryAccess *access,
 }
 Result cuMemUnmap(Address address, size_t bytes) {
   State &s = state();
+  s.past.forget(address, bytes);
   for (auto it = s.mapped.lower_bound(address); it != s.mapped.end() && it->first < address + bytes;) {
     s.used -= it->second;
     it = s.mapped.erase(it);
@@ -369,11 +371,13 @@ Result cuMemcpyHtoDAsync_v2(Address to, const void *from, size_t bytes, Stream s
     return kInvalidValue;
   if (within(state().pinned, reinterpret_cast<Address>(from), bytes))
     return push(stream, [=] {
+      state().past.forget(to, bytes);
       std::memcpy(hostOf(to), from, bytes);
       return 0;
     });
   auto taken = std::make_shared<std::string>(static_cast<const char *>(from), bytes);
   return push(stream, [=] {
+    state().past.forget(to, bytes);
     std::memcpy(hostOf(to), taken->data(), bytes);
     return 0;
   });
@@ -390,6 +394,7 @@ Result cuMemcpyDtoDAsync_v2(Address to, Address from, size_t bytes, Stream strea
   if (!isMapped(to, bytes) || !isMapped(from, bytes))
     return kInvalidValue;
   return push(stream, [=] {
+    state().past.forget(to, bytes);
     std::memcpy(hostOf(to), hostOf(from), bytes);
     return 0;
   });
@@ -398,6 +403,7 @@ Result cuMemsetD8Async(Address to, unsigned char value, size_t bytes, Stream str
   if (!isMapped(to, bytes))
     return kInvalidValue;
   return push(stream, [=] {
+    state().past.forget(to, bytes);
     std::memset(hostOf(to), value, bytes);
     return 0;
   });
