@@ -9,8 +9,9 @@
 //   (next round) wait for empty[n]   <-------  every warp arrives at empty[n] behind the last of them
 //
 // Whole pages are copied as they stand (a page is stored as its image there), in bulk, by one thread. In a loop that
-// has such pages, or in a kernel that asks for it (`tile.ahead`), rows of other memory go along: all threads of the warpgroup copy pieces of 16 bytes to the places
-// that they have in a shared operand, and zeros for rows that the load leaves out.
+// has such pages, or in a kernel that asks for it (`tile.ahead`), rows of other memory go along: all threads of the
+// warpgroup copy pieces of 16 bytes to the places that they have in a shared operand, and zeros for rows that the load
+// leaves out.
 //
 // Both sides walk the same kernel. The copying one keeps control flow, scalars and staged loads and drops all else, so
 // both come to the same loads in the same order, and the place in the ring is all they need to agree on: slot index and

@@ -54,7 +54,8 @@ SmallVector<Form> formsOf(plan::KernelOp kernel, StringRef kind, bool scans, boo
     return {{"few", 1, kSoftmaxManyTokens - 1}};
   if (kind == "recurrence" && scans)
     return {{"few", 1, kRecurrenceLongTokens - 1},
-            {canSegment(recurrenceOf(kernel).getNormalForm()) ? "segment" : "prepare", kRecurrenceLongTokens, kAnyNumber, Form::first},
+            {canSegment(recurrenceOf(kernel).getNormalForm()) ? "segment" : "prepare", kRecurrenceLongTokens,
+             kAnyNumber, Form::first},
             {"scan", kRecurrenceLongTokens, kAnyNumber, Form::second}};
   if (kind == "recurrence")
     return {{"few", 1, kRecurrenceManyTokens - 1}, {"many", kRecurrenceManyTokens, kAnyNumber}};
