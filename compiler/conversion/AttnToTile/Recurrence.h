@@ -107,6 +107,7 @@ private:
   ChunkNumbers numbersOfText();
   ChunkNumbers withText(ChunkNumbers numbers, const ChunkNumbers &text, const Rows &rows);
   Value fadeToEnd(const ChunkNumbers &numbers, Value later);
+  /// A tile of rows as columns; what was loaded is loaded that way.
   Value transposedLoad(Value tile);
   /// A vector as it stands in memory, and the norm that it is divided by: a factor of its own.
   struct Unnormed {

@@ -91,8 +91,7 @@ tile::KernelOp RecurrenceWriter::writeScan() {
   return e.failed() ? nullptr : e.tileKernel;
 }
 
-/// A tile of rows as columns; what was loaded is loaded that way.
-static Value transposed(Emitter &e, Value tile) {
+Value RecurrenceWriter::transposedLoad(Value tile) {
   if (!tile)
     return {};
   auto type = cast<tile::TileType>(tile.getType());
@@ -155,7 +154,7 @@ void RecurrenceWriter::writeScanned() {
     Value read = form.p ? e.mma(s, k, {false, true, {}, tile::Triangle::none}) : Value();
     Value q = vectorsOf(Handed::queriesFromStart, form.query);
     Value out = e.mma(s, q, {false, true, {}, tile::Triangle::none});
-    Value w = transposed(e, valueOf(form.value, rows, ownHead));
+    Value w = transposedLoad(valueOf(form.value, rows, ownHead));
     if (e.failed())
       return SmallVector<Value>(carried);
     if (form.p) {

@@ -221,19 +221,6 @@ Value RecurrenceWriter::fadeToEnd(const ChunkNumbers &numbers, Value later) {
   return e.product(line, {faded, numbers.strengths});
 }
 
-/// A tile of rows as columns: what was loaded is loaded that way.
-Value RecurrenceWriter::transposedLoad(Value tile) {
-  if (!tile)
-    return {};
-  auto type = cast<tile::TileType>(tile.getType());
-  auto turned = e.tileType(type.getColumns(), type.getRows());
-  auto load = tile.getDefiningOp<tile::LoadOp>();
-  if (!load || load.getTransposed())
-    return tile::TransposeOp::create(e.b, e.loc, turned, tile);
-  return tile::LoadOp::create(e.b, e.loc, turned, load.getMemory(), load.getRow(), load.getColumn(), load.getLo(),
-                              load.getHi(), true);
-}
-
 /// Items with `columns` value columns, whose rows are copied ahead.
 void RecurrenceWriter::beginSegments(int64_t columns) {
   width = columns;
