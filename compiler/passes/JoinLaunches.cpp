@@ -114,6 +114,21 @@ struct JoinLaunchesPass : impl::JoinLaunchesPassBase<JoinLaunchesPass> {
            });
   }
 
+  /// Whether tiles of the one kernel fit the registers of the threads that the other one has.
+  static bool fits(tile::KernelOp kernel, tile::KernelOp lead) {
+    constexpr int64_t kUsualWarps = 4, kRegisters = 64, kSlab = 16; // rows are dealt by slabs
+    auto warps = lead->getAttrOfType<IntegerAttr>("tile.warps");
+    int64_t most = (warps ? warps.getInt() : kUsualWarps) * 32 * kRegisters;
+    WalkResult result = kernel.walk([&](Operation *op) {
+      for (Type type : op->getResultTypes())
+        if (auto tile = dyn_cast<tile::TileType>(type))
+          if (int64_t(llvm::alignTo(tile.getRows(), kSlab)) * tile.getColumns() > most)
+            return WalkResult::interrupt();
+      return WalkResult::advance();
+    });
+    return !result.wasInterrupted();
+  }
+
   /// The launch in front of launch `index` beside which it is to run, or null.
   static plan::LaunchOp leadOf(ArrayRef<plan::LaunchOp> launches, size_t index, SymbolTable &symbols) {
     plan::LaunchOp launch = launches[index], best;
@@ -131,7 +146,7 @@ struct JoinLaunchesPass : impl::JoinLaunchesPassBase<JoinLaunchesPass> {
       });
       if (!isThere)
         break;
-      if (mayLead(before, symbols) &&
+      if (mayLead(before, symbols) && fits(kernelOf(launch, symbols), kernelOf(before, symbols)) &&
           (!best || kernelOf(before, symbols).getItems().getTimes() > kernelOf(best, symbols).getItems().getTimes()))
         best = before;
     }

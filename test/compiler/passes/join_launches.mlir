@@ -113,6 +113,29 @@ module attributes {plan.machine = "cuda"} {
 
 // -----
 
+// A tile that the threads of the other kernel could not hold: 16 rows of 1024 columns are 128 registers of 128 threads.
+// CHECK-LABEL: module attributes {plan.machine = "cuda"}
+// CHECK: plan.launch @rows({{.*}}) slots [1] : (
+// CHECK-NEXT: plan.launch @large({{.*}}) : (
+module attributes {plan.machine = "cuda"} {
+  tile.kernel @rows(%x: !tile.memory<1024xf32>, %y: !tile.memory<1024xf32>) items <tokens by 16 times 3> at %item {
+  }
+  tile.kernel @large(%x: !tile.memory<1024xf32>, %t: !tile.slots<1024xf32>) items <sequences by 1 times 1> at %item {
+    %c0 = arith.constant 0 : index
+    %v = tile.load %x[%item, %c0] : !tile.memory<1024xf32> -> !tile.tile<3x1024xf32>
+    %own = tile.slot %t[%c0] : !tile.slots<1024xf32> -> !tile.memory<1024xf32>
+    tile.store %v, %own[%c0, %c0] : !tile.tile<3x1024xf32>, !tile.memory<1024xf32>
+  }
+  plan.program @p(%x: tensor<?x1024xf32>) {
+    %t = attn.cache "t" : !attn.cache<tail 3x1024xf32>
+    %y = plan.launch @rows(%x) slots [1] : (tensor<?x1024xf32>) -> tensor<?x1024xf32>
+    plan.launch @large(%x, %t) : (tensor<?x1024xf32>, !attn.cache<tail 3x1024xf32>) -> ()
+    plan.return %y : tensor<?x1024xf32>
+  }
+}
+
+// -----
+
 // Threads of a CPU find work in one launch.
 // CHECK-LABEL: module attributes {plan.machine = "cpu"}
 // CHECK: plan.launch @rows({{.*}}) slots [1] : (
