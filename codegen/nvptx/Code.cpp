@@ -241,6 +241,10 @@ void Code::arrive(Value barrier, Value predicate) {
   assembly("{ .reg .pred p; setp.ne.b32 p, $1, 0; @p mbarrier.arrive.shared::cta.b64 _, [$0]; }", "r,r,~{memory}",
            {addressOf(barrier), bitsOf(predicate)}, {}, true);
 }
+void Code::handOver(Value barrier, Value predicate) {
+  assembly("{ .reg .pred p; setp.ne.b32 p, $1, 0; @p mbarrier.arrive.release.cta.shared::cta.b64 _, [$0]; }",
+           "r,r,~{memory}", {addressOf(barrier), bitsOf(predicate)}, {}, true);
+}
 void Code::expectBytes(Value barrier, int64_t bytes) {
   assembly("mbarrier.arrive.expect_tx.shared::cta.b64 _, [$0], " + std::to_string(bytes) + ";", kAddress,
            {addressOf(barrier)}, {}, true);

@@ -72,6 +72,8 @@ public:
   void initBarrier(mlir::Value offset, int64_t arrivals);
   void fenceBarrierInit();
   void arrive(mlir::Value barrier, mlir::Value predicate);
+  /// Arrives for a warp, and says that what the warp stored is there for those who wait.
+  void handOver(mlir::Value barrier, mlir::Value predicate);
   void expectBytes(mlir::Value barrier, int64_t bytes); ///< arrives as well
   void waitBarrier(mlir::Value barrier, mlir::Value parity);
   void copyBulk(mlir::Value sharedOffset, mlir::Value pointer, int64_t bytes, mlir::Value barrier);

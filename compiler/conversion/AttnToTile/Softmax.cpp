@@ -27,6 +27,8 @@ constexpr int64_t kManyTokens = kSoftmaxManyTokens;
 /// The same as kLatentHeads of bf16 latents, which a block of threads copies ahead: what products of warpgroups take,
 /// 64 x 512 over two of them.
 constexpr int64_t kLatentHeadsOfBlock = 64;
+/// Warps that compute their scores: a warpgroup.
+constexpr int64_t kWarpsAhead = 4;
 /// Items that split keys should make over latents: a part costs its sums, written and read again in f32. A step of many
 /// sequences has as many without.
 constexpr int64_t kLatentItems = 256;
@@ -367,8 +369,13 @@ public:
     // Half of the warps that a page would take: the accumulator is what they hold.
     if (few && op.sharesRows() && !op.parts)
       e.tileKernel->setAttr("tile.warps", e.b.getI64IntegerAttr(8));
-    if (valuesArePanels()) // what copying warps hand over, the assembler gives
-      e.tileKernel->setAttr("tile.blocks", e.b.getI64IntegerAttr(1));
+    if (valuesArePanels()) {
+      e.tileKernel->setAttr("tile.blocks",
+                            e.b.getI64IntegerAttr(1)); // what copying warps hand over, the assembler gives
+      // The accumulator takes the registers of these warps: scores and weights are made by others, a page ahead.
+      if (group % kLatentHeadsOfBlock == 0)
+        e.tileKernel->setAttr("tile.ahead", e.b.getI64IntegerAttr(kWarpsAhead));
+    }
     if (op.isPart)
       // The heads of a token, or of one of its parts, are rows of their own here: a tile of them is stored at once.
       cast<BlockArgument>(e.resultMemory(0))
@@ -470,6 +477,58 @@ private:
     return {e.splat(-std::numeric_limits<double>::infinity(), rows, 1), e.splat(0, rows, 1), e.splat(0, rows, width)};
   }
 
+  /// One tile or the other.
+  Value either(Value condition, llvm::function_ref<Value()> then, llvm::function_ref<Value()> otherwise) {
+    OpBuilder::InsertionGuard guard(e.b);
+    auto op = scf::IfOp::create(e.b, e.loc, e.tileType(group, keyRows), condition, /*withElseRegion=*/true);
+    for (auto [block, body] : {std::pair(op.thenBlock(), then), std::pair(op.elseBlock(), otherwise)}) {
+      e.b.setInsertionPointToStart(block);
+      scf::YieldOp::create(e.b, e.loc, body());
+    }
+    return op.getResult(0);
+  }
+
+  /// exp(scale (x - y)), of scores that are not scaled. In this form one instruction prepares the exponent: what is
+  /// subtracted is the same for a row.
+  Value fadedPower(tile::TileType type, Value x, Value y) {
+    return e.map(type, {x, y}, [&](OpBuilder &b, ValueRange in) -> Value {
+      Value factor = f32(b, op.scale * 1.44269504088896340736);
+      Value from = arith::MulFOp::create(b, e.loc, in[0], factor),
+            less = arith::MulFOp::create(b, e.loc, in[1], factor);
+      return math::Exp2Op::create(b, e.loc, arith::SubFOp::create(b, e.loc, from, less));
+    });
+  }
+
+  /// Scores of a page; -inf where a query does not see the key. Row i has its query `distance` (+ i, if `perRow`)
+  /// behind the first key.
+  Value visible(Value raw, Value distance, int64_t perRow, bool scales) {
+    return e.map(cast<tile::TileType>(raw.getType()), raw, [&](OpBuilder &b, ValueRange in) -> Value {
+      auto i32 = [&](int64_t n) -> Value { return arith::ConstantOp::create(b, e.loc, b.getI32IntegerAttr(n)); };
+      Value x = in[0];
+      if (scales)
+        x = arith::MulFOp::create(b, e.loc, x, f32(b, op.scale));
+      if (op.softcap) {
+        double cap = op.softcap->convertToDouble();
+        x = arith::MulFOp::create(
+            b, e.loc, math::TanhOp::create(b, e.loc, arith::MulFOp::create(b, e.loc, x, f32(b, 1 / cap))), f32(b, cap));
+      }
+      Value back = distance;
+      if (perRow) {
+        Value i = tile::IndexOp::create(b, e.loc, b.getI32Type(), b.getI64IntegerAttr(0));
+        back = arith::AddIOp::create(b, e.loc, back, i);
+      }
+      // How far the key lies behind the query.
+      back = arith::SubIOp::create(b, e.loc, back,
+                                   tile::IndexOp::create(b, e.loc, b.getI32Type(), b.getI64IntegerAttr(1)));
+      Value isVisible = arith::CmpIOp::create(b, e.loc, arith::CmpIPredicate::sge, back, i32(0));
+      if (op.window) {
+        Value near = arith::CmpIOp::create(b, e.loc, arith::CmpIPredicate::slt, back, i32(*op.window));
+        isVisible = arith::AndIOp::create(b, e.loc, isVisible, near);
+      }
+      return arith::SelectOp::create(b, e.loc, isVisible, x, f32(b, -std::numeric_limits<double>::infinity()));
+    });
+  }
+
   /// Attention over pages [firstPage, endPage). Row i of the tile of queries has position `position + i * perRow`.
   Running attend(Value q, Value s, Value position, int64_t perRow, Value firstPage, Value endPage) {
     int64_t rows = cast<tile::TileType>(q.getType()).getRows();
@@ -480,6 +539,8 @@ private:
     Running before = nothing(rows, sumWidth());
     // Where several warps share a row, weights are summed key by key, and along the row when all pages are through.
     bool sumsLast = valuesArePanels();
+    // Their weights are powers of two of scores that are not scaled before: a product less for each.
+    bool powers = sumsLast && !op.softcap && op.scale > 0;
     if (sumsLast)
       before[1] = e.splat(0, rows, keyRows);
     Running done = e.loop(from, to, 1, before, [&](Value j, ValueRange carried) {
@@ -490,44 +551,20 @@ private:
       Value raw = e.mma(q, k, {false, true, {}, tile::Triangle::none});
       // Position of the first query relative to the first key of the page.
       Value distance = arith::IndexCastOp::create(e.b, e.loc, e.b.getI32Type(), e.sub(position, e.mul(j, keyRows)));
-      Value seen = e.map(scores, raw, [&](OpBuilder &b, ValueRange in) -> Value {
-        auto i32 = [&](int64_t n) -> Value { return arith::ConstantOp::create(b, e.loc, b.getI32IntegerAttr(n)); };
-        Value x = arith::MulFOp::create(b, e.loc, in[0], f32(b, op.scale));
-        if (op.softcap) {
-          double cap = op.softcap->convertToDouble();
-          x = arith::MulFOp::create(b, e.loc,
-                                    math::TanhOp::create(b, e.loc, arith::MulFOp::create(b, e.loc, x, f32(b, 1 / cap))),
-                                    f32(b, cap));
-        }
-        Value back = distance;
-        if (perRow) {
-          Value i = tile::IndexOp::create(b, e.loc, b.getI32Type(), b.getI64IntegerAttr(0));
-          back = arith::AddIOp::create(b, e.loc, back, i);
-        }
-        // How far the key lies behind the query.
-        back = arith::SubIOp::create(b, e.loc, back,
-                                     tile::IndexOp::create(b, e.loc, b.getI32Type(), b.getI64IntegerAttr(1)));
-        Value visible = arith::CmpIOp::create(b, e.loc, arith::CmpIPredicate::sge, back, i32(0));
-        if (op.window) {
-          Value near = arith::CmpIOp::create(b, e.loc, arith::CmpIPredicate::slt, back, i32(*op.window));
-          visible = arith::AndIOp::create(b, e.loc, visible, near);
-        }
-        return arith::SelectOp::create(b, e.loc, visible, x, f32(b, -infinity));
-      });
-      Value m = e.map(column, {carried[0], e.reduce(tile::Combiner::max, seen, 1)}, [&](OpBuilder &b, ValueRange in) {
-        return arith::MaximumFOp::create(b, e.loc, in[0], in[1]).getResult();
-      });
+      auto see = [&] { return visible(raw, distance, perRow, /*scales=*/!powers); };
+      // A page whose keys are all visible needs no comparisons.
+      Value seen = powers && !op.window
+                       ? either(
+                             e.less(e.add(e.mul(j, keyRows), e.index(keyRows - 2)), position), [&] { return raw; }, see)
+                       : see();
+      Value m = maximum(column, carried[0], e.reduce(tile::Combiner::max, seen, 1));
       // A row that has seen no key yet has m = -inf: its weights are exp(-inf - 0) = 0.
       Value base = e.map(column, m, [&](OpBuilder &b, ValueRange in) -> Value {
         Value none = arith::CmpFOp::create(b, e.loc, arith::CmpFPredicate::OEQ, in[0], f32(b, -infinity));
         return arith::SelectOp::create(b, e.loc, none, f32(b, 0), in[0]);
       });
-      Value p = e.map(scores, {seen, base}, [&](OpBuilder &b, ValueRange in) -> Value {
-        return math::ExpOp::create(b, e.loc, arith::SubFOp::create(b, e.loc, in[0], in[1]));
-      });
-      Value fade = e.map(column, {carried[0], base}, [&](OpBuilder &b, ValueRange in) -> Value {
-        return math::ExpOp::create(b, e.loc, arith::SubFOp::create(b, e.loc, in[0], in[1]));
-      });
+      Value fade = powers ? fadedPower(column, carried[0], base) : faded(column, carried[0], base);
+      Value p = powers ? fadedPower(scores, seen, base) : faded(scores, seen, base);
       Value l = added(sumsLast ? scores : column, carried[1], fade, sumsLast ? p : e.reduce(tile::Combiner::add, p, 1));
       Value kept = e.map(panel, {carried[2], fade}, [&](OpBuilder &b, ValueRange in) -> Value {
         return arith::MulFOp::create(b, e.loc, in[0], in[1]);
@@ -535,6 +572,10 @@ private:
       Value acc = e.mma(p, v, {false, false, kept, tile::Triangle::none});
       return SmallVector<Value>{m, l, acc};
     });
+    if (powers)
+      done[0] = e.map(column, done[0], [&](OpBuilder &b, ValueRange in) -> Value {
+        return arith::MulFOp::create(b, e.loc, in[0], f32(b, op.scale));
+      });
     if (sumsLast)
       done[1] = e.reduce(tile::Combiner::add, done[1], 1);
     if (sumWidth() != valueDim())

@@ -223,7 +223,8 @@ bool denim::ptx::decodeAsync(const Statement &s, Decoder &d, Instruction &to) {
     return true;
   }
   bool expects = name == "mbarrier.arrive.expect_tx.shared::cta.b64" && count == 3;
-  if ((name == "mbarrier.arrive.shared::cta.b64" && count == 2) || expects) {
+  bool arrives = name == "mbarrier.arrive.shared::cta.b64" || name == "mbarrier.arrive.release.cta.shared::cta.b64";
+  if ((arrives && count == 2) || expects) {
     if (s.operands[0].kind != Operand::Kind::sink)
       d.fail("expected the state of an arrival not to be kept");
     to.slots.push_back(d.address(s.operands[1], to, true));
