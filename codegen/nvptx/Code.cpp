@@ -259,6 +259,9 @@ void Code::copyBulk(Value sharedOffset, Value pointer, int64_t bytes, Value barr
                ", [$2];",
            "r,l,r,~{memory}", {addressOf(sharedOffset), pointer, addressOf(barrier)}, {}, true);
 }
+void Code::prefetchBulk(Value pointer, int64_t bytes) {
+  assembly("cp.async.bulk.prefetch.L2.global [$0], " + std::to_string(bytes) + ";", "l,~{memory}", {pointer}, {}, true);
+}
 void Code::copyPiece(Value sharedOffset, int64_t plusShared, Value pointer, int64_t plus, Value predicate) {
   SmallVector<Value> operands{addressOf(sharedOffset), pointer};
   std::string text = "cp.async.cg.shared.global [$0+" + std::to_string(plusShared) + "], [$1+" + std::to_string(plus) +

@@ -77,6 +77,8 @@ public:
   void expectBytes(mlir::Value barrier, int64_t bytes); ///< arrives as well
   void waitBarrier(mlir::Value barrier, mlir::Value parity);
   void copyBulk(mlir::Value sharedOffset, mlir::Value pointer, int64_t bytes, mlir::Value barrier);
+  /// Asks for bytes that will be copied: the last cache has them then.
+  void prefetchBulk(mlir::Value pointer, int64_t bytes);
   /// 16 bytes, zeros where the predicate is false; `plus...`: bytes that the instruction adds to the addresses.
   void copyPiece(mlir::Value sharedOffset, int64_t plusShared, mlir::Value pointer, int64_t plus,
                  mlir::Value predicate);

@@ -299,6 +299,7 @@ private:
   /// Gives their memory back behind the last op that holds staged loads.
   void releaseRings(mlir::Operation &done);
   void advance(mlir::Value load);
+  mlir::Value pageAddress(tile::LoadOp op);
   void issueStaged(tile::LoadOp op);
   void copyRows(tile::LoadOp op, mlir::Value slot);
   void awaitStaged(tile::LoadOp op);
@@ -330,6 +331,7 @@ private:
   bool isHere(mlir::Value tile);
   bool isHere(mlir::Operation *op);
   void makeHanded(llvm::function_ref<void(int64_t barriers, int64_t full, int64_t empty)> add);
+  int64_t handedBytes(mlir::Value value);
   void enterTeam(Team next);
   void forHandedRows(const Distribution &shape, int64_t offset,
                      llvm::function_ref<void(int64_t at, mlir::Value place, int64_t plus)> body);

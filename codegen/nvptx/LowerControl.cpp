@@ -10,7 +10,7 @@ using namespace denim::codegen::nvptx;
 /// Registers of a thread in kernels with a copying warpgroup: it needs few, and gives the rest to those that compute.
 static constexpr int64_t kCopyingPages = 24, kCopyingRows = 40, kMostRegisters = 240;
 /// Those of warps that compute ahead: two tiles of 64 x 64 over four warps, and what a row of them takes.
-static constexpr int64_t kRegistersAhead = 136;
+static constexpr int64_t kRegistersAhead = 152;
 
 KernelLowering::KernelLowering(tile::KernelOp kernel, Code &code, Precision precision, Value batch,
                                ArrayRef<Value> arguments)

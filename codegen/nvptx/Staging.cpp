@@ -218,8 +218,12 @@ void KernelLowering::findStaged() {
       addStaged(op, rows);
   });
   int64_t resident = 0;
+  llvm::SmallDenseSet<Type> places;
+  for (auto &[value, own] : handed)
+    if (places.insert(value.getType()).second)
+      resident += handedBytes(value);
   for (Value value : wantedShared)
-    if (!staged.contains(value))
+    if (!staged.contains(value) && !handed.contains(value))
       resident += SharedTile{0, {}, typeOf(value).getRows(), typeOf(value).getColumns(), termsOf(value)}.bytes();
   findPairs();
   bool onlyRows = !kernel
@@ -360,6 +364,13 @@ void KernelLowering::advance(Value load) {
   ring.phase = code.select(wraps, code.exclusiveOr(ring.phase, code.constant32(1)), ring.phase);
 }
 
+/// Where the panels of a page begin that the load takes.
+Value KernelLowering::pageAddress(tile::LoadOp op) {
+  Value panel = code.divide(i64Of(op.getColumn()), 64);
+  return code.advance(pointers.lookup(op.getMemory()), code.mul(panel, typeOf(op.getResult()).getRows() * 128),
+                      code.builder.getI8Type());
+}
+
 void KernelLowering::issueStaged(tile::LoadOp op) {
   if (firstPages.contains(op.getResult()))
     return;
@@ -368,25 +379,23 @@ void KernelLowering::issueStaged(tile::LoadOp op) {
   auto copy = [&] {
     Value full = code.add(code.mul(ring.index, barrierBytes(load)), load.barriers);
     Value slot = code.add(code.mul(ring.index, load.bytes), load.offset);
+    auto type = typeOf(op.getResult());
+    int64_t bytes = SharedTile{0, {}, type.getRows(), type.getColumns(), 1}.bytes();
+    // Slots of teams are few, and one is needed as soon as it is empty: by then the last cache should have the page.
+    if (hasTeams())
+      code.prefetchBulk(pageAddress(op), bytes);
     // The first round finds the slots empty: the parity before the first is that of a round done.
     code.waitBarrier(code.add(full, 8 * load.parts), code.exclusiveOr(ring.phase, code.constant32(1)));
     if (load.pieces) {
       copyRows(op, slot);
       code.arriveWithPieces(full);
     } else {
-      auto type = typeOf(op.getResult());
-      int64_t bytes = SharedTile{0, {}, type.getRows(), type.getColumns(), 1}.bytes();
-      auto pointerOf = [&](tile::LoadOp page) {
-        Value panel = code.divide(i64Of(page.getColumn()), 64);
-        return code.advance(pointers.lookup(page.getMemory()), code.mul(panel, type.getRows() * 128),
-                            code.builder.getI8Type());
-      };
-      Value from = pointerOf(op);
+      Value from = pageAddress(op);
       if (Value first = firstPageOf.lookup(op.getResult())) {
         // Panel by panel, so that the rows of both pages follow each other.
         int64_t panel = type.getRows() * 128;
         code.expectBytes(full, 2 * bytes);
-        Value pages[] = {pointerOf(first.getDefiningOp<tile::LoadOp>()), from};
+        Value pages[] = {pageAddress(first.getDefiningOp<tile::LoadOp>()), from};
         for (int64_t at = 0; at < bytes; at += panel)
           for (auto [i, page] : llvm::enumerate(pages))
             code.copyBulk(code.add(slot, 2 * at + int64_t(i) * panel),

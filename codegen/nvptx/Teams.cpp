@@ -4,9 +4,9 @@
 // scores and softmax as well, the matrix units wait for the vectors and the vectors for the matrix units. In a kernel
 // with `tile.ahead` (a number of warps) they are apart:
 //
-//   warps ahead            scores of page n+1 | softmax        | scores of page n+2 | ...
-//                                               fade, p |                             |
-//   warps with the sums    sum += p v, page n     v     sum * fade | sum += p v, page n+1 | ...
+//   warps ahead            scores of pages n, n+1 | softmax of n | softmax of n+1 | scores of n+2, n+3 | ...
+//                                                         fade, p |       fade, p |
+//   warps with the sums                                           v sum += p v, n v sum += p v, n+1    | ...
 //
 // The sums are the tiles that a loop carries through a product that adds to them. With all that is computed of them
 // (behind the loop, too) they are the work of the warps that the kernel has without the attribute; everything else is
@@ -21,7 +21,7 @@
 //                                      empty   <------------  every warp arrives behind the last of them
 //
 // That is: left operands of products of warpgroups, in bf16, and columns of numbers. A kernel in which anything else
-// would be handed over is left to one team.
+// would be handed over is left to one team. Tiles of a type share a place: two pages' weights, one after the other.
 #include "codegen/nvptx/KernelLowering.h"
 
 using namespace mlir;
@@ -72,7 +72,7 @@ void KernelLowering::findTeams() {
   if (findSums()) {
     aheadWarps = ahead.getInt();
     sumWarps = warps;
-    if (findHanded())
+    if (findHanded() && !handed.empty())
       return;
   }
   dropTeams();
@@ -157,6 +157,8 @@ bool KernelLowering::findHanded() {
                 // Both teams come by it as often.
                 bool together = value.getDefiningOp() && value.getParentBlock() == op->getBlock();
                 auto known = handed.find(value);
+                for (auto &[other, place] : handed) // places are told apart by type
+                  together &= other.getType() != type || place.operand == operand;
                 if (!together || (!operand && !column) || (known != handed.end() && known->second.operand != operand))
                   return WalkResult::interrupt();
                 handed.insert({value, Handed{operand, 0, 0, 0}});
@@ -198,16 +200,26 @@ bool KernelLowering::isHere(Operation *op) {
   return !tiles || sumOps.contains(op) == (team == Team::sums);
 }
 
-/// Places and mbarriers of what is handed over: a ring of one slot each.
+int64_t KernelLowering::handedBytes(Value value) {
+  auto type = typeOf(value);
+  return handed[value].operand ? SharedTile{0, {}, type.getRows(), type.getColumns(), 1}.bytes() : type.getRows() * 4;
+}
+
+/// Places and mbarriers of what is handed over: a ring of one slot for all tiles of a type, which both teams come by in
+/// the same order.
 void KernelLowering::makeHanded(llvm::function_ref<void(int64_t barriers, int64_t full, int64_t empty)> add) {
+  llvm::DenseMap<Type, Handed> places;
   for (auto &[value, own] : handed) {
     auto type = typeOf(value);
-    int64_t bytes = own.operand ? SharedTile{0, {}, type.getRows(), type.getColumns(), 1}.bytes() : type.getRows() * 4;
-    own.offset = shared.allocate(bytes, own.operand ? 1024 : 128);
-    own.barriers = shared.allocate(16, 16);
-    own.ring = rings.size();
-    rings.push_back({1, {}, {}, value});
-    add(own.barriers, aheadWarps, sumWarps);
+    auto [place, isNew] = places.insert({type, own});
+    if (isNew) {
+      place->second.offset = shared.allocate(handedBytes(value), own.operand ? 1024 : 128);
+      place->second.barriers = shared.allocate(16, 16);
+      place->second.ring = rings.size();
+      rings.push_back({1, {}, {}, value});
+      add(place->second.barriers, aheadWarps, sumWarps);
+    }
+    own = place->second;
   }
 }
 

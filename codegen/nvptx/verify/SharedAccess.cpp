@@ -148,6 +148,8 @@ SharedAccess denim::codegen::nvptx::classify(LLVM::InlineAsmOp op) {
     return at("mbarrier.arrive", Kind::arrive);
   if (text.has("mbarrier.try_wait"))
     return at("mbarrier.try_wait", Kind::await);
+  if (text.has("cp.async.bulk.prefetch.L2"))
+    return made(Kind::none);
   if (text.has("cp.async.wait_all"))
     return made(Kind::awaitPieces);
   if (text.has("cp.async.bulk.shared")) {

@@ -9,6 +9,9 @@
 // Where a row of the cache is key and value at once (latents), it is loaded once and weighted whole; of the sum only
 // the columns of the value are used. All query heads share the one key head then, in tiles of at most 16, each an item.
 //
+// On a GPU with products of warpgroups, tiles of 64 heads over latents of bf16 are computed by two teams of warps
+// (`tile.ahead`): the accumulator, 64 x 512, is all that eight warps can hold.
+//
 // A kernel with a `form` (plan-split-forms) does one of the two only. `many`: an item is a query head for a block of
 // 128 tokens, see SoftmaxBlocks.cpp. `few`: an item is a key head (and a part of the keys) of a sequence.
 #include "compiler/conversion/AttnToTile/Softmax.h"
@@ -29,9 +32,6 @@ constexpr int64_t kManyTokens = kSoftmaxManyTokens;
 constexpr int64_t kLatentHeadsOfBlock = 64;
 /// Warps that compute their scores: a warpgroup.
 constexpr int64_t kWarpsAhead = 4;
-/// Items that split keys should make over latents: a part costs its sums, written and read again in f32. A step of many
-/// sequences has as many without.
-constexpr int64_t kLatentItems = 256;
 /// Over latents: items that merging should make; heads and columns of one at most.
 constexpr int64_t kMergeItems = 1024, kMergedHeads = 16, kMergedColumns = 128;
 /// Parts up to which they are merged one after the other, for all these heads at once; from there on all parts of a
@@ -75,11 +75,11 @@ using Running = SmallVector<Value>;
 
 class SoftmaxKernel {
 public:
-  /// `partItems`: parts of the keys that a token has items for.
-  SoftmaxKernel(plan::KernelOp kernel, const Attention &op, bool few, int64_t partItems)
+  /// `partItems`: parts of the keys that a token has items for. `latentItems`: what makes them enough, over latents.
+  SoftmaxKernel(plan::KernelOp kernel, const Attention &op, bool few, int64_t partItems, int64_t latentItems)
       : op(op), queryType(cast<RankedTensorType>(op.query.getType())), keys(cast<attn::CacheType>(op.keys.getType())),
         values(cast<attn::CacheType>(op.values.getType())), allHeads(queryType.getDimSize(1) / keys.getShape()[0]),
-        group(tileHeads(op, allHeads, few, few && op.parts)), partItems(partItems),
+        group(tileHeads(op, allHeads, few, few && op.parts)), partItems(partItems), latentItems(latentItems),
         e(kernel, tile::ItemsAttr::get(kernel.getContext(), few ? tile::CountKind::sequences : tile::CountKind::tokens,
                                        few ? 1 : kTokenBlock, itemsOfTokens(few))),
         result(kernel.getBlock()->getTerminator()->getOperand(0)), few(few) {
@@ -177,7 +177,7 @@ public:
   tile::KernelOp writeFewOnly(int64_t perSequence) {
     Value item = e.item(), part;
     if (op.isPart && op.sharesRows())
-      std::tie(part, item) = partOfItem(perSequence, partItems, kLatentItems);
+      std::tie(part, item) = partOfItem(perSequence, partItems, latentItems);
     Value s = arith::DivUIOp::create(e.b, e.loc, item, e.index(perSequence));
     Value within = arith::RemUIOp::create(e.b, e.loc, item, e.index(perSequence));
     findHeads(within);
@@ -462,7 +462,7 @@ private:
     Value parts = partCount();
     if (op.sharesRows()) {
       int64_t groups = queryType.getDimSize(1) / headsOfPart(op, allHeads, few);
-      parts = e.min(partsFor(groups, kLatentItems), parts);
+      parts = e.min(partsFor(groups, latentItems), parts);
     }
     return e.max(e.ceilDiv(e.sub(end, first), parts), e.index(few ? kLeastPagesOfBlock : kLeastPages));
   }
@@ -475,17 +475,6 @@ private:
 
   Running nothing(int64_t rows, int64_t width) {
     return {e.splat(-std::numeric_limits<double>::infinity(), rows, 1), e.splat(0, rows, 1), e.splat(0, rows, width)};
-  }
-
-  /// One tile or the other.
-  Value either(Value condition, llvm::function_ref<Value()> then, llvm::function_ref<Value()> otherwise) {
-    OpBuilder::InsertionGuard guard(e.b);
-    auto op = scf::IfOp::create(e.b, e.loc, e.tileType(group, keyRows), condition, /*withElseRegion=*/true);
-    for (auto [block, body] : {std::pair(op.thenBlock(), then), std::pair(op.elseBlock(), otherwise)}) {
-      e.b.setInsertionPointToStart(block);
-      scf::YieldOp::create(e.b, e.loc, body());
-    }
-    return op.getResult(0);
   }
 
   /// exp(scale (x - y)), of scores that are not scaled. In this form one instruction prepares the exponent: what is
@@ -529,49 +518,70 @@ private:
     });
   }
 
+  /// Whether weights are powers of two of scores that are not scaled before: a product less for each.
+  bool usesPowers() { return valuesArePanels() && !op.softcap && op.scale > 0; }
+
+  struct ScoredPage {
+    Value values, raw;
+  };
+  ScoredPage score(Value q, Value s, Value j) {
+    Value k = rowsOf(op.keys, keys, keys.getShape()[1], s, j);
+    Value v = !op.sharesRows()    ? rowsOf(op.values, values, valueDim(), s, j)
+              : valuesArePanels() ? e.window(k, 0, 0, keyRows, valueDim())
+                                  : k;
+    return {v, e.mma(q, k, {false, true, {}, tile::Triangle::none})};
+  }
+
+  /// One more page, of whose scores `seen` are visible.
+  Running addPage(const ScoredPage &page, Value seen, ValueRange before) {
+    int64_t rows = cast<tile::TileType>(seen.getType()).getRows();
+    auto scores = e.tileType(rows, keyRows), column = e.tileType(rows, 1), panel = e.tileType(rows, sumWidth());
+    bool powers = usesPowers();
+    // Where several warps share a row, weights are summed key by key, and along the row when all pages are through.
+    bool sumsLast = valuesArePanels();
+    Value m = maximum(column, before[0], e.reduce(tile::Combiner::max, seen, 1));
+    // A row that has seen no key yet has m = -inf: its weights are exp(-inf - 0) = 0.
+    Value base = e.map(column, m, [&](OpBuilder &b, ValueRange in) -> Value {
+      Value least = f32(b, -std::numeric_limits<double>::infinity());
+      Value none = arith::CmpFOp::create(b, e.loc, arith::CmpFPredicate::OEQ, in[0], least);
+      return arith::SelectOp::create(b, e.loc, none, f32(b, 0), in[0]);
+    });
+    Value fade = powers ? fadedPower(column, before[0], base) : faded(column, before[0], base);
+    Value p = powers ? fadedPower(scores, seen, base) : faded(scores, seen, base);
+    Value l = added(sumsLast ? scores : column, before[1], fade, sumsLast ? p : e.reduce(tile::Combiner::add, p, 1));
+    Value acc = e.mma(p, page.values, {false, false, product(panel, before[2], fade), tile::Triangle::none});
+    return {m, l, acc};
+  }
+
   /// Attention over pages [firstPage, endPage). Row i of the tile of queries has position `position + i * perRow`.
   Running attend(Value q, Value s, Value position, int64_t perRow, Value firstPage, Value endPage) {
     int64_t rows = cast<tile::TileType>(q.getType()).getRows();
-    double infinity = std::numeric_limits<double>::infinity();
-    auto scores = e.tileType(rows, keyRows), column = e.tileType(rows, 1), panel = e.tileType(rows, sumWidth());
+    Running running = nothing(rows, sumWidth());
+    if (valuesArePanels())
+      running[1] = e.splat(0, rows, keyRows);
     int64_t turns = DENIM_PAGE_TOKENS / keyRows;
     Value from = e.mul(firstPage, turns), to = e.mul(endPage, turns);
-    Running before = nothing(rows, sumWidth());
-    // Where several warps share a row, weights are summed key by key, and along the row when all pages are through.
-    bool sumsLast = valuesArePanels();
-    // Their weights are powers of two of scores that are not scaled before: a product less for each.
-    bool powers = sumsLast && !op.softcap && op.scale > 0;
-    if (sumsLast)
-      before[1] = e.splat(0, rows, keyRows);
-    Running done = e.loop(from, to, 1, before, [&](Value j, ValueRange carried) {
-      Value k = rowsOf(op.keys, keys, keys.getShape()[1], s, j);
-      Value v = !op.sharesRows()    ? rowsOf(op.values, values, valueDim(), s, j)
-                : valuesArePanels() ? e.window(k, 0, 0, keyRows, valueDim())
-                                    : k;
-      Value raw = e.mma(q, k, {false, true, {}, tile::Triangle::none});
+    bool powers = usesPowers();
+    if (powers && !op.window && !perRow) {
+      // Pages whose keys are all visible need no comparisons. They go in twos, so that the scores of the second are
+      // under way during the softmax of the first.
+      Value whole = e.min(arith::DivUIOp::create(e.b, e.loc, e.add(position, e.index(1)), e.index(keyRows)), to);
+      Value pairs = arith::DivUIOp::create(e.b, e.loc, e.sub(e.max(whole, from), from), e.index(2));
+      Value behind = e.add(from, e.mul(pairs, 2));
+      running = e.loop(from, behind, 2, running, [&](Value j, ValueRange carried) {
+        ScoredPage first = score(q, s, j), second = score(q, s, e.add(j, e.index(1)));
+        return addPage(second, second.raw, addPage(first, first.raw, carried));
+      });
+      from = behind;
+    }
+    Running done = e.loop(from, to, 1, running, [&](Value j, ValueRange carried) {
+      ScoredPage page = score(q, s, j);
       // Position of the first query relative to the first key of the page.
       Value distance = arith::IndexCastOp::create(e.b, e.loc, e.b.getI32Type(), e.sub(position, e.mul(j, keyRows)));
-      auto see = [&] { return visible(raw, distance, perRow, /*scales=*/!powers); };
-      // A page whose keys are all visible needs no comparisons.
-      Value seen = powers && !op.window
-                       ? either(
-                             e.less(e.add(e.mul(j, keyRows), e.index(keyRows - 2)), position), [&] { return raw; }, see)
-                       : see();
-      Value m = maximum(column, carried[0], e.reduce(tile::Combiner::max, seen, 1));
-      // A row that has seen no key yet has m = -inf: its weights are exp(-inf - 0) = 0.
-      Value base = e.map(column, m, [&](OpBuilder &b, ValueRange in) -> Value {
-        Value none = arith::CmpFOp::create(b, e.loc, arith::CmpFPredicate::OEQ, in[0], f32(b, -infinity));
-        return arith::SelectOp::create(b, e.loc, none, f32(b, 0), in[0]);
-      });
-      Value fade = powers ? fadedPower(column, carried[0], base) : faded(column, carried[0], base);
-      Value p = powers ? fadedPower(scores, seen, base) : faded(scores, seen, base);
-      Value l = added(sumsLast ? scores : column, carried[1], fade, sumsLast ? p : e.reduce(tile::Combiner::add, p, 1));
-      Value kept = e.map(panel, {carried[2], fade}, [&](OpBuilder &b, ValueRange in) -> Value {
-        return arith::MulFOp::create(b, e.loc, in[0], in[1]);
-      });
-      Value acc = e.mma(p, v, {false, false, kept, tile::Triangle::none});
-      return SmallVector<Value>{m, l, acc};
+      return addPage(page, visible(page.raw, distance, perRow, /*scales=*/!powers), carried);
     });
+    auto column = e.tileType(rows, 1);
+    bool sumsLast = valuesArePanels();
     if (powers)
       done[0] = e.map(column, done[0], [&](OpBuilder &b, ValueRange in) -> Value {
         return arith::MulFOp::create(b, e.loc, in[0], f32(b, op.scale));
@@ -676,6 +686,7 @@ private:
   int64_t allHeads;                    ///< query heads per key head
   int64_t group;                       ///< of these, heads of one tile
   int64_t partItems;                   ///< parts of the keys that a token has items for
+  int64_t latentItems;                 ///< over latents: items of a step from which on keys are not cut
   int64_t keyRows = DENIM_PAGE_TOKENS; ///< of one turn
   Emitter e;
   Value result, keyHead, firstHead, query, queryHeads, output;
@@ -696,7 +707,14 @@ template <typename Op> static tile::KernelOp emitWith(plan::KernelOp kernel, Sma
       parts = choosePartItems(kernel, attention);
     if (failed(parts))
       return nullptr;
-    SoftmaxKernel writer(kernel, attention, bool(form), *parts);
+    int64_t latentItems = 0;
+    if (form) {
+      FailureOr<codegen::GpuTarget> target = tuning::gpuTargetOf(kernel);
+      if (failed(target))
+        return nullptr;
+      latentItems = tuning::latentItems(*target);
+    }
+    SoftmaxKernel writer(kernel, attention, bool(form), *parts, latentItems);
     tile::KernelOp written = writer.write();
     extras.append(writer.extraOperands().begin(), writer.extraOperands().end());
     return written;

@@ -18,7 +18,7 @@
 // CHECK: mbarrier.init.shared::cta.b64 [$0], 8;
 // CHECK: bar.sync 0, 512;
 // The team of the sum: it meets no other at a barrier, and never sees scores.
-// CHECK: setmaxnreg.inc.sync.aligned.u32 176;
+// CHECK: setmaxnreg.inc.sync.aligned.u32 168;
 // CHECK-NOT: {{bar.sync|m64n64k16.f32.bf16.bf16 .*, 1, 1, 0, 0;|mbarrier.arrive.release}}
 // CHECK: scf.for
 // CHECK: wgmma.wait_group.sync.aligned 0;
@@ -26,7 +26,7 @@
 // CHECK: mbarrier.arrive.shared::cta.b64
 // CHECK: st.global
 // The team ahead: it waits for a part of a page when its product comes there, and stores weights by matrices.
-// CHECK: setmaxnreg.inc.sync.aligned.u32 136;
+// CHECK: setmaxnreg.inc.sync.aligned.u32 152;
 // CHECK: bar.sync 4, 128;
 // CHECK-NOT: bar.sync
 // CHECK: scf.for

@@ -270,6 +270,13 @@ bool denim::ptx::decodeAsync(const Statement &s, Decoder &d, Instruction &to) {
     to.execute = finishPieces;
     return true;
   }
+  if (name == "cp.async.bulk.prefetch.L2.global" && count == 2) {
+    if (d.integer(s.operands[1]) % 16 != 0)
+      d.fail("expected a prefetch of whole pieces of 16 bytes");
+    to.slots.push_back(d.address(s.operands[0], to, false));
+    to.execute = [](Warp &, const Instruction &, uint32_t) {}; // there are no caches here
+    return true;
+  }
   if ((name == "cp.async.bulk.shared::cluster.global.mbarrier::complete_tx::bytes" ||
        name == "cp.async.bulk.shared::cta.global.mbarrier::complete_tx::bytes") &&
       count == 4) {
