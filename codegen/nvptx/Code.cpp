@@ -241,6 +241,10 @@ void Code::arrive(Value barrier, Value predicate) {
   assembly("{ .reg .pred p; setp.ne.b32 p, $1, 0; @p mbarrier.arrive.shared::cta.b64 _, [$0]; }", "r,r,~{memory}",
            {addressOf(barrier), bitsOf(predicate)}, {}, true);
 }
+void Code::handOver(Value barrier, Value predicate) {
+  assembly("{ .reg .pred p; setp.ne.b32 p, $1, 0; @p mbarrier.arrive.release.cta.shared::cta.b64 _, [$0]; }",
+           "r,r,~{memory}", {addressOf(barrier), bitsOf(predicate)}, {}, true);
+}
 void Code::expectBytes(Value barrier, int64_t bytes) {
   assembly("mbarrier.arrive.expect_tx.shared::cta.b64 _, [$0], " + std::to_string(bytes) + ";", kAddress,
            {addressOf(barrier)}, {}, true);
@@ -254,6 +258,9 @@ void Code::copyBulk(Value sharedOffset, Value pointer, int64_t bytes, Value barr
   assembly("cp.async.bulk.shared::cluster.global.mbarrier::complete_tx::bytes [$0], [$1], " + std::to_string(bytes) +
                ", [$2];",
            "r,l,r,~{memory}", {addressOf(sharedOffset), pointer, addressOf(barrier)}, {}, true);
+}
+void Code::prefetchBulk(Value pointer, int64_t bytes) {
+  assembly("cp.async.bulk.prefetch.L2.global [$0], " + std::to_string(bytes) + ";", "l,~{memory}", {pointer}, {}, true);
 }
 void Code::copyPiece(Value sharedOffset, int64_t plusShared, Value pointer, int64_t plus, Value predicate) {
   SmallVector<Value> operands{addressOf(sharedOffset), pointer};

@@ -72,9 +72,13 @@ public:
   void initBarrier(mlir::Value offset, int64_t arrivals);
   void fenceBarrierInit();
   void arrive(mlir::Value barrier, mlir::Value predicate);
+  /// Arrives for a warp, and says that what the warp stored is there for those who wait.
+  void handOver(mlir::Value barrier, mlir::Value predicate);
   void expectBytes(mlir::Value barrier, int64_t bytes); ///< arrives as well
   void waitBarrier(mlir::Value barrier, mlir::Value parity);
   void copyBulk(mlir::Value sharedOffset, mlir::Value pointer, int64_t bytes, mlir::Value barrier);
+  /// Asks for bytes that will be copied: the last cache has them then.
+  void prefetchBulk(mlir::Value pointer, int64_t bytes);
   /// 16 bytes, zeros where the predicate is false; `plus...`: bytes that the instruction adds to the addresses.
   void copyPiece(mlir::Value sharedOffset, int64_t plusShared, mlir::Value pointer, int64_t plus,
                  mlir::Value predicate);

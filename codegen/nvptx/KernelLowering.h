@@ -31,7 +31,7 @@ public:
   /// Writes the work of item `blockNumber`. On failure an error stands at the op that has no lowering.
   mlir::LogicalResult lower();
   /// Threads of a block: those that compute, and a warpgroup that copies ahead when there is something to copy.
-  int64_t threads() const { return workers() + (staged.empty() ? 0 : 128); }
+  int64_t threads() const { return computingWarps() * 32 + (staged.empty() ? 0 : 128); }
   int64_t sharedBytes() const { return shared.size(); }
 
   /// The load of one number that is a scalar at once: every thread reads it itself.
@@ -40,11 +40,18 @@ public:
   static mlir::Value rootOf(mlir::Value memory);
 
 private:
+  /// Threads of the team that code is written for; and warps of all of them.
   int64_t workers() const { return warps * 32; }
+  int64_t computingWarps() const { return hasTeams() ? sumWarps + aheadWarps : warps; }
 
   // ---- control (LowerControl.cpp)
   mlir::LogicalResult lowerBlock(mlir::Block &block);
   mlir::LogicalResult lowerOp(mlir::Operation &op);
+  /// Registers that warps ask for by what they do; 0: they keep what they have.
+  struct Registers {
+    int64_t computing, ahead, copying;
+  };
+  Registers dealRegisters();
   void settle();
   mlir::LogicalResult lower(mlir::scf::ForOp op);
   mlir::LogicalResult lower(mlir::scf::IfOp op);
@@ -88,6 +95,8 @@ private:
   /// Whether a store writes all of a page that is an image; and whether it does so by way of shared memory.
   bool isWholeImage(tile::StoreOp op);
   bool isStoredAsImage(tile::StoreOp op);
+  /// Writes a tile as it stands in a shared operand of bf16, by 8x8 matrices; a thread has whole pairs of groups.
+  void storeByMatrices(const Fragment &from, const SharedTile &to);
   void storeImage(tile::StoreOp op);
   /// Whether a tile that is turned only to be stored as bf16 goes to memory by way of whole 8x8 pieces.
   bool isStoredTurned(tile::StoreOp op);
@@ -179,8 +188,8 @@ private:
   void lower(tile::ReduceOp op);
   void lower(tile::CumsumOp op);
   void lower(tile::SpreadOp op);
-  /// What is left to do of a sum over warps, each of which has put its part into shared memory: null if one warp has all
-  /// of it, and `sum` is complete. Until then `sum` is what the thread's own warp has.
+  /// What is left to do of a sum over warps, each of which has put its part into shared memory: null if one warp has
+  /// all of it, and `sum` is complete. Until then `sum` is what the thread's own warp has.
   using Rest = std::function<Fragment()>;
   Rest reduce(const Fragment &from, tile::Combiner combiner, bool overColumns, Fragment &sum);
   /// Binds a tile when something asks for it: sums that follow each other meet at one barrier.
@@ -192,6 +201,11 @@ private:
   /// How a product is done: as products of two numbers, of a matrix and a vector, of blocks of rows with themselves, by
   /// single warps, by warpgroups.
   enum class Form : uint8_t { outer, vector, slabs, warp, group };
+  /// Panels of a page that a product waits for when it comes to them.
+  struct Arrival {
+    mlir::Value barrier, parity;
+    int64_t columns;
+  };
   /// An operand of a product by matrix units: in shared memory, or (on the left) in registers.
   struct Operand {
     const SharedTile *shared = nullptr;
@@ -199,6 +213,7 @@ private:
     llvm::ArrayRef<mlir::Value> packed; ///< instead of a fragment: its words
     bool transposed = false;
     int64_t terms = 1;
+    llvm::ArrayRef<Arrival> arrivals; ///< of its panels; empty: all of it is there
   };
   struct Shape {
     int64_t m, n, k;
@@ -212,6 +227,7 @@ private:
   void multiply(const Shape &shape, const Operand &lhs, const Operand &rhs, Fragment &acc, bool accumulate);
   void multiplyByWarps(const Shape &shape, const Operand &lhs, const Operand &rhs, Fragment &acc);
   void multiplyByGroups(const Shape &shape, const Operand &lhs, const Operand &rhs, Fragment &acc, bool accumulate);
+  int64_t mostColumnsAtOnce();
   bool isResident(const Operand &operand) { return operand.shared && !operand.shared->slot; }
   llvm::SmallVector<mlir::Value, 4> wordsOf(const Operand &lhs, const Distribution &shape, int64_t slab, int64_t group,
                                             int64_t term);
@@ -263,7 +279,8 @@ private:
   struct Staged {
     bool pieces = false; ///< copied by a warp in pieces of 16 bytes; else a page, in bulk
     int64_t bytes = 0, offset = 0, barriers = 0;
-    int64_t warp = 0; ///< the copying warp
+    int64_t parts = 1; ///< groups of panels that a page comes in, each with an mbarrier that says it is there
+    int64_t warp = 0;  ///< the copying warp
     unsigned ring = 0;
   };
   /// The place that both sides keep count of.
@@ -284,11 +301,17 @@ private:
   /// too little.
   bool dealSlots(int64_t bytes);
   bool dealOwnSlots(int64_t bytes);
+  /// A page may come in parts for warps that compute ahead: their first product begins with the first of them.
+  void cutPages();
+  bool waitsByParts(mlir::Value page);
+  /// From the mbarriers of a slot to those of the next: full for each part, empty.
+  static int64_t barrierBytes(const Staged &load) { return llvm::alignTo(8 * (load.parts + 1), 16); }
   bool holdsStaged(mlir::Operation *op);
   void makeRings();
   /// Gives their memory back behind the last op that holds staged loads.
   void releaseRings(mlir::Operation &done);
   void advance(mlir::Value load);
+  mlir::Value pageAddress(tile::LoadOp op);
   void issueStaged(tile::LoadOp op);
   void copyRows(tile::LoadOp op, mlir::Value slot);
   void awaitStaged(tile::LoadOp op);
@@ -298,6 +321,43 @@ private:
   int64_t blocksTogether();
   /// Shared memory that a block may take.
   int64_t sharedLimit();
+
+  // ---- two teams of computing warps (Teams.cpp)
+  enum class Team : uint8_t { all, sums, ahead };
+  /// What one team makes and the other uses: where it stands, and the mbarriers that say so.
+  struct Handed {
+    bool operand; ///< of products; else a column of f32
+    int64_t offset, barriers;
+    unsigned ring;
+  };
+  void findTeams();
+  void dropTeams();
+  bool findSums();
+  void addSums(mlir::Value value, llvm::SmallVectorImpl<mlir::Value> &added);
+  bool followSums(llvm::SmallVector<mlir::Value> found);
+  bool findHanded();
+  bool fitsTeams();
+  bool hasTeams() const { return aheadWarps != 0; }
+  int64_t warpsOf(mlir::Operation *op);
+  /// Whether the team that code is written for holds the tile, or does the op.
+  bool isHere(mlir::Value tile);
+  bool isHere(mlir::Operation *op);
+  void makeHanded(llvm::function_ref<void(int64_t barriers, int64_t full, int64_t empty)> add);
+  int64_t handedBytes(mlir::Value value);
+  void enterTeam(Team next);
+  void forHandedRows(const Distribution &shape, int64_t offset,
+                     llvm::function_ref<void(int64_t at, mlir::Value place, int64_t plus)> body);
+  void handOver(mlir::Value value);
+  void receiveFor(mlir::Operation &op);
+  /// While it lives, tiles are dealt as the warps hold them that do `op`.
+  struct DealtFor {
+    DealtFor(KernelLowering &lowering, mlir::Operation *op) : lowering(lowering), before(lowering.warps) {
+      lowering.warps = lowering.warpsOf(op);
+    }
+    ~DealtFor() { lowering.warps = before; }
+    KernelLowering &lowering;
+    int64_t before;
+  };
 
   // ---- two pages as one operand (PagePairs.cpp)
   void findPairs();
@@ -362,6 +422,9 @@ private:
   bool isPanels(tile::WindowOp op);
   /// Finds all tiles that products read from shared memory.
   void findSharedOperands();
+  /// Behind which op each of them is dead, of those that the team does.
+  void findDying();
+  llvm::SmallVector<mlir::Operation *> readersOf(mlir::Value value);
   /// Copies the tile to shared memory if a product wants it there.
   void shareIfWanted(mlir::Value tile);
   SharedTile allocateShared(int64_t rows, int64_t columns, int64_t terms);
@@ -379,6 +442,9 @@ private:
   tile::KernelOp kernel;
   Code &code;
   Precision precision;
+  // Asked for by the first analyses already.
+  int64_t aheadWarps = 0, sumWarps = 0; ///< of two teams; 0: there is one
+  llvm::DenseSet<mlir::Operation *> sumOps;
   int64_t warps, joined;
   bool sliding;
   SharedMemory shared;
@@ -401,8 +467,8 @@ private:
   llvm::SmallVector<std::function<void()>> begunCopies; ///< their pieces are on the way to registers
   llvm::DenseMap<std::pair<mlir::Value, mlir::Value>, PickedOut> pickedOut; ///< of a memory and a row
   llvm::SmallVector<std::pair<llvm::SmallVector<mlir::Value>, SlidingRows>>
-      slidingRows; ///< of memory, row, column, bounds
-  llvm::MapVector<mlir::Value, Rest> unfinished;  ///< sums whose parts stand in shared memory
+      slidingRows;                               ///< of memory, row, column, bounds
+  llvm::MapVector<mlir::Value, Rest> unfinished; ///< sums whose parts stand in shared memory
   llvm::DenseMap<mlir::Operation *, llvm::SmallVector<mlir::Value>> dyingAt;
   llvm::DenseMap<mlir::Value, llvm::SmallVector<mlir::Value>> packedWords; ///< of tiles that are carried packed
 
@@ -422,12 +488,18 @@ private:
   llvm::MapVector<mlir::Value, Staged> staged; ///< loads that a warpgroup of its own copies ahead
   bool ownSlots = false;                       ///< each load has its own, and a warp that copies it
   llvm::DenseMap<mlir::Value, mlir::Value> emptyBarrierOf;
+  llvm::DenseMap<mlir::Value, llvm::SmallVector<Arrival>>
+      arrivalsOf;                                       ///< of pages whose parts are waited for one by one
   llvm::DenseMap<mlir::Value, mlir::Value> firstPageOf; ///< of the second page of a pair
   llvm::DenseSet<mlir::Value> firstPages;               ///< of all pairs
   llvm::DenseMap<mlir::Operation *, mlir::Operation *> firstProductOf;
   llvm::DenseSet<mlir::Operation *> firstProducts;
   bool ringsHeld = false; ///< the memory of the slots is not given back yet
   bool copying = false;   ///< this walk is that warpgroup's
+
+  Team team = Team::all;            ///< this walk is that team's
+  llvm::DenseSet<mlir::Value> sums; ///< tiles of the team that holds the sums
+  llvm::MapVector<mlir::Value, Handed> handed;
 };
 
 } // namespace denim::codegen::nvptx

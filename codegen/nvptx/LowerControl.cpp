@@ -9,6 +9,8 @@ using namespace denim::codegen::nvptx;
 
 /// Registers of a thread in kernels with a copying warpgroup: it needs few, and gives the rest to those that compute.
 static constexpr int64_t kCopyingPages = 24, kCopyingRows = 40, kMostRegisters = 240;
+/// Those of warps that compute ahead: two tiles of 64 x 64 over four warps, and what a row of them takes.
+static constexpr int64_t kRegistersAhead = 152;
 
 KernelLowering::KernelLowering(tile::KernelOp kernel, Code &code, Precision precision, Value batch,
                                ArrayRef<Value> arguments)
@@ -30,16 +32,17 @@ KernelLowering::KernelLowering(tile::KernelOp kernel, Code &code, Precision prec
 
 LogicalResult KernelLowering::lower() {
   findStreamed();
+  findTeams();
   findSharedOperands();
   findStaged();
-  kernel.walk([&](tile::LoadOp op) {
-    if (!isCopiedFirst(op) || wantedShared.contains(op.getResult()))
-      return;
-    Operation *last = nullptr;
-    for (Operation *user : op.getResult().getUsers())
-      last = !last || last->isBeforeInBlock(user) ? user : last;
-    dyingAt[last].push_back(op.getResult());
-  });
+  if (hasTeams() && !fitsTeams()) {
+    dropTeams();
+    wantedShared.clear();
+    onlyShared.clear();
+    findSharedOperands();
+    findStaged();
+  }
+  findDying();
   Value item = code.toIndex(code.blockNumber());
   LogicalResult result = success();
   auto walk = [&] {
@@ -61,39 +64,68 @@ LogicalResult KernelLowering::lower() {
     return result;
   }
   makeRings();
-  // Registers of a block are dealt to its threads evenly; one computing warpgroup alone has what it wants anyway.
-  int64_t few = ownSlots ? kCopyingRows : kCopyingPages, all = code.target.registers / blocksTogether();
-  int64_t many = std::min(kMostRegisters, (all - few * 128) / workers() / 8 * 8);
-  bool divides = all / threads() < many && workers() % 128 == 0 && workers() <= 256 && all / threads() > few;
   IRMapping before = scalars;
   auto memories = pointers;
-  code.branch(
-      code.lessThan(warp, code.constant32(warps)), {},
-      [&] {
-        if (divides)
-          code.setRegisters(many, true);
-        beginAlternation();
-        return walk();
-      },
-      [&] {
-        if (divides)
-          code.setRegisters(few, false);
-        scalars = before;
-        pointers = memories;
-        copying = true;
-        if (ownSlots)
-          walk();
-        else // pages need one thread
-          code.branch(code.equal(thread, code.constant32(workers())), {}, walk);
-        return SmallVector<Value>();
-      });
+  Registers registers = dealRegisters();
+  auto copy = [&] {
+    if (registers.copying)
+      code.setRegisters(registers.copying, false);
+    scalars = before;
+    pointers = memories;
+    copying = true;
+    if (ownSlots)
+      walk();
+    else // pages need one thread
+      code.branch(code.equal(thread, code.constant32(computingWarps() * 32)), {}, walk);
+    return SmallVector<Value>();
+  };
+  auto compute = [&] {
+    if (registers.computing)
+      code.setRegisters(registers.computing, true);
+    if (hasTeams())
+      enterTeam(Team::sums);
+    beginAlternation();
+    return walk();
+  };
+  auto computeAhead = [&] {
+    if (registers.ahead)
+      code.setRegisters(registers.ahead, true);
+    scalars = before;
+    pointers = memories;
+    Value own = thread, ownWarp = warp;
+    thread = code.sub(thread, code.constant32(sumWarps * 32));
+    warp = code.sub(warp, code.constant32(sumWarps));
+    enterTeam(Team::ahead);
+    walk();
+    thread = own, warp = ownWarp;
+    return SmallVector<Value>();
+  };
+  auto computeAheadOrCopy = [&] {
+    code.branch(code.lessThan(warp, code.constant32(sumWarps + aheadWarps)), {}, computeAhead, copy);
+    return SmallVector<Value>();
+  };
+  Value isFirst = code.lessThan(warp, code.constant32(hasTeams() ? sumWarps : warps));
+  if (hasTeams())
+    code.branch(isFirst, {}, compute, computeAheadOrCopy);
+  else
+    code.branch(isFirst, {}, compute, copy);
   return result;
+}
+
+/// Registers of a block are dealt to its threads evenly; one computing warpgroup alone has what it wants anyway.
+KernelLowering::Registers KernelLowering::dealRegisters() {
+  int64_t few = ownSlots ? kCopyingRows : kCopyingPages, all = code.target.registers / blocksTogether();
+  int64_t workers = (hasTeams() ? sumWarps : warps) * 32, even = all / threads();
+  int64_t ahead = hasTeams() ? kRegistersAhead : 0;
+  int64_t many = std::min(kMostRegisters, (all - few * 128 - ahead * aheadWarps * 32) / workers / 8 * 8);
+  bool divides = even < many && workers % 128 == 0 && workers <= 256 && even > few && (!ahead || even < ahead);
+  return divides ? Registers{many, ahead, few} : Registers{0, 0, 0};
 }
 
 LogicalResult KernelLowering::lowerBlock(Block &block) {
   if (!copying)
     for (Value argument : block.getArguments())
-      if (isa<tile::TileType>(argument.getType()))
+      if (isa<tile::TileType>(argument.getType()) && isHere(argument))
         shareIfWanted(argument), dealPiecesIfWanted(argument);
   for (Operation &op : block) {
     if (op.hasTrait<OpTrait::IsTerminator>())
@@ -104,7 +136,7 @@ LogicalResult KernelLowering::lowerBlock(Block &block) {
     if (copying)
       continue;
     for (Value result : op.getResults())
-      if (isa<tile::TileType>(result.getType()))
+      if (isa<tile::TileType>(result.getType()) && isHere(result))
         shareIfWanted(result), dealPiecesIfWanted(result);
     releaseDead(op);
     releaseRings(op);
@@ -131,6 +163,10 @@ LogicalResult KernelLowering::lowerOp(Operation &op) {
     if (control ? !holdsStaged(&op) : (tiles || !known) && !isGivenWord(op))
       return success();
   }
+  if (!isHere(&op))
+    return success();
+  if (team == Team::sums)
+    receiveFor(op);
   return TypeSwitch<Operation *, LogicalResult>(&op)
       .Case<scf::ForOp, scf::IfOp, tile::ExtractOp, tile::SolveOp, tile::InverseOp>([&](auto o) { return lower(o); })
       .Case<tile::CountOp, tile::SequenceOp, tile::RowsOp, tile::SlotOp, tile::PageOp, tile::BlockOp, tile::StackedOp,
@@ -169,7 +205,7 @@ SmallVector<Value> KernelLowering::flatten(Operation *op, ValueRange values) {
       flat.push_back(scalars.contains(value) ? scalarOf(value) : code.ofType(code.constant32(0), value.getType()));
       continue;
     }
-    if (copying)
+    if (!isHere(op->getResult(index)))
       continue;
     if (!isCarriedPacked(op, index)) {
       llvm::append_range(flat, fragmentOf(value, distributionOf(type).grid).values);
@@ -194,7 +230,7 @@ SmallVector<Type> KernelLowering::flatTypes(Operation *op) {
     auto type = dyn_cast<tile::TileType>(result.getType());
     if (!type)
       flat.push_back(result.getType());
-    else if (!copying)
+    else if (isHere(result))
       flat.append(distributionOf(type).registers(), type.getElementType());
   }
   if (holdsStaged(op))
@@ -210,7 +246,7 @@ void KernelLowering::unflatten(Operation *op, ValueRange values, ValueRange regi
       scalars.map(value, registers[next++]);
       continue;
     }
-    if (copying)
+    if (!isHere(op->getResult(index)))
       continue;
     Distribution shape = distributionOf(type);
     bool packed = isCarriedPacked(op, index);

@@ -56,7 +56,7 @@ Value KernelLowering::rootOf(Value memory) {
 void KernelLowering::seesStores(Value memory) {
   Value root = rootOf(memory);
   if (stored.contains(root)) {
-    code.barrier(1, workers());
+    shared.meet();
     stored.clear();
     loaded.clear();
   }
@@ -85,7 +85,7 @@ void KernelLowering::awaitsLoads(Value memory) {
   if (!loaded.contains(rootOf(memory)))
     return;
   shared.finishCopies();
-  code.barrier(1, workers());
+  shared.meet();
   stored.clear();
   loaded.clear();
 }
@@ -352,14 +352,8 @@ bool KernelLowering::isStoredAsImage(tile::StoreOp op) {
          shape.columnsOfWarp() % 64 == 0;
 }
 
-/// The fragment is stored to shared memory as it stands in the image, and copied from there in pieces of 16 bytes. A
-/// warp has whole panels of its rows: it copies what it wrote.
-void KernelLowering::storeImage(tile::StoreOp op) {
-  View view = viewOf(op.getMemory());
-  const Fragment from = fragmentOf(op.getValue());
+void KernelLowering::storeByMatrices(const Fragment &from, const SharedTile &to) {
   const Distribution &shape = from.shape;
-  SharedTile tile = allocateShared(shape.rows, shape.columns, 1);
-  shared.writes(tile.offset, tile.bytes());
   Value inMatrix = code.modulo(lane, 8), second = code.modulo(code.divide(lane, 8), 2), fourth = code.divide(lane, 16);
   Value firstPiece = code.mul(warpAcross(shape.grid), shape.columnsOfWarp() / 8);
   for (int64_t slab = 0; slab < shape.slabs(); ++slab)
@@ -368,8 +362,19 @@ void KernelLowering::storeImage(tile::StoreOp op) {
       Value row = code.add(code.add(code.mul(warpDown(shape.grid), 16), code.mul(second, 8)),
                            code.add(inMatrix, slab * 16 * shape.grid.down));
       Value piece = code.add(code.add(firstPiece, fourth), group);
-      code.storeMatrices(words, pieceOffset(tile, row, piece, 0), /*transposed=*/false);
+      code.storeMatrices(words, pieceOffset(to, row, piece, 0), /*transposed=*/false);
     }
+}
+
+/// The fragment is stored to shared memory as it stands in the image, and copied from there in pieces of 16 bytes. A
+/// warp has whole panels of its rows: it copies what it wrote.
+void KernelLowering::storeImage(tile::StoreOp op) {
+  View view = viewOf(op.getMemory());
+  const Fragment from = fragmentOf(op.getValue());
+  const Distribution &shape = from.shape;
+  SharedTile tile = allocateShared(shape.rows, shape.columns, 1);
+  shared.writes(tile.offset, tile.bytes());
+  storeByMatrices(from, tile);
   code.warpBarrier();
   constexpr int64_t slabBytes = 16 * 128;
   int64_t panels = shape.columnsOfWarp() / 64, panelBytes = view.imageRows * 128; // of the page

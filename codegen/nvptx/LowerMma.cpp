@@ -51,6 +51,8 @@ void KernelLowering::multiplyAlone(tile::MmaOp op) {
     lhs.fragment = &left;
   }
   rhs.shared = &sharedOf(op.getRhs());
+  if (auto it = arrivalsOf.find(op.getRhs()); it != arrivalsOf.end())
+    rhs.arrivals = it->second;
   multiply({op.getM(), op.getN(), op.getK()}, lhs, rhs, acc, bool(op.getAcc()));
   bind(op.getResult(), std::move(acc));
   if (form == Form::group)

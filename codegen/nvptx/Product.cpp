@@ -28,6 +28,7 @@ KernelLowering::Form KernelLowering::formOf(const Shape &shape, bool transposeRh
 }
 
 KernelLowering::Form KernelLowering::formOf(tile::MmaOp op) {
+  DealtFor own(*this, op);
   return isOfSlabs(op) ? Form::slabs : formOf({op.getM(), op.getN(), op.getK()}, op.getTransposeRhs());
 }
 
@@ -41,6 +42,7 @@ bool KernelLowering::isOfSlabs(tile::MmaOp op) {
 }
 
 bool KernelLowering::lhsInRegisters(tile::MmaOp op) {
+  DealtFor own(*this, op);
   if (op.getTransposeLhs())
     return false;
   // What stands in shared memory for another product of the block needs no registers for this one.
@@ -233,6 +235,12 @@ void KernelLowering::multiplyByWarps(const Shape &shape, const Operand &lhs, con
   }
 }
 
+/// Columns of one instruction. Its registers must be there when the kernel begins, before warps ask for more.
+int64_t KernelLowering::mostColumnsAtOnce() {
+  constexpr int64_t most = 256, others = 32;
+  return code.target.registers / blocksTogether() / threads() >= most / 2 + others ? most : most / 2;
+}
+
 void KernelLowering::multiplyByGroups(const Shape &shape, const Operand &lhs, const Operand &rhs, Fragment &acc,
                                       bool accumulate) {
   const Distribution &result = acc.shape;
@@ -259,8 +267,7 @@ void KernelLowering::multiplyByGroups(const Shape &shape, const Operand &lhs, co
     return tile.slot ? code.add(offset, tile.slot) : offset;
   };
   Value column = code.mul(warpAcross(result.grid), result.columnsOfWarp());
-  Value b =
-      code.descriptor(baseOf(*rhs.shared, outerOffset(*rhs.shared, bMajor, column)), bMajor, rhs.shared->panelBytes());
+  int64_t groups = std::min(result.groups(), mostColumnsAtOnce() / 8);
   for (int64_t slab = 0; slab < result.slabs(); ++slab) {
     Value a;
     if (lhs.shared) {
@@ -278,7 +285,22 @@ void KernelLowering::multiplyByGroups(const Shape &shape, const Operand &lhs, co
           step.a = stepOffset(*lhs.shared, aMajor, k, left);
         steps.push_back(std::move(step));
       }
-    auto part = MutableArrayRef(acc.values).slice(slab * perSlab, perSlab);
-    llvm::copy(code.multiplyGroup(part, accumulate, a, aMajor, b, bMajor, steps), part.begin());
+    for (int64_t first = 0; first < result.groups(); first += groups) {
+      Value b = code.descriptor(baseOf(*rhs.shared, outerOffset(*rhs.shared, bMajor, code.add(column, first * 8))),
+                                bMajor, rhs.shared->panelBytes());
+      int64_t count = std::min(groups, result.groups() - first) * 4;
+      auto part = MutableArrayRef(acc.values).slice(slab * perSlab + first * 4, count);
+      ArrayRef<Code::GroupStep> left = steps;
+      bool adds = accumulate;
+      for (const Arrival &arrival : rhs.arrivals.drop_back(rhs.arrivals.empty() ? 0 : 1)) {
+        size_t count = arrival.columns / 16;
+        code.waitBarrier(arrival.barrier, arrival.parity);
+        llvm::copy(code.multiplyGroup(part, adds, a, aMajor, b, bMajor, left.take_front(count)), part.begin());
+        left = left.drop_front(count), adds = true;
+      }
+      if (!rhs.arrivals.empty())
+        code.waitBarrier(rhs.arrivals.back().barrier, rhs.arrivals.back().parity);
+      llvm::copy(code.multiplyGroup(part, adds, a, aMajor, b, bMajor, left), part.begin());
+    }
   }
 }

@@ -17,7 +17,14 @@ int64_t SharedMemory::allocate(int64_t bytes, int64_t alignment) {
   return offset;
 }
 
+void SharedMemory::enterTeam(int64_t barrierNumber, int64_t threadsOfTeam) {
+  number = barrierNumber, threads = threadsOfTeam, keeps = true;
+  read.clear(), written.clear(), copied.clear(), flying.clear();
+}
+
 void SharedMemory::release(int64_t offset) {
+  if (keeps)
+    return;
   llvm::erase_if(held, [&](const Range &range) { return range.begin == offset; });
 }
 
@@ -28,7 +35,7 @@ bool SharedMemory::overlap(llvm::ArrayRef<Range> ranges, int64_t begin, int64_t 
 void SharedMemory::barrier() {
   if (operandsWritten)
     code.fenceForProducts();
-  code.barrier(1, threads);
+  code.barrier(number, threads);
   read.clear();
   written.clear();
   operandsWritten = false;

@@ -38,12 +38,17 @@ public:
   /// The bytes are read by products of a group that goes on behind the code: who writes them next waits for it first.
   void readsInGroup(int64_t offset, int64_t bytes, int64_t group);
   void groupsDone(int64_t upTo);
+  /// A barrier for what does not stand here.
+  void meet() { code.barrier(number, threads); }
   /// A barrier if anything is outstanding.
   void settle();
   /// Around the code of a loop's turn; begins with nothing outstanding. At its end, what was read may stay outstanding
   /// where no turn writes it.
   void beginTurn() { turns.emplace_back(); }
   void endTurn();
+
+  /// Code from here on is that of other threads, at the same time as the code so far: nothing is released to them.
+  void enterTeam(int64_t barrierNumber, int64_t threadsOfTeam);
 
   int64_t size() const { return highest; }
 
@@ -55,7 +60,8 @@ private:
   static bool overlap(llvm::ArrayRef<Range> ranges, int64_t begin, int64_t end);
 
   Code &code;
-  int64_t threads;
+  int64_t threads, number = 1; ///< of those who meet at a barrier, and its own
+  bool keeps = false;
   std::function<void(int64_t)> finish;
   llvm::SmallVector<Range> held, read, written, copied, flying;
   llvm::SmallVector<llvm::SmallVector<Range>> turns; ///< all that is written in the loops around

@@ -36,27 +36,47 @@ void KernelLowering::findSharedOperands() {
   for (auto &[value, uses] : sharedUses) {
     wantedShared.insert(value);
     auto load = value.getDefiningOp<tile::LoadOp>();
-    SmallVector<Operation *> users;
-    for (Operation *user : value.getUsers()) {
-      auto window = dyn_cast<tile::WindowOp>(user);
-      if (window && isPanels(window))
-        llvm::append_range(users, window->getUsers());
-      else
-        users.push_back(user);
-    }
-    int64_t all = users.size();
-    if (load && all == uses && canCopyToShared(load))
+    if (load && int64_t(readersOf(value).size()) == uses && canCopyToShared(load))
       onlyShared.insert(value);
-    // Dead behind the last op of its own block that uses it, at any depth.
-    Block *block = value.getParentBlock();
+  }
+}
+
+/// Ops that read the tile, or its first panels.
+SmallVector<Operation *> KernelLowering::readersOf(Value value) {
+  SmallVector<Operation *> readers;
+  for (Operation *user : value.getUsers()) {
+    auto window = dyn_cast<tile::WindowOp>(user);
+    if (window && isPanels(window))
+      llvm::append_range(readers, window->getUsers());
+    else
+      readers.push_back(user);
+  }
+  return readers;
+}
+
+void KernelLowering::findDying() {
+  dyingAt.clear();
+  // Behind the last op of its own block that uses it, at any depth.
+  auto dies = [&](Value value, ArrayRef<Operation *> readers) {
     Operation *last = nullptr;
-    for (Operation *user : users) {
-      Operation *own = block->findAncestorOpInBlock(*user);
-      if (!last || last->isBeforeInBlock(own))
+    for (Operation *reader : readers) {
+      Operation *own = value.getParentBlock()->findAncestorOpInBlock(*reader);
+      if (isHere(reader) && (!last || last->isBeforeInBlock(own)))
         last = own;
     }
-    dyingAt[last].push_back(value);
-  }
+    // Both teams wait for what is copied ahead, and both give it back.
+    if (!last && staged.contains(value))
+      last = value.getDefiningOp();
+    if (last)
+      dyingAt[last].push_back(value);
+  };
+  for (Value value : wantedShared)
+    if (team != Team::ahead || !handed.contains(value)) // what is handed over is theirs who take it
+      dies(value, readersOf(value));
+  kernel.walk([&](tile::LoadOp op) {
+    if (isCopiedFirst(op) && !wantedShared.contains(op.getResult()))
+      dies(op.getResult(), llvm::to_vector(op.getResult().getUsers()));
+  });
   for (auto &[op, values] : dyingAt) // the order of uses is not that of addresses: fix one
     llvm::sort(values, [&](Value a, Value b) {
       auto key = [](Value v) {
@@ -77,11 +97,12 @@ void KernelLowering::releaseDead(Operation &op) {
     if (firstPages.contains(value)) // leaves with the second
       continue;
     auto tile = sharedTiles.find(value);
-    if (staged.contains(value))
+    if (staged.contains(value) || handed.contains(value))
       releaseStaged(value);
     else
       shared.release(tile->second.offset);
     sharedTiles.erase(tile);
+    arrivalsOf.erase(value);
   }
 }
 
@@ -99,6 +120,8 @@ SharedTile KernelLowering::allocateShared(int64_t rows, int64_t columns, int64_t
 }
 
 void KernelLowering::shareIfWanted(Value value) {
+  if (team == Team::ahead && handed.contains(value))
+    return handOver(value);
   if (!wantedShared.contains(value) || staged.contains(value) || readLater.contains(value))
     return;
   SharedTile tile = allocateShared(typeOf(value).getRows(), typeOf(value).getColumns(), termsOf(value));

@@ -30,6 +30,8 @@ static constexpr int64_t kMostSlots = 16, kMostOwnSlots = 4;
 /// Shared memory for what is exchanged between threads is not known before the walk; this much is left free, or what
 /// the largest transposition takes. Where nothing is exchanged but sums of rows, they and gaps of alignment take less.
 static constexpr int64_t kLeastFree = 16 * 1024, kLeastForRows = 2 * 1024;
+/// Parts that a page comes in where warps compute ahead: the copy of the last hides behind the product of the others.
+static constexpr int64_t kPartsOfPage = 3;
 static constexpr int64_t kCopyingWarps = 4, kLanes = 32, kPieceBytes = 16;
 
 bool KernelLowering::isWord(tile::LoadOp op) {
@@ -162,7 +164,7 @@ bool KernelLowering::dealSlots(int64_t bytes) {
   int64_t slot = 0;
   for (auto &[value, load] : staged)
     slot = std::max(slot, load.bytes);
-  rings = {Ring{std::min(kMostSlots, bytes / (slot + 16)), {}, {}, {}}};
+  rings = {Ring{std::min(kMostSlots, bytes / (slot + 32)), {}, {}, {}}};
   return rings[0].slots >= 2;
 }
 
@@ -257,8 +259,12 @@ void KernelLowering::findStaged() {
       addStaged(op, rows);
   });
   int64_t resident = 0;
+  llvm::SmallDenseSet<Type> places;
+  for (auto &[value, own] : handed)
+    if (places.insert(value.getType()).second)
+      resident += handedBytes(value);
   for (Value value : wantedShared)
-    if (!staged.contains(value))
+    if (!staged.contains(value) && !handed.contains(value))
       resident += SharedTile{0, {}, typeOf(value).getRows(), typeOf(value).getColumns(), termsOf(value)}.bytes();
   findPairs();
   bool onlyRows =
@@ -298,6 +304,25 @@ void KernelLowering::findStaged() {
     rings.clear();
     ownSlots = false;
   }
+  cutPages();
+}
+
+void KernelLowering::cutPages() {
+  if (!hasTeams() || ownSlots || !firstPages.empty())
+    return;
+  for (auto &[value, load] : staged)
+    if (typeOf(value).getColumns() / 64 % kPartsOfPage != 0)
+      return;
+  for (auto &[value, load] : staged)
+    load.parts = kPartsOfPage;
+}
+
+bool KernelLowering::waitsByParts(Value page) {
+  SmallVector<Operation *> readers;
+  llvm::copy_if(readersOf(page), std::back_inserter(readers), [&](Operation *reader) { return isHere(reader); });
+  auto product = readers.size() == 1 ? dyn_cast<tile::MmaOp>(readers[0]) : tile::MmaOp();
+  return product && product.getRhs() == page && product.getTransposeRhs() && product.getM() == 64 &&
+         product->getBlock() == page.getParentBlock() && formOf(product) == Form::group;
 }
 
 bool KernelLowering::holdsStaged(Operation *op) {
@@ -313,7 +338,7 @@ bool KernelLowering::holdsStaged(Operation *op) {
 /// Slots and barriers; every thread of the block comes here.
 void KernelLowering::makeRings() {
   struct Barriers {
-    int64_t begin, slots, arrivals;
+    int64_t begin, slots, full, empty, parts = 1;
   };
   SmallVector<Barriers> all;
   if (ownSlots) {
@@ -321,22 +346,27 @@ void KernelLowering::makeRings() {
       load.offset = shared.allocate(rings[load.ring].slots * load.bytes, 1024);
     for (auto &[value, load] : staged) {
       load.barriers = shared.allocate(rings[load.ring].slots * 16, 16);
-      all.push_back({load.barriers, rings[load.ring].slots, load.pieces ? kLanes : 1});
+      all.push_back({load.barriers, rings[load.ring].slots, load.pieces ? kLanes : 1, warps});
     }
   } else {
     int64_t slot = 0;
     for (auto &[value, load] : staged)
       slot = std::max(slot, load.bytes);
     int64_t offset = shared.allocate(rings[0].slots * slot, 1024);
-    all.push_back({shared.allocate(rings[0].slots * 16, 16), rings[0].slots, 1});
+    const Staged &one = staged.front().second;
+    all.push_back(
+        {shared.allocate(rings[0].slots * barrierBytes(one), 16), rings[0].slots, 1, computingWarps(), one.parts});
     for (auto &[value, load] : staged)
       load.bytes = slot, load.offset = offset, load.barriers = all[0].begin;
   }
+  makeHanded([&](int64_t barriers, int64_t full, int64_t empty) { all.push_back({barriers, 1, full, empty}); });
   code.branch(code.equal(thread, code.constant32(0)), {}, [&] {
     for (const Barriers &own : all)
       for (int64_t slot = 0; slot < own.slots; ++slot) {
-        code.initBarrier(code.constant32(own.begin + slot * 16), own.arrivals);
-        code.initBarrier(code.constant32(own.begin + slot * 16 + 8), warps);
+        int64_t at = own.begin + slot * llvm::alignTo(8 * (own.parts + 1), 16);
+        for (int64_t part = 0; part < own.parts; ++part, at += 8)
+          code.initBarrier(code.constant32(at), own.full);
+        code.initBarrier(code.constant32(at), own.empty);
       }
     code.fenceBarrierInit();
     return SmallVector<Value>();
@@ -346,7 +376,7 @@ void KernelLowering::makeRings() {
 }
 
 void KernelLowering::releaseRings(Operation &done) {
-  if (!ringsHeld || !holdsStaged(&done))
+  if (!ringsHeld || hasTeams() || !holdsStaged(&done))
     return;
   for (Operation *own = &done; own != kernel; own = own->getParentOp()) {
     if (own != &done && isa<scf::ForOp>(own))
@@ -375,40 +405,50 @@ void KernelLowering::advance(Value load) {
   ring.phase = code.select(wraps, code.exclusiveOr(ring.phase, code.constant32(1)), ring.phase);
 }
 
+/// Where the panels of a page begin that the load takes.
+Value KernelLowering::pageAddress(tile::LoadOp op) {
+  Value panel = code.divide(i64Of(op.getColumn()), 64);
+  return code.advance(pointers.lookup(op.getMemory()), code.mul(panel, typeOf(op.getResult()).getRows() * 128),
+                      code.builder.getI8Type());
+}
+
 void KernelLowering::issueStaged(tile::LoadOp op) {
   if (firstPages.contains(op.getResult()))
     return;
   const Staged &load = staged[op.getResult()];
   const Ring &ring = rings[load.ring];
   auto copy = [&] {
-    Value full = code.add(code.mul(ring.index, 16), load.barriers);
+    Value full = code.add(code.mul(ring.index, barrierBytes(load)), load.barriers);
     Value slot = code.add(code.mul(ring.index, load.bytes), load.offset);
+    auto type = typeOf(op.getResult());
+    int64_t bytes = SharedTile{0, {}, type.getRows(), type.getColumns(), 1}.bytes();
+    // Slots of teams are few, and one is needed as soon as it is empty: by then the last cache should have the page.
+    if (hasTeams())
+      code.prefetchBulk(pageAddress(op), bytes);
     // The first round finds the slots empty: the parity before the first is that of a round done.
-    code.waitBarrier(code.add(full, 8), code.exclusiveOr(ring.phase, code.constant32(1)));
+    code.waitBarrier(code.add(full, 8 * load.parts), code.exclusiveOr(ring.phase, code.constant32(1)));
     if (load.pieces) {
       copyRows(op, slot);
       code.arriveWithPieces(full);
     } else {
-      auto type = typeOf(op.getResult());
-      int64_t bytes = SharedTile{0, {}, type.getRows(), type.getColumns(), 1}.bytes();
-      auto pointerOf = [&](tile::LoadOp page) {
-        Value panel = code.divide(i64Of(page.getColumn()), 64);
-        return code.advance(pointers.lookup(page.getMemory()), code.mul(panel, type.getRows() * 128),
-                            code.builder.getI8Type());
-      };
-      Value from = pointerOf(op);
+      Value from = pageAddress(op);
       if (Value first = firstPageOf.lookup(op.getResult())) {
         // Panel by panel, so that the rows of both pages follow each other.
         int64_t panel = type.getRows() * 128;
         code.expectBytes(full, 2 * bytes);
-        Value pages[] = {pointerOf(first.getDefiningOp<tile::LoadOp>()), from};
+        Value pages[] = {pageAddress(first.getDefiningOp<tile::LoadOp>()), from};
         for (int64_t at = 0; at < bytes; at += panel)
           for (auto [i, page] : llvm::enumerate(pages))
             code.copyBulk(code.add(slot, 2 * at + int64_t(i) * panel),
                           code.advance(page, code.constant(at), code.builder.getI8Type()), panel, full);
       } else {
-        code.expectBytes(full, bytes);
-        code.copyBulk(slot, from, bytes, full);
+        int64_t part = bytes / load.parts;
+        for (int64_t i = 0; i < load.parts; ++i) {
+          Value there = code.add(full, 8 * i);
+          code.expectBytes(there, part);
+          code.copyBulk(code.add(slot, i * part), code.advance(from, code.constant(i * part), code.builder.getI8Type()),
+                        part, there);
+        }
       }
     }
     return SmallVector<Value>();
@@ -468,13 +508,21 @@ void KernelLowering::awaitStaged(tile::LoadOp op) {
   const Ring &ring = rings[load.ring];
   auto type = typeOf(op.getResult());
   bool turned = op.getTransposed();
-  Value full = code.add(code.mul(ring.index, 16), load.barriers), slot = code.mul(ring.index, load.bytes);
-  code.waitBarrier(full, ring.phase);
+  Value full = code.add(code.mul(ring.index, barrierBytes(load)), load.barriers),
+        slot = code.mul(ring.index, load.bytes);
+  bool byParts = load.parts > 1 && waitsByParts(op.getResult());
+  for (int64_t i = 0; i < load.parts; ++i) {
+    Value there = code.add(full, 8 * i);
+    if (byParts)
+      arrivalsOf[op.getResult()].push_back({there, ring.phase, type.getColumns() / load.parts});
+    else
+      code.waitBarrier(there, ring.phase);
+  }
   int64_t pages = firstPageOf.contains(op.getResult()) ? 2 : 1;
   SharedTile tile{load.offset, slot, turned ? type.getColumns() : pages * type.getRows(),
                   turned ? type.getRows() : type.getColumns(), 1};
   sharedTiles[op.getResult()] = tile;
-  emptyBarrierOf[op.getResult()] = code.add(full, 8);
+  emptyBarrierOf[op.getResult()] = code.add(full, 8 * load.parts);
   advance(op.getResult());
   if (type.getRows() == 1) {
     Distribution shape = distributionOf(op.getResult());

@@ -106,6 +106,9 @@ double tuning::keySplits(const GpuTarget &target, const KeySplits &shape, int64_
   return time + kMerge + between / target.memoryRate;
 }
 
+int64_t tuning::latentItems(const GpuTarget &target) {
+  return int64_t(llvm::bit_floor(uint64_t(target.multiprocessors)));
+}
 double tuning::keySplits(const Target &target, const KeySplits &shape, int64_t splits) {
   constexpr double kItem = 0.5; // to take an item and to begin it
   Parts parts = partsOf(shape, kReferenceKeys, splits);

@@ -54,6 +54,10 @@ double keySplits(const codegen::GpuTarget &target, const KeySplits &shape, int64
 /// even share of the work.
 double keySplits(const codegen::Target &target, const KeySplits &shape, int64_t splits);
 
+/// Items that split keys should make over latents, in a step of any number of sequences: one for each multiprocessor at
+/// most, for a part costs its sums, written and read again in f32. Sequences come in powers of two most often.
+int64_t latentItems(const codegen::GpuTarget &target);
+
 //===--------------------------------------------------------------------------------------------------------------===//
 // linear.panel_columns
 //===--------------------------------------------------------------------------------------------------------------===//

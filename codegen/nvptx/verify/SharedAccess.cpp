@@ -142,10 +142,14 @@ SharedAccess denim::codegen::nvptx::classify(LLVM::InlineAsmOp op) {
     return at("cp.async.mbarrier.arrive", Kind::arriveWithPieces);
   if (text.has("mbarrier.arrive.expect_tx"))
     return at("mbarrier.arrive", Kind::expectBytes, text.number("mbarrier.arrive", "\\], ([0-9]+);"));
+  if (text.has("mbarrier.arrive.release"))
+    return at("mbarrier.arrive", Kind::handOver);
   if (text.has("mbarrier.arrive"))
     return at("mbarrier.arrive", Kind::arrive);
   if (text.has("mbarrier.try_wait"))
     return at("mbarrier.try_wait", Kind::await);
+  if (text.has("cp.async.bulk.prefetch.L2"))
+    return made(Kind::none);
   if (text.has("cp.async.wait_all"))
     return made(Kind::awaitPieces);
   if (text.has("cp.async.bulk.shared")) {

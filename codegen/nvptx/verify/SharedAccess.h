@@ -26,6 +26,7 @@ struct SharedAccess {
     initBarrier, ///< mbarrier.init for `bytes` arrivals
     fenceInit,
     arrive,
+    handOver,    ///< mbarrier.arrive.release: what the warp stored is there for those who wait
     expectBytes, ///< arrives, and expects `bytes`
     arriveWithPieces,
     await, ///< mbarrier.try_wait until it has

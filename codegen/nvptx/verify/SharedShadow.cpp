@@ -80,6 +80,21 @@ Hazard SharedShadow::readByProduct(int64_t offset, int64_t bytes, int64_t group,
   return hazard;
 }
 
+Hazard SharedShadow::handOver(int64_t begin, int64_t end, int64_t warp) {
+  Hazard hazard;
+  for (int64_t i = begin / 4; i < (end + 3) / 4; ++i) {
+    Word &word = words[i];
+    if (!word.writeOp || word.writer.warp() != warp || word.writeSettled)
+      continue;
+    if (word.writeTime > warpBarriers[warp])
+      hazard = {Hazard::Kind::missingBarrier, word.writeOp};
+    // What is fenced later may be read before.
+    word.fenced = !fences[warp].empty() && fences[warp].back() > word.writeTime;
+    word.writeSettled = true;
+  }
+  return hazard;
+}
+
 Operation *SharedShadow::productOver(int64_t offset, int64_t bytes) const {
   for (int64_t i = offset / 4; i < (offset + bytes + 3) / 4; ++i)
     if (words[i].group > retired)

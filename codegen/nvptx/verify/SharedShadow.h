@@ -43,6 +43,8 @@ public:
   Hazard write(int64_t offset, int64_t bytes, Actor actor, mlir::Operation *op);
   /// By a product of the group, which goes on until `retire`.
   Hazard readByProduct(int64_t offset, int64_t bytes, int64_t group, mlir::Operation *op);
+  /// A lane of the warp tells others of all that the warp stored there; they wait for it before they touch it.
+  Hazard handOver(int64_t begin, int64_t end, int64_t warp);
   /// Products up to the group are done, for the warps that waited: others know it behind the next barrier.
   void retire(int64_t group);
   bool isRetired(int64_t group) const { return group <= retired; }

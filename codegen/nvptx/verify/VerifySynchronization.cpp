@@ -9,7 +9,9 @@
 //
 // The order it holds accesses to is that of the PTX memory model as our code uses it: barriers of the block and of a
 // warp; for products and bulk copies, which read and write by the asynchronous proxy, a fence in front of the barrier,
-// groups that are waited for, and mbarriers of the ring slots (codegen/nvptx/Staging.cpp).
+// groups that are waited for, and mbarriers of the ring slots (codegen/nvptx/Staging.cpp). Two teams of warps, which
+// meet at barriers of their own, share what one hands over to the other by such mbarriers (codegen/nvptx/Teams.cpp),
+// and nothing else.
 #include "codegen/nvptx/Compile.h"
 #include "codegen/nvptx/verify/SharedAccess.h"
 #include "codegen/nvptx/verify/SharedShadow.h"
@@ -32,14 +34,20 @@ constexpr int64_t kMostTurns = 4, kTurns = 2;
 /// Registers of a multiprocessor (PTX ISA, setmaxnreg).
 constexpr int64_t kRegisters = 65536;
 
-/// Bytes that a copy fills while others compute.
+/// Bytes that a copy, or a team of warps, fills while others compute.
 struct Slot {
   int64_t begin, end;
   int64_t full;                ///< mbarrier that says it is filled
-  std::optional<int64_t> free; ///< the one that the copying thread waited for before
+  std::optional<int64_t> free; ///< the one that was waited for before
+  bool isStored = false;       ///< by threads
   bool operator==(const Slot &other) const {
     return begin == other.begin && end == other.end && full == other.full && free == other.free;
   }
+};
+
+/// Bytes that a warp stored since it met others, or handed something over.
+struct Stored {
+  int64_t warp, begin, end;
 };
 
 /// 16 bytes that a thread copies while it goes on.
@@ -66,6 +74,8 @@ public:
       waits.clear();
       readAt.clear();
       awaited.reset();
+      stored.clear();
+      mayStore.clear();
       mbarriers.clear();
       if (failed(walk(function.getBody().front())) || failed(copiesAreWhole(function)))
         return failure();
@@ -256,6 +266,9 @@ private:
         return op.emitError() << "expected " << access.bytes << " threads at the barrier, but " << active.count()
                               << " come here";
       shadow.blockBarrier();
+      llvm::erase_if(stored, [&](const Stored &own) { return active.test(own.warp * 32); });
+      if (access.number != 0)
+        eachWarp([&](int64_t warp) { teamOf[warp] = access.number; });
       return success();
     case Kind::warpBarrier:
       eachWarp([&](int64_t warp) { shadow.warpBarrier(warp); });
@@ -299,10 +312,14 @@ private:
   }
 
   LogicalResult touch(Operation *op, int64_t offset, int64_t bytes, Actor actor, bool isWrite) {
-    if (isFirst)
+    if (isFirst) {
+      if (isWrite)
+        stored.push_back({actor.warp(), offset, offset + bytes});
       return success();
-    if (failed(isInside(op, offset, bytes)) || failed(isFilled(op, offset, bytes)) ||
-        failed(areThere(op, offset, bytes)))
+    }
+    if (failed(isInside(op, offset, bytes)) ||
+        failed(isWrite && isOfTeam(offset) ? mayBeStored(op, offset, bytes) : isFilled(op, offset, bytes)) ||
+        failed(areThere(op, offset, bytes)) || failed(isOfOneTeam(op, offset, bytes, actor.warp())))
       return failure();
     for (const Slot &slot : slots)
       if (!isWrite && offset < slot.end && slot.begin < offset + bytes)
@@ -368,7 +385,7 @@ private:
     for (int64_t panel = 0; panel < operand.panels; ++panel) {
       int64_t begin = (address + panel * pitch) / 128 * 128, bytes = operand.rows * 128;
       if (failed(isInside(op, begin, bytes)) || failed(isFilled(op, begin, bytes)) ||
-          failed(areThere(op, begin, bytes)) ||
+          failed(areThere(op, begin, bytes)) || failed(isOfOneTeam(op, begin, bytes, active.find_first() / 32)) ||
           failed(report(op, shadow.readByProduct(begin, bytes, issued, op), begin, "read")))
         return failure();
     }
@@ -411,10 +428,14 @@ private:
       case Kind::await:
         waits[barrier] += isNew;
         filled.insert(barrier);
+        mayStore.insert(barrier);
         awaited = barrier;
+        filledSince.clear();
         return success();
       case Kind::arrive:
         return leave(op, barrier, thread / 32);
+      case Kind::handOver:
+        return handOver(op, barrier, thread / 32);
       case Kind::expectBytes:
         fills[barrier] += isFirst && isNew;
         if (failed(copiesAreWhole(op)))
@@ -469,6 +490,69 @@ private:
     pieces.clear();
   }
 
+  /// A thread says for its warp that others may read what the warp stored.
+  LogicalResult handOver(Operation *op, int64_t full, int64_t warp) {
+    if (isFirst) {
+      for (const Stored &own : stored)
+        if (own.warp == warp)
+          addStored(own, full);
+      llvm::erase_if(stored, [&](const Stored &own) { return own.warp == warp; });
+      return success();
+    }
+    for (const Slot &slot : slots) {
+      if (!slot.isStored || slot.full != full)
+        continue;
+      if (Hazard hazard = shadow.handOver(slot.begin, slot.end, warp)) {
+        InFlightDiagnostic error =
+            op->emitError("expected a barrier of the warp between its stores and the arrival that hands them over");
+        error.attachNote(hazard.earlier->getLoc()) << "a store";
+        return failure();
+      }
+      if (slot.free)
+        mayStore.erase(*slot.free);
+    }
+    return success();
+  }
+
+  void addStored(const Stored &own, int64_t full) {
+    for (Slot &slot : slots)
+      if (slot.isStored && slot.full == full) {
+        slot.begin = std::min(slot.begin, own.begin);
+        slot.end = std::max(slot.end, own.end);
+        return;
+      }
+    slots.push_back({own.begin, own.end, full, awaited, /*isStored=*/true});
+  }
+
+  bool isOfTeam(int64_t offset) const {
+    return llvm::any_of(slots,
+                        [&](const Slot &slot) { return slot.isStored && offset >= slot.begin && offset < slot.end; });
+  }
+
+  /// Who stores what is handed over has waited, since it was handed over last, for those who read it.
+  LogicalResult mayBeStored(Operation *op, int64_t offset, int64_t bytes) {
+    for (const Slot &slot : slots)
+      if (slot.isStored && offset < slot.end && slot.begin < offset + bytes &&
+          (!slot.free || !mayStore.contains(*slot.free)))
+        return op->emitError("expected a wait for those who read what was handed over in front of a store over it");
+    return success();
+  }
+
+  /// Teams meet at no barrier: what both of them touch is copied for them, or handed over.
+  LogicalResult isOfOneTeam(Operation *op, int64_t offset, int64_t bytes, int64_t warp) {
+    if (isFirst || llvm::none_of(slots, [](const Slot &slot) { return slot.isStored; }))
+      return success();
+    int64_t own = teamOf.lookup(warp);
+    for (int64_t at = offset / 4; at < (offset + bytes + 3) / 4; ++at) {
+      int64_t &team = touchedBy.try_emplace(at, own).first->second;
+      if (team != own &&
+          llvm::none_of(slots, [&](const Slot &slot) { return at * 4 >= slot.begin && at * 4 < slot.end; }))
+        return op->emitError() << "expected memory that two teams of warps use to be handed over, but both touch byte "
+                               << at * 4;
+    }
+    return success();
+  }
+
   void addSlot(const Slot &slot) {
     if (isFirst && !llvm::is_contained(slots, slot))
       slots.push_back(slot);
@@ -476,10 +560,10 @@ private:
 
   /// A slot of a loop is filled again: those who read it before have been waited for.
   LogicalResult beginFill(Operation *op, int64_t full) {
-    if (op->getParentOfType<scf::ForOp>() && !awaited)
+    // Parts of a slot, each with an mbarrier of its own, are filled behind one wait.
+    if (op->getParentOfType<scf::ForOp>() && (!awaited || !filledSince.insert(full).second))
       return op->emitError("expected a wait for those who read the slot in front of a copy into it");
     freeOf[full] = awaited;
-    awaited.reset();
     return success();
   }
 
@@ -498,7 +582,7 @@ private:
     for (const Slot &slot : slots)
       if (offset < slot.end && slot.begin < offset + bytes) {
         isSlot = true;
-        waited |= filled.contains(slot.full) || waits.lookup(slot.full) >= fills.lookup(slot.full);
+        waited |= filled.contains(slot.full) || (!slot.isStored && waits.lookup(slot.full) >= fills.lookup(slot.full));
       }
     if (isSlot && !waited)
       return op->emitError() << "expected a wait for the copy that fills byte " << offset
@@ -508,9 +592,11 @@ private:
 
   /// A thread says for its warp that a slot may be filled again.
   LogicalResult leave(Operation *op, int64_t barrier, int64_t warp) {
+    bool isFree = isFirst;
     for (const Slot &slot : slots) {
       if (isFirst || slot.free != barrier)
         continue;
+      isFree = true;
       auto read = readAt.find({slot.full, warp});
       if (read != readAt.end() && !shadow.isBehindBarrier(read->second, warp))
         return op->emitError(
@@ -522,6 +608,8 @@ private:
         return failure();
       }
     }
+    if (!isFree)
+      return op->emitError("expected an arrival at an mbarrier that somebody waits for before a slot is filled");
     return success();
   }
 
@@ -539,10 +627,15 @@ private:
   llvm::DenseMap<int64_t, int64_t> mbarriers; ///< and when they were initialized
   llvm::DenseSet<int64_t> filled;
   llvm::DenseMap<int64_t, int64_t> fills, waits; ///< of an mbarrier: how often copies arrive and somebody waits
-  std::optional<int64_t> awaited;                ///< the last one that was waited for, since the last fill
+  std::optional<int64_t> awaited;                ///< the last one that was waited for
+  llvm::SmallDenseSet<int64_t> filledSince;      ///< mbarriers of fills since then
   llvm::DenseMap<int64_t, std::optional<int64_t>> freeOf; ///< of the mbarrier of a fill, the one waited for before it
   llvm::DenseMap<std::pair<int64_t, int64_t>, int64_t> readAt; ///< when a warp last read a slot (by its mbarrier)
-  SmallVector<Piece, 0> pieces;                                ///< under way
+  SmallVector<Stored, 0> stored;
+  llvm::DenseSet<int64_t> mayStore;           ///< mbarriers that say that a slot may be stored to
+  llvm::DenseMap<int64_t, int64_t> teamOf;    ///< of a warp: the barrier where it meets its team
+  llvm::DenseMap<int64_t, int64_t> touchedBy; ///< of a word: a team
+  SmallVector<Piece, 0> pieces;               ///< under way
   std::pair<int64_t, int64_t> expected{0, 0}; ///< an mbarrier, and the bytes that are still to be copied for it
 };
 

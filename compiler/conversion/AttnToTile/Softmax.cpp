@@ -9,6 +9,9 @@
 // Where a row of the cache is key and value at once (latents), it is loaded once and weighted whole; of the sum only
 // the columns of the value are used. All query heads share the one key head then, in tiles of at most 16, each an item.
 //
+// On a GPU with products of warpgroups, tiles of 64 heads over latents of bf16 are computed by two teams of warps
+// (`tile.ahead`): the accumulator, 64 x 512, is all that eight warps can hold.
+//
 // A kernel with a `form` (plan-split-forms) does one of the two only. `many`: an item is a query head for a block of
 // 128 tokens, see SoftmaxBlocks.cpp. `few`: an item is a key head (and a part of the keys) of a sequence. `whole`: few
 // tokens, but sequences enough without parts, see SoftmaxWhole.cpp.
@@ -28,9 +31,8 @@ constexpr int64_t kManyTokens = kSoftmaxManyTokens;
 /// The same as kLatentHeads of bf16 latents, which a block of threads copies ahead: what products of warpgroups take,
 /// 64 x 512 over two of them.
 constexpr int64_t kLatentHeadsOfBlock = 64;
-/// Items that split keys should make over latents: a part costs its sums, written and read again in f32. A step of many
-/// sequences has as many without.
-constexpr int64_t kLatentItems = 256;
+/// Warps that compute their scores: a warpgroup.
+constexpr int64_t kWarpsAhead = 4;
 /// Over latents: items that merging should make; heads and columns of one at most.
 constexpr int64_t kMergeItems = 1024, kMergedHeads = 16, kMergedColumns = 128;
 /// Parts up to which they are merged one after the other, for all these heads at once; from there on all parts of a
@@ -74,11 +76,11 @@ using Running = SmallVector<Value>;
 
 class SoftmaxKernel {
 public:
-  /// `partItems`: parts of the keys that a token has items for.
-  SoftmaxKernel(plan::KernelOp kernel, const Attention &op, bool few, int64_t partItems)
+  /// `partItems`: parts of the keys that a token has items for. `latentItems`: what makes them enough, over latents.
+  SoftmaxKernel(plan::KernelOp kernel, const Attention &op, bool few, int64_t partItems, int64_t latentItems)
       : op(op), queryType(cast<RankedTensorType>(op.query.getType())), keys(cast<attn::CacheType>(op.keys.getType())),
         values(cast<attn::CacheType>(op.values.getType())), allHeads(queryType.getDimSize(1) / keys.getShape()[0]),
-        group(tileHeads(op, allHeads, few, few && op.parts)), partItems(partItems),
+        group(tileHeads(op, allHeads, few, few && op.parts)), partItems(partItems), latentItems(latentItems),
         e(kernel, tile::ItemsAttr::get(kernel.getContext(), few ? tile::CountKind::sequences : tile::CountKind::tokens,
                                        few ? 1 : kTokenBlock, itemsOfTokens(few))),
         result(kernel.getBlock()->getTerminator()->getOperand(0)), few(few) {
@@ -176,7 +178,7 @@ public:
   tile::KernelOp writeFewOnly(int64_t perSequence) {
     Value item = e.item(), part;
     if (op.isPart && op.sharesRows())
-      std::tie(part, item) = partOfItem(perSequence, partItems, kLatentItems);
+      std::tie(part, item) = partOfItem(perSequence, partItems, latentItems);
     Value s = arith::DivUIOp::create(e.b, e.loc, item, e.index(perSequence));
     Value within = arith::RemUIOp::create(e.b, e.loc, item, e.index(perSequence));
     findHeads(within);
@@ -368,8 +370,13 @@ public:
     // Half of the warps that a page would take: the accumulator is what they hold.
     if (few && op.sharesRows() && !op.parts)
       e.tileKernel->setAttr("tile.warps", e.b.getI64IntegerAttr(8));
-    if (valuesArePanels()) // what copying warps hand over, the assembler gives
-      e.tileKernel->setAttr("tile.blocks", e.b.getI64IntegerAttr(1));
+    if (valuesArePanels()) {
+      e.tileKernel->setAttr("tile.blocks",
+                            e.b.getI64IntegerAttr(1)); // what copying warps hand over, the assembler gives
+      // The accumulator takes the registers of these warps: scores and weights are made by others, a page ahead.
+      if (group % kLatentHeadsOfBlock == 0)
+        e.tileKernel->setAttr("tile.ahead", e.b.getI64IntegerAttr(kWarpsAhead));
+    }
     if (op.isPart)
       // The heads of a token, or of one of its parts, are rows of their own here: a tile of them is stored at once.
       cast<BlockArgument>(e.resultMemory(0))
@@ -456,7 +463,7 @@ private:
     Value parts = partCount();
     if (op.sharesRows()) {
       int64_t groups = queryType.getDimSize(1) / headsOfPart(op, allHeads, few);
-      parts = e.min(partsFor(groups, kLatentItems), parts);
+      parts = e.min(partsFor(groups, latentItems), parts);
     }
     return e.max(e.ceilDiv(e.sub(end, first), parts), e.index(few ? kLeastPagesOfBlock : kLeastPages));
   }
@@ -471,71 +478,115 @@ private:
     return {e.splat(-std::numeric_limits<double>::infinity(), rows, 1), e.splat(0, rows, 1), e.splat(0, rows, width)};
   }
 
+  /// exp(scale (x - y)), of scores that are not scaled. In this form one instruction prepares the exponent: what is
+  /// subtracted is the same for a row.
+  Value fadedPower(tile::TileType type, Value x, Value y) {
+    return e.map(type, {x, y}, [&](OpBuilder &b, ValueRange in) -> Value {
+      Value factor = f32(b, op.scale * 1.44269504088896340736);
+      Value from = arith::MulFOp::create(b, e.loc, in[0], factor),
+            less = arith::MulFOp::create(b, e.loc, in[1], factor);
+      return math::Exp2Op::create(b, e.loc, arith::SubFOp::create(b, e.loc, from, less));
+    });
+  }
+
+  /// Scores of a page; -inf where a query does not see the key. Row i has its query `distance` (+ i, if `perRow`)
+  /// behind the first key.
+  Value visible(Value raw, Value distance, int64_t perRow, bool scales) {
+    return e.map(cast<tile::TileType>(raw.getType()), raw, [&](OpBuilder &b, ValueRange in) -> Value {
+      auto i32 = [&](int64_t n) -> Value { return arith::ConstantOp::create(b, e.loc, b.getI32IntegerAttr(n)); };
+      Value x = in[0];
+      if (scales)
+        x = arith::MulFOp::create(b, e.loc, x, f32(b, op.scale));
+      if (op.softcap) {
+        double cap = op.softcap->convertToDouble();
+        x = arith::MulFOp::create(
+            b, e.loc, math::TanhOp::create(b, e.loc, arith::MulFOp::create(b, e.loc, x, f32(b, 1 / cap))), f32(b, cap));
+      }
+      Value back = distance;
+      if (perRow) {
+        Value i = tile::IndexOp::create(b, e.loc, b.getI32Type(), b.getI64IntegerAttr(0));
+        back = arith::AddIOp::create(b, e.loc, back, i);
+      }
+      // How far the key lies behind the query.
+      back = arith::SubIOp::create(b, e.loc, back,
+                                   tile::IndexOp::create(b, e.loc, b.getI32Type(), b.getI64IntegerAttr(1)));
+      Value isVisible = arith::CmpIOp::create(b, e.loc, arith::CmpIPredicate::sge, back, i32(0));
+      if (op.window) {
+        Value near = arith::CmpIOp::create(b, e.loc, arith::CmpIPredicate::slt, back, i32(*op.window));
+        isVisible = arith::AndIOp::create(b, e.loc, isVisible, near);
+      }
+      return arith::SelectOp::create(b, e.loc, isVisible, x, f32(b, -std::numeric_limits<double>::infinity()));
+    });
+  }
+
+  /// Whether weights are powers of two of scores that are not scaled before: a product less for each.
+  bool usesPowers() { return valuesArePanels() && !op.softcap && op.scale > 0; }
+
+  struct ScoredPage {
+    Value values, raw;
+  };
+  ScoredPage score(Value q, Value s, Value j) {
+    Value k = rowsOf(op.keys, keys, keys.getShape()[1], s, j);
+    Value v = !op.sharesRows()    ? rowsOf(op.values, values, valueDim(), s, j)
+              : valuesArePanels() ? e.window(k, 0, 0, keyRows, valueDim())
+                                  : k;
+    return {v, e.mma(q, k, {false, true, {}, tile::Triangle::none})};
+  }
+
+  /// One more page, of whose scores `seen` are visible.
+  Running addPage(const ScoredPage &page, Value seen, ValueRange before) {
+    int64_t rows = cast<tile::TileType>(seen.getType()).getRows();
+    auto scores = e.tileType(rows, keyRows), column = e.tileType(rows, 1), panel = e.tileType(rows, sumWidth());
+    bool powers = usesPowers();
+    // Where several warps share a row, weights are summed key by key, and along the row when all pages are through.
+    bool sumsLast = valuesArePanels();
+    Value m = maximum(column, before[0], e.reduce(tile::Combiner::max, seen, 1));
+    // A row that has seen no key yet has m = -inf: its weights are exp(-inf - 0) = 0.
+    Value base = e.map(column, m, [&](OpBuilder &b, ValueRange in) -> Value {
+      Value least = f32(b, -std::numeric_limits<double>::infinity());
+      Value none = arith::CmpFOp::create(b, e.loc, arith::CmpFPredicate::OEQ, in[0], least);
+      return arith::SelectOp::create(b, e.loc, none, f32(b, 0), in[0]);
+    });
+    Value fade = powers ? fadedPower(column, before[0], base) : faded(column, before[0], base);
+    Value p = powers ? fadedPower(scores, seen, base) : faded(scores, seen, base);
+    Value l = added(sumsLast ? scores : column, before[1], fade, sumsLast ? p : e.reduce(tile::Combiner::add, p, 1));
+    Value acc = e.mma(p, page.values, {false, false, product(panel, before[2], fade), tile::Triangle::none});
+    return {m, l, acc};
+  }
+
   /// Attention over pages [firstPage, endPage). Row i of the tile of queries has position `position + i * perRow`.
   Running attend(Value q, Value s, Value position, int64_t perRow, Value firstPage, Value endPage) {
     int64_t rows = cast<tile::TileType>(q.getType()).getRows();
-    double infinity = std::numeric_limits<double>::infinity();
-    auto scores = e.tileType(rows, keyRows), column = e.tileType(rows, 1), panel = e.tileType(rows, sumWidth());
+    Running running = nothing(rows, sumWidth());
+    if (valuesArePanels())
+      running[1] = e.splat(0, rows, keyRows);
     int64_t turns = DENIM_PAGE_TOKENS / keyRows;
     Value from = e.mul(firstPage, turns), to = e.mul(endPage, turns);
-    Running before = nothing(rows, sumWidth());
-    // Where several warps share a row, weights are summed key by key, and along the row when all pages are through.
-    bool sumsLast = valuesArePanels();
-    if (sumsLast)
-      before[1] = e.splat(0, rows, keyRows);
-    Running done = e.loop(from, to, 1, before, [&](Value j, ValueRange carried) {
-      Value k = rowsOf(op.keys, keys, keys.getShape()[1], s, j);
-      Value v = !op.sharesRows()    ? rowsOf(op.values, values, valueDim(), s, j)
-                : valuesArePanels() ? e.window(k, 0, 0, keyRows, valueDim())
-                                    : k;
-      Value raw = e.mma(q, k, {false, true, {}, tile::Triangle::none});
+    bool powers = usesPowers();
+    if (powers && !op.window && !perRow) {
+      // Pages whose keys are all visible need no comparisons. They go in twos, so that the scores of the second are
+      // under way during the softmax of the first.
+      Value whole = e.min(arith::DivUIOp::create(e.b, e.loc, e.add(position, e.index(1)), e.index(keyRows)), to);
+      Value pairs = arith::DivUIOp::create(e.b, e.loc, e.sub(e.max(whole, from), from), e.index(2));
+      Value behind = e.add(from, e.mul(pairs, 2));
+      running = e.loop(from, behind, 2, running, [&](Value j, ValueRange carried) {
+        ScoredPage first = score(q, s, j), second = score(q, s, e.add(j, e.index(1)));
+        return addPage(second, second.raw, addPage(first, first.raw, carried));
+      });
+      from = behind;
+    }
+    Running done = e.loop(from, to, 1, running, [&](Value j, ValueRange carried) {
+      ScoredPage page = score(q, s, j);
       // Position of the first query relative to the first key of the page.
       Value distance = arith::IndexCastOp::create(e.b, e.loc, e.b.getI32Type(), e.sub(position, e.mul(j, keyRows)));
-      Value seen = e.map(scores, raw, [&](OpBuilder &b, ValueRange in) -> Value {
-        auto i32 = [&](int64_t n) -> Value { return arith::ConstantOp::create(b, e.loc, b.getI32IntegerAttr(n)); };
-        Value x = arith::MulFOp::create(b, e.loc, in[0], f32(b, op.scale));
-        if (op.softcap) {
-          double cap = op.softcap->convertToDouble();
-          x = arith::MulFOp::create(b, e.loc,
-                                    math::TanhOp::create(b, e.loc, arith::MulFOp::create(b, e.loc, x, f32(b, 1 / cap))),
-                                    f32(b, cap));
-        }
-        Value back = distance;
-        if (perRow) {
-          Value i = tile::IndexOp::create(b, e.loc, b.getI32Type(), b.getI64IntegerAttr(0));
-          back = arith::AddIOp::create(b, e.loc, back, i);
-        }
-        // How far the key lies behind the query.
-        back = arith::SubIOp::create(b, e.loc, back,
-                                     tile::IndexOp::create(b, e.loc, b.getI32Type(), b.getI64IntegerAttr(1)));
-        Value visible = arith::CmpIOp::create(b, e.loc, arith::CmpIPredicate::sge, back, i32(0));
-        if (op.window) {
-          Value near = arith::CmpIOp::create(b, e.loc, arith::CmpIPredicate::slt, back, i32(*op.window));
-          visible = arith::AndIOp::create(b, e.loc, visible, near);
-        }
-        return arith::SelectOp::create(b, e.loc, visible, x, f32(b, -infinity));
-      });
-      Value m = e.map(column, {carried[0], e.reduce(tile::Combiner::max, seen, 1)}, [&](OpBuilder &b, ValueRange in) {
-        return arith::MaximumFOp::create(b, e.loc, in[0], in[1]).getResult();
-      });
-      // A row that has seen no key yet has m = -inf: its weights are exp(-inf - 0) = 0.
-      Value base = e.map(column, m, [&](OpBuilder &b, ValueRange in) -> Value {
-        Value none = arith::CmpFOp::create(b, e.loc, arith::CmpFPredicate::OEQ, in[0], f32(b, -infinity));
-        return arith::SelectOp::create(b, e.loc, none, f32(b, 0), in[0]);
-      });
-      Value p = e.map(scores, {seen, base}, [&](OpBuilder &b, ValueRange in) -> Value {
-        return math::ExpOp::create(b, e.loc, arith::SubFOp::create(b, e.loc, in[0], in[1]));
-      });
-      Value fade = e.map(column, {carried[0], base}, [&](OpBuilder &b, ValueRange in) -> Value {
-        return math::ExpOp::create(b, e.loc, arith::SubFOp::create(b, e.loc, in[0], in[1]));
-      });
-      Value l = added(sumsLast ? scores : column, carried[1], fade, sumsLast ? p : e.reduce(tile::Combiner::add, p, 1));
-      Value kept = e.map(panel, {carried[2], fade}, [&](OpBuilder &b, ValueRange in) -> Value {
-        return arith::MulFOp::create(b, e.loc, in[0], in[1]);
-      });
-      Value acc = e.mma(p, v, {false, false, kept, tile::Triangle::none});
-      return SmallVector<Value>{m, l, acc};
+      return addPage(page, visible(page.raw, distance, perRow, /*scales=*/!powers), carried);
     });
+    auto column = e.tileType(rows, 1);
+    bool sumsLast = valuesArePanels();
+    if (powers)
+      done[0] = e.map(column, done[0], [&](OpBuilder &b, ValueRange in) -> Value {
+        return arith::MulFOp::create(b, e.loc, in[0], f32(b, op.scale));
+      });
     if (sumsLast)
       done[1] = e.reduce(tile::Combiner::add, done[1], 1);
     if (sumWidth() != valueDim())
@@ -636,6 +687,7 @@ private:
   int64_t allHeads;                    ///< query heads per key head
   int64_t group;                       ///< of these, heads of one tile
   int64_t partItems;                   ///< parts of the keys that a token has items for
+  int64_t latentItems;                 ///< over latents: items of a step from which on keys are not cut
   int64_t keyRows = DENIM_PAGE_TOKENS; ///< of one turn
   Emitter e;
   Value result, keyHead, firstHead, query, queryHeads, output;
@@ -658,7 +710,14 @@ template <typename Op> static tile::KernelOp emitWith(plan::KernelOp kernel, Sma
       parts = choosePartItems(kernel, attention);
     if (failed(parts))
       return nullptr;
-    SoftmaxKernel writer(kernel, attention, bool(form), *parts);
+    int64_t latentItems = 0;
+    if (form) {
+      FailureOr<codegen::GpuTarget> target = tuning::gpuTargetOf(kernel);
+      if (failed(target))
+        return nullptr;
+      latentItems = tuning::latentItems(*target);
+    }
+    SoftmaxKernel writer(kernel, attention, bool(form), *parts, latentItems);
     tile::KernelOp written = writer.write();
     extras.append(writer.extraOperands().begin(), writer.extraOperands().end());
     return written;

@@ -82,12 +82,12 @@ module attributes {plan.machine = "cuda"} {
 // -----
 
 // A block of threads takes 64 heads over latents of bf16 and reads values out of the tile that it has as keys. Of few
-// sequences the keys are split, two tiles of heads times 32 parts at the most; 256 items are enough, so of many they are not.
+// sequences the keys are split, two tiles of heads times 32 parts at the most; 128 items, one for a multiprocessor, are enough, so of many they are not.
 // Weights are summed along a row behind the loop: two warps share it.
 module attributes {plan.machine = "cuda"} {
   // CHECK-LABEL: tile.kernel @part(
   // CHECK-SAME: items <sequences by 1 times 2>
-  // CHECK-SAME: tile.parts = {most = 32 : i64, wanted = 256 : i64}
+  // CHECK-SAME: tile.parts = {most = 32 : i64, wanted = 128 : i64}
   // CHECK: %[[COUNT:.*]] = tile.count sequences
   // CHECK: %[[WHOLE:.*]] = arith.muli %[[COUNT]], %c2
   // CHECK: arith.divui %{{.*}}, %[[WHOLE]]

@@ -241,7 +241,8 @@ bool denim::ptx::decodeAsync(const Statement &s, Decoder &d, Instruction &to) {
     return true;
   }
   bool expects = name == "mbarrier.arrive.expect_tx.shared::cta.b64" && count == 3;
-  if ((name == "mbarrier.arrive.shared::cta.b64" && count == 2) || expects) {
+  bool arrives = name == "mbarrier.arrive.shared::cta.b64" || name == "mbarrier.arrive.release.cta.shared::cta.b64";
+  if ((arrives && count == 2) || expects) {
     if (s.operands[0].kind != Operand::Kind::sink)
       d.fail("expected the state of an arrival not to be kept");
     to.slots.push_back(d.address(s.operands[1], to, true));
@@ -285,6 +286,13 @@ bool denim::ptx::decodeAsync(const Statement &s, Decoder &d, Instruction &to) {
   }
   if (name == "cp.async.wait_all" && count == 0) {
     to.execute = finishPieces;
+    return true;
+  }
+  if (name == "cp.async.bulk.prefetch.L2.global" && count == 2) {
+    if (d.integer(s.operands[1]) % 16 != 0)
+      d.fail("expected a prefetch of whole pieces of 16 bytes");
+    to.slots.push_back(d.address(s.operands[0], to, false));
+    to.execute = [](Warp &, const Instruction &, uint32_t) {}; // there are no caches here
     return true;
   }
   if ((name == "cp.async.bulk.shared::cluster.global.mbarrier::complete_tx::bytes" ||
