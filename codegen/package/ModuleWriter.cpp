@@ -40,7 +40,8 @@ static json::Value conditionOf(const LaunchCondition &when) {
     object["block"] = when.block;
     object["stride"] = when.stride;
   }
-  std::pair<const char *, int64_t> others[] = {{"tokens", when.tokens}, {"even", when.even}, {"uneven", when.uneven}};
+  std::pair<const char *, int64_t> others[] = {
+      {"tokens", when.tokens}, {"even", when.even}, {"uneven", when.uneven}, {"longest", when.longest}};
   for (auto [key, number] : others)
     if (number)
       object[key] = number;

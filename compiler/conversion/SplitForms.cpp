@@ -18,6 +18,9 @@ namespace denim {
 
 namespace {
 
+/// Tokens up to which whole keys are faster than parts. On an H200, 32 / 8 heads of 128 channels and 32 sequences: 10 %
+/// at 8192 tokens, even at 32768, 2 % slower at 131072.
+constexpr int64_t kWholeTokens = 32768;
 /// More tokens than a sequence can have.
 constexpr int64_t kAnyNumber = int64_t(1) << 30;
 
@@ -259,7 +262,7 @@ struct SplitFormsPass : impl::SplitFormsPassBase<SplitFormsPass> {
     plan::LaunchOp prepared;
     auto condition = [&](const Form &form) {
       if (form.even || form.uneven)
-        return whenEven(whenSequence(&getContext(), form.least, form.most), form.even, form.uneven);
+        return whenEven(whenSequence(&getContext(), form.least, form.most), form.even, form.uneven, kWholeTokens);
       return form.beyond ? whenSequenceBeyond(&getContext(), form.least, kLatentBlock, kLatentStride)
                          : whenSequence(&getContext(), form.least, form.most);
     };

@@ -25,9 +25,11 @@ DictionaryAttr denim::whenSequenceBeyond(MLIRContext *context, int64_t least, in
   return all.getDictionary(context);
 }
 
-DictionaryAttr denim::whenEven(DictionaryAttr when, int64_t even, int64_t uneven) {
+DictionaryAttr denim::whenEven(DictionaryAttr when, int64_t even, int64_t uneven, int64_t longest) {
+  Builder b(when.getContext());
   NamedAttrList all(when);
-  all.set(even ? "even" : "uneven", Builder(when.getContext()).getI64IntegerAttr(even ? even : uneven));
+  all.set(even ? "even" : "uneven", b.getI64IntegerAttr(even ? even : uneven));
+  all.set("longest", b.getI64IntegerAttr(longest));
   return all.getDictionary(when.getContext());
 }
 

@@ -39,9 +39,9 @@ mlir::DictionaryAttr whenSequence(mlir::MLIRContext *context, int64_t least, int
 /// Of these sequences one with more blocks of keys than one for each `stride` of its new tokens.
 mlir::DictionaryAttr whenSequenceBeyond(mlir::MLIRContext *context, int64_t least, int64_t block, int64_t stride);
 
-/// The condition, of passes with at least `even` sequences whose lengths are about the same (runtime/abi/Module.h), or of all
-/// passes but those with `uneven`. One of the two is 0.
-mlir::DictionaryAttr whenEven(mlir::DictionaryAttr when, int64_t even, int64_t uneven);
+/// The condition, of passes with at least `even` sequences whose lengths are about the same, at most `longest`
+/// (runtime/abi/Module.h), or of all passes but those with `uneven`. One of the two is 0.
+mlir::DictionaryAttr whenEven(mlir::DictionaryAttr when, int64_t even, int64_t uneven, int64_t longest);
 
 /// The passes in which both conditions hold (null: all passes); failure if there are none.
 mlir::FailureOr<mlir::DictionaryAttr> bothHold(mlir::DictionaryAttr a, mlir::DictionaryAttr b);

@@ -147,8 +147,10 @@ private:
         return failure();
       made.when->block = *block, made.when->stride = *stride;
     }
-    std::pair<StringRef, int64_t *> others[] = {
-        {"tokens", &made.when->tokens}, {"even", &made.when->even}, {"uneven", &made.when->uneven}};
+    std::pair<StringRef, int64_t *> others[] = {{"tokens", &made.when->tokens},
+                                                {"even", &made.when->even},
+                                                {"uneven", &made.when->uneven},
+                                                {"longest", &made.when->longest}};
     for (auto [key, to] : others)
       if (when.contains(key)) {
         FailureOr<int64_t> number = numberOf(launch, "when", when, key);

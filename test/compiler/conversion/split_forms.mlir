@@ -58,9 +58,9 @@ module attributes {plan.machine = "cuda"} {
 // CHECK-LABEL: module attributes {plan.machine = "cuda", plan.target = "sm_90a"}
 // CHECK: plan.kernel @plain_whole({{.*}} attributes {form = "whole", kind = "softmax"}
 // CHECK: plan.program @p
-// CHECK: %[[PARTS:.*]] = plan.launch @part_few({{.*}}) {when = {least = 1 : i64, most = 7 : i64, of = "sequence", uneven = 16 : i64}}
-// CHECK: %[[FEW:.*]] = plan.launch @plain_few({{.*}}, %[[PARTS]]) {when = {least = 1 : i64, most = 7 : i64, of = "sequence", uneven = 16 : i64}}
-// CHECK: %[[WHOLE:.*]] = plan.launch @plain_whole({{.*}}, %[[PARTS]]) {when = {even = 16 : i64, least = 1 : i64, most = 7 : i64, of = "sequence"}}
+// CHECK: %[[PARTS:.*]] = plan.launch @part_few({{.*}}) {when = {least = 1 : i64, longest = 32768 : i64, most = 7 : i64, of = "sequence", uneven = 16 : i64}}
+// CHECK: %[[FEW:.*]] = plan.launch @plain_few({{.*}}, %[[PARTS]]) {when = {least = 1 : i64, longest = 32768 : i64, most = 7 : i64, of = "sequence", uneven = 16 : i64}}
+// CHECK: %[[WHOLE:.*]] = plan.launch @plain_whole({{.*}}, %[[PARTS]]) {when = {even = 16 : i64, least = 1 : i64, longest = 32768 : i64, most = 7 : i64, of = "sequence"}}
 // CHECK: %[[MANY:.*]] = plan.launch @plain_many({{.*}}) {when = {least = 8 : i64, most = 1073741824 : i64, of = "sequence"}}
 // CHECK: plan.merge %[[FEW]], %[[WHOLE]], %[[MANY]]
 // CHECK: plan.launch @part_few({{.*}}) {when = {least = 1 : i64, most = 7 : i64, of = "sequence"}}

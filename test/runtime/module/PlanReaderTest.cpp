@@ -191,6 +191,10 @@ TEST(PlanReader, AConditionMayAskForEvenSequences) {
     for (int64_t longest : {10, 100, 5000})
       EXPECT_NE(holds(even, sequences, sequences * 10 + longest, longest),
                 holds(other, sequences, sequences * 10 + longest, longest));
+  even.longest = other.longest = 100;
+  EXPECT_TRUE(holds(even, 4, 400, 100));
+  EXPECT_FALSE(holds(even, 4, 404, 101));
+  EXPECT_TRUE(holds(other, 4, 404, 101));
   PlanCondition more{PlanCondition::Sequence, 1, 7};
   more.tokens = 2;
   EXPECT_FALSE(holds(more, 1, 100, 100));
@@ -304,7 +308,8 @@ TEST(PlanReader, RefusesOtherKernelsForCuda) {
   EXPECT_EQ(refusal("\"threads\": 128, ", ""), path + ": expected a member \"threads\", but got none");
   EXPECT_EQ(refusal("\"shared\": 65536", "\"shared\": 300000"),
             path + ".shared: expected a whole number from 0 to 232448, but got 300000");
-  EXPECT_EQ(refusal("\"grid\": \"items\"", "\"grid\": \"all\""), path + ".grid: expected one of items, parts, but got 'all'");
+  EXPECT_EQ(refusal("\"grid\": \"items\"", "\"grid\": \"all\""),
+            path + ".grid: expected one of items, parts, but got 'all'");
   EXPECT_EQ(refusal(", \"grid\": \"items\"", ""), "");
   EXPECT_EQ(refusal("\"registers\": 40", "\"registers\": -1"), "");
   EXPECT_EQ(refusal("\"registers\": 40", "\"registers\": -2"),
