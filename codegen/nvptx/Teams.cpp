@@ -2,7 +2,7 @@
 //
 // Attention over wide values has an accumulator that takes the registers of two warpgroups. If the same warps compute
 // scores and softmax as well, the matrix units wait for the vectors and the vectors for the matrix units. In a kernel
-// with `tile.ahead` (a number of warps) they are apart:
+// with `tile.warps_ahead` (a number of warps) they are apart:
 //
 //   warps ahead            scores of pages n, n+1 | softmax of n | softmax of n+1 | scores of n+2, n+3 | ...
 //                                                         fade, p |       fade, p |
@@ -65,7 +65,7 @@ bool KernelLowering::followSums(SmallVector<Value> found) {
 }
 
 void KernelLowering::findTeams() {
-  auto ahead = kernel->getAttrOfType<IntegerAttr>("tile.ahead");
+  auto ahead = kernel->getAttrOfType<IntegerAttr>("tile.warps_ahead");
   if (!ahead || ahead.getInt() % 4 != 0 || warps % 4 != 0 || precision == Precision::exact || !code.target.bulkCopy ||
       !code.target.warpgroupProduct)
     return;

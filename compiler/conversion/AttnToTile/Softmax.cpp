@@ -10,7 +10,7 @@
 // the columns of the value are used. All query heads share the one key head then, in tiles of at most 16, each an item.
 //
 // On a GPU with products of warpgroups, tiles of 64 heads over latents of bf16 are computed by two teams of warps
-// (`tile.ahead`): the accumulator, 64 x 512, is all that eight warps can hold.
+// (`tile.warps_ahead`): the accumulator, 64 x 512, is all that eight warps can hold.
 //
 // A kernel with a `form` (plan-split-forms) does one of the two only. `many`: an item is a query head for a block of
 // 128 tokens, see SoftmaxBlocks.cpp. `few`: an item is a key head (and a part of the keys) of a sequence. `whole`: few
@@ -375,7 +375,7 @@ public:
                             e.b.getI64IntegerAttr(1)); // what copying warps hand over, the assembler gives
       // The accumulator takes the registers of these warps: scores and weights are made by others, a page ahead.
       if (group % kLatentHeadsOfBlock == 0)
-        e.tileKernel->setAttr("tile.ahead", e.b.getI64IntegerAttr(kWarpsAhead));
+        e.tileKernel->setAttr("tile.warps_ahead", e.b.getI64IntegerAttr(kWarpsAhead));
     }
     if (op.isPart)
       // The heads of a token, or of one of its parts, are rows of their own here: a tile of them is stored at once.

@@ -51,7 +51,7 @@
 // CHECK: mbarrier.arrive.expect_tx.shared::cta.b64 _, [$0], 8192;
 // CHECK: mbarrier.arrive.expect_tx.shared::cta.b64 _, [$0], 8192;
 // CHECK: llvm.return
-tile.kernel @ahead(%q: !tile.memory<192xbf16>, %k: !tile.pages<1x64x192xbf16>, %o: !tile.memory<129xf32>) items <sequences by 1 times 1> at %item attributes {tile.ahead = 4 : i64, tile.blocks = 1 : i64, tile.warps = 8 : i64} {
+tile.kernel @ahead(%q: !tile.memory<192xbf16>, %k: !tile.pages<1x64x192xbf16>, %o: !tile.memory<129xf32>) items <sequences by 1 times 1> at %item attributes {tile.warps_ahead = 4 : i64, tile.blocks = 1 : i64, tile.warps = 8 : i64} {
   %c0 = arith.constant 0 : index
   %c1 = arith.constant 1 : index
   %c4 = arith.constant 4 : index
@@ -97,7 +97,7 @@ tile.kernel @ahead(%q: !tile.memory<192xbf16>, %k: !tile.pages<1x64x192xbf16>, %
 // CHECK-SAME: tile.threads = 384
 // CHECK-NOT: mbarrier.arrive.release
 // CHECK: llvm.return
-tile.kernel @depends(%q: !tile.memory<128xbf16>, %k: !tile.pages<1x64x128xbf16>, %o: !tile.memory<128xf32>) items <sequences by 1 times 1> at %item attributes {tile.ahead = 4 : i64, tile.blocks = 1 : i64, tile.warps = 8 : i64} {
+tile.kernel @depends(%q: !tile.memory<128xbf16>, %k: !tile.pages<1x64x128xbf16>, %o: !tile.memory<128xf32>) items <sequences by 1 times 1> at %item attributes {tile.warps_ahead = 4 : i64, tile.blocks = 1 : i64, tile.warps = 8 : i64} {
   %c0 = arith.constant 0 : index
   %c1 = arith.constant 1 : index
   %c4 = arith.constant 4 : index
