@@ -49,9 +49,9 @@ LogicalResult KernelLowering::lowerOp(Operation &op) {
   return TypeSwitch<Operation *, LogicalResult>(&op)
       .Case<scf::ForOp, scf::IfOp>([&](auto o) { return lower(o); })
       .Case<tile::CountOp, tile::SequenceOp, tile::RowsOp, tile::SlotOp, tile::PageOp, tile::BlockOp, tile::StackedOp,
-            tile::LoadOp, tile::GatherOp, tile::StoreOp, tile::ScatterOp, tile::SplatOp, tile::WindowOp, tile::TransposeOp,
-            tile::FlattenOp, tile::ExtractOp, tile::MapOp, tile::ReduceOp, tile::CumsumOp, tile::SpreadOp, tile::MmaOp,
-            tile::SolveOp>([&](auto o) {
+            tile::LoadOp, tile::GatherOp, tile::StoreOp, tile::ScatterOp, tile::SplatOp, tile::WindowOp,
+            tile::TransposeOp, tile::FlattenOp, tile::ExtractOp, tile::MapOp, tile::ReduceOp, tile::CumsumOp,
+            tile::SpreadOp, tile::MmaOp, tile::SolveOp>([&](auto o) {
         lower(o);
         return success();
       })

@@ -60,7 +60,13 @@ bool KernelLowering::isGivenWord(Operation &op) {
          llvm::all_of(load->getOperands(), [&](Value v) { return scalars.contains(v) || pointers.contains(v); });
 }
 
-/// Whether the scalar can be computed without reading a tile, but for numbers that stand in memory.
+static bool isMemoryArgument(Value value) {
+  return isa<BlockArgument>(value) && isa<tile::KernelOp>(value.getParentBlock()->getParentOp()) &&
+         !value.getType().isIndex();
+}
+
+/// Whether the scalar, or a part of a memory, can be computed without reading a tile, but for numbers that stand in
+/// memory.
 static bool isKnownAhead(Value value, llvm::DenseMap<Value, bool> &known) {
   auto it = known.find(value);
   if (it != known.end())
@@ -84,7 +90,7 @@ static bool isKnownAhead(Value value, llvm::DenseMap<Value, bool> &known) {
     else
       result = !isa<tile::ExtractOp>(op) && op->getNumRegions() == 0;
     for (Value operand : op->getOperands())
-      result &= isa<tile::MemoryType>(operand.getType()) || isKnownAhead(operand, known);
+      result &= isMemoryArgument(operand) || isKnownAhead(operand, known);
   }
   return known[value] = result;
 }

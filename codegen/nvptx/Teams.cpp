@@ -51,7 +51,7 @@ bool KernelLowering::followSums(SmallVector<Value> found) {
         addSums(parent->getResult(use.getOperandNumber()), found);
         if (auto loop = dyn_cast<scf::ForOp>(parent))
           addSums(loop.getRegionIterArg(use.getOperandNumber()), found);
-      } else if (isa<tile::StoreOp>(user)) {
+      } else if (tile::writtenMemory(user)) {
         sumOps.insert(user);
       } else if (user->getNumResults() == 1 && isa<tile::TileType>(user->getResult(0).getType())) {
         sumOps.insert(user);
@@ -83,6 +83,14 @@ void KernelLowering::dropTeams() {
   sumOps.clear();
   handed.clear();
   aheadWarps = sumWarps = 0;
+  // What was found to be copied ahead was found for two teams.
+  staged.clear();
+  rings.clear();
+  ownSlots = false;
+  firstPages.clear();
+  firstPageOf.clear();
+  firstProducts.clear();
+  firstProductOf.clear();
 }
 
 bool KernelLowering::findSums() {
@@ -97,8 +105,8 @@ bool KernelLowering::findSums() {
           addSums(argument, found);
     } else if (isa<tile::LoadOp, tile::GatherOp>(op)) {
       read.insert(rootOf(op->getOperand(0)));
-    } else if (auto store = dyn_cast<tile::StoreOp>(op)) {
-      written.insert(rootOf(store.getMemory()));
+    } else if (Value memory = tile::writtenMemory(op)) {
+      written.insert(rootOf(memory));
     }
     // Nothing tells one team of what the other stored, or of a scalar that it found in a tile.
     fits &= !isa<tile::ExtractOp>(op);
@@ -196,7 +204,7 @@ bool KernelLowering::isHere(Operation *op) {
   if (team == Team::all || isa<scf::ForOp, scf::IfOp>(op) ||
       staged.contains(op->getNumResults() ? op->getResult(0) : Value()))
     return true;
-  bool tiles = llvm::any_of(op->getResultTypes(), llvm::IsaPred<tile::TileType>) || isa<tile::StoreOp>(op);
+  bool tiles = llvm::any_of(op->getResultTypes(), llvm::IsaPred<tile::TileType>) || tile::writtenMemory(op);
   return !tiles || sumOps.contains(op) == (team == Team::sums);
 }
 

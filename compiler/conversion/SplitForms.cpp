@@ -261,6 +261,8 @@ struct SplitFormsPass : impl::SplitFormsPassBase<SplitFormsPass> {
     SmallVector<plan::LaunchOp> made;
     plan::LaunchOp prepared;
     auto condition = [&](const Form &form) {
+      if (form.name == "segment") // of smaller steps there is one, which needs no state of another
+        return whenTokens(whenSequence(&getContext(), form.least, form.most), kRecurrenceSegment + 1);
       if (form.even || form.uneven)
         return whenEven(whenSequence(&getContext(), form.least, form.most), form.even, form.uneven, kWholeTokens);
       return form.beyond ? whenSequenceBeyond(&getContext(), form.least, kLatentBlock, kLatentStride)
@@ -288,7 +290,7 @@ struct SplitFormsPass : impl::SplitFormsPassBase<SplitFormsPass> {
           auto made =
               plan::LaunchOp::create(b, launch.getLoc(), TypeRange{frontType(front)}, own,
                                      operandsFor(own, SmallVector<Value>(launch.getOperands())), DenseI64ArrayAttr());
-          made->setAttr("when", condition(form));
+          made->setAttr("when", whenSequence(&getContext(), form.least, form.most));
           inFront.push_back(made.getResult(0));
         }
       if (!symbols.lookup(name))

@@ -25,6 +25,12 @@ DictionaryAttr denim::whenSequenceBeyond(MLIRContext *context, int64_t least, in
   return all.getDictionary(context);
 }
 
+DictionaryAttr denim::whenTokens(DictionaryAttr when, int64_t tokens) {
+  NamedAttrList all(when);
+  all.set("tokens", Builder(when.getContext()).getI64IntegerAttr(tokens));
+  return all.getDictionary(when.getContext());
+}
+
 DictionaryAttr denim::whenEven(DictionaryAttr when, int64_t even, int64_t uneven, int64_t longest) {
   Builder b(when.getContext());
   NamedAttrList all(when);

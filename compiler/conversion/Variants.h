@@ -36,6 +36,8 @@ using Variants = llvm::SmallVector<Variant, 2>;
 
 mlir::DictionaryAttr whenRows(mlir::MLIRContext *context, int64_t least, int64_t most = kAnyNumber);
 mlir::DictionaryAttr whenSequence(mlir::MLIRContext *context, int64_t least, int64_t most = kAnyNumber);
+/// The same in passes of so many new tokens and more.
+mlir::DictionaryAttr whenTokens(mlir::DictionaryAttr when, int64_t tokens);
 /// Of these sequences one with more blocks of keys than one for each `stride` of its new tokens.
 mlir::DictionaryAttr whenSequenceBeyond(mlir::MLIRContext *context, int64_t least, int64_t block, int64_t stride);
 

@@ -93,12 +93,16 @@ struct JoinLaunchesPass : impl::JoinLaunchesPassBase<JoinLaunchesPass> {
     return counts && !kernel->hasAttr("tile.parts") ? kernel : nullptr;
   }
 
+  static bool copiesAhead(tile::KernelOp kernel) {
+    return kernel->hasAttr("tile.ahead") || kernel->hasAttr("tile.warps_ahead");
+  }
+
   /// Launches that make no value, of kernels that leave it to the others how many threads a block has.
   static bool mayJoin(plan::LaunchOp launch, SymbolTable &symbols) {
     tile::KernelOp kernel = kernelOf(launch, symbols);
     DictionaryAttr when = whenOf(launch);
     bool isPlain = kernel && !kernel->hasAttr("tile.warps") && !kernel->hasAttr("tile.blocks") &&
-                   !kernel->hasAttr("tile.alternate") && !kernel->hasAttr("choices");
+                   !kernel->hasAttr("tile.alternate") && !kernel->hasAttr("choices") && !copiesAhead(kernel);
     return isPlain && launch.getNumResults() == 0 && runsAlone(launch) && !launch->hasAttr("product") &&
            (!when || !isOfRows(when));
   }
@@ -107,11 +111,11 @@ struct JoinLaunchesPass : impl::JoinLaunchesPassBase<JoinLaunchesPass> {
   static bool mayLead(plan::LaunchOp launch, SymbolTable &symbols) {
     tile::KernelOp kernel = kernelOf(launch, symbols);
     DictionaryAttr when = whenOf(launch);
-    return kernel && kernel.getItems().getPer() == tile::CountKind::tokens && launch.getNumResults() > 0 &&
-           runsAlone(launch) && (!when || (isOfRows(when) && numberOf(when, "most") == 1)) &&
-           !launch->hasAttr("product") && llvm::none_of(kernel.getMemories(), [](BlockArgument memory) {
-             return isa<tile::PagesType>(memory.getType());
-           });
+    return kernel && !copiesAhead(kernel) && kernel.getItems().getPer() == tile::CountKind::tokens &&
+           launch.getNumResults() > 0 && runsAlone(launch) &&
+           (!when || (isOfRows(when) && numberOf(when, "most") == 1)) && !launch->hasAttr("product") &&
+           llvm::none_of(kernel.getMemories(),
+                         [](BlockArgument memory) { return isa<tile::PagesType>(memory.getType()); });
   }
 
   /// Whether tiles of the one kernel fit the registers of the threads that the other one has.

@@ -60,7 +60,8 @@
  *          with a block of them for each stride of the new tokens has room for. Variants of a kernel for few and for
  *          many tokens are two launches; a kernel under `sequence` does the sequences it is made for and passes over
  *          the others. With "tokens" the pass has at least so many new ones, too; with "even" it has at least so many
- *          sequences, none of them longer (past and new tokens) than twice their mean, nor than "longest"; with "uneven": not so.
+ *          such sequences, none of them longer (past and new tokens) than twice their mean, nor than "longest"; with
+ *          "uneven": not so.
  *          product: the launch computes out[rows, columns] = x[rows, inner] * weight[columns, inner]^T
  *          (+ residual[rows, columns]) with sums in f32. The values of x, weight, out and residual are positions in
  *          "args": slots, and a parameter; residual -1: none. x and weight have one element type, out and residual

@@ -64,11 +64,12 @@ struct PlanCondition {
   /// of the new ones.
   int64_t block = 0, stride = 1;
   int64_t tokens = 0; ///< of a sequence: the pass has at least so many
-  /// Of a sequence: only passes that are even from so many sequences on, or only passes that are not. 0: any.
+  /// Of a sequence: only passes that are even from so many such sequences on, or only passes that are not. 0: any.
   int64_t even = 0, uneven = 0;
   int64_t longest = INT64_MAX; ///< tokens of a sequence in an even pass
 
-  /// Whether it may hold in a pass of so many new tokens, whose sequences have so many tokens in all and at most.
+  /// Whether it may hold in a pass of so many new tokens, of whose sequences so many are such, with so many tokens in all
+  /// and at most.
   bool holdsIn(int64_t newTokens, int64_t sequences, int64_t all, int64_t most) const {
     auto isEven = [&](int64_t least) { return sequences >= least && most <= longest && most * sequences <= 2 * all; };
     return newTokens >= tokens && (even == 0 || isEven(even)) && (uneven == 0 || !isEven(uneven));

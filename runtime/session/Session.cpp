@@ -201,23 +201,20 @@ void Session::add(const StepEntry &entry, int64_t begin, int64_t count) {
 /// The counts, then one bit for each condition on the lengths of sequences.
 PassKey Session::keyOf(const PassCounts &counts) const {
   PassKey key{counts.tokens, counts.sequences, counts.outputs};
-  int64_t all = 0, longest = 0; // tokens, the new ones included
-  for (size_t s = 0; s < batch.ids().size(); ++s) {
-    int64_t length = batch.tokensBefore(s) + batch.newTokens(s);
-    all += length;
-    longest = std::max(longest, length);
-  }
   for (size_t c = 0; c < sequenceConditions.size(); ++c) {
     if (c % 63 == 0)
       key.push_back(0);
-    if (!sequenceConditions[c].holdsIn(counts.tokens, counts.sequences, all, longest))
-      continue;
+    int64_t sequences = 0, all = 0, longest = 0; // those it speaks of; tokens, the new ones included
     for (size_t s = 0; s < batch.ids().size(); ++s) {
-      if (sequenceConditions[c].holdsFor(batch.tokensBefore(s), batch.newTokens(s))) {
-        key.back() |= int64_t(1) << c % 63;
-        break;
-      }
+      if (!sequenceConditions[c].holdsFor(batch.tokensBefore(s), batch.newTokens(s)))
+        continue;
+      int64_t length = batch.tokensBefore(s) + batch.newTokens(s);
+      ++sequences;
+      all += length;
+      longest = std::max(longest, length);
     }
+    if (sequences > 0 && sequenceConditions[c].holdsIn(counts.tokens, sequences, all, longest))
+      key.back() |= int64_t(1) << c % 63;
   }
   return key;
 }

@@ -27,8 +27,13 @@ static void writeRoute(Emitter &e, model::RouteOp op, const Rows &rows, const Ro
   Value sum = e.splat(0, rows.count, 1);
   for (int64_t j = 0; j < top; ++j) {
     Value best = e.reduce(tile::Combiner::max, left, 1);
+    // Scores that are no numbers are never less than the largest: the row chooses different experts even so, which is
+    // what sorting relies on.
     Value candidates = e.map(all.withElement(i32), {left, best}, [&](OpBuilder &b, ValueRange in) -> Value {
-      Value equal = arith::CmpFOp::create(b, e.loc, arith::CmpFPredicate::OEQ, in[0], in[1]);
+      Value notLess = arith::CmpFOp::create(b, e.loc, arith::CmpFPredicate::UGE, in[0], in[1]);
+      Value gone = arith::ConstantOp::create(b, e.loc, b.getF32FloatAttr(-infinity));
+      Value there = arith::CmpFOp::create(b, e.loc, arith::CmpFPredicate::UNE, in[0], gone);
+      Value equal = arith::AndIOp::create(b, e.loc, notLess, there);
       Value index = tile::IndexOp::create(b, e.loc, i32, b.getI64IntegerAttr(1));
       Value none = arith::ConstantOp::create(b, e.loc, b.getI32IntegerAttr(experts - 1));
       return arith::SelectOp::create(b, e.loc, equal, index, none);

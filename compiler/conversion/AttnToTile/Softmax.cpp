@@ -32,6 +32,8 @@ constexpr int64_t kManyTokens = kSoftmaxManyTokens;
 /// 64 x 512 over two of them.
 constexpr int64_t kLatentHeadsOfBlock = 64;
 /// Warps that compute their scores: a warpgroup.
+/// Items of a step from which on keys of latents are not cut, on a CPU: several for each thread there may be.
+constexpr int64_t kLatentItemsOfCpu = 256;
 constexpr int64_t kWarpsAhead = 4;
 /// Over latents: items that merging should make; heads and columns of one at most.
 constexpr int64_t kMergeItems = 1024, kMergedHeads = 16, kMergedColumns = 128;
@@ -710,7 +712,7 @@ template <typename Op> static tile::KernelOp emitWith(plan::KernelOp kernel, Sma
       parts = choosePartItems(kernel, attention);
     if (failed(parts))
       return nullptr;
-    int64_t latentItems = 0;
+    int64_t latentItems = kLatentItemsOfCpu;
     if (form) {
       FailureOr<codegen::GpuTarget> target = tuning::gpuTargetOf(kernel);
       if (failed(target))
