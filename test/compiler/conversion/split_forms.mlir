@@ -151,7 +151,7 @@ module attributes {plan.machine = "cuda"} {
 // CHECK: plan.kernel @normed_prepare(
 // CHECK-NOT: @normed_segment
 // CHECK: plan.program @p
-// CHECK: %[[LEFT:.*]]:2 = plan.launch @r_segment({{.*}}) {when = {least = 32 : i64, most = 1073741824 : i64, of = "sequence"}}
+// CHECK: %[[LEFT:.*]]:2 = plan.launch @r_segment({{.*}}) {when = {least = 32 : i64, most = 1073741824 : i64, of = "sequence", tokens = 513 : i64}}
 // CHECK: plan.launch @r_scan({{.*}}, %[[LEFT]]#0, %[[LEFT]]#1) {when = {least = 32 : i64, most = 1073741824 : i64, of = "sequence"}}
 
 // EXACT-NOT: {{segment|scratch}}
