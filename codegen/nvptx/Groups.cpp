@@ -99,10 +99,10 @@ void KernelLowering::finishGroups(int64_t group) {
   groupOf.remove_if([&](auto &entry) { return entry.second <= group; });
   groupsFinished = group;
   shared.groupsDone(group);
-  for (auto &[barrier, own] : leaving)
-    if (own <= group) {
+  for (const Leaving &own : leaving)
+    if (own.group <= group) {
       code.warpBarrier();
-      code.arrive(barrier, code.equal(lane, code.constant32(0)));
+      leave(own.barrier, own.byLanes);
     }
-  llvm::erase_if(leaving, [&](auto &entry) { return entry.second <= group; });
+  llvm::erase_if(leaving, [&](const Leaving &own) { return own.group <= group; });
 }

@@ -316,6 +316,9 @@ private:
   void copyRows(tile::LoadOp op, mlir::Value slot);
   void awaitStaged(tile::LoadOp op);
   void releaseStaged(mlir::Value tile);
+  /// Tells a copying warp that this one is done with a slot, by one lane or by all of them.
+  void leave(mlir::Value barrier, bool byLanes);
+  bool leavesByLanes(mlir::Value tile);
   /// The fragment of a tile of bf16 that stands in shared memory, or of its transpose.
   Fragment readShared(const SharedTile &from, const Distribution &shape, bool transposed);
   int64_t blocksTogether();
@@ -479,10 +482,15 @@ private:
   std::optional<int64_t> acrossOffset;   ///< where sums of parts were left last (addAcross)
 
   int64_t groupsIssued = 0, groupsFinished = 0;
-  llvm::MapVector<mlir::Value, int64_t> groupOf;              ///< tiles whose products are in flight
-  llvm::SmallVector<mlir::Value> besideGroups;                ///< tiles made while products were in flight
-  mlir::Operation *current = nullptr;                         ///< the op that is being lowered
-  llvm::SmallVector<std::pair<mlir::Value, int64_t>> leaving; ///< barriers of ring slots that a group still reads
+  llvm::MapVector<mlir::Value, int64_t> groupOf; ///< tiles whose products are in flight
+  llvm::SmallVector<mlir::Value> besideGroups;   ///< tiles made while products were in flight
+  mlir::Operation *current = nullptr;            ///< the op that is being lowered
+  struct Leaving {
+    mlir::Value barrier;
+    int64_t group;
+    bool byLanes;
+  };
+  llvm::SmallVector<Leaving> leaving; ///< barriers of ring slots that a group still reads
 
   llvm::SmallVector<Ring> rings;
   llvm::MapVector<mlir::Value, Staged> staged; ///< loads that a warpgroup of its own copies ahead

@@ -352,7 +352,8 @@ void KernelLowering::makeRings() {
       load.offset = shared.allocate(rings[load.ring].slots * load.bytes, 1024);
     for (auto &[value, load] : staged) {
       load.barriers = shared.allocate(rings[load.ring].slots * 16, 16);
-      all.push_back({load.barriers, rings[load.ring].slots, load.pieces ? kLanes : 1, warps});
+      all.push_back({load.barriers, rings[load.ring].slots, load.pieces ? kLanes : 1,
+                     warps * (leavesByLanes(value) ? kLanes : 1)});
     }
   } else {
     int64_t slot = 0;
@@ -573,12 +574,23 @@ Fragment KernelLowering::readShared(const SharedTile &from, const Distribution &
   return to;
 }
 
+/// Pieces that threads read, and other threads write again. A lane could arrive for its warp, which has met before;
+/// each does so itself because compute-sanitizer does not follow the first.
+bool KernelLowering::leavesByLanes(Value tile) {
+  return ownSlots && staged[tile].pieces && !onlyShared.contains(tile);
+}
+
+void KernelLowering::leave(Value barrier, bool byLanes) {
+  code.arrive(barrier, byLanes ? code.lessThan(lane, code.constant32(kLanes)) : code.equal(lane, code.constant32(0)));
+}
+
 void KernelLowering::releaseStaged(Value tile) {
   Value barrier = emptyBarrierOf.lookup(tile);
+  bool byLanes = staged.contains(tile) && leavesByLanes(tile);
   if (wantedShared.contains(tile) && groupsIssued > groupsFinished) {
-    leaving.push_back({barrier, groupsIssued});
+    leaving.push_back({barrier, groupsIssued, byLanes});
     return;
   }
   code.warpBarrier();
-  code.arrive(barrier, code.equal(lane, code.constant32(0)));
+  leave(barrier, byLanes);
 }

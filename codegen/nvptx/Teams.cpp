@@ -30,6 +30,7 @@ using namespace denim::codegen::nvptx;
 
 /// Named barrier of the warps ahead; the others have number 1.
 static constexpr int64_t kAheadBarrier = 4;
+static constexpr int64_t kLanes = 32;
 
 void KernelLowering::addSums(Value value, SmallVectorImpl<Value> &added) {
   if (sums.insert(value).second)
@@ -225,7 +226,9 @@ void KernelLowering::makeHanded(llvm::function_ref<void(int64_t barriers, int64_
       place->second.barriers = shared.allocate(16, 16);
       place->second.ring = rings.size();
       rings.push_back({1, {}, {}, value});
-      add(place->second.barriers, aheadWarps, sumWarps);
+      // Arrivals of a warp: what threads write and read, each lane answers for itself (leavesByLanes).
+      int64_t each = own.operand ? 1 : kLanes;
+      add(place->second.barriers, each * aheadWarps, each * sumWarps);
     }
     own = place->second;
   }
@@ -268,7 +271,8 @@ void KernelLowering::handOver(Value value) {
     });
   }
   code.warpBarrier();
-  code.handOver(code.constant32(own.barriers), code.equal(lane, code.constant32(0)));
+  code.handOver(code.constant32(own.barriers),
+                own.operand ? code.equal(lane, code.constant32(0)) : code.lessThan(lane, code.constant32(kLanes)));
   ring.phase = code.exclusiveOr(ring.phase, code.constant32(1));
 }
 
@@ -295,6 +299,6 @@ void KernelLowering::receiveFor(Operation &op) {
     });
     bind(value, std::move(column));
     code.warpBarrier();
-    code.arrive(empty, code.equal(lane, code.constant32(0)));
+    code.arrive(empty, code.lessThan(lane, code.constant32(kLanes)));
   }
 }
