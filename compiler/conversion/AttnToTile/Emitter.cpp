@@ -73,6 +73,10 @@ Value Emitter::turned(Value vector) {
 Value Emitter::spread(Value source, int64_t row, int64_t group) {
   return tile::SpreadOp::create(b, loc, source.getType(), source, row, group);
 }
+Value Emitter::firstAsIndex(Value tile) {
+  return tile::ExtractOp::create(b, loc, b.getIndexType(), tile, b.getI64IntegerAttr(0), b.getI64IntegerAttr(0));
+}
+
 Value Emitter::window(Value source, int64_t row, int64_t column, int64_t rows, int64_t columns) {
   auto type = cast<tile::TileType>(source.getType());
   if (row == 0 && column == 0 && type.getRows() == rows && type.getColumns() == columns)

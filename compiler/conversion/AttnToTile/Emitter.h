@@ -93,6 +93,8 @@ public:
   /// Row `row` of each `group` rows, for all of them.
   mlir::Value spread(mlir::Value source, int64_t row, int64_t group);
   mlir::Value window(mlir::Value source, int64_t row, int64_t column, int64_t rows, int64_t columns);
+  /// The first element of a tile of integers, as a number that rows and columns are counted with.
+  mlir::Value firstAsIndex(mlir::Value tile);
   /// `for i = lo to hi step step`, body written by `body(i)`.
   void loop(mlir::Value lo, mlir::Value hi, int64_t step, llvm::function_ref<void(mlir::Value)> body);
   /// The same with values carried from turn to turn.

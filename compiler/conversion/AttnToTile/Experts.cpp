@@ -104,8 +104,7 @@ tile::KernelOp denim::emitExperts(plan::KernelOp kernel, SmallVectorImpl<unsigne
   SmallVector<Value> sum = e.loop(e.index(0), e.index(top), 1, e.splat(0, 1, hidden), [&](Value j, ValueRange acc) {
     Value chosen =
         tile::LoadOp::create(e.b, e.loc, i32, e.memoryOf(op.getExperts()), row, j, Value(), Value(), UnitAttr());
-    Value expert = tile::ExtractOp::create(e.b, e.loc, e.b.getIndexType(), chosen, e.b.getI64IntegerAttr(0),
-                                           e.b.getI64IntegerAttr(0));
+    Value expert = e.firstAsIndex(chosen);
     Value weight = e.load(e.memoryOf(op.getWeights()), one, j, 1);
     Value g = e.mma(x, stacked(op.getGate(), expert, inner, hidden), rightTurned);
     Value u = e.mma(x, stacked(op.getUp(), expert, inner, hidden), rightTurned);

@@ -176,9 +176,7 @@ Value FoldedRow::emitSelect(model::SelectOp op) {
   Value n = tile::CountOp::create(e.b, e.loc, tile::CountKind::outputs);
   Value list =
       tile::RowsOp::create(e.b, e.loc, i32, tile::RowListAttr::get(e.b.getContext(), tile::RowList::outputs), row, n);
-  Value number =
-      tile::ExtractOp::create(e.b, e.loc, e.b.getIndexType(), list, e.b.getI64IntegerAttr(0), e.b.getI64IntegerAttr(0));
-  return load(op.getInput(), number);
+  return load(op.getInput(), e.firstAsIndex(list));
 }
 
 Value FoldedRow::emit(Value value) {

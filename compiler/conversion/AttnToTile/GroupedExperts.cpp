@@ -67,8 +67,7 @@ struct Order {
     auto one = tile::TileType::get(e.b.getContext(), 1, 1, e.b.getI32Type());
     Value word =
         tile::LoadOp::create(e.b, e.loc, one, memory, e.add(first, number), e.index(0), Value(), Value(), UnitAttr());
-    return tile::ExtractOp::create(e.b, e.loc, e.b.getIndexType(), word, e.b.getI64IntegerAttr(0),
-                                   e.b.getI64IntegerAttr(0));
+    return e.firstAsIndex(word);
   }
 
   Emitter &e;
@@ -121,18 +120,12 @@ private:
   // Panels of columns
   //===------------------------------------------------------------------------------------------------------------===//
 
-  static int64_t widthOf(int64_t columns, int64_t limit) {
-    if (columns <= limit)
-      return columns;
-    for (int64_t width = limit; width >= limit / 2; width -= 8)
-      if (width > 0 && columns % width == 0)
-        return width;
-    return limit;
+  static int64_t panelsOf(int64_t columns, int64_t limit) {
+    return llvm::divideCeil(columns, panelWidth(columns, limit));
   }
-  static int64_t panelsOf(int64_t columns, int64_t limit) { return llvm::divideCeil(columns, widthOf(columns, limit)); }
   /// The last panel begins early enough to be whole: columns that two panels share are written twice, alike.
   Value firstColumn(Value panel, int64_t columns, int64_t limit) {
-    int64_t width = widthOf(columns, limit);
+    int64_t width = panelWidth(columns, limit);
     return e.min(e.mul(panel, width), e.index(columns - width));
   }
   std::pair<Value, Value> divided(Value x, int64_t by) {
@@ -195,7 +188,7 @@ private:
   }
 
   void writeFewInner() {
-    int64_t limit = fewInnerColumns(), width = widthOf(shape.innerDim(), limit);
+    int64_t limit = fewInnerColumns(), width = panelWidth(shape.innerDim(), limit);
     dealWarps(shape.hidden());
     auto [entry, panel] = divided(e.item(), panelsOf(shape.innerDim(), limit));
     auto [row, j] = divided(entry, shape.top());
@@ -209,7 +202,7 @@ private:
   }
 
   void writeFewOuter() {
-    int64_t limit = fewOuterColumns(), width = widthOf(shape.hidden(), limit);
+    int64_t limit = fewOuterColumns(), width = panelWidth(shape.hidden(), limit);
     dealWarps(shape.innerDim());
     auto [row, panel] = divided(e.item(), panelsOf(shape.hidden(), limit));
     Value column = firstColumn(panel, shape.hidden(), limit), h = taken(ExpertKernels::inner);
@@ -236,9 +229,7 @@ private:
   }
 
   Value expertOf(Value row, Value j) {
-    Value chosen = loadIntegers(e.memoryOf(op.getExperts()), Rows{row, 1, {}, {}}, j, 1);
-    return tile::ExtractOp::create(e.b, e.loc, e.b.getIndexType(), chosen, e.b.getI64IntegerAttr(0),
-                                   e.b.getI64IntegerAttr(0));
+    return e.firstAsIndex(loadIntegers(e.memoryOf(op.getExperts()), Rows{row, 1, {}, {}}, j, 1));
   }
 
   //===------------------------------------------------------------------------------------------------------------===//
@@ -323,21 +314,16 @@ private:
 
   /// The groups of an expert with the positions [begin, end), numbers in f32.
   void writeGroups(Order &order, Value begin, Value end) {
-    auto asIndex = [&](Value number) -> Value {
-      Value word = e.map(integers(1, 1), number, [&](OpBuilder &b, ValueRange in) -> Value {
-        return arith::FPToSIOp::create(b, e.loc, b.getI32Type(), in[0]);
-      });
-      return tile::ExtractOp::create(e.b, e.loc, e.b.getIndexType(), word, e.b.getI64IntegerAttr(0),
-                                     e.b.getI64IntegerAttr(0));
-    };
-    for (auto [number, list] : {std::pair(begin, order.beginOfExpert), std::pair(end, order.endOfExpert)}) {
+    auto stored = [&](Value number, Value list) -> Value {
       Value word = e.map(integers(1, 1), number, [&](OpBuilder &b, ValueRange in) -> Value {
         return arith::FPToSIOp::create(b, e.loc, b.getI32Type(), in[0]);
       });
       store(word, order.memory, Rows{e.add(list, e.item()), 1, {}, {}}, e.index(0));
-    }
+      return e.firstAsIndex(word);
+    };
     constexpr int64_t kTogether = 64;
-    Value from = asIndex(begin), to = asIndex(end), group = e.index(shape.groupRows());
+    Value from = stored(begin, order.beginOfExpert), to = stored(end, order.endOfExpert);
+    Value group = e.index(shape.groupRows());
     Value firstBlock = arith::DivUIOp::create(e.b, e.loc, from, group);
     Value lastBlock = arith::DivUIOp::create(e.b, e.loc, to, group);
     Value own = e.add(e.sub(lastBlock, firstBlock), e.index(1)), first = e.add(firstBlock, e.item());
@@ -371,7 +357,7 @@ private:
   void writeGather() {
     Order order(e, taken(ExpertKernels::order), shape, rowKind(kernel));
     auto [block, panel] = divided(e.item(), panelsOf(shape.hidden(), kMovedColumns));
-    int64_t width = widthOf(shape.hidden(), kMovedColumns);
+    int64_t width = panelWidth(shape.hidden(), kMovedColumns);
     Value column = firstColumn(panel, shape.hidden(), kMovedColumns);
     Rows rows{e.mul(block, kMovedRows), kMovedRows, e.index(0), order.entries};
     Value from = loadIntegers(order.memory, rows, e.index(0), 1);
@@ -430,8 +416,8 @@ private:
     auto walk = [&](Value from, Value to, int64_t rows) {
       SmallVector<Value> weights;
       for (Value stack : stacks)
-        weights.push_back(e.load(weightsOf(stack, own), Rows{column, widthOf(columns, kPanelOfCpu), {}, {}}, e.index(0),
-                                 cast<RankedTensorType>(stack.getType()).getDimSize(2)));
+        weights.push_back(e.load(weightsOf(stack, own), Rows{column, panelWidth(columns, kPanelOfCpu), {}, {}},
+                                 e.index(0), cast<RankedTensorType>(stack.getType()).getDimSize(2)));
       e.loop(from, to, rows, [&](Value row) {
         store(product(Rows{row, rows, {}, {}}, weights), e.resultMemory(0), Rows{row, rows, begin, end}, column);
       });
@@ -455,7 +441,7 @@ private:
         Value own = e.load(x, rows, e.index(0), shape.hidden());
         return swiglu(e.mma(own, weights[0], kTurned), e.mma(own, weights[1], kTurned));
       });
-    int64_t limit = kPanel / 2, width = widthOf(shape.innerDim(), limit);
+    int64_t limit = kPanel / 2, width = panelWidth(shape.innerDim(), limit);
     forGroups(shape.innerDim(), limit, [&](Value expert, const Rows &rows, Value column) {
       auto sums = multiply(x, rows, {weightsOf(op.getGate(), expert), weightsOf(op.getUp(), expert)}, column, width,
                            shape.hidden());
@@ -469,7 +455,7 @@ private:
       return forExpert(shape.hidden(), op.getDown(), [&](const Rows &rows, ArrayRef<Value> weights) {
         return e.mma(e.load(h, rows, e.index(0), shape.innerDim()), weights[0], kTurned);
       });
-    int64_t width = widthOf(shape.hidden(), kPanel);
+    int64_t width = panelWidth(shape.hidden(), kPanel);
     forGroups(shape.hidden(), kPanel, [&](Value expert, const Rows &rows, Value column) {
       auto sums = multiply(h, rows, {weightsOf(op.getDown(), expert)}, column, width, shape.innerDim());
       store(sums[0], e.resultMemory(0), rows, column);
@@ -479,7 +465,7 @@ private:
   void writeCombine() {
     Order order(e, taken(ExpertKernels::order), shape, rowKind(kernel));
     auto [block, panel] = divided(e.item(), panelsOf(shape.hidden(), kMovedColumns));
-    int64_t width = widthOf(shape.hidden(), kMovedColumns);
+    int64_t width = panelWidth(shape.hidden(), kMovedColumns);
     Value column = firstColumn(panel, shape.hidden(), kMovedColumns), row = e.mul(block, kCombinedRows);
     auto arguments = kernel.getBlock()->getArguments().take_back(form.takes.size());
     // Positions of a row's entries stand side by side, behind as many rows of that width.

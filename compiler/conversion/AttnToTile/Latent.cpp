@@ -140,7 +140,7 @@ private:
 };
 
 /// A width of at most `kPanel` that cuts the latent without a rest.
-int64_t panelWidth(int64_t rank) {
+int64_t latentPanel(int64_t rank) {
   int64_t width = std::min(rank, kPanel);
   while (rank % width)
     --width;
@@ -157,7 +157,7 @@ LogicalResult denim::emitAbsorb(plan::KernelOp kernel, Variants &variants) {
   bool isCuda = plan::isForCuda(kernel->getParentOfType<ModuleOp>());
   for (auto op : kernel.getBlock()->getOps<attn::AbsorbOp>()) {
     int64_t rank = cast<RankedTensorType>(op.getKvB().getType()).getDimSize(1);
-    int64_t width = isCuda ? panelWidth(rank) : rank;
+    int64_t width = isCuda ? latentPanel(rank) : rank;
     LatentRows rows(kernel, op.getKvB(), headsOf(op.getResult()), rank / width, isCuda);
     rows.writeAbsorbed(op, width);
     Variant &variant = variants.emplace_back();

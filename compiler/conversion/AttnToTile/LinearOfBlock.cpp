@@ -23,16 +23,6 @@ struct ItemShape {
   bool ahead = false;
 };
 
-/// A width of at most `limit` that cuts `columns` without a rest where one of at least half of that does.
-int64_t panelWidth(int64_t columns, int64_t limit) {
-  if (columns <= limit)
-    return columns;
-  for (int64_t width = limit; width >= limit / 2; width -= 8)
-    if (columns % width == 0)
-      return width;
-  return limit;
-}
-
 class BlockProduct {
 public:
   BlockProduct(plan::KernelOp kernel, const ItemShape &shape)

@@ -17,6 +17,7 @@
 // tokens, but sequences enough without parts, see SoftmaxWhole.cpp.
 #include "compiler/conversion/AttnToTile/Softmax.h"
 #include "compiler/conversion/AttnToTile/KeyParts.h"
+#include "compiler/conversion/AttnToTile/SoftmaxTiles.h"
 #include "compiler/tuning/Choices.h"
 #include "runtime/abi/Kernel.h"
 #include <limits>
@@ -274,7 +275,7 @@ public:
       e.loop(from, e.min(e.add(from, share), e.index(count)), 1, body);
     };
     auto store = [&](const Running &done, Value row, Value column) {
-      tile::StoreOp::create(e.b, e.loc, divide(done), memory, row, column, Value(), Value());
+      tile::StoreOp::create(e.b, e.loc, softmax::divided(e, done[2], done[1]), memory, row, column, Value(), Value());
     };
     e.branch(e.less(e.sub(hi, lo), e.index(kManyTokens)), [&] {
       e.loop(lo, hi, 1, [&](Value row) {
@@ -310,37 +311,21 @@ public:
     return e.failed() ? nullptr : e.tileKernel;
   }
 
-  Value maximum(tile::TileType type, Value x, Value y) {
-    return e.map(type, {x, y}, [&](OpBuilder &b, ValueRange in) -> Value {
-      return arith::MaximumFOp::create(b, e.loc, in[0], in[1]);
-    });
-  }
   /// exp(x - y)
   Value faded(tile::TileType type, Value x, Value y) {
     return e.map(type, {x, y}, [&](OpBuilder &b, ValueRange in) -> Value {
       return math::ExpOp::create(b, e.loc, arith::SubFOp::create(b, e.loc, in[0], in[1]));
     });
   }
-  Value product(tile::TileType type, Value x, Value y) {
-    return e.map(type, {x, y},
-                 [&](OpBuilder &b, ValueRange in) -> Value { return arith::MulFOp::create(b, e.loc, in[0], in[1]); });
-  }
-  /// x * factor + y
-  Value added(tile::TileType type, Value x, Value factor, Value y) {
-    return e.map(type, {x, factor, y}, [&](OpBuilder &b, ValueRange in) -> Value {
-      return arith::AddFOp::create(b, e.loc, arith::MulFOp::create(b, e.loc, in[0], in[1]), in[2]);
-    });
-  }
-
   /// What was merged so far of some heads, with one more part of each.
   Running mergeHeads(Value parts, const Rows &rows, Value column, int64_t columns, ValueRange before) {
     auto number = e.tileType(rows.count, 1), panel = e.tileType(rows.count, columns);
     Value acc = e.load(parts, rows, column, columns), m = e.load(parts, rows, e.index(valueDim()), 1),
           l = e.load(parts, rows, e.index(valueDim() + 1), 1);
-    Value largest = maximum(number, before[0], m);
+    Value largest = softmax::maximum(e, number, before[0], m);
     Value weight = faded(number, m, largest), fade = faded(number, before[0], largest);
-    return {largest, added(number, before[1], fade, product(number, l, weight)),
-            added(panel, before[2], fade, product(panel, acc, weight))};
+    return {largest, softmax::added(e, number, before[1], fade, e.product(number, {l, weight})),
+            softmax::added(e, panel, before[2], fade, e.product(panel, {acc, weight}))};
   }
 
   /// The same of one head, with a tile of further parts.
@@ -355,11 +340,11 @@ public:
       Value isUsed = arith::CmpIOp::create(b, e.loc, arith::CmpIPredicate::slt, i, count);
       return arith::SelectOp::create(b, e.loc, isUsed, in[0], f32(b, -std::numeric_limits<double>::infinity()));
     });
-    Value largest = maximum(one, before[0], e.reduce(tile::Combiner::max, m, 0));
+    Value largest = softmax::maximum(e, one, before[0], e.reduce(tile::Combiner::max, m, 0));
     Value weight = faded(number, m, largest), fade = faded(one, before[0], largest);
-    Value sum = e.reduce(tile::Combiner::add, product(number, l, weight), 0);
-    Value all = e.reduce(tile::Combiner::add, product(e.tileType(rows.count, columns), acc, weight), 0);
-    return {largest, added(one, before[1], fade, sum), added(line, before[2], fade, all)};
+    Value sum = e.reduce(tile::Combiner::add, e.product(number, {l, weight}), 0);
+    Value all = e.reduce(tile::Combiner::add, e.product(e.tileType(rows.count, columns), {acc, weight}), 0);
+    return {largest, softmax::added(e, one, before[1], fade, sum), softmax::added(e, line, before[2], fade, all)};
   }
 
   static Value withoutCasts(Value value) {
@@ -470,12 +455,6 @@ private:
     return e.max(e.ceilDiv(e.sub(end, first), parts), e.index(few ? kLeastPagesOfBlock : kLeastPages));
   }
 
-  Value divide(const Running &done) {
-    auto type = cast<tile::TileType>(done[2].getType());
-    return e.map(type, {done[2], done[1]},
-                 [&](OpBuilder &b, ValueRange in) -> Value { return arith::DivFOp::create(b, e.loc, in[0], in[1]); });
-  }
-
   Running nothing(int64_t rows, int64_t width) {
     return {e.splat(-std::numeric_limits<double>::infinity(), rows, 1), e.splat(0, rows, 1), e.splat(0, rows, width)};
   }
@@ -542,7 +521,7 @@ private:
     bool powers = usesPowers();
     // Where several warps share a row, weights are summed key by key, and along the row when all pages are through.
     bool sumsLast = valuesArePanels();
-    Value m = maximum(column, before[0], e.reduce(tile::Combiner::max, seen, 1));
+    Value m = softmax::maximum(e, column, before[0], e.reduce(tile::Combiner::max, seen, 1));
     // A row that has seen no key yet has m = -inf: its weights are exp(-inf - 0) = 0.
     Value base = e.map(column, m, [&](OpBuilder &b, ValueRange in) -> Value {
       Value least = f32(b, -std::numeric_limits<double>::infinity());
@@ -551,8 +530,9 @@ private:
     });
     Value fade = powers ? fadedPower(column, before[0], base) : faded(column, before[0], base);
     Value p = powers ? fadedPower(scores, seen, base) : faded(scores, seen, base);
-    Value l = added(sumsLast ? scores : column, before[1], fade, sumsLast ? p : e.reduce(tile::Combiner::add, p, 1));
-    Value acc = e.mma(p, page.values, {false, false, product(panel, before[2], fade), tile::Triangle::none});
+    Value l = softmax::added(e, sumsLast ? scores : column, before[1], fade,
+                             sumsLast ? p : e.reduce(tile::Combiner::add, p, 1));
+    Value acc = e.mma(p, page.values, {false, false, e.product(panel, {before[2], fade}), tile::Triangle::none});
     return {m, l, acc};
   }
 
@@ -609,7 +589,8 @@ private:
     Value q = e.load(query, all, e.mul(head, keyDim()), keyDim());
     Value position = e.add(lo, shift);
     auto [first, end] = visiblePages(position, e.sub(e.add(hi, shift), e.index(1)));
-    storeHead(own, head, divide(attend(q, s, position, 1, first, end)));
+    Running done = attend(q, s, position, 1, first, end);
+    storeHead(own, head, softmax::divided(e, done[2], done[1]));
   }
 
   /// The queries of all heads of the group at one token.
@@ -620,7 +601,8 @@ private:
   void writeToken(Value s, Value row, Value shift) {
     Value position = e.add(row, shift);
     auto [first, end] = visiblePages(position, position);
-    Value o = divide(attend(queriesOf(row), s, position, 0, first, end));
+    Running done = attend(queriesOf(row), s, position, 0, first, end);
+    Value o = softmax::divided(e, done[2], done[1]);
     for (int64_t j = 0; j < group; ++j)
       storeHead(Rows{row, 1, {}, {}}, e.add(firstHead, e.index(j)), e.window(o, j, 0, 1, valueDim()));
   }
@@ -679,7 +661,7 @@ private:
         return Running{largest, e.map(number, {carried[1], l, carried[0], m, largest}, weighted),
                        e.map(line, {carried[2], acc, carried[0], m, largest}, weighted)};
       });
-      storeHead(one, head, divide(done));
+      storeHead(one, head, softmax::divided(e, done[2], done[1]));
     });
   }
 

@@ -42,8 +42,8 @@ struct Attention {
 /// The form for sequences with many new tokens (SoftmaxBlocks.cpp).
 tile::KernelOp emitSoftmaxBlocks(plan::KernelOp kernel, const Attention &op, llvm::SmallVectorImpl<unsigned> &extras);
 
-/// The form for many sequences with few new tokens each (SoftmaxWhole.cpp), and whether a kernel has it: over keys and values
-/// that are split otherwise, where nothing is done with the result but to keep it.
+/// The form for many sequences with few new tokens each (SoftmaxWhole.cpp), and whether a kernel has it: over keys and
+/// values that are split otherwise, where nothing is done with the result but to keep it.
 tile::KernelOp emitSoftmaxWhole(plan::KernelOp kernel, const Attention &op, llvm::SmallVectorImpl<unsigned> &extras);
 bool canBeWhole(plan::KernelOp kernel, attn::AttendOp op);
 

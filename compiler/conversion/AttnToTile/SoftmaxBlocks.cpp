@@ -17,6 +17,7 @@
 // wide and would not fit.
 #include "compiler/conversion/AttnToTile/LatentKeys.h"
 #include "compiler/conversion/AttnToTile/Softmax.h"
+#include "compiler/conversion/AttnToTile/SoftmaxTiles.h"
 #include "runtime/abi/Kernel.h"
 #include <limits>
 
@@ -183,9 +184,7 @@ private:
     running = turns(from, to, running, false);
     running = turns(to, steps, running, true);
     Value acc = weigh(e.sub(steps, e.index(1)), running);
-    auto panel = e.tileType(rows, valueDim());
-    output = e.map(panel, {acc, running.l},
-                   [&](OpBuilder &b, ValueRange in) -> Value { return arith::DivFOp::create(b, e.loc, in[0], in[1]); });
+    output = softmax::divided(e, acc, running.l);
     Window window{0, e.mul(head, valueDim()), heads * valueDim(), valueDim()};
     e.store(e.emit(result, own, window), 0, own, window);
   }
@@ -275,17 +274,9 @@ private:
     });
   }
 
-  Value capped(Value scores) {
-    double cap = op.softcap->convertToDouble();
-    return e.map(cast<tile::TileType>(scores.getType()), scores, [&](OpBuilder &b, ValueRange in) -> Value {
-      Value x = arith::MulFOp::create(b, e.loc, in[0], f32(b, op.scale / cap));
-      return arith::MulFOp::create(b, e.loc, math::TanhOp::create(b, e.loc, x), f32(b, cap));
-    });
-  }
-
   Running turn(Value j, const Running &before, bool masked) {
     auto column = e.tileType(rows, 1), square = e.tileType(rows, page), panel = e.tileType(rows, valueDim());
-    double infinity = std::numeric_limits<double>::infinity(), c = exponentScale();
+    double c = exponentScale();
     SmallVector<Value> scores;
     for (int64_t i = 0; i < pages; ++i)
       scores.push_back(scoresOf(pageOf(j, i)));
@@ -295,43 +286,27 @@ private:
     Value m = before.m;
     for (int64_t i = 0; i < pages; ++i) {
       if (op.softcap)
-        scores[i] = capped(scores[i]);
+        scores[i] = softmax::capped(e, square, scores[i], op.scale, op.softcap->convertToDouble());
       if (masked)
         scores[i] = visible(scores[i], j, i);
     }
-    auto larger = [&](OpBuilder &b, ValueRange in) -> Value {
-      return arith::MaximumFOp::create(b, e.loc, in[0], in[1]);
-    };
-    auto together = [&](OpBuilder &b, ValueRange in) -> Value { return arith::AddFOp::create(b, e.loc, in[0], in[1]); };
     // All pages of the turn column by column first: what is exchanged between threads is exchanged once.
     Value largest = scores[0];
     for (int64_t i = 1; i < pages; ++i)
-      largest = e.map(square, {largest, scores[i]}, larger);
-    m = e.map(column, {m, e.reduce(tile::Combiner::max, largest, 1)}, larger);
-    // A row that has seen no key yet has m = -inf: its weights are 2^(-inf - 0) = 0.
-    Value base = e.map(column, m, [&](OpBuilder &b, ValueRange in) -> Value {
-      Value none = arith::CmpFOp::create(b, e.loc, arith::CmpFPredicate::OEQ, in[0], f32(b, -infinity));
-      Value scaled = arith::MulFOp::create(b, e.loc, in[0], f32(b, c));
-      return arith::SelectOp::create(b, e.loc, none, f32(b, 0), scaled);
-    });
-    auto power = [&](OpBuilder &b, ValueRange in) -> Value {
-      Value x = arith::MulFOp::create(b, e.loc, in[0], f32(b, c));
-      return math::Exp2Op::create(b, e.loc, arith::SubFOp::create(b, e.loc, x, in[1]));
-    };
-    Value fade = e.map(column, {before.m, base}, power);
+      largest = softmax::maximum(e, square, largest, scores[i]);
+    m = softmax::maximum(e, column, m, e.reduce(tile::Combiner::max, largest, 1));
+    Value base = softmax::baseOf(e, column, m, c);
+    Value fade = softmax::power(e, column, before.m, base, c);
     Running after{{}, m, {}, {}};
     Value sum;
     for (Value x : scores) {
-      after.weights.push_back(e.map(square, {x, base}, power));
-      sum = sum ? e.map(square, {sum, after.weights.back()}, together) : after.weights.back();
+      Value weight = after.weights.emplace_back(softmax::power(e, square, x, base, c));
+      sum = !sum ? weight : e.map(square, {sum, weight}, [&](OpBuilder &b, ValueRange in) -> Value {
+        return plus(b, e.loc, in[0], in[1]);
+      });
     }
-    Value added = e.reduce(tile::Combiner::add, sum, 1);
-    after.l = e.map(column, {before.l, fade, added}, [&](OpBuilder &b, ValueRange in) -> Value {
-      return arith::AddFOp::create(b, e.loc, arith::MulFOp::create(b, e.loc, in[0], in[1]), in[2]);
-    });
-    after.acc = e.map(panel, {acc, fade}, [&](OpBuilder &b, ValueRange in) -> Value {
-      return arith::MulFOp::create(b, e.loc, in[0], in[1]);
-    });
+    after.l = softmax::added(e, column, before.l, fade, e.reduce(tile::Combiner::add, sum, 1));
+    after.acc = e.product(panel, {acc, fade});
     return after;
   }
 

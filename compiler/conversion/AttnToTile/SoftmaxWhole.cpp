@@ -14,6 +14,7 @@
 // Pages that the token sees in full are not masked. Scores stay as the product leaves them until the exponent, as in
 // SoftmaxBlocks.cpp.
 #include "compiler/conversion/AttnToTile/Softmax.h"
+#include "compiler/conversion/AttnToTile/SoftmaxTiles.h"
 #include "runtime/abi/Kernel.h"
 #include <limits>
 
@@ -70,7 +71,6 @@ private:
   int64_t keyDim() { return queryType.getDimSize(2); }
   int64_t valueDim() { return op.valueWidth; }
   Value div(Value x, int64_t n) { return arith::DivUIOp::create(e.b, e.loc, x, e.index(n)); }
-  Value f32(OpBuilder &b, double x) { return arith::ConstantOp::create(b, e.loc, b.getF32FloatAttr(x)); }
   double exponentScale() { return kLog2E * (op.softcap ? 1 : op.scale); }
 
   void writeToken(Value row, Value position) {
@@ -79,7 +79,7 @@ private:
       first = div(e.max(e.sub(position, e.index(*op.window - 1)), e.index(0)), kPage);
     Running done = attend(row, position, first, end);
     Value head = headRow(row);
-    tile::StoreOp::create(e.b, e.loc, divide(done), e.resultMemory(0), head, e.index(0), head,
+    tile::StoreOp::create(e.b, e.loc, softmax::divided(e, done[2], done[1]), e.resultMemory(0), head, e.index(0), head,
                           e.add(head, e.index(group)));
   }
 
@@ -121,11 +121,7 @@ private:
     double infinity = std::numeric_limits<double>::infinity(), c = exponentScale();
     Value scores = e.mma(q, pageAt(op.keys, keys, j), {false, true, {}, tile::Triangle::none});
     if (op.softcap)
-      scores = e.map(square, scores, [&](OpBuilder &b, ValueRange in) -> Value {
-        double cap = op.softcap->convertToDouble();
-        Value x = arith::MulFOp::create(b, e.loc, in[0], f32(b, op.scale / cap));
-        return arith::MulFOp::create(b, e.loc, math::TanhOp::create(b, e.loc, x), f32(b, cap));
-      });
+      scores = softmax::capped(e, square, scores, op.scale, op.softcap->convertToDouble());
     if (masked) {
       // Position of the query relative to the first key of the page.
       Value distance = arith::IndexCastOp::create(e.b, e.loc, e.b.getI32Type(), e.sub(position, e.mul(j, kPage)));
@@ -138,45 +134,16 @@ private:
           Value near = arith::CmpIOp::create(b, e.loc, arith::CmpIPredicate::slt, back, i32(*op.window));
           seen = arith::AndIOp::create(b, e.loc, seen, near);
         }
-        return arith::SelectOp::create(b, e.loc, seen, in[0], f32(b, -infinity));
+        return arith::SelectOp::create(b, e.loc, seen, in[0], number(b, e.loc, -infinity));
       });
     }
-    Value m = maximum(column, before[0], e.reduce(tile::Combiner::max, scores, 1));
-    // While no key was seen m = -inf: the weights are 2^(-inf - 0) = 0.
-    Value base = e.map(column, m, [&](OpBuilder &b, ValueRange in) -> Value {
-      Value none = arith::CmpFOp::create(b, e.loc, arith::CmpFPredicate::OEQ, in[0], f32(b, -infinity));
-      Value scaled = arith::MulFOp::create(b, e.loc, in[0], f32(b, c));
-      return arith::SelectOp::create(b, e.loc, none, f32(b, 0), scaled);
-    });
-    auto power = [&](OpBuilder &b, ValueRange in) -> Value {
-      Value x = arith::MulFOp::create(b, e.loc, in[0], f32(b, c));
-      return math::Exp2Op::create(b, e.loc, arith::SubFOp::create(b, e.loc, x, in[1]));
-    };
-    Value p = e.map(square, {scores, base}, power), fade = e.map(column, {before[0], base}, power);
-    Value l = added(column, before[1], fade, e.reduce(tile::Combiner::add, p, 1));
-    Value kept = product(panel, before[2], fade);
+    Value m = softmax::maximum(e, column, before[0], e.reduce(tile::Combiner::max, scores, 1));
+    Value base = softmax::baseOf(e, column, m, c);
+    Value p = softmax::power(e, square, scores, base, c), fade = softmax::power(e, column, before[0], base, c);
+    Value l = softmax::added(e, column, before[1], fade, e.reduce(tile::Combiner::add, p, 1));
+    Value kept = e.product(panel, {before[2], fade});
     Value acc = e.mma(p, pageAt(op.values, values, j), {false, false, kept, tile::Triangle::none});
     return {m, l, acc};
-  }
-
-  Value divide(ArrayRef<Value> done) {
-    return e.map(cast<tile::TileType>(done[2].getType()), {done[2], done[1]},
-                 [&](OpBuilder &b, ValueRange in) -> Value { return arith::DivFOp::create(b, e.loc, in[0], in[1]); });
-  }
-  Value maximum(tile::TileType type, Value x, Value y) {
-    return e.map(type, {x, y}, [&](OpBuilder &b, ValueRange in) -> Value {
-      return arith::MaximumFOp::create(b, e.loc, in[0], in[1]);
-    });
-  }
-  Value product(tile::TileType type, Value x, Value y) {
-    return e.map(type, {x, y},
-                 [&](OpBuilder &b, ValueRange in) -> Value { return arith::MulFOp::create(b, e.loc, in[0], in[1]); });
-  }
-  /// x * factor + y
-  Value added(tile::TileType type, Value x, Value factor, Value y) {
-    return e.map(type, {x, factor, y}, [&](OpBuilder &b, ValueRange in) -> Value {
-      return arith::AddFOp::create(b, e.loc, arith::MulFOp::create(b, e.loc, in[0], in[1]), in[2]);
-    });
   }
 
   Attention op;

@@ -12,6 +12,15 @@ int64_t denim::channelsOf(Value value) {
   return n;
 }
 
+int64_t denim::panelWidth(int64_t columns, int64_t limit) {
+  if (columns <= limit)
+    return columns;
+  for (int64_t width = limit; width > 0 && width >= limit / 2; width -= 8)
+    if (columns % width == 0)
+      return width;
+  return limit;
+}
+
 Value denim::firstChannel(OpBuilder &b, Location loc, const Window &window) {
   if (!window.offset)
     return arith::ConstantIndexOp::create(b, loc, window.base);
