@@ -66,8 +66,17 @@ Tensor evaluate(attn::SoftmaxOp op, Operands in) {
   attention.q = in(op.getQuery()), attention.k = in(op.getKey()), attention.v = in(op.getValue());
   attention.scale = numberOf(op.getScale());
   attention.softcap = numberOf(op.getSoftcap());
-  if (auto window = op.getWindow())
-    attention.visible = slidingWindow(int64_t(*window));
+  attn::VisibleKeys keys = op.getVisibleKeys();
+  if (keys.window)
+    attention.visible = slidingWindow(int64_t(*keys.window));
+  else if (keys.blockSize)
+    attention.visible = blockSparse(int64_t(*keys.blockSize), int64_t(*keys.localBlocks), 0);
+  if (keys.global())
+    attention.visible = [local = attention.visible, first = keys.global()](int64_t position, int64_t key) {
+      return key < first || local(position, key);
+    };
+  if (op.getSinks())
+    attention.sinks = in(op.getSinks());
   return softmaxAttention(attention);
 }
 

@@ -107,8 +107,10 @@ Value BodyWriter::deltaRule(Name name, Value query, Value key, Value value, Valu
 }
 Value BodyWriter::softmax(Name name, Value query, Value key, Value value, std::optional<int64_t> window) {
   IntegerAttr visible = window ? builder.getI64IntegerAttr(*window) : IntegerAttr();
-  return write<attn::SoftmaxOp>(named(name), query, key, value, /*keys=*/Value(), /*values=*/Value(),
-                                /*scale=*/FloatAttr(), visible, /*softcap=*/FloatAttr());
+  return write<attn::SoftmaxOp>(named(name), query, key, value, /*keys=*/Value(), /*values=*/Value(), /*sinks=*/Value(),
+                                /*scale=*/FloatAttr(), visible, /*block_size=*/IntegerAttr(),
+                                /*local_blocks=*/IntegerAttr(), /*global_tokens=*/IntegerAttr(),
+                                /*softcap=*/FloatAttr());
 }
 
 void BodyWriter::yield(Value stream) {

@@ -58,6 +58,13 @@ CASES = {
     "kda_core": Case("kda_core", CORE, params=["A_log", "dt_bias", "norm"], state=None),
     "kda_core_bounded": Case("kda_core", CORE, out="out.o_core_lower_bound", params=["A_log", "dt_bias"], state=None),
     "mla": Case("mla", ["q_nope", "q_rope", "c_kv", "k_rope"], params=["kv_b"], flat=["kv_b"], state=None),
+} | {
+    "softmax_" + name: Case("softmax_" + name, ["q", "k", "v"], state=None)
+    for name in ("mha", "gqa", "mqa", "sliding_window", "softcap", "block_sparse")
+} | {
+    "softmax_gated": Case("softmax_gated", ["q", "k", "v", "gate"], state=None),
+    "softmax_sinks": Case("softmax_sinks", ["q", "k", "v"], out="out.o_full", params=["sinks"], state=None),
+    "softmax_sinks_window": Case("softmax_sinks", ["q", "k", "v"], out="out.o_window", params=["sinks"], state=None),
 }
 # Golden files that a block of another name computes.
 BLOCKS = {"gated_delta_rule_neg_eig": "gated_delta_rule", "kda_strong_decay": "kda"}
@@ -219,7 +226,9 @@ def main():
     parser.add_argument("names", nargs="*", metavar="NAME")
     parser.add_argument("--target", default="cpu,native")
     options = parser.parse_args()
-    for name in options.names or CASES:
+    with open(options.page, encoding="utf-8") as file:
+        blocks = re.findall(r"model\.block @(\w+)", file.read())
+    for name in options.names or [name for name in CASES if BLOCKS.get(name, name) in blocks]:
         with tempfile.TemporaryDirectory() as directory:
             try:
                 check(name, options, directory)

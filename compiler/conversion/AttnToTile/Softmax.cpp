@@ -210,32 +210,24 @@ public:
     e.branch(e.less(e.sub(hi, lo), e.index(kManyTokens)), [&] {
       e.loop(lo, hi, 1, [&](Value row) {
         Value position = e.add(row, shift);
-        auto [first, end] = visiblePages(position, position);
-        Value used = e.ceilDiv(e.sub(end, first), pagesPerPart(first, end));
+        Value used = usedParts(position);
         Value from = arith::MulIOp::create(e.b, e.loc, row, partCount()), column = e.mul(head, width);
         Rows rows{from, most, from, e.add(from, used)};
         Value acc = e.load(parts, rows, column, valueDim()),
               m = e.load(parts, rows, e.add(column, e.index(valueDim())), 1),
               l = e.load(parts, rows, e.add(column, e.index(valueDim() + 1)), 1);
         Value count = arith::IndexCastOp::create(e.b, e.loc, e.b.getI32Type(), used);
-        auto number = e.tileType(most, 1), line = e.tileType(1, valueDim());
+        auto number = e.tileType(most, 1);
         m = e.map(number, m, [&](OpBuilder &b, ValueRange in) -> Value {
           Value i = tile::IndexOp::create(b, e.loc, b.getI32Type(), b.getI64IntegerAttr(0));
           Value isUsed = arith::CmpIOp::create(b, e.loc, arith::CmpIPredicate::slt, i, count);
           return arith::SelectOp::create(b, e.loc, isUsed, in[0], f32(b, -std::numeric_limits<double>::infinity()));
         });
-        Value weight =
-            e.map(number, {m, e.reduce(tile::Combiner::max, m, 0)}, [&](OpBuilder &b, ValueRange in) -> Value {
-              return math::ExpOp::create(b, e.loc, arith::SubFOp::create(b, e.loc, in[0], in[1]));
-            });
-        auto times = [&](OpBuilder &b, ValueRange in) -> Value {
-          return arith::MulFOp::create(b, e.loc, in[0], in[1]);
-        };
-        Value sum = e.reduce(tile::Combiner::add, e.map(number, {l, weight}, times), 0);
-        Value all = e.reduce(tile::Combiner::add, e.map(e.tileType(most, valueDim()), {acc, weight}, times), 0);
-        storeHead(Rows{row, 1, {}, {}}, head, e.map(line, {all, sum}, [&](OpBuilder &b, ValueRange in) -> Value {
-          return arith::DivFOp::create(b, e.loc, in[0], in[1]);
-        }));
+        Value largest = e.reduce(tile::Combiner::max, m, 0), weight = faded(number, m, largest);
+        Value sum = e.reduce(tile::Combiner::add, e.product(number, {l, weight}), 0);
+        Value all = e.reduce(tile::Combiner::add, e.product(e.tileType(most, valueDim()), {acc, weight}), 0);
+        Value divisor = sumOf({largest, sum}, head, 1);
+        storeHead(Rows{row, 1, {}, {}}, head, softmax::divided(e, all, divisor));
       });
     });
     return e.failed() ? nullptr : e.tileKernel;
@@ -280,8 +272,7 @@ public:
     e.branch(e.less(e.sub(hi, lo), e.index(kManyTokens)), [&] {
       e.loop(lo, hi, 1, [&](Value row) {
         Value position = e.add(row, shift);
-        auto [first, end] = visiblePages(position, position);
-        Value used = e.ceilDiv(e.sub(end, first), pagesPerPart(first, end));
+        Value used = usedParts(position);
         Value firstPart = arith::MulIOp::create(e.b, e.loc, row, partCount()), behind = e.add(firstPart, used);
         auto inTurn = [&] {
           forShare(panels, [&](Value panel) {
@@ -369,6 +360,8 @@ public:
       cast<BlockArgument>(e.resultMemory(0))
           .setType(tile::MemoryType::get(e.b.getContext(), few ? valueDim() + 2 : partsWidth(), e.b.getF32Type()));
     query = e.memoryOf(op.query);
+    if (op.sinks)
+      sinks = e.viewOf(op.sinks, 1);
     queryHeads = e.viewOf(op.query, queryType.getDimSize(2));
     e.setAnchor([&](Value value, const Rows &, const Window &window) -> Value {
       if (value != op.result || window.columns != valueDim())
@@ -424,14 +417,9 @@ private:
 
   Value f32(OpBuilder &b, double x) { return arith::ConstantOp::create(b, e.loc, b.getF32FloatAttr(x)); }
 
-  /// The pages that queries from `position` to `last` may see: the first, and the one behind the last.
-  std::pair<Value, Value> visiblePages(Value position, Value last) {
-    Value first = e.index(0);
-    if (op.window) {
-      Value firstKey = e.max(e.sub(position, e.index(*op.window - 1)), e.index(0));
-      first = arith::DivUIOp::create(e.b, e.loc, firstKey, e.index(DENIM_PAGE_TOKENS));
-    }
-    return {first, e.add(arith::DivUIOp::create(e.b, e.loc, last, e.index(DENIM_PAGE_TOKENS)), e.index(1))};
+  /// The pages that queries from `position` to `last` may see.
+  softmax::Pages visiblePages(Value position, Value last) {
+    return softmax::visiblePages(e, op.visible, position, last, DENIM_PAGE_TOKENS);
   }
 
   /// Parts into which a token's keys are cut. A block of threads takes more than the op names in a step of few tokens.
@@ -445,14 +433,20 @@ private:
     return e.min(e.add(more, e.index(op.splits)), e.index(partItems));
   }
 
+  /// Parts that hold keys of the query at `position`.
+  Value usedParts(Value position) {
+    softmax::Pages pages = visiblePages(position, position);
+    return e.ceilDiv(e.sub(pages.end, pages.first), pagesPerPart(pages));
+  }
+
   /// Pages of one part of them: all parts but the last used one have as many.
-  Value pagesPerPart(Value first, Value end) {
+  Value pagesPerPart(const softmax::Pages &pages) {
     Value parts = partCount();
     if (op.sharesRows()) {
       int64_t groups = queryType.getDimSize(1) / headsOfPart(op, allHeads, few);
       parts = e.min(partsFor(groups, latentItems), parts);
     }
-    return e.max(e.ceilDiv(e.sub(end, first), parts), e.index(few ? kLeastPagesOfBlock : kLeastPages));
+    return e.max(e.ceilDiv(e.sub(pages.end, pages.first), parts), e.index(few ? kLeastPagesOfBlock : kLeastPages));
   }
 
   Running nothing(int64_t rows, int64_t width) {
@@ -471,11 +465,10 @@ private:
   }
 
   /// Scores of a page; -inf where a query does not see the key. Row i has its query `distance` (+ i, if `perRow`)
-  /// behind the first key.
-  Value visible(Value raw, Value distance, int64_t perRow, bool scales) {
+  /// behind the first key, which stands at `firstKey`.
+  Value visible(Value raw, Value firstKey, Value distance, int64_t perRow, bool scales) {
     return e.map(cast<tile::TileType>(raw.getType()), raw, [&](OpBuilder &b, ValueRange in) -> Value {
-      auto i32 = [&](int64_t n) -> Value { return arith::ConstantOp::create(b, e.loc, b.getI32IntegerAttr(n)); };
-      Value x = in[0];
+      Value x = in[0], key = tile::IndexOp::create(b, e.loc, b.getI32Type(), b.getI64IntegerAttr(1));
       if (scales)
         x = arith::MulFOp::create(b, e.loc, x, f32(b, op.scale));
       if (op.softcap) {
@@ -489,13 +482,9 @@ private:
         back = arith::AddIOp::create(b, e.loc, back, i);
       }
       // How far the key lies behind the query.
-      back = arith::SubIOp::create(b, e.loc, back,
-                                   tile::IndexOp::create(b, e.loc, b.getI32Type(), b.getI64IntegerAttr(1)));
-      Value isVisible = arith::CmpIOp::create(b, e.loc, arith::CmpIPredicate::sge, back, i32(0));
-      if (op.window) {
-        Value near = arith::CmpIOp::create(b, e.loc, arith::CmpIPredicate::slt, back, i32(*op.window));
-        isVisible = arith::AndIOp::create(b, e.loc, isVisible, near);
-      }
+      back = arith::SubIOp::create(b, e.loc, back, key);
+      Value isVisible = softmax::sees(b, e.loc, op.visible, back,
+                                      [&]() -> Value { return arith::AddIOp::create(b, e.loc, firstKey, key); });
       return arith::SelectOp::create(b, e.loc, isVisible, x, f32(b, -std::numeric_limits<double>::infinity()));
     });
   }
@@ -536,16 +525,16 @@ private:
     return {m, l, acc};
   }
 
-  /// Attention over pages [firstPage, endPage). Row i of the tile of queries has position `position + i * perRow`.
-  Running attend(Value q, Value s, Value position, int64_t perRow, Value firstPage, Value endPage) {
+  /// Attention over these pages. Row i of the tile of queries has position `position + i * perRow`.
+  Running attend(Value q, Value s, Value position, int64_t perRow, const softmax::Pages &pages) {
     int64_t rows = cast<tile::TileType>(q.getType()).getRows();
     Running running = nothing(rows, sumWidth());
     if (valuesArePanels())
       running[1] = e.splat(0, rows, keyRows);
     int64_t turns = DENIM_PAGE_TOKENS / keyRows;
-    Value from = e.mul(firstPage, turns), to = e.mul(endPage, turns);
+    Value from = e.mul(pages.first, turns), to = e.mul(pages.end, turns);
     bool powers = usesPowers();
-    if (powers && !op.window && !perRow) {
+    if (powers && op.visible.all() && !perRow) {
       // Pages whose keys are all visible need no comparisons. They go in twos, so that the scores of the second are
       // under way during the softmax of the first.
       Value whole = e.min(arith::DivUIOp::create(e.b, e.loc, e.add(position, e.index(1)), e.index(keyRows)), to);
@@ -557,11 +546,13 @@ private:
       });
       from = behind;
     }
-    Running done = e.loop(from, to, 1, running, [&](Value j, ValueRange carried) {
+    auto toI32 = [&](Value x) -> Value { return arith::IndexCastOp::create(e.b, e.loc, e.b.getI32Type(), x); };
+    Running done = e.loop(from, to, 1, running, [&](Value number, ValueRange carried) {
+      Value j = pages.at(e, number);
       ScoredPage page = score(q, s, j);
-      // Position of the first query relative to the first key of the page.
-      Value distance = arith::IndexCastOp::create(e.b, e.loc, e.b.getI32Type(), e.sub(position, e.mul(j, keyRows)));
-      return addPage(page, visible(page.raw, distance, perRow, /*scales=*/!powers), carried);
+      Value first = e.mul(j, keyRows), distance = toI32(e.sub(position, first));
+      Value firstKey = op.visible.all() ? Value() : toI32(first);
+      return addPage(page, visible(page.raw, firstKey, distance, perRow, /*scales=*/!powers), carried);
     });
     auto column = e.tileType(rows, 1);
     bool sumsLast = valuesArePanels();
@@ -588,9 +579,17 @@ private:
     Rows all{lo, kTokenBlock, {}, {}}, own{lo, kTokenBlock, lo, hi};
     Value q = e.load(query, all, e.mul(head, keyDim()), keyDim());
     Value position = e.add(lo, shift);
-    auto [first, end] = visiblePages(position, e.sub(e.add(hi, shift), e.index(1)));
-    Running done = attend(q, s, position, 1, first, end);
-    storeHead(own, head, softmax::divided(e, done[2], done[1]));
+    Running done = attend(q, s, position, 1, visiblePages(position, e.sub(e.add(hi, shift), e.index(1))));
+    storeHead(own, head, softmax::divided(e, done[2], sumOf(done, head, 1)));
+  }
+
+  /// The sum of all weights of heads from `first` on, a row each or all rows one, with those of their sinks.
+  Value sumOf(const Running &done, Value first, int64_t heads) {
+    if (!op.sinks)
+      return done[1];
+    auto column = cast<tile::TileType>(done[0].getType());
+    Value base = softmax::baseOf(e, column, done[0], softmax::kLog2E);
+    return softmax::withSinks(e, done[1], base, sinks, first, heads, heads);
   }
 
   /// The queries of all heads of the group at one token.
@@ -600,9 +599,8 @@ private:
 
   void writeToken(Value s, Value row, Value shift) {
     Value position = e.add(row, shift);
-    auto [first, end] = visiblePages(position, position);
-    Running done = attend(queriesOf(row), s, position, 0, first, end);
-    Value o = softmax::divided(e, done[2], done[1]);
+    Running done = attend(queriesOf(row), s, position, 0, visiblePages(position, position));
+    Value o = softmax::divided(e, done[2], sumOf(done, firstHead, group));
     for (int64_t j = 0; j < group; ++j)
       storeHead(Rows{row, 1, {}, {}}, e.add(firstHead, e.index(j)), e.window(o, j, 0, 1, valueDim()));
   }
@@ -614,12 +612,12 @@ private:
 
   void writePart(Value s, Value row, Value shift) {
     Value position = e.add(row, shift);
-    auto [first, end] = visiblePages(position, position);
-    Value share = pagesPerPart(first, end);
-    Value from = e.add(first, arith::MulIOp::create(e.b, e.loc, split, share));
-    Value to = e.min(e.add(from, share), end);
-    e.branch(e.less(from, end), [&] {
-      Running done = attend(queriesOf(row), s, position, 0, from, to);
+    softmax::Pages pages = visiblePages(position, position), own = pages;
+    Value share = pagesPerPart(pages);
+    own.first = e.add(pages.first, arith::MulIOp::create(e.b, e.loc, split, share));
+    own.end = e.min(e.add(own.first, share), pages.end);
+    e.branch(e.less(own.first, pages.end), [&] {
+      Running done = attend(queriesOf(row), s, position, 0, own);
       Value first = headRow(row), column = e.mul(split, valueDim() + 2);
       if (few) {
         Value part = e.add(arith::MulIOp::create(e.b, e.loc, row, partCount()), split);
@@ -636,8 +634,7 @@ private:
 
   void mergeParts(Value row, Value shift) {
     Value position = e.add(row, shift);
-    auto [first, end] = visiblePages(position, position);
-    Value used = e.ceilDiv(e.sub(end, first), pagesPerPart(first, end));
+    Value used = usedParts(position);
     Rows one{row, 1, {}, {}};
     auto line = e.tileType(1, valueDim()), number = e.tileType(1, 1);
     auto exp = [&](OpBuilder &b, Value x, Value y) -> Value {
@@ -661,7 +658,7 @@ private:
         return Running{largest, e.map(number, {carried[1], l, carried[0], m, largest}, weighted),
                        e.map(line, {carried[2], acc, carried[0], m, largest}, weighted)};
       });
-      storeHead(one, head, softmax::divided(e, done[2], done[1]));
+      storeHead(one, head, softmax::divided(e, done[2], sumOf(done, head, 1)));
     });
   }
 
@@ -675,6 +672,7 @@ private:
   int64_t keyRows = DENIM_PAGE_TOKENS; ///< of one turn
   Emitter e;
   Value result, keyHead, firstHead, query, queryHeads, output;
+  Value sinks; ///< a row for each head
   Value split; ///< number of the part of the keys
   bool few;
 };
@@ -684,9 +682,13 @@ private:
 template <typename Op> static tile::KernelOp emitWith(plan::KernelOp kernel, SmallVectorImpl<unsigned> &extras) {
   for (auto op : kernel.getBlock()->getOps<Op>()) {
     auto form = kernel->getAttrOfType<StringAttr>("form");
-    if (form && form.getValue() == "many")
-      return emitSoftmaxBlocks(kernel, Attention(op), extras);
     Attention attention(op);
+    if (attention.sinks && !isa<BlockArgument>(withoutReshapes(attention.sinks))) {
+      op.emitOpError() << "expected sinks that are a parameter, but got the result of another op";
+      return nullptr;
+    }
+    if (form && form.getValue() == "many")
+      return emitSoftmaxBlocks(kernel, attention, extras);
     if (form && form.getValue() == "whole")
       return emitSoftmaxWhole(kernel, attention, extras);
     FailureOr<int64_t> parts = attention.splits;

@@ -2,7 +2,7 @@
 #ifndef COMPILER_CONVERSION_ATTNTOTILE_SOFTMAX_H
 #define COMPILER_CONVERSION_ATTNTOTILE_SOFTMAX_H
 
-#include "compiler/conversion/AttnToTile/Emitter.h"
+#include "compiler/conversion/AttnToTile/SoftmaxPages.h"
 
 namespace denim {
 
@@ -12,12 +12,12 @@ inline constexpr int64_t kSoftmaxManyTokens = 8;
 /// What both kinds of attention op say.
 struct Attention {
   explicit Attention(attn::AttendOp op)
-      : query(op.getQuery()), keys(op.getKeys()), values(op.getValues()), parts(op.getParts()), result(op.getResult()),
-        splits(op.getSplits()), scale(op.getScale().convertToDouble()), window(op.getWindow()),
-        softcap(op.getSoftcap()), valueWidth(op.getValueWidth()) {}
+      : query(op.getQuery()), keys(op.getKeys()), values(op.getValues()), parts(op.getParts()), sinks(op.getSinks()),
+        result(op.getResult()), splits(op.getSplits()), scale(op.getScale().convertToDouble()),
+        visible(op.getVisibleKeys()), softcap(op.getSoftcap()), valueWidth(op.getValueWidth()) {}
   explicit Attention(attn::AttendPartOp op)
       : query(op.getQuery()), keys(op.getKeys()), values(op.getValues()), result(op.getResult()),
-        splits(op.getSplits()), scale(op.getScale().convertToDouble()), window(op.getWindow()),
+        splits(op.getSplits()), scale(op.getScale().convertToDouble()), visible(op.getVisibleKeys()),
         softcap(op.getSoftcap()), valueWidth(op.getValueWidth()), isPart(true) {}
   /// The expanded form: each query head has keys and values of its own, made of the latents.
   explicit Attention(attn::AttendLatentOp op)
@@ -29,10 +29,10 @@ struct Attention {
   /// One row of the cache is key and value at once.
   bool sharesRows() const { return keys == values; }
 
-  mlir::Value query, keys, values, parts, result;
+  mlir::Value query, keys, values, parts, sinks, result;
   int64_t splits = 1;
   double scale;
-  std::optional<uint64_t> window;
+  attn::VisibleKeys visible;
   std::optional<llvm::APFloat> softcap;
   int64_t valueWidth;
   bool isPart = false;

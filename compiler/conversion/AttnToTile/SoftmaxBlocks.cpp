@@ -31,7 +31,6 @@ constexpr int64_t kLatentStep = 64, kExactLatentStep = 128;
 /// Of keys and values that many items should find in the last cache together: half of the 50 MB of an H200, for what is
 /// read through it stands there too.
 constexpr int64_t kCachedBytes = 24 << 20;
-constexpr double kLog2E = 1.44269504088896341;
 
 class SoftmaxBlocks {
 public:
@@ -62,8 +61,10 @@ public:
       e.tileKernel->setAttr("tile.alternate", e.b.getUnitAttr());
     // What the assembler makes of the bound was measured on an H200, d=128: causal 1.032 -> 1.006 ms with it, window
     // 4096 0.710 -> 0.804 ms.
-    if (!op.window)
+    if (op.visible.all())
       e.tileKernel->setAttr("tile.blocks", e.b.getI64IntegerAttr(1));
+    if (op.sinks)
+      sinks = e.viewOf(op.sinks, 1);
     Value blocks = e.ceilDiv(tile::CountOp::create(e.b, e.loc, tile::CountKind::tokens), e.index(rows));
     Value block = chooseHeads(blocks);
     e.setAnchor([&](Value value, const Rows &, const Window &window) -> Value {
@@ -102,7 +103,7 @@ private:
     int64_t tokenBytes = columns * (brain() ? 2 : 4);
     int64_t together = std::max<int64_t>(kCachedBytes / (tokenBytes * rows), 1);
     Value first = e.index(0), width = e.index(keyHeads), within = e.item();
-    if (keyHeads > 1 && !op.window) {
+    if (keyHeads > 1 && op.visible.all()) {
       // Keys from before this step are counted for the first sequence: a long prompt in pieces.
       Value past = e.ceilDiv(tile::SequenceOp::create(e.b, e.loc, e.index(0)).getPast(), e.index(rows));
       Value fitting = arith::DivUIOp::create(e.b, e.loc, e.index(together), e.add(blocks, past));
@@ -138,7 +139,7 @@ private:
   /// Channels of a latent.
   int64_t rank() { return cast<RankedTensorType>(op.kvB.getType()).getDimSize(1); }
   Value f32(OpBuilder &b, double x) { return arith::ConstantOp::create(b, e.loc, b.getF32FloatAttr(x)); }
-  double exponentScale() { return kLog2E * (op.softcap ? 1 : op.scale); }
+  double exponentScale() { return softmax::kLog2E * (op.softcap ? 1 : op.scale); }
 
   void writeRows(tile::SequenceOp where, Value s, Value lo, Value hi, Value shift) {
     sequence = s;
@@ -159,16 +160,14 @@ private:
     }
     Value last = e.add(e.sub(hi, e.index(1)), shift); // position of the last query
     lastPage = div(last, page);
-    Value steps = e.add(div(last, step), e.index(1));
+    turnsOver = softmax::visiblePages(e, op.visible, position, last, step);
     // Turns [first, steps), of which [fullFrom, fullTo) need no mask.
-    Value first = e.index(0), fullFrom = e.index(0);
-    Value fullTo = div(e.add(position, e.index(1)), step);
-    if (op.window) {
-      Value oldest = e.max(e.sub(position, e.index(*op.window - 1)), e.index(0));
-      first = div(oldest, step);
-      // Seen by the last query: keys from last - window + 1 on.
-      Value reach = e.max(e.sub(e.add(position, e.index(rows)), e.index(*op.window)), e.index(0));
-      fullFrom = e.ceilDiv(reach, e.index(step));
+    Value first = turnsOver.first, steps = turnsOver.end, fullFrom = e.index(0);
+    Value fullTo = turnsOver.numberOf(e, div(e.add(position, e.index(1)), step));
+    if (!op.visible.all()) {
+      // What the last row sees, all rows see.
+      Value oldest = softmax::oldestKey(e, op.visible, e.add(position, e.index(rows - 1)));
+      fullFrom = turnsOver.numberOf(e, e.ceilDiv(oldest, e.index(step)));
     }
     Running none{e.splat(0, rows, valueDim()),
                  e.splat(-std::numeric_limits<double>::infinity(), rows, 1),
@@ -177,13 +176,17 @@ private:
     Running running = turn(first, none, /*masked=*/true);
     Value next = e.add(first, e.index(1));
     Value from = e.min(e.max(fullFrom, next), steps), to = e.min(e.max(fullTo, from), steps);
-    if (op.window)
+    if (!op.visible.all())
       running = turns(next, from, running, true);
     else
       from = next, to = e.max(fullTo, next);
     running = turns(from, to, running, false);
     running = turns(to, steps, running, true);
     Value acc = weigh(e.sub(steps, e.index(1)), running);
+    if (op.sinks) {
+      Value base = softmax::baseOf(e, e.tileType(rows, 1), running.m, exponentScale());
+      running.l = softmax::withSinks(e, running.l, base, sinks, head, 1, 1);
+    }
     output = softmax::divided(e, acc, running.l);
     Window window{0, e.mul(head, valueDim()), heads * valueDim(), valueDim()};
     e.store(e.emit(result, own, window), 0, own, window);
@@ -244,7 +247,7 @@ private:
     Value valuePage = pageAt(op.values, values, number);
     return op.kvB ? expanded(valuePage, keyDim(), valueDim()) : loadPage(valuePage, e.index(0), valueDim());
   }
-  Value pageOf(Value turn, int64_t i) { return e.add(e.mul(turn, pages), e.index(i)); }
+  Value pageOf(Value turn, int64_t i) { return e.add(e.mul(turnsOver.at(e, turn), pages), e.index(i)); }
 
   /// The accumulator with the weighted values of turn `j`.
   Value weigh(Value j, const Running &running) {
@@ -257,19 +260,16 @@ private:
   Value visible(Value scores, Value j, int64_t i) {
     auto type = cast<tile::TileType>(scores.getType());
     // Position of the first query relative to the first key.
-    Value distance =
-        arith::IndexCastOp::create(e.b, e.loc, e.b.getI32Type(), e.sub(position, e.mul(pageOf(j, i), page)));
+    Value first = e.mul(pageOf(j, i), page);
+    auto toI32 = [&](Value x) -> Value { return arith::IndexCastOp::create(e.b, e.loc, e.b.getI32Type(), x); };
+    Value distance = toI32(e.sub(position, first)), firstKey = op.visible.all() ? Value() : toI32(first);
     return e.map(type, scores, [&](OpBuilder &b, ValueRange in) -> Value {
-      auto i32 = [&](int64_t n) -> Value { return arith::ConstantOp::create(b, e.loc, b.getI32IntegerAttr(n)); };
       auto index = [&](int64_t d) -> Value {
         return tile::IndexOp::create(b, e.loc, b.getI32Type(), b.getI64IntegerAttr(d));
       };
       Value back = arith::SubIOp::create(b, e.loc, arith::AddIOp::create(b, e.loc, distance, index(0)), index(1));
-      Value seen = arith::CmpIOp::create(b, e.loc, arith::CmpIPredicate::sge, back, i32(0));
-      if (op.window) {
-        Value near = arith::CmpIOp::create(b, e.loc, arith::CmpIPredicate::slt, back, i32(*op.window));
-        seen = arith::AndIOp::create(b, e.loc, seen, near);
-      }
+      Value seen = softmax::sees(b, e.loc, op.visible, back,
+                                 [&]() -> Value { return arith::AddIOp::create(b, e.loc, firstKey, index(1)); });
       return arith::SelectOp::create(b, e.loc, seen, in[0], f32(b, -std::numeric_limits<double>::infinity()));
     });
   }
@@ -321,6 +321,8 @@ private:
   std::optional<LatentKeys> made;                 ///< keys and values that stand in scratch
   Value blocks;                                   ///< there
   Value sequence, position, lastPage, q, turnedQ; ///< of the rows that are being written
+  softmax::Pages turnsOver;                       ///< their keys
+  Value sinks;
   tile::SequenceOp bounds;
 };
 

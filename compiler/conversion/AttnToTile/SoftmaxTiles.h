@@ -9,6 +9,8 @@
 
 namespace denim::softmax {
 
+inline constexpr double kLog2E = 1.44269504088896341;
+
 inline mlir::Value maximum(Emitter &e, tile::TileType type, mlir::Value x, mlir::Value y) {
   return e.map(type, {x, y}, [&](mlir::OpBuilder &b, mlir::ValueRange in) -> mlir::Value {
     return mlir::arith::MaximumFOp::create(b, e.loc, in[0], in[1]);
@@ -49,6 +51,21 @@ inline mlir::Value power(Emitter &e, tile::TileType type, mlir::Value x, mlir::V
     mlir::Value scaled = times(b, e.loc, in[0], number(b, e.loc, scale));
     return mlir::math::Exp2Op::create(b, e.loc, minus(b, e.loc, scaled, in[1]));
   });
+}
+/// The sum of weights l relative to 2^base, with one more logit for each row: that of head `first` and of those behind
+/// it. Rows from `heads` on are not used.
+inline mlir::Value withSinks(Emitter &e, mlir::Value l, mlir::Value base, mlir::Value sinks, mlir::Value first,
+                             int64_t rows, int64_t heads) {
+  Rows own{first, rows, {}, {}};
+  if (rows != heads)
+    own.lo = first, own.hi = e.add(first, e.index(heads));
+  mlir::Value logits = e.load(sinks, own, e.index(0), 1);
+  return e.map(llvm::cast<tile::TileType>(l.getType()), {l, logits, base},
+               [&](mlir::OpBuilder &b, mlir::ValueRange in) {
+                 mlir::Value x = times(b, e.loc, in[1], number(b, e.loc, kLog2E));
+                 mlir::Value weight = mlir::math::Exp2Op::create(b, e.loc, minus(b, e.loc, x, in[2]));
+                 return plus(b, e.loc, in[0], weight);
+               });
 }
 
 } // namespace denim::softmax

@@ -30,7 +30,6 @@ constexpr int64_t kGroupRows = 64;
 constexpr int64_t kMostRows = 128;
 /// Elements of the accumulator with which two blocks fit a multiprocessor.
 constexpr int64_t kHalfOfRegisters = 64 * 128;
-constexpr double kLog2E = 1.44269504088896341;
 
 /// Running maximum, sum of weights and sum of weighted values.
 using Running = SmallVector<Value>;
@@ -51,6 +50,8 @@ public:
       e.tileKernel->setAttr("tile.warps", e.b.getI64IntegerAttr(rows / 16));
     }
     queryHeads = e.viewOf(op.query, keyDim());
+    if (op.sinks)
+      sinks = e.viewOf(op.sinks, 1);
     // Every head of a token is a row of its own.
     auto element = cast<tile::MemoryType>(e.resultMemory(0).getType()).getElementType();
     e.resultMemory(0).setType(tile::MemoryType::get(e.b.getContext(), valueDim(), element));
@@ -71,21 +72,24 @@ private:
   int64_t keyDim() { return queryType.getDimSize(2); }
   int64_t valueDim() { return op.valueWidth; }
   Value div(Value x, int64_t n) { return arith::DivUIOp::create(e.b, e.loc, x, e.index(n)); }
-  double exponentScale() { return kLog2E * (op.softcap ? 1 : op.scale); }
+  double exponentScale() { return softmax::kLog2E * (op.softcap ? 1 : op.scale); }
 
   void writeToken(Value row, Value position) {
-    Value first = e.index(0), end = e.add(div(position, kPage), e.index(1));
-    if (op.window)
-      first = div(e.max(e.sub(position, e.index(*op.window - 1)), e.index(0)), kPage);
-    Running done = attend(row, position, first, end);
+    pages = softmax::visiblePages(e, op.visible, position, position, kPage);
+    Running done = attend(row, position);
     Value head = headRow(row);
+    if (op.sinks) {
+      Value base = softmax::baseOf(e, e.tileType(rows, 1), done[0], exponentScale());
+      done[1] = softmax::withSinks(e, done[1], base, sinks, firstHead, rows, group);
+    }
     tile::StoreOp::create(e.b, e.loc, softmax::divided(e, done[2], done[1]), e.resultMemory(0), head, e.index(0), head,
                           e.add(head, e.index(group)));
   }
 
   Value headRow(Value row) { return e.add(e.mul(row, heads), firstHead); }
 
-  Running attend(Value row, Value position, Value from, Value to) {
+  Running attend(Value row, Value position) {
+    Value from = pages.first, to = pages.end;
     Value first = headRow(row);
     Rows all{first, rows, first, e.add(first, e.index(group))};
     if (rows == group)
@@ -98,10 +102,11 @@ private:
           e.loop(lo, hi, 1, running, [&](Value j, ValueRange before) { return turn(q, position, j, before, masked); });
     };
     // Pages [full, behind) hold only keys that the token sees.
-    Value full = from, behind = e.max(e.min(div(e.add(position, e.index(1)), kPage), to), from);
-    if (op.window) {
-      Value oldest = e.max(e.sub(position, e.index(*op.window - 1)), e.index(0));
-      full = e.min(e.max(e.ceilDiv(oldest, e.index(kPage)), from), to);
+    Value full = from, behind = pages.numberOf(e, div(e.add(position, e.index(1)), kPage));
+    behind = e.max(e.min(behind, to), from);
+    if (!op.visible.all()) {
+      Value oldest = pages.numberOf(e, e.ceilDiv(softmax::oldestKey(e, op.visible, position), e.index(kPage)));
+      full = e.min(e.max(oldest, from), to);
       behind = e.max(behind, full);
       turns(from, full, /*masked=*/true);
     }
@@ -116,7 +121,8 @@ private:
     return e.load(page, Rows{e.index(0), kPage, {}, {}}, e.index(0), type.getShape()[1]);
   }
 
-  Running turn(Value q, Value position, Value j, ValueRange before, bool masked) {
+  Running turn(Value q, Value position, Value number, ValueRange before, bool masked) {
+    Value j = pages.at(e, number);
     auto column = e.tileType(rows, 1), square = e.tileType(rows, kPage), panel = e.tileType(rows, valueDim());
     double infinity = std::numeric_limits<double>::infinity(), c = exponentScale();
     Value scores = e.mma(q, pageAt(op.keys, keys, j), {false, true, {}, tile::Triangle::none});
@@ -125,16 +131,14 @@ private:
     if (masked) {
       // Position of the query relative to the first key of the page.
       Value distance = arith::IndexCastOp::create(e.b, e.loc, e.b.getI32Type(), e.sub(position, e.mul(j, kPage)));
+      Value firstKey =
+          op.visible.all() ? Value() : Value(arith::IndexCastOp::create(e.b, e.loc, e.b.getI32Type(), e.mul(j, kPage)));
       scores = e.map(square, scores, [&](OpBuilder &b, ValueRange in) -> Value {
-        auto i32 = [&](int64_t n) -> Value { return arith::ConstantOp::create(b, e.loc, b.getI32IntegerAttr(n)); };
         Value key = tile::IndexOp::create(b, e.loc, b.getI32Type(), b.getI64IntegerAttr(1));
         Value back = arith::SubIOp::create(b, e.loc, distance, key);
-        Value seen = arith::CmpIOp::create(b, e.loc, arith::CmpIPredicate::sge, back, i32(0));
-        if (op.window) {
-          Value near = arith::CmpIOp::create(b, e.loc, arith::CmpIPredicate::slt, back, i32(*op.window));
-          seen = arith::AndIOp::create(b, e.loc, seen, near);
-        }
-        return arith::SelectOp::create(b, e.loc, seen, in[0], number(b, e.loc, -infinity));
+        Value seen = softmax::sees(b, e.loc, op.visible, back,
+                                   [&]() -> Value { return arith::AddIOp::create(b, e.loc, firstKey, key); });
+        return arith::SelectOp::create(b, e.loc, seen, in[0], denim::number(b, e.loc, -infinity));
       });
     }
     Value m = softmax::maximum(e, column, before[0], e.reduce(tile::Combiner::max, scores, 1));
@@ -153,7 +157,8 @@ private:
   bool brain;
   int64_t rows;
   Emitter e;
-  Value queryHeads, sequence, keyHead, firstHead;
+  Value queryHeads, sinks, sequence, keyHead, firstHead;
+  softmax::Pages pages; ///< of the token that is being written
 };
 
 } // namespace

@@ -111,14 +111,31 @@ private:
     return isElementwise(op) || isReshape(op);
   }
 
+  /// The last value that the kernel of `op` can compute, on the way from its result. Where the way branches or ends, or
+  /// meets that of a mixer, what was computed so far is written: several products share a kernel, a mixer shares none.
+  Value endOfWay(Operation *op, llvm::SmallPtrSetImpl<Operation *> &ofMixers) {
+    Value value = op->getResult(0);
+    while (!roots.contains(value) && value.hasOneUse()) {
+      Operation *user = *value.getUsers().begin();
+      if (!isEpilogue(user, op) || ofMixers.contains(user))
+        break;
+      if (isMixer(op))
+        ofMixers.insert(user);
+      value = user->getResult(0);
+    }
+    return value;
+  }
+
   void findHomes() {
+    llvm::SmallPtrSet<Operation *, 8> ofMixers;
+    llvm::DenseMap<Operation *, Value> ends;
+    for (Operation *op : body)
+      if (isMixer(op))
+        ends[op] = endOfWay(op, ofMixers);
     for (Operation *op : body) {
       if (!isMixer(op) && !isa<model::LinearOp>(op))
         continue;
-      Value value = op->getResult(0);
-      while (!roots.contains(value) && value.hasOneUse() && isEpilogue(*value.getUsers().begin(), op))
-        value = (*value.getUsers().begin())->getResult(0);
-      // Where the way branches or ends, what was computed so far is written.
+      Value value = isMixer(op) ? ends.lookup(op) : endOfWay(op, ofMixers);
       home[op] = withoutReshapes(value);
       materialise(value);
     }

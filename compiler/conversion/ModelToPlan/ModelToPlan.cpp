@@ -208,11 +208,17 @@ private:
     plan::KernelOp::build(b, state, "");
     OwningOpRef<plan::KernelOp> kernel(llvm::cast<plan::KernelOp>(b.create(state)));
     Block *block = b.createBlock(&kernel->getBody());
-    IRMapping map;
+    IRMapping map, given;
     for (auto [input, type] : llvm::zip(group.inputs, inputTypes))
-      map.map(input, cast(block->addArgument(type, loc), input.getType()));
-    for (Operation *op : group.ops)
+      given.map(input, cast(block->addArgument(type, loc), input.getType()));
+    map = given;
+    for (Operation *op : group.ops) {
       b.clone(*op, map);
+      // One part of a split may stand in memory while the kernel makes another itself.
+      for (Value made : op->getResults())
+        if (Value argument = given.lookupOrNull(made))
+          map.map(made, argument);
+    }
     SmallVector<Value> results;
     for (auto [v, type] : llvm::zip(group.results, resultTypes))
       results.push_back(cast(map.lookup(v), type));

@@ -2,6 +2,7 @@
 #ifndef DIALECTS_ATTN_IR_ATTN_H
 #define DIALECTS_ATTN_IR_ATTN_H
 
+#include "dialects/attn/ir/VisibleKeys.h"
 #include "dialects/interfaces/Interfaces.h"
 #include "mlir/Bytecode/BytecodeOpInterface.h"
 #include "mlir/IR/Builders.h"

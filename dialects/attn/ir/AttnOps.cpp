@@ -111,13 +111,53 @@ static LogicalResult expectPaged(MaybeLoc loc, RankedTensorType query, Value key
   return expectMultiple(loc, query.getDimSize(1), keys.getShape()[0], "heads of the query");
 }
 
+/// softmax_c4, softmax_c5, softmax_c6 of the three ops that say it.
+template <typename Adaptor> static LogicalResult expectVisible(MaybeLoc loc, Adaptor adaptor) {
+  auto isNotPositive = [](std::optional<uint64_t> number) { return number && static_cast<int64_t>(*number) < 1; };
+  auto text = [](std::optional<uint64_t> number) { return std::to_string(static_cast<int64_t>(*number)); };
+  if (isNotPositive(adaptor.getWindow()))
+    return emitOptionalError(loc, "expected a positive window, but got ", text(adaptor.getWindow()));
+  if (adaptor.getBlockSize().has_value() != adaptor.getLocalBlocks().has_value())
+    return emitOptionalError(loc, "expected a size of blocks and a number of local ones, but got only one of them");
+  if (isNotPositive(adaptor.getBlockSize()) || isNotPositive(adaptor.getLocalBlocks()))
+    return emitOptionalError(loc, "expected blocks of at least 1 token and at least 1 local block, but got blocks ",
+                             text(adaptor.getBlockSize()), " local ", text(adaptor.getLocalBlocks()));
+  // Positions are counted in 32 bits.
+  constexpr uint64_t most = std::numeric_limits<int32_t>::max();
+  uint64_t local = adaptor.getWindow().value_or(adaptor.getBlockSize().value_or(0));
+  if (local > most || local * std::min(adaptor.getLocalBlocks().value_or(1), most) > most ||
+      adaptor.getGlobalTokens().value_or(0) > most)
+    return emitOptionalError(loc, "expected at most ", most,
+                             " keys in a window, in local blocks, and of global tokens");
+  if (adaptor.getWindow() && adaptor.getBlockSize())
+    return emitOptionalError(loc, "expected a window or blocks, but got both");
+  if (isNotPositive(adaptor.getGlobalTokens()))
+    return emitOptionalError(loc, "expected a positive number of global tokens, but got ",
+                             text(adaptor.getGlobalTokens()));
+  if (adaptor.getGlobalTokens() && !adaptor.getWindow() && !adaptor.getBlockSize())
+    return emitOptionalError(loc,
+                             "expected a window or blocks beside global tokens, but got none: all keys are visible");
+  return success();
+}
+
+static LogicalResult expectSinks(MaybeLoc loc, RankedTensorType query, Value sinks) {
+  if (!sinks)
+    return success();
+  auto type = tensorOf(sinks);
+  if (type.getRank() != 1 || type.getDimSize(0) != query.getDimSize(1))
+    return emitOptionalError(loc, "expected sinks of shape [", query.getDimSize(1), "], one for each head, but got ",
+                             type);
+  return success();
+}
+
 static int64_t valueWidth(Value values, std::optional<uint64_t> columns) {
   return columns.value_or(cast<CacheType>(values.getType()).getShape()[1]);
 }
 
 LogicalResult AttendOp::inferReturnTypes(MLIRContext *, MaybeLoc loc, Adaptor adaptor, Types &results) {
   auto query = tensorOf(adaptor.getQuery());
-  if (failed(expectPaged(loc, query, adaptor.getKeys(), adaptor.getValues(), adaptor.getColumns())))
+  if (failed(expectPaged(loc, query, adaptor.getKeys(), adaptor.getValues(), adaptor.getColumns())) ||
+      failed(expectVisible(loc, adaptor)) || failed(expectSinks(loc, query, adaptor.getSinks())))
     return failure();
   int64_t heads = query.getDimSize(1), width = valueWidth(adaptor.getValues(), adaptor.getColumns());
   if (Value parts = adaptor.getParts()) {
@@ -132,7 +172,8 @@ LogicalResult AttendOp::inferReturnTypes(MLIRContext *, MaybeLoc loc, Adaptor ad
 
 LogicalResult AttendPartOp::inferReturnTypes(MLIRContext *, MaybeLoc loc, Adaptor adaptor, Types &results) {
   auto query = tensorOf(adaptor.getQuery());
-  if (failed(expectPaged(loc, query, adaptor.getKeys(), adaptor.getValues(), adaptor.getColumns())))
+  if (failed(expectPaged(loc, query, adaptor.getKeys(), adaptor.getValues(), adaptor.getColumns())) ||
+      failed(expectVisible(loc, adaptor)))
     return failure();
   int64_t width = valueWidth(adaptor.getValues(), adaptor.getColumns());
   results.push_back(activation(query, {query.getDimSize(1), int64_t(adaptor.getSplits()) * (width + 2)}));
@@ -284,9 +325,9 @@ LogicalResult SoftmaxOp::inferReturnTypes(MLIRContext *, MaybeLoc loc, Adaptor a
                         "a value")) ||
       failed(expectMultiple(loc, query.getDimSize(1), key.getDimSize(1), "heads of the query")))
     return failure();
-  // softmax_c4
-  if (adaptor.getWindow() && *adaptor.getWindow() < 1)
-    return emitOptionalError(loc, "expected a positive window, but got ", *adaptor.getWindow());
+  // softmax_c4, softmax_c5, softmax_c6
+  if (failed(expectVisible(loc, adaptor)) || failed(expectSinks(loc, query, adaptor.getSinks())))
+    return failure();
   results.push_back(activation(query, {query.getDimSize(1), value.getDimSize(2)}));
   return success();
 }
@@ -308,7 +349,7 @@ MutableOperandRange SoftmaxOp::getCachesMutable() {
 
 Cost SoftmaxOp::getCostPerToken(int64_t context) {
   auto query = tensorOf(getQuery()), key = tensorOf(getKey()), value = tensorOf(getValue());
-  double visible = getWindow() ? std::min<double>(context, *getWindow()) : context;
+  double visible = getVisibleKeys().atMost(static_cast<double>(context));
   double dims = query.getDimSize(2) + value.getDimSize(2);
   return {2 * visible * query.getDimSize(1) * dims, visible * key.getDimSize(1) * dims * 4};
 }

@@ -63,26 +63,34 @@ def Attn_RememberOp : Attn_Op<"remember"> {
   let hasVerifier = 1;
 }
 
-def Attn_AttendOp : Attn_Inferred<"attend"> {
+def Attn_AttendOp : Attn_Inferred<"attend", [AttrSizedOperandSegments]> {
   let summary = "causal softmax attention over cached keys and values";
   let description = [{
     What `attn.softmax` becomes when its keys and values, those of the new tokens included, stand in paged caches.
     With `parts`, tokens of sequences that bring few of them are not attended here: their results over parts of the
-    keys, made by `attn.attend_part`, are merged. With `columns c` a value is the first c columns of its row: keys and
-    values may then be one cache, whose rows are read once.
+    keys, made by `attn.attend_part`, are merged; sinks `[H]` join here, once. With `columns c` a value is the first c
+    columns of its row: keys and values may then be one cache, whose rows are read once.
   }];
   let arguments = (ins AnyRankedTensor:$query, Attn_AnyCache:$keys, Attn_AnyCache:$values,
-                       Optional<AnyRankedTensor>:$parts, F64Attr:$scale, OptionalAttr<I64Attr>:$window,
-                       OptionalAttr<F64Attr>:$softcap, OptionalAttr<I64Attr>:$columns);
+                       Optional<AnyRankedTensor>:$parts, Optional<AnyRankedTensor>:$sinks, F64Attr:$scale,
+                       OptionalAttr<I64Attr>:$window, OptionalAttr<I64Attr>:$block_size,
+                       OptionalAttr<I64Attr>:$local_blocks, OptionalAttr<I64Attr>:$global_tokens,
+                       OptionalAttr<F64Attr>:$softcap,
+                       OptionalAttr<I64Attr>:$columns);
   let results = (outs AnyRankedTensor:$result);
   let assemblyFormat = [{
     custom<Value>($query, type($query)) `,` custom<Cache>($keys, type($keys)) `,` custom<Cache>($values, type($values))
     (`columns` $columns^)? `scale` custom<Number>($scale) (`window` $window^)?
-    (`softcap` custom<Number>($softcap)^)? (`parts` custom<OptionalValue>($parts, type($parts))^)? attr-dict
+    (`blocks` $block_size^ `local` $local_blocks)? (`global` $global_tokens^)? (`softcap` custom<Number>($softcap)^)?
+    (`sinks` custom<OptionalValue>($sinks, type($sinks))^)? (`parts` custom<OptionalValue>($parts, type($parts))^)?
+    attr-dict
   }];
   let extraClassDeclaration = [{
     /// Columns of a value.
     int64_t getValueWidth() { return getColumns().value_or(getValues().getType().getShape()[1]); }
+    VisibleKeys getVisibleKeys() {
+      return {getWindow(), getBlockSize(), getLocalBlocks(), getGlobalTokens()};
+    }
     /// Parts of the keys, when they are split.
     int64_t getSplits() {
       auto parts = getParts();
@@ -103,15 +111,22 @@ def Attn_AttendPartOp : Attn_Inferred<"attend_part"> {
     such results merge by the rule of `spec/attention.md` section 1, which `attn.attend` applies.
   }];
   let arguments = (ins AnyRankedTensor:$query, Attn_AnyCache:$keys, Attn_AnyCache:$values,
-                       ConfinedAttr<I64Attr, [IntPositive]>:$splits, F64Attr:$scale, OptionalAttr<I64Attr>:$window,
-                       OptionalAttr<F64Attr>:$softcap, OptionalAttr<I64Attr>:$columns);
+                       ConfinedAttr<I64Attr, [IntPositive]>:$splits, F64Attr:$scale,
+                       OptionalAttr<I64Attr>:$window, OptionalAttr<I64Attr>:$block_size,
+                       OptionalAttr<I64Attr>:$local_blocks, OptionalAttr<I64Attr>:$global_tokens,
+                       OptionalAttr<F64Attr>:$softcap,
+                       OptionalAttr<I64Attr>:$columns);
   let results = (outs AnyRankedTensor:$result);
   let assemblyFormat = [{
     custom<Value>($query, type($query)) `,` custom<Cache>($keys, type($keys)) `,` custom<Cache>($values, type($values))
     (`columns` $columns^)? `splits` $splits `scale` custom<Number>($scale) (`window` $window^)?
-    (`softcap` custom<Number>($softcap)^)? attr-dict
+    (`blocks` $block_size^ `local` $local_blocks)? (`global` $global_tokens^)? (`softcap` custom<Number>($softcap)^)?
+    attr-dict
   }];
   let extraClassDeclaration = [{
+    VisibleKeys getVisibleKeys() {
+      return {getWindow(), getBlockSize(), getLocalBlocks(), getGlobalTokens()};
+    }
     /// Columns of a value.
     int64_t getValueWidth() { return getColumns().value_or(getValues().getType().getShape()[1]); }
   }];
@@ -285,30 +300,52 @@ def Attn_SoftmaxOp : Attn_Inferred<"softmax", [AttrSizedOperandSegments,
     For every query head h, with its key head `h * Hk / H`, and every token i:
 
     ```
-    s[i, j] = scale * q[i] . k[j]            for j <= i, and j > i - window when there is a window
+    s[i, j] = scale * q[i] . k[j]            for the visible j
     o[i]    = sum_j softmax_j(s[i, :]) v[j]
     ```
 
-    The scale is `dk^-1/2` unless given; `softcap c` replaces s by `c tanh(s / c)`. (`spec/attention.md` section 1)
+    The scale is `dk^-1/2` unless given; `softcap c` replaces s by `c tanh(s / c)`. Visible are
+
+    * all j <= i, unless one of these is given
+    * with `window w`, of these the last w
+    * with `blocks b local l`, of these the ones in the last l blocks of b tokens, that of the token itself included;
+      blocks begin at multiples of b
+    * with either and `global g`, the first g tokens of the sequence beside them
+
+    Pages without a visible key are not visited, so a token costs what it sees. `sinks` adds one logit to every softmax of
+    head h that has no value: weights sum to less than 1. It is neither scaled nor capped. (`spec/attention.md` section 1)
 
     * (C1) query `[T, H, dk]`
     * (C2) key `[T, Hk, dk]`, H a multiple of Hk
     * (C3) value `[T, Hk, dv]`
-    * (C4) a positive window
+    * (C4) a positive window, or blocks of a positive size, at least one of them, and not both
+    * (C5) a positive number of global tokens, and only with a window or blocks
+    * (C6) sinks `[H]`
   }];
   let arguments = (ins AnyRankedTensor:$query, /* softmax_c1 */
                        AnyRankedTensor:$key,   /* softmax_c2 */
                        AnyRankedTensor:$value, /* softmax_c3 */
                        Optional<Attn_AnyCache>:$keys, Optional<Attn_AnyCache>:$values,
+                       Optional<AnyRankedTensor>:$sinks,      /* softmax_c6 */
                        OptionalAttr<F64Attr>:$scale,
-                       OptionalAttr<I64Attr>:$window, /* softmax_c4 */
+                       OptionalAttr<I64Attr>:$window,         /* softmax_c4 */
+                       OptionalAttr<I64Attr>:$block_size,     /* softmax_c4 */
+                       OptionalAttr<I64Attr>:$local_blocks,   /* softmax_c4 */
+                       OptionalAttr<I64Attr>:$global_tokens,  /* softmax_c5 */
                        OptionalAttr<F64Attr>:$softcap);
   let results = (outs AnyRankedTensor:$result);
   let assemblyFormat = [{
     custom<Value>($query, type($query)) `,` custom<Value>($key, type($key)) `,` custom<Value>($value, type($value))
-    (`scale` custom<Number>($scale)^)? (`window` $window^)? (`softcap` custom<Number>($softcap)^)?
+    (`scale` custom<Number>($scale)^)? (`window` $window^)?
+    (`blocks` $block_size^ `local` $local_blocks)? (`global` $global_tokens^)? (`softcap` custom<Number>($softcap)^)?
+    (`sinks` custom<OptionalValue>($sinks, type($sinks))^)?
     (`keys` custom<OptionalCache>($keys, type($keys))^)? (`values` custom<OptionalCache>($values, type($values))^)?
     attr-dict
+  }];
+  let extraClassDeclaration = [{
+    VisibleKeys getVisibleKeys() {
+      return {getWindow(), getBlockSize(), getLocalBlocks(), getGlobalTokens()};
+    }
   }];
 }
 

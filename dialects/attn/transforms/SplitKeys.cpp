@@ -25,7 +25,8 @@ struct SplitKeysPass : impl::SplitKeysPassBase<SplitKeysPass> {
       OpBuilder b(op);
       Value parts =
           AttendPartOp::create(b, op.getLoc(), op.getQuery(), op.getKeys(), op.getValues(), b.getI64IntegerAttr(number),
-                               op.getScaleAttr(), op.getWindowAttr(), op.getSoftcapAttr(), op.getColumnsAttr());
+                               op.getScaleAttr(), op.getWindowAttr(), op.getBlockSizeAttr(), op.getLocalBlocksAttr(),
+                               op.getGlobalTokensAttr(), op.getSoftcapAttr(), op.getColumnsAttr());
       op.getPartsMutable().assign(parts);
       return WalkResult::advance();
     });

@@ -30,9 +30,11 @@ void readFromPages(SoftmaxOp op) {
   AppendOp::create(b, loc, ValueRange{op.getValue()}, op.getValues());
   double dk = cast<RankedTensorType>(op.getQuery().getType()).getDimSize(2);
   double scale = op.getScale() ? op.getScale()->convertToDouble() : 1.0 / std::sqrt(dk);
-  auto attend = AttendOp::create(b, loc, op.getResult().getType(), op.getQuery(), op.getKeys(), op.getValues(),
-                                 /*parts=*/Value(), b.getF64FloatAttr(scale), op.getWindowAttr(), op.getSoftcapAttr(),
-                                 /*columns=*/IntegerAttr());
+  auto attend =
+      AttendOp::create(b, loc, op.getResult().getType(), op.getQuery(), op.getKeys(), op.getValues(),
+                       /*parts=*/Value(), op.getSinks(), b.getF64FloatAttr(scale), op.getWindowAttr(),
+                       op.getBlockSizeAttr(), op.getLocalBlocksAttr(), op.getGlobalTokensAttr(), op.getSoftcapAttr(),
+                       /*columns=*/IntegerAttr());
   op.getResult().replaceAllUsesWith(attend.getResult());
   op.erase();
 }
@@ -50,9 +52,10 @@ void readFromPages(LatentSoftmaxOp op) {
   double dk = cast<RankedTensorType>(op.getQuery().getType()).getDimSize(2) + op.getRopeWidth();
   auto scale = b.getF64FloatAttr(op.getScale() ? op.getScale()->convertToDouble() : 1.0 / std::sqrt(dk));
   Value query = AbsorbOp::create(b, loc, op.getQuery(), op.getKvB(), op.getQRope());
-  Value mixed =
-      AttendOp::create(b, loc, query, op.getLatents(), op.getLatents(), /*parts=*/Value(), scale,
-                       /*window=*/IntegerAttr(), /*softcap=*/FloatAttr(), b.getI64IntegerAttr(latent.getDimSize(1)));
+  Value mixed = AttendOp::create(
+      b, loc, query, op.getLatents(), op.getLatents(), /*parts=*/Value(), /*sinks=*/Value(), scale,
+      /*window=*/IntegerAttr(), /*block_size=*/IntegerAttr(), /*local_blocks=*/IntegerAttr(),
+      /*global_tokens=*/IntegerAttr(), /*softcap=*/FloatAttr(), b.getI64IntegerAttr(latent.getDimSize(1)));
   auto result =
       AttendLatentOp::create(b, loc, mixed, op.getQuery(), op.getLatents(), op.getKvB(), op.getQRope(), scale);
   op.getResult().replaceAllUsesWith(result.getResult());

@@ -8,6 +8,7 @@
 //===----------------------------------------------------------------------===//
 
 #include "runtime/tools/denim-bench/Cases.h"
+#include <algorithm>
 #include <cmath>
 
 namespace denim::bench {
@@ -139,9 +140,9 @@ Operator fading(const std::string &name, int64_t heads, bool gated) {
 
 constexpr int64_t kHeads = 32;
 
-std::string softmax(int64_t keyHeads, int64_t window, int64_t heads = kHeads, int64_t dim = kDim) {
+std::string softmax(int64_t keyHeads, const std::string &visible, int64_t heads = kHeads, int64_t dim = kDim) {
   return model(text(headed("q", heads, dim), headed("k", keyHeads, dim), headed("v", keyHeads, dim),
-                    "  %o = attn.softmax %q, %k, %v", window ? text(" window ", window) : "", "\n"),
+                    "  %o = attn.softmax %q, %k, %v", visible, "\n"),
                heads * dim);
 }
 
@@ -154,7 +155,7 @@ Case softmaxPrefill(int64_t keyHeads, int64_t window, int64_t tokens) {
   Case result;
   std::string kind = window ? text("window ", window, " prefill ") : "softmax prefill ";
   result.name = text(kind, kHeads, "/", keyHeads, " B=1 T=", tokens);
-  result.model = softmax(keyHeads, window);
+  result.model = softmax(keyHeads, window ? text(" window ", window) : "");
   result.kernels = "softmax";
   result.whole = true;
   result.tokens = tokens;
@@ -168,7 +169,7 @@ Case softmaxPrefill(int64_t keyHeads, int64_t window, int64_t tokens) {
 Case softmaxDecode(int64_t keyHeads, int64_t keys, int64_t sequences) {
   Case result;
   result.name = text("GQA decode ", kHeads, "/", keyHeads, " KV=", keys, " B=", sequences);
-  result.model = softmax(keyHeads, 0);
+  result.model = softmax(keyHeads, "");
   result.kernels = "softmax";
   result.whole = true;
   result.past = keys - 1;
@@ -179,11 +180,44 @@ Case softmaxDecode(int64_t keyHeads, int64_t keys, int64_t sequences) {
   return result;
 }
 
+/// Blocks of 64 tokens, of which each token sees its own, the 15 before it, and the first of the sequence.
+constexpr int64_t kBlock = 64, kLocalBlocks = 16;
+
+double sparseKeys(int64_t position) {
+  int64_t first = std::max<int64_t>(position / kBlock - kLocalBlocks + 1, 0) * kBlock;
+  return static_cast<double>(position - first + 1 + std::min(first, kBlock));
+}
+
+std::string sparseSoftmax(int64_t keyHeads) {
+  return softmax(keyHeads, text(" blocks ", kBlock, " local ", kLocalBlocks, " global ", kBlock));
+}
+
+Case sparsePrefill(int64_t keyHeads, int64_t tokens) {
+  Case result = softmaxPrefill(keyHeads, 0, tokens);
+  result.name = text("block-sparse prefill ", kHeads, "/", keyHeads, " B=1 T=", tokens);
+  result.model = sparseSoftmax(keyHeads);
+  double pairs = 0;
+  for (int64_t i = 0; i < tokens; ++i)
+    pairs += sparseKeys(i);
+  result.flops = 4.0 * kDim * kHeads * pairs;
+  return result;
+}
+
+Case sparseDecode(int64_t keyHeads, int64_t keys, int64_t sequences) {
+  Case result = softmaxDecode(keyHeads, keys, sequences);
+  result.name = text("block-sparse decode ", kHeads, "/", keyHeads, " KV=", keys, " B=", sequences);
+  result.model = sparseSoftmax(keyHeads);
+  double visible = sparseKeys(keys - 1) * static_cast<double>(sequences);
+  result.flops = 4.0 * kDim * kHeads * visible;
+  result.bytes = visible * pairBytes(keyHeads);
+  return result;
+}
+
 /// The same with heads of another width.
 Case wideSoftmaxPrefill(int64_t heads, int64_t keyHeads, int64_t dim, int64_t tokens) {
   Case result = softmaxPrefill(keyHeads, 0, tokens);
   result.name = text("softmax prefill ", heads, "/", keyHeads, " d=", dim, " B=1 T=", tokens);
-  result.model = softmax(keyHeads, 0, heads, dim);
+  result.model = softmax(keyHeads, "", heads, dim);
   double share = static_cast<double>(heads * dim) / (kHeads * kDim);
   result.flops *= share;
   result.bytes = static_cast<double>(tokens) * 4.0 * static_cast<double>(dim * (heads + keyHeads));
@@ -298,6 +332,10 @@ std::vector<Case> cudaCases() {
       cases.push_back(softmaxPrefill(keyHeads, 4096, t));
   cases.push_back(wideSoftmaxPrefill(16, 2, 256, 8192));
   cases.push_back(wideSoftmaxPrefill(32, 8, 64, 8192));
+  for (int64_t t : {8192, 32768, 131072})
+    cases.push_back(sparsePrefill(8, t));
+  for (int64_t sequences : {1, 128})
+    cases.push_back(sparseDecode(8, 32768, sequences));
   for (int64_t t : {2048, 8192})
     cases.push_back(latentPrefill(32, t));
   gdn.name = "GDN decode 16/32";

@@ -55,6 +55,16 @@ plan.kernel @product_in_rows(%x: tensor<?x64xf32>, %w: tensor<64x64xf32>) attrib
 
 // -----
 
+plan.kernel @computed_sinks(%q: tensor<?x2x32xf32>, %k: !attn.cache<paged 1x32xf32>, %v: !attn.cache<paged 1x32xf32>,
+                            %w: tensor<2xf32>) attributes {kind = "softmax"} {
+  %sinks = model.exp %w
+  // expected-error @below {{expected sinks that are a parameter, but got the result of another op}}
+  %o = attn.attend %q, %k, %v scale 0.5 sinks %sinks
+  plan.yield %o : tensor<?x2x32xf32>
+}
+
+// -----
+
 module attributes {plan.machine = "cuda"} {
   plan.kernel @linear(%x: tensor<?x64xf32>, %w: tensor<64x64xf32>) attributes {kind = "linear"} {
     %y = model.linear %x, %w

@@ -184,6 +184,44 @@ model.block @concatenation(%x: tensor<?x64xf32>) {
   yield %y
 }
 
+// One part of a split stands in memory, another is made by the kernel that reads both.
+// CHECK-LABEL: plan.program @gate_beside_query
+// CHECK: plan.kernel @[[SOFTMAX:softmax_[0-9]+]](%[[Q:.*]]: tensor<?x1x16xf32>, %{{.*}}: !attn.cache{{.*}}, %{{.*}}: !attn.cache{{.*}}, %[[X:.*]]: tensor<?x64xf32>)
+// CHECK-NEXT: %{{.*}}, %[[GATE:[0-9]+]] = model.split %[[X]]
+// CHECK-NEXT: attn.attend %[[Q]],
+// CHECK-NEXT: model.sigmoid %[[GATE]]
+model.block @gate_beside_query(%x: tensor<?x64xf32>) {
+  %keys = attn.cache "keys" : !attn.cache<paged 1x16xf32>
+  %values = attn.cache "values" : !attn.cache<paged 1x16xf32>
+  %query, %key, %value, %gate = split %x into 1x16, 1x16, 1x16, 1x16
+  attn.append %key to %keys
+  attn.append %value to %values
+  %a = attn.attend %query, %keys, %values scale 1
+  %g = sigmoid %gate
+  %o = mul %a, %g
+  %y = concat %o, %query, %key, %value
+  yield %y
+}
+
+// A gate that is a product of its own: a mixer shares its kernel with no product.
+// CHECK-LABEL: plan.program @gate_by_product
+// CHECK: %[[G:.*]] = plan.launch @linear_{{[0-9]+}}(%{{.*}}, %{{.*}}) :
+// CHECK: plan.launch @softmax_{{[0-9]+}}({{.*}}%[[G]]
+model.block @gate_by_product(%x: tensor<?x16xf32>) {
+  %w = param "w" : tensor<16x16xf32>
+  %keys = attn.cache "keys" : !attn.cache<paged 1x16xf32>
+  %values = attn.cache "values" : !attn.cache<paged 1x16xf32>
+  %query = heads %x, 1
+  %product = linear %x, %w
+  attn.append %query to %keys
+  attn.append %query to %values
+  %a = attn.attend %query, %keys, %values scale 1
+  %flat = flatten %a
+  %g = sigmoid %product
+  %y = mul %flat, %g
+  yield %y
+}
+
 // A network becomes two programs around those of its layers; rows behind `select` are outputs.
 // CHECK-LABEL: plan.program @net_embed
 // CHECK: model.embed

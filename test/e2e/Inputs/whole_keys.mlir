@@ -1,11 +1,11 @@
 // So many key heads that a single sequence keeps a GPU busy: few tokens attend to whole keys, without parts. Two query heads
-// to a key head, pages that are copied in bulk; then a window, and heads of odd sizes.
+// to a key head, pages that are copied in bulk; then a window, and heads of odd sizes; then blocks, global tokens and sinks.
 
 model.network @net(%ids: tensor<?xi32>) {
   %table = param "table" : tensor<32x16xf32>
   %head = param "head" : tensor<32x16xf32>
   %x = embed %ids, %table
-  %y = layers %x, "l.{i}" = 1 x (1 x @plain, 1 x @window)
+  %y = layers %x, "l.{i}" = 1 x (1 x @plain, 1 x @window, 1 x @sparse)
   %logits = linear %y, %head
   output %logits
 }
@@ -40,6 +40,25 @@ model.block @window(%x: tensor<?x16xf32>) {
   %k = heads %k0, 124
   %v = heads %v0, 124
   %a = attn.softmax %q, %k, %v window 5 softcap 2
+  %flat = flatten %a
+  %o = linear %flat, %wo
+  %y = add %x, %o
+  yield %y
+}
+
+model.block @sparse(%x: tensor<?x16xf32>) {
+  %wq = param "q" : tensor<1240x16xf32>
+  %wk = param "k" : tensor<1240x16xf32>
+  %wv = param "v" : tensor<1240x16xf32>
+  %wo = param "o" : tensor<16x1240xf32>
+  %sinks = param "sinks" : tensor<124xf32>
+  %q0 = linear %x, %wq
+  %k0 = linear %x, %wk
+  %v0 = linear %x, %wv
+  %q = heads %q0, 124
+  %k = heads %k0, 124
+  %v = heads %v0, 124
+  %a = attn.softmax %q, %k, %v blocks 3 local 2 global 2 sinks %sinks
   %flat = flatten %a
   %o = linear %flat, %wo
   %y = add %x, %o

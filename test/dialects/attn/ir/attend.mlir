@@ -25,6 +25,22 @@ model.block @all_words(%x: tensor<?x256xf32>) {
   yield %x
 }
 
+// CHECK-LABEL: model.block @visible_keys
+model.block @visible_keys(%x: tensor<?x256xf32>) {
+  // CHECK: %[[SINKS:.*]] = param "sinks"
+  %sinks = param "sinks" : tensor<4xf32>
+  %q, %k, %v, %rest = split %x into 4x16, 2x16, 2x32, 96
+  %keys = attn.cache "keys" : !attn.cache<paged 2x16xf32>
+  %values = attn.cache "values" : !attn.cache<paged 2x32xf32>
+  // CHECK: %[[P:.*]] = attn.attend_part %{{.*}}, %{{.*}}, %{{.*}} splits 2 scale 1 blocks 64 local 4 global 16{{$}}
+  %p = attn.attend_part %q, %keys, %values splits 2 scale 1 blocks 64 local 4 global 16
+  // CHECK: = attn.attend %{{.*}}, %{{.*}}, %{{.*}} scale 1 blocks 64 local 4 global 16 sinks %[[SINKS]] parts %[[P]]{{$}}
+  %y = attn.attend %q, %keys, %values scale 1 blocks 64 local 4 global 16 sinks %sinks parts %p
+  // CHECK: = attn.attend %{{.*}}, %{{.*}}, %{{.*}} scale 1 window 5 global 1 sinks %[[SINKS]]{{$}}
+  %z = attn.attend %q, %keys, %values scale 1 window 5 global 1 sinks %sinks
+  yield %x
+}
+
 // Rows that are key and value at once: two values side by side, of which attention weighs the first 24 columns.
 // CHECK-LABEL: model.block @shared_rows
 model.block @shared_rows(%x: tensor<?x256xf32>) {

@@ -85,3 +85,26 @@ model.block @columns(%x: tensor<?x256xf32>) {
   %y = attn.attend %q, %rows, %rows columns 17 scale 1
   yield %x
 }
+
+// -----
+
+model.block @sinks(%x: tensor<?x256xf32>) {
+  %q, %k, %v, %rest = split %x into 4x16, 2x16, 2x32, 96
+  %keys = attn.cache "keys" : !attn.cache<paged 2x16xf32>
+  %values = attn.cache "values" : !attn.cache<paged 2x32xf32>
+  %sinks = param "sinks" : tensor<4x1xf32>
+  // expected-error @below {{expected sinks of shape [4], one for each head, but got 'tensor<4x1xf32>'}}
+  %y = attn.attend %q, %keys, %values scale 1 sinks %sinks
+  yield %x
+}
+
+// -----
+
+model.block @visible(%x: tensor<?x256xf32>) {
+  %q, %k, %v, %rest = split %x into 4x16, 2x16, 2x32, 96
+  %keys = attn.cache "keys" : !attn.cache<paged 2x16xf32>
+  %values = attn.cache "values" : !attn.cache<paged 2x32xf32>
+  // expected-error @below {{expected a window or blocks beside global tokens, but got none: all keys are visible}}
+  %y = attn.attend %q, %keys, %values scale 1 global 2
+  yield %x
+}

@@ -21,3 +21,14 @@ model.block @width(%x: tensor<?x256xf32>) {
   %y = attn.attend %q, %keys, %values scale 1 parts %p
   yield %x
 }
+
+// -----
+
+model.block @visible(%x: tensor<?x256xf32>) {
+  %q, %k, %v, %rest = split %x into 4x16, 2x16, 2x32, 96
+  %keys = attn.cache "keys" : !attn.cache<paged 2x16xf32>
+  %values = attn.cache "values" : !attn.cache<paged 2x32xf32>
+  // expected-error @below {{expected a window or blocks, but got both}}
+  %y = attn.attend_part %q, %keys, %values splits 2 scale 1 window 5 blocks 4 local 2
+  yield %x
+}

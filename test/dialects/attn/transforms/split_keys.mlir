@@ -20,6 +20,20 @@ model.block @split(%x: tensor<?x256xf32>) {
   yield %x
 }
 
+// Sinks join where parts are merged, once.
+// CHECK-LABEL: model.block @sinks
+model.block @sinks(%x: tensor<?x256xf32>) {
+  // CHECK: %[[SINKS:.*]] = param "sinks"
+  %sinks = param "sinks" : tensor<4xf32>
+  %q, %k, %v, %rest = split %x into 4x16, 2x16, 2x32, 96
+  %keys = attn.cache "keys" : !attn.cache<paged 2x16xf32>
+  %values = attn.cache "values" : !attn.cache<paged 2x32xf32>
+  // CHECK: %[[P:.*]] = attn.attend_part %{{.*}} splits 4 scale 1 blocks 64 local 2 global 7 softcap 5{{$}}
+  // CHECK-NEXT: attn.attend %{{.*}} scale 1 blocks 64 local 2 global 7 softcap 5 sinks %[[SINKS]] parts %[[P]]{{$}}
+  %y = attn.attend %q, %keys, %values scale 1 blocks 64 local 2 global 7 softcap 5 sinks %sinks
+  yield %x
+}
+
 // Parts have the columns of a value, not those of its row.
 // CHECK-LABEL: model.block @columns
 model.block @columns(%x: tensor<?x256xf32>) {

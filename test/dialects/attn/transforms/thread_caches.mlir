@@ -27,6 +27,16 @@ model.block @softmax_options(%x: tensor<?x96xf32>) {
   yield %x
 }
 
+// CHECK-LABEL: model.block @softmax_visible_keys
+model.block @softmax_visible_keys(%x: tensor<?x96xf32>) {
+  // CHECK: %[[SINKS:.*]] = param "sinks"
+  %sinks = param "sinks" : tensor<1xf32>
+  %q, %k, %v = split %x into 1x32, 1x32, 1x32
+  // CHECK: attn.attend {{.*}} scale 0.5 blocks 8 local 2 global 3 sinks %[[SINKS]]
+  %o = attn.softmax %q, %k, %v scale 0.5 blocks 8 local 2 global 3 sinks %sinks
+  yield %x
+}
+
 // CHECK-LABEL: model.block @delta_rule
 model.block @delta_rule(%x: tensor<?x130xf32>) {
   %q, %k, %v, %b = split %x into 1x32, 1x32, 2x32, 2
