@@ -14,7 +14,8 @@
 //
 // A kernel with a `form` (plan-split-forms) does one of the two only. `many`: an item is a query head for a block of
 // 128 tokens, see SoftmaxBlocks.cpp. `few`: an item is a key head (and a part of the keys) of a sequence. `whole`: few
-// tokens, but sequences enough without parts, see SoftmaxWhole.cpp.
+// tokens, but sequences enough without parts, see SoftmaxWhole.cpp; over latents the kernel of `few` as it is without
+// them, whose tile of heads is the result.
 #include "compiler/conversion/AttnToTile/Softmax.h"
 #include "compiler/conversion/AttnToTile/KeyParts.h"
 #include "compiler/conversion/AttnToTile/SoftmaxTiles.h"
@@ -33,9 +34,16 @@ constexpr int64_t kManyTokens = kSoftmaxManyTokens;
 /// 64 x 512 over two of them.
 constexpr int64_t kLatentHeadsOfBlock = 64;
 /// Warps that compute their scores: a warpgroup.
+constexpr int64_t kWarpsAhead = 4;
 /// Items of a step from which on keys of latents are not cut, on a CPU: several for each thread there may be.
 constexpr int64_t kLatentItemsOfCpu = 256;
-constexpr int64_t kWarpsAhead = 4;
+/// Query heads of a key head up to which they are rows of one tile of a whole sequence: what eight warps hold.
+constexpr int64_t kMostWholeRows = 128;
+/// Tokens up to which whole keys are faster than parts. On an H200, 32 / 8 heads of 128 channels and 32 sequences: 10 %
+/// at 8192 tokens, even at 32768, 2 % slower at 131072.
+constexpr int64_t kWholeTokens = 32768;
+/// More tokens than a sequence can have.
+constexpr int64_t kAnyTokens = int64_t(1) << 30;
 /// Over latents: items that merging should make; heads and columns of one at most.
 constexpr int64_t kMergeItems = 1024, kMergedHeads = 16, kMergedColumns = 128;
 /// Parts up to which they are merged one after the other, for all these heads at once; from there on all parts of a
@@ -72,6 +80,12 @@ FailureOr<int64_t> choosePartItems(plan::KernelOp kernel, const Attention &op) {
     question.candidates.push_back(parts);
   question.predict = [&](int64_t parts) { return tuning::keySplits(*target, shape, parts); };
   return tuning::choose(kernel, question);
+}
+
+Value withoutCasts(Value value) {
+  for (value = withoutReshapes(value); auto cast = value.getDefiningOp<plan::CastOp>();)
+    value = withoutReshapes(cast.getInput());
+  return value;
 }
 
 /// Running maximum, sum of weights and sum of weighted values.
@@ -347,12 +361,6 @@ public:
     return {largest, softmax::added(e, one, before[1], fade, sum), softmax::added(e, line, before[2], fade, all)};
   }
 
-  static Value withoutCasts(Value value) {
-    for (value = withoutReshapes(value); auto cast = value.getDefiningOp<plan::CastOp>();)
-      value = withoutReshapes(cast.getInput());
-    return value;
-  }
-
   void begin() {
     // Half of the warps that a page would take: the accumulator is what they hold.
     if (few && op.sharesRows() && !op.parts)
@@ -364,10 +372,16 @@ public:
       if (group % kLatentHeadsOfBlock == 0)
         e.tileKernel->setAttr("tile.warps_ahead", e.b.getI64IntegerAttr(kWarpsAhead));
     }
+    // The heads of a token, or of one of its parts, are rows of their own here: a tile of them is stored at once.
+    auto memory = cast<BlockArgument>(e.resultMemory(0));
+    auto seeHeads = [&](int64_t columns) {
+      auto element = cast<tile::MemoryType>(memory.getType()).getElementType();
+      memory.setType(tile::MemoryType::get(e.b.getContext(), columns, element));
+    };
     if (op.isPart)
-      // The heads of a token, or of one of its parts, are rows of their own here: a tile of them is stored at once.
-      cast<BlockArgument>(e.resultMemory(0))
-          .setType(tile::MemoryType::get(e.b.getContext(), few ? valueDim() + 2 : partsWidth(), e.b.getF32Type()));
+      seeHeads(few ? valueDim() + 2 : partsWidth());
+    else if (storesTiles())
+      seeHeads(valueDim());
     query = e.memoryOf(op.query);
     queryHeads = e.viewOf(op.query, queryType.getDimSize(2));
     e.setAnchor([&](Value value, const Rows &, const Window &window) -> Value {
@@ -407,6 +421,8 @@ private:
   bool valuesArePanels() {
     return few && op.sharesRows() && isBrain(op.keys) && group % 16 == 0 && valueDim() % 64 == 0;
   }
+  /// Whether a tile of heads over latents is the result as it stands.
+  bool storesTiles() { return few && op.sharesRows() && !op.isPart && !op.parts && withoutCasts(result) == op.result; }
   /// Columns of the accumulator.
   int64_t sumWidth() { return op.sharesRows() && !valuesArePanels() ? keys.getShape()[1] : valueDim(); }
 
@@ -602,6 +618,13 @@ private:
     Value position = e.add(row, shift);
     auto [first, end] = visiblePages(position, position);
     Running done = attend(queriesOf(row), s, position, 0, first, end);
+    if (storesTiles()) {
+      // One division for a row, not one for each of its columns.
+      Value share = softmax::divided(e, e.splat(1, group, 1), done[1]);
+      Value o = e.product(cast<tile::TileType>(done[2].getType()), {done[2], share});
+      tile::StoreOp::create(e.b, e.loc, o, e.resultMemory(0), headRow(row), e.index(0), Value(), Value());
+      return;
+    }
     Value o = softmax::divided(e, done[2], done[1]);
     for (int64_t j = 0; j < group; ++j)
       storeHead(Rows{row, 1, {}, {}}, e.add(firstHead, e.index(j)), e.window(o, j, 0, 1, valueDim()));
@@ -687,8 +710,13 @@ template <typename Op> static tile::KernelOp emitWith(plan::KernelOp kernel, Sma
     if (form && form.getValue() == "many")
       return emitSoftmaxBlocks(kernel, Attention(op), extras);
     Attention attention(op);
-    if (form && form.getValue() == "whole")
-      return emitSoftmaxWhole(kernel, attention, extras);
+    if (form && form.getValue() == "whole") {
+      if (!attention.sharesRows())
+        return emitSoftmaxWhole(kernel, attention, extras);
+      // Over latents it is what `few` is where there are no parts.
+      attention.parts = {};
+      attention.splits = 1;
+    }
     FailureOr<int64_t> parts = attention.splits;
     if (form && attention.splits > 1)
       parts = choosePartItems(kernel, attention);
@@ -708,6 +736,27 @@ template <typename Op> static tile::KernelOp emitWith(plan::KernelOp kernel, Sma
   }
   kernel.emitOpError() << "expected softmax attention";
   return nullptr;
+}
+
+FailureOr<WholeSteps> denim::wholeSteps(plan::KernelOp kernel, attn::AttendOp op) {
+  Value stored = withoutCasts(kernel.getBlock()->getTerminator()->getOperand(0));
+  if (!op.getParts() || stored != op.getResult())
+    return WholeSteps();
+  FailureOr<codegen::GpuTarget> target = tuning::gpuTargetOf(kernel);
+  if (failed(target))
+    return failure();
+  Attention attention(op);
+  int64_t heads = cast<RankedTensorType>(op.getQuery().getType()).getDimSize(1);
+  int64_t keyHeads = op.getKeys().getType().getShape()[0];
+  // From as many items on as latents are not cut for, nothing is there to be merged.
+  if (attention.sharesRows()) {
+    int64_t tiles = heads / SoftmaxKernel::headsOfPart(attention, heads / keyHeads, /*few=*/true);
+    return WholeSteps{int64_t(llvm::divideCeil(tuning::latentItems(*target), tiles)), kAnyTokens};
+  }
+  if (heads / keyHeads > kMostWholeRows)
+    return WholeSteps();
+  // A key head for every multiprocessor, or nearly.
+  return WholeSteps{int64_t(llvm::divideCeil(target->multiprocessors * 15 / 16, keyHeads)), kWholeTokens};
 }
 
 tile::KernelOp denim::emitSoftmax(plan::KernelOp kernel, SmallVectorImpl<unsigned> &extras) {

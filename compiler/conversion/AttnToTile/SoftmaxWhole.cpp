@@ -26,8 +26,6 @@ namespace {
 constexpr int64_t kPage = DENIM_PAGE_TOKENS;
 /// Rows of a product of a warpgroup.
 constexpr int64_t kGroupRows = 64;
-/// Query heads of a key head that eight warps hold.
-constexpr int64_t kMostRows = 128;
 /// Elements of the accumulator with which two blocks fit a multiprocessor.
 constexpr int64_t kHalfOfRegisters = 64 * 128;
 constexpr double kLog2E = 1.44269504088896341;
@@ -157,15 +155,6 @@ private:
 };
 
 } // namespace
-
-bool denim::canBeWhole(plan::KernelOp kernel, attn::AttendOp op) {
-  Value value = withoutReshapes(kernel.getBlock()->getTerminator()->getOperand(0));
-  while (auto cast = value.getDefiningOp<plan::CastOp>())
-    value = withoutReshapes(cast.getInput());
-  int64_t queryHeads = cast<RankedTensorType>(op.getQuery().getType()).getDimSize(1);
-  int64_t group = queryHeads / op.getKeys().getType().getShape()[0];
-  return op.getParts() && op.getKeys() != op.getValues() && value == op.getResult() && group <= kMostRows;
-}
 
 tile::KernelOp denim::emitSoftmaxWhole(plan::KernelOp kernel, const Attention &op, SmallVectorImpl<unsigned> &extras) {
   SoftmaxWhole writer(kernel, op);
