@@ -18,6 +18,7 @@
 // them, whose tile of heads is the result.
 #include "compiler/conversion/AttnToTile/Softmax.h"
 #include "compiler/conversion/AttnToTile/KeyParts.h"
+#include "compiler/conversion/AttnToTile/SoftmaxParts.h"
 #include "compiler/conversion/AttnToTile/SoftmaxTiles.h"
 #include "compiler/tuning/Choices.h"
 #include "runtime/abi/Kernel.h"
@@ -51,10 +52,20 @@ constexpr int64_t kMergeItems = 1024, kMergedHeads = 16, kMergedColumns = 128;
 constexpr int64_t kMergedInTurn = 8;
 /// Bytes of latents in f32 that stand in a tile: shared memory holds them as three terms.
 constexpr int64_t kLatentBytes = 64 * 1024;
-/// The same as kLeastPages where a block of threads does a part.
-constexpr int64_t kLeastPagesOfBlock = 2;
 /// Parts that are merged at once.
 constexpr int64_t kMostParts = 64;
+
+bool isBrain(Value cache) {
+  return cast<attn::CacheType>(cache.getType()).getElementType().isBF16();
+}
+
+/// Whether parts are written by the kernel of SoftmaxWhole.cpp: tiles of 64 heads, most of them zero, cost nothing
+/// where products of warpgroups have bf16 to read.
+bool partsAreGroups(const Attention &op) {
+  int64_t group =
+      cast<RankedTensorType>(op.query.getType()).getDimSize(1) / cast<attn::CacheType>(op.keys.getType()).getShape()[0];
+  return !op.sharesRows() && isBrain(op.keys) && group <= kMostWholeRows;
+}
 
 /// Parts of the keys that blocks of threads make of one token's, of which there is memory for `op.splits`.
 FailureOr<int64_t> choosePartItems(plan::KernelOp kernel, const Attention &op) {
@@ -70,7 +81,7 @@ FailureOr<int64_t> choosePartItems(plan::KernelOp kernel, const Attention &op) {
                           op.valueWidth,
                           bytes,
                           DENIM_PAGE_TOKENS,
-                          kLeastPagesOfBlock,
+                          softmax::kLeastPagesOfBlock,
                           op.sharesRows() ? bytes == 2 ? kLatentHeadsOfBlock : kLatentHeads : 0};
   tuning::Question question;
   question.choice = "attend_part.key_splits";
@@ -107,7 +118,6 @@ public:
         keyRows /= 2;
   }
 
-  static bool isBrain(Value cache) { return cast<attn::CacheType>(cache.getType()).getElementType().isBF16(); }
   static int64_t tileHeads(const Attention &op, int64_t allHeads, bool few, bool merges) {
     // Parts are merged head by head: nothing is shared.
     return merges ? 1 : headsOfPart(op, allHeads, few);
@@ -440,35 +450,23 @@ private:
 
   Value f32(OpBuilder &b, double x) { return arith::ConstantOp::create(b, e.loc, b.getF32FloatAttr(x)); }
 
-  /// The pages that queries from `position` to `last` may see: the first, and the one behind the last.
   std::pair<Value, Value> visiblePages(Value position, Value last) {
-    Value first = e.index(0);
-    if (op.window) {
-      Value firstKey = e.max(e.sub(position, e.index(*op.window - 1)), e.index(0));
-      first = arith::DivUIOp::create(e.b, e.loc, firstKey, e.index(DENIM_PAGE_TOKENS));
-    }
-    return {first, e.add(arith::DivUIOp::create(e.b, e.loc, last, e.index(DENIM_PAGE_TOKENS)), e.index(1))};
+    return softmax::visiblePages(e, op, position, last);
   }
 
-  /// Parts into which a token's keys are cut. A block of threads takes more than the op names in a step of few tokens.
-  /// The op's memory holds `splits` parts of every row that there may be, the rows of padding too; T tokens use as many
-  /// of these as there are items for. Part p of token t stands in row t * count + p, the heads side by side.
-  Value partCount() {
-    if (!few)
-      return e.index(op.splits);
-    Value tokens = tile::CountOp::create(e.b, e.loc, tile::CountKind::tokens);
-    Value more = arith::DivUIOp::create(e.b, e.loc, e.index(op.splits * DENIM_ROW_PADDING), tokens);
-    return e.min(e.add(more, e.index(op.splits)), e.index(partItems));
-  }
+  /// Parts into which a token's keys are cut.
+  Value partCount() { return few ? softmax::partCount(e, op, partItems) : e.index(op.splits); }
 
-  /// Pages of one part of them: all parts but the last used one have as many.
+  /// Pages of one part of them.
   Value pagesPerPart(Value first, Value end) {
     Value parts = partCount();
+    if (!few)
+      return e.max(e.ceilDiv(e.sub(end, first), parts), e.index(kLeastPages));
     if (op.sharesRows()) {
       int64_t groups = queryType.getDimSize(1) / headsOfPart(op, allHeads, few);
       parts = e.min(partsFor(groups, latentItems), parts);
     }
-    return e.max(e.ceilDiv(e.sub(end, first), parts), e.index(few ? kLeastPagesOfBlock : kLeastPages));
+    return softmax::pagesPerPart(e, first, end, parts);
   }
 
   Running nothing(int64_t rows, int64_t width) {
@@ -712,7 +710,7 @@ template <typename Op> static tile::KernelOp emitWith(plan::KernelOp kernel, Sma
     Attention attention(op);
     if (form && form.getValue() == "whole") {
       if (!attention.sharesRows())
-        return emitSoftmaxWhole(kernel, attention, extras);
+        return emitSoftmaxWhole(kernel, attention, 1, extras);
       // Over latents it is what `few` is where there are no parts.
       attention.parts = {};
       attention.splits = 1;
@@ -722,6 +720,8 @@ template <typename Op> static tile::KernelOp emitWith(plan::KernelOp kernel, Sma
       parts = choosePartItems(kernel, attention);
     if (failed(parts))
       return nullptr;
+    if (form && attention.isPart && partsAreGroups(attention))
+      return emitSoftmaxWhole(kernel, attention, *parts, extras);
     int64_t latentItems = kLatentItemsOfCpu;
     if (form) {
       FailureOr<codegen::GpuTarget> target = tuning::gpuTargetOf(kernel);

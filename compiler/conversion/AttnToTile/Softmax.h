@@ -42,9 +42,10 @@ struct Attention {
 /// The form for sequences with many new tokens (SoftmaxBlocks.cpp).
 tile::KernelOp emitSoftmaxBlocks(plan::KernelOp kernel, const Attention &op, llvm::SmallVectorImpl<unsigned> &extras);
 
-/// The form for many sequences with few new tokens each (SoftmaxWhole.cpp).
-tile::KernelOp emitSoftmaxWhole(plan::KernelOp kernel, const Attention &op, llvm::SmallVectorImpl<unsigned> &extras);
-/// In which steps attention takes that form, or over latents the one without parts.
+/// Few new tokens over whole keys, or over up to `parts` parts of them where the op is one of parts (SoftmaxWhole.cpp).
+tile::KernelOp emitSoftmaxWhole(plan::KernelOp kernel, const Attention &op, int64_t parts,
+                                llvm::SmallVectorImpl<unsigned> &extras);
+/// In which steps attention takes whole keys.
 struct WholeSteps {
   int64_t sequences = 0; ///< at least; 0: the kernel has no such form
   int64_t longest = 0;   ///< tokens of a sequence
