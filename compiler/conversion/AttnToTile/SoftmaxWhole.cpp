@@ -45,12 +45,14 @@ public:
         e(kernel, tile::ItemsAttr::get(kernel.getContext(), tile::CountKind::sequences, 1, keyHeads * parts)) {}
 
   tile::KernelOp write() {
-    // One at its first or last pages while the other is in the middle, where the registers of two suffice. Parts are as
-    // many as multiprocessors: two of them on one would leave another without, as happens where they begin while the
-    // kernel before still holds its places.
+    // One at its first or last pages while the other is in the middle, where the registers of two suffice.
     if (brain) {
       bool isSmall = rows * valueDim() <= kHalfOfRegisters;
-      e.tileKernel->setAttr("tile.blocks", e.b.getI64IntegerAttr(isSmall && !op.isPart ? 2 : 1));
+      e.tileKernel->setAttr("tile.blocks", e.b.getI64IntegerAttr(isSmall ? 2 : 1));
+      // Parts are about as many as multiprocessors. Two of them on one would leave another without, as happens where
+      // they begin while kernels in front still hold their places; beside one of them those find room.
+      if (op.isPart && isSmall)
+        e.tileKernel->setAttr("tile.spread", e.b.getUnitAttr());
       e.tileKernel->setAttr("tile.warps", e.b.getI64IntegerAttr(rows / 16));
     }
     queryHeads = e.viewOf(op.query, keyDim());
