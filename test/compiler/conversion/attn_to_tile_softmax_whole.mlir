@@ -30,6 +30,19 @@
 // CHECK: scf.yield
 // CHECK: scf.for
 // CHECK: tile.index 1
+// A part of them leaves its sums, its largest scores as the op scales them, and its weights, of the heads that there are; its blocks
+// are spread, for there are about as many as multiprocessors.
+// CHECK-LABEL: tile.kernel @part(
+// CHECK-SAME: %[[P:[a-z0-9]+]]: !tile.memory<130xf32>) items <sequences by 1 times 128>
+// CHECK-SAME: tile.blocks = 2 : i64, tile.spread, tile.warps = 4 : i64
+// CHECK: %[[SCALE:.*]] = arith.constant 5.000000e-01 : f32
+// CHECK: scf.for {{.*}} !tile.tile<64x128xf32>
+// CHECK: scf.for {{.*}} !tile.tile<64x128xf32>
+// CHECK-NOT: arith.divf
+// CHECK: arith.mulf %{{.*}}, %[[SCALE]] : f32
+// CHECK: tile.store {{.*}}, %[[P]][{{.*}}] within {{.*}} : !tile.tile<64x128xf32>, !tile.memory<130xf32>
+// CHECK: tile.store {{.*}}, %[[P]][{{.*}}] within {{.*}} : !tile.tile<64x1xf32>, !tile.memory<130xf32>
+// CHECK: tile.store {{.*}}, %[[P]][{{.*}}] within {{.*}} : !tile.tile<64x1xf32>, !tile.memory<130xf32>
 module attributes {plan.machine = "cuda", plan.target = "sm_90a"} {
   plan.kernel @plain(%q: tensor<?x8x128xbf16>, %k: !attn.cache<paged 2x128xbf16>, %v: !attn.cache<paged 2x128xbf16>, %p: tensor<?x8x260xf32>)
       attributes {kind = "softmax", form = "whole"} {
@@ -42,5 +55,10 @@ module attributes {plan.machine = "cuda", plan.target = "sm_90a"} {
       attributes {kind = "softmax", form = "whole"} {
     %o = attn.attend %q, %k, %v scale 0.5 window 100 parts %p
     plan.yield %o : tensor<?x6x32xf32>
+  }
+  plan.kernel @part(%q: tensor<?x32x128xbf16>, %k: !attn.cache<paged 8x128xbf16>, %v: !attn.cache<paged 8x128xbf16>)
+      attributes {kind = "softmax_part", form = "few"} {
+    %p = attn.attend_part %q, %k, %v splits 8 scale 0.5
+    plan.yield %p : tensor<?x32x1040xf32>
   }
 }
