@@ -45,8 +45,8 @@ constexpr int64_t kMostWholeRows = 128;
 constexpr int64_t kWholeTokens = 32768;
 /// More tokens than a sequence can have.
 constexpr int64_t kAnyTokens = int64_t(1) << 30;
-/// Over latents: items that merging should make; heads and columns of one at most.
-constexpr int64_t kMergeItems = 1024, kMergedHeads = 16, kMergedColumns = 128;
+/// Over latents: items that merging should make, four for each multiprocessor; heads and columns of one at most.
+constexpr int64_t kMergeItems = 512, kMergedHeads = 16, kMergedColumns = 128;
 /// Parts up to which they are merged one after the other, for all these heads at once; from there on all parts of a
 /// head are rows of tiles.
 constexpr int64_t kMergedInTurn = 8;
@@ -310,9 +310,16 @@ public:
         auto inTurn = [&] {
           forShare(panels, [&](Value panel) {
             Value column = e.mul(panel, columns);
-            Running done = e.loop(firstPart, behind, 1, nothing(own, columns), [&](Value part, ValueRange carried) {
-              Rows rows{e.add(e.mul(part, heads), firstHead), own, {}, {}};
-              return mergeHeads(partHeads, rows, column, columns, carried);
+            // Two at a time: both are asked for before the first is there. Behind an odd one it again, without weight.
+            Running done = e.loop(firstPart, behind, 2, nothing(own, columns), [&](Value part, ValueRange carried) {
+              auto partAt = [&](Value number) {
+                Rows rows{e.add(e.mul(number, heads), firstHead), own, {}, {}};
+                return loadPart(partHeads, rows, column, columns);
+              };
+              Value next = e.add(part, e.index(1));
+              Running first = partAt(part), second = partAt(e.min(next, e.sub(behind, e.index(1))));
+              second[0] = onlyBelow(second[0], next, behind);
+              return withPart(second, withPart(first, carried));
             });
             store(done, headRow(row), column);
           });
@@ -341,15 +348,30 @@ public:
       return math::ExpOp::create(b, e.loc, arith::SubFOp::create(b, e.loc, in[0], in[1]));
     });
   }
+
+  /// Largest scores, sums of weights and weighted sums of a part of some heads.
+  Running loadPart(Value parts, const Rows &rows, Value column, int64_t columns) {
+    return {e.load(parts, rows, e.index(valueDim()), 1), e.load(parts, rows, e.index(valueDim() + 1), 1),
+            e.load(parts, rows, column, columns)};
+  }
+
+  /// Scores as they are where `number` is below `count`, else -inf.
+  Value onlyBelow(Value scores, Value number, Value count) {
+    auto word = [&](Value x) -> Value { return arith::IndexCastOp::create(e.b, e.loc, e.b.getI32Type(), x); };
+    Value left = word(number), right = word(count);
+    return e.map(cast<tile::TileType>(scores.getType()), scores, [&](OpBuilder &b, ValueRange in) -> Value {
+      Value isBelow = arith::CmpIOp::create(b, e.loc, arith::CmpIPredicate::slt, left, right);
+      return arith::SelectOp::create(b, e.loc, isBelow, in[0], f32(b, -std::numeric_limits<double>::infinity()));
+    });
+  }
+
   /// What was merged so far of some heads, with one more part of each.
-  Running mergeHeads(Value parts, const Rows &rows, Value column, int64_t columns, ValueRange before) {
-    auto number = e.tileType(rows.count, 1), panel = e.tileType(rows.count, columns);
-    Value acc = e.load(parts, rows, column, columns), m = e.load(parts, rows, e.index(valueDim()), 1),
-          l = e.load(parts, rows, e.index(valueDim() + 1), 1);
-    Value largest = softmax::maximum(e, number, before[0], m);
-    Value weight = faded(number, m, largest), fade = faded(number, before[0], largest);
-    return {largest, softmax::added(e, number, before[1], fade, e.product(number, {l, weight})),
-            softmax::added(e, panel, before[2], fade, e.product(panel, {acc, weight}))};
+  Running withPart(ValueRange part, ValueRange before) {
+    auto number = cast<tile::TileType>(part[0].getType()), panel = cast<tile::TileType>(part[2].getType());
+    Value largest = softmax::maximum(e, number, before[0], part[0]);
+    Value weight = faded(number, part[0], largest), fade = faded(number, before[0], largest);
+    return {largest, softmax::added(e, number, before[1], fade, e.product(number, {part[1], weight})),
+            softmax::added(e, panel, before[2], fade, e.product(panel, {part[2], weight}))};
   }
 
   /// The same of one head, with a tile of further parts.

@@ -120,7 +120,7 @@ module attributes {plan.machine = "cuda"} {
   // CHECK-SAME: !tile.memory<514xf32>
   // CHECK-SAME: !tile.memory<512xbf16>
   // CHECK-SAME: items <sequences by 1 times 8>
-  // CHECK-SAME: tile.parts = {most = 64 : i64, wanted = 1024 : i64}
+  // CHECK-SAME: tile.parts = {most = 64 : i64, wanted = 512 : i64}
   // CHECK: %[[FEW:.*]] = arith.cmpi slt, %{{.*}}, %c9
   // CHECK: scf.if %[[FEW]]
   // CHECK: tile.load %{{.*}} : !tile.memory<514xf32> -> !tile.tile<16x128xf32>
