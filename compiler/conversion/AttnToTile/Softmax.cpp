@@ -742,13 +742,13 @@ template <typename Op> static tile::KernelOp emitWith(plan::KernelOp kernel, Sma
       parts = choosePartItems(kernel, attention);
     if (failed(parts))
       return nullptr;
-    if (form && attention.isPart && partsAreGroups(attention))
-      return emitSoftmaxWhole(kernel, attention, *parts, extras);
     int64_t latentItems = kLatentItemsOfCpu;
     if (form) {
       FailureOr<codegen::GpuTarget> target = tuning::gpuTargetOf(kernel);
       if (failed(target))
         return nullptr;
+      if (attention.isPart && target->warpgroupProduct && partsAreGroups(attention))
+        return emitSoftmaxWhole(kernel, attention, *parts, extras);
       latentItems = tuning::latentItems(*target);
     }
     SoftmaxKernel writer(kernel, attention, bool(form), *parts, latentItems);

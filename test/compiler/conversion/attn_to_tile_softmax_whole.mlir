@@ -1,4 +1,10 @@
 // RUN: denim-opt %s --convert-attn-to-tile --cse --canonicalize | FileCheck %s
+// RUN: sed s/sm_90a/sm_80/ %s | denim-opt --convert-attn-to-tile | FileCheck %s --check-prefix=WARPS
+
+// Without products of warpgroups a part is a tile of its heads alone.
+// WARPS-LABEL: tile.kernel @part(
+// WARPS-NOT: tile.spread
+// WARPS: tile.load {{.*}} -> !tile.tile<4x128xf32>
 
 // Few tokens of each of many sequences: an item is a key head, its four query heads are rows of a tile of 64, the others of it
 // zero. Full pages are not masked, the last one is; the window's first ones are, too, in the second kernel. Nothing is written but
