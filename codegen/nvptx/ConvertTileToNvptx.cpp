@@ -76,7 +76,11 @@ struct ConvertTileToNvptxPass : PassWrapper<ConvertTileToNvptxPass, OperationPas
     if (auto blocks = kernel->getAttrOfType<IntegerAttr>("tile.blocks"))
       function->setAttr("nvvm.minctasm", builder.getI32IntegerAttr(blocks.getInt()));
     function->setAttr("tile.threads", builder.getI64IntegerAttr(lowering.threads()));
-    function->setAttr("tile.shared_bytes", builder.getI64IntegerAttr(lowering.sharedBytes()));
+    int64_t shared = lowering.sharedBytes();
+    // More than half of a multiprocessor's: no other block of the kernel is put beside it.
+    if (kernel->hasAttr("tile.spread"))
+      shared = std::max<int64_t>(shared, llvm::alignTo(chosen->sharedBytes / 2 + 1, 128));
+    function->setAttr("tile.shared_bytes", builder.getI64IntegerAttr(shared));
     lowerMath(function);
     kernel.erase();
     return success();

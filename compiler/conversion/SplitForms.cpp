@@ -18,9 +18,6 @@ namespace denim {
 
 namespace {
 
-/// Tokens up to which whole keys are faster than parts. On an H200, 32 / 8 heads of 128 channels and 32 sequences: 10 %
-/// at 8192 tokens, even at 32768, 2 % slower at 131072.
-constexpr int64_t kWholeTokens = 32768;
 /// More tokens than a sequence can have.
 constexpr int64_t kAnyNumber = int64_t(1) << 30;
 
@@ -33,8 +30,9 @@ struct Form {
   int64_t least, most; ///< new tokens of a sequence
   Half half = whole;
   bool beyond = false; ///< only sequences whose latents have no room in scratch
-  /// Only steps with at least so many sequences, of about the same length; or only other steps. 0: all steps.
-  int64_t even = 0, uneven = 0;
+  /// Only steps with at least so many sequences, of about the same length and none longer than `longest`; or only other
+  /// steps. 0: all steps.
+  int64_t even = 0, uneven = 0, longest = 0;
 };
 
 attn::AttendLatentOp latentOf(plan::KernelOp kernel) {
@@ -50,43 +48,35 @@ RecurrenceOpInterface recurrenceOf(plan::KernelOp kernel) {
   return nullptr;
 }
 
-/// Sequences that keep the machine busy without parts of their keys: a key head for every multiprocessor, or nearly. 0
-/// for launches that have no such form: those of attention that can be whole, and of parts for it.
-FailureOr<int64_t> evenSequences(plan::LaunchOp launch, plan::KernelOp kernel, SymbolTable &symbols) {
-  for (auto part : kernel.getBlock()->getOps<attn::AttendPartOp>()) {
-    (void)part;
+/// The steps in which a launch of attention, or of the parts of it, is for whole keys.
+FailureOr<WholeSteps> wholeStepsOf(plan::LaunchOp launch, plan::KernelOp kernel, SymbolTable &symbols) {
+  if (!kernel.getBlock()->getOps<attn::AttendPartOp>().empty()) {
     auto next = launch->hasOneUse() ? dyn_cast<plan::LaunchOp>(*launch->getUsers().begin()) : plan::LaunchOp();
     kernel = next ? symbols.lookup<plan::KernelOp>(next.getKernel()) : plan::KernelOp();
-    if (!kernel)
-      return 0;
-    break;
   }
-  for (auto attend : kernel.getBlock()->getOps<attn::AttendOp>()) {
-    if (!canBeWhole(kernel, attend))
-      return 0;
-    FailureOr<codegen::GpuTarget> target = tuning::gpuTargetOf(kernel);
-    if (failed(target))
-      return failure();
-    return llvm::divideCeil(target->multiprocessors * 15 / 16, attend.getKeys().getType().getShape()[0]);
-  }
-  return 0;
+  if (kernel)
+    for (auto attend : kernel.getBlock()->getOps<attn::AttendOp>())
+      return wholeSteps(kernel, attend);
+  return WholeSteps();
 }
 
-SmallVector<Form> formsOf(plan::KernelOp kernel, StringRef kind, bool scans, bool exact, int64_t even) {
+SmallVector<Form> formsOf(plan::KernelOp kernel, StringRef kind, bool scans, bool exact, const WholeSteps &steps) {
+  auto few = [](int64_t even, int64_t uneven, int64_t longest) {
+    return Form{even ? "whole" : "few", 1, kSoftmaxManyTokens - 1, Form::whole, false, even, uneven, longest};
+  };
+  SmallVector<Form> ofFew{few(0, steps.sequences, steps.longest)};
+  if (kind == "softmax" && steps.sequences)
+    ofFew.push_back(few(steps.sequences, 0, steps.longest));
   // Over latents: sequences with many new tokens take the expanded form (AttnToTile/Latent.cpp) instead.
   for (auto attend : kernel.getBlock()->getOps<attn::AttendOp>())
     if (attend.getKeys() == attend.getValues())
-      return {{"few", 1, kSoftmaxManyTokens - 1}};
-  if (even && kind == "softmax")
-    return {{"few", 1, kSoftmaxManyTokens - 1, Form::whole, false, 0, even},
-            {"whole", 1, kSoftmaxManyTokens - 1, Form::whole, false, even, 0},
-            {"many", kSoftmaxManyTokens, kAnyNumber}};
-  if (even && kind == "softmax_part")
-    return {{"few", 1, kSoftmaxManyTokens - 1, Form::whole, false, 0, even}};
-  if (kind == "softmax")
-    return {{"few", 1, kSoftmaxManyTokens - 1}, {"many", kSoftmaxManyTokens, kAnyNumber}};
+      return ofFew;
   if (kind == "softmax_part") // parts of the keys are for few queries only
-    return {{"few", 1, kSoftmaxManyTokens - 1}};
+    return ofFew;
+  if (kind == "softmax") {
+    ofFew.push_back({"many", kSoftmaxManyTokens, kAnyNumber});
+    return ofFew;
+  }
   if (kind == "recurrence" && scans)
     return {{"few", 1, kRecurrenceLongTokens - 1},
             {canSegment(recurrenceOf(kernel).getNormalForm()) ? "segment" : "prepare", kRecurrenceLongTokens,
@@ -191,10 +181,10 @@ struct SplitFormsPass : impl::SplitFormsPassBase<SplitFormsPass> {
       RecurrenceOpInterface recurrence = recurrenceOf(kernel);
       auto chunk = recurrence ? recurrence->getAttrOfType<IntegerAttr>("chunk") : IntegerAttr();
       bool scans = !exact && chunk && canScan(recurrence.getNormalForm(), chunk.getInt());
-      FailureOr<int64_t> even = evenSequences(launch, kernel, symbols);
-      if (failed(even))
+      FailureOr<WholeSteps> steps = wholeStepsOf(launch, kernel, symbols);
+      if (failed(steps))
         return signalPassFailure();
-      SmallVector<Form> forms = formsOf(kernel, kind.getValue(), scans, exact, *even);
+      SmallVector<Form> forms = formsOf(kernel, kind.getValue(), scans, exact, *steps);
       if (forms.empty())
         continue;
       split(launch, kernel, forms, scans, symbols);
@@ -264,7 +254,7 @@ struct SplitFormsPass : impl::SplitFormsPassBase<SplitFormsPass> {
       if (form.name == "segment") // of smaller steps there is one, which needs no state of another
         return whenTokens(whenSequence(&getContext(), form.least, form.most), kRecurrenceSegment + 1);
       if (form.even || form.uneven)
-        return whenEven(whenSequence(&getContext(), form.least, form.most), form.even, form.uneven, kWholeTokens);
+        return whenEven(whenSequence(&getContext(), form.least, form.most), form.even, form.uneven, form.longest);
       return form.beyond ? whenSequenceBeyond(&getContext(), form.least, kLatentBlock, kLatentStride)
                          : whenSequence(&getContext(), form.least, form.most);
     };

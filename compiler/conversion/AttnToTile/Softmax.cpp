@@ -14,9 +14,11 @@
 //
 // A kernel with a `form` (plan-split-forms) does one of the two only. `many`: an item is a query head for a block of
 // 128 tokens, see SoftmaxBlocks.cpp. `few`: an item is a key head (and a part of the keys) of a sequence. `whole`: few
-// tokens, but sequences enough without parts, see SoftmaxWhole.cpp.
+// tokens, but sequences enough without parts, see SoftmaxWhole.cpp; over latents the kernel of `few` as it is without
+// them, whose tile of heads is the result.
 #include "compiler/conversion/AttnToTile/Softmax.h"
 #include "compiler/conversion/AttnToTile/KeyParts.h"
+#include "compiler/conversion/AttnToTile/SoftmaxParts.h"
 #include "compiler/conversion/AttnToTile/SoftmaxTiles.h"
 #include "compiler/tuning/Choices.h"
 #include "runtime/abi/Kernel.h"
@@ -33,20 +35,37 @@ constexpr int64_t kManyTokens = kSoftmaxManyTokens;
 /// 64 x 512 over two of them.
 constexpr int64_t kLatentHeadsOfBlock = 64;
 /// Warps that compute their scores: a warpgroup.
+constexpr int64_t kWarpsAhead = 4;
 /// Items of a step from which on keys of latents are not cut, on a CPU: several for each thread there may be.
 constexpr int64_t kLatentItemsOfCpu = 256;
-constexpr int64_t kWarpsAhead = 4;
-/// Over latents: items that merging should make; heads and columns of one at most.
-constexpr int64_t kMergeItems = 1024, kMergedHeads = 16, kMergedColumns = 128;
+/// Query heads of a key head up to which they are rows of one tile of a whole sequence: what eight warps hold.
+constexpr int64_t kMostWholeRows = 128;
+/// Tokens up to which whole keys are faster than parts. On an H200, 32 / 8 heads of 128 channels and 32 sequences: 10 %
+/// at 8192 tokens, even at 32768, 2 % slower at 131072.
+constexpr int64_t kWholeTokens = 32768;
+/// More tokens than a sequence can have.
+constexpr int64_t kAnyTokens = int64_t(1) << 30;
+/// Over latents: items that merging should make, four for each multiprocessor; heads and columns of one at most.
+constexpr int64_t kMergeItems = 512, kMergedHeads = 16, kMergedColumns = 128;
 /// Parts up to which they are merged one after the other, for all these heads at once; from there on all parts of a
 /// head are rows of tiles.
 constexpr int64_t kMergedInTurn = 8;
 /// Bytes of latents in f32 that stand in a tile: shared memory holds them as three terms.
 constexpr int64_t kLatentBytes = 64 * 1024;
-/// The same as kLeastPages where a block of threads does a part.
-constexpr int64_t kLeastPagesOfBlock = 2;
 /// Parts that are merged at once.
 constexpr int64_t kMostParts = 64;
+
+bool isBrain(Value cache) {
+  return cast<attn::CacheType>(cache.getType()).getElementType().isBF16();
+}
+
+/// Whether parts are written by the kernel of SoftmaxWhole.cpp: tiles of 64 heads, most of them zero, cost nothing
+/// where products of warpgroups have bf16 to read.
+bool partsAreGroups(const Attention &op) {
+  int64_t group =
+      cast<RankedTensorType>(op.query.getType()).getDimSize(1) / cast<attn::CacheType>(op.keys.getType()).getShape()[0];
+  return !op.sharesRows() && isBrain(op.keys) && group <= kMostWholeRows;
+}
 
 /// Parts of the keys that blocks of threads make of one token's, of which there is memory for `op.splits`.
 FailureOr<int64_t> choosePartItems(plan::KernelOp kernel, const Attention &op) {
@@ -62,7 +81,7 @@ FailureOr<int64_t> choosePartItems(plan::KernelOp kernel, const Attention &op) {
                           op.valueWidth,
                           bytes,
                           DENIM_PAGE_TOKENS,
-                          kLeastPagesOfBlock,
+                          softmax::kLeastPagesOfBlock,
                           op.sharesRows() ? bytes == 2 ? kLatentHeadsOfBlock : kLatentHeads : 0};
   tuning::Question question;
   question.choice = "attend_part.key_splits";
@@ -72,6 +91,12 @@ FailureOr<int64_t> choosePartItems(plan::KernelOp kernel, const Attention &op) {
     question.candidates.push_back(parts);
   question.predict = [&](int64_t parts) { return tuning::keySplits(*target, shape, parts); };
   return tuning::choose(kernel, question);
+}
+
+Value withoutCasts(Value value) {
+  for (value = withoutReshapes(value); auto cast = value.getDefiningOp<plan::CastOp>();)
+    value = withoutReshapes(cast.getInput());
+  return value;
 }
 
 /// Running maximum, sum of weights and sum of weighted values.
@@ -93,7 +118,6 @@ public:
         keyRows /= 2;
   }
 
-  static bool isBrain(Value cache) { return cast<attn::CacheType>(cache.getType()).getElementType().isBF16(); }
   static int64_t tileHeads(const Attention &op, int64_t allHeads, bool few, bool merges) {
     // Parts are merged head by head: nothing is shared.
     return merges ? 1 : headsOfPart(op, allHeads, few);
@@ -277,9 +301,16 @@ public:
         auto inTurn = [&] {
           forShare(panels, [&](Value panel) {
             Value column = e.mul(panel, columns);
-            Running done = e.loop(firstPart, behind, 1, nothing(own, columns), [&](Value part, ValueRange carried) {
-              Rows rows{e.add(e.mul(part, heads), firstHead), own, {}, {}};
-              return mergeHeads(partHeads, rows, column, columns, carried);
+            // Two at a time: both are asked for before the first is there. Behind an odd one it again, without weight.
+            Running done = e.loop(firstPart, behind, 2, nothing(own, columns), [&](Value part, ValueRange carried) {
+              auto partAt = [&](Value number) {
+                Rows rows{e.add(e.mul(number, heads), firstHead), own, {}, {}};
+                return loadPart(partHeads, rows, column, columns);
+              };
+              Value next = e.add(part, e.index(1));
+              Running first = partAt(part), second = partAt(e.min(next, e.sub(behind, e.index(1))));
+              second[0] = onlyBelow(second[0], next, behind);
+              return withPart(second, withPart(first, carried));
             });
             store(done, headRow(row), column);
           });
@@ -308,15 +339,30 @@ public:
       return math::ExpOp::create(b, e.loc, arith::SubFOp::create(b, e.loc, in[0], in[1]));
     });
   }
+
+  /// Largest scores, sums of weights and weighted sums of a part of some heads.
+  Running loadPart(Value parts, const Rows &rows, Value column, int64_t columns) {
+    return {e.load(parts, rows, e.index(valueDim()), 1), e.load(parts, rows, e.index(valueDim() + 1), 1),
+            e.load(parts, rows, column, columns)};
+  }
+
+  /// Scores as they are where `number` is below `count`, else -inf.
+  Value onlyBelow(Value scores, Value number, Value count) {
+    auto word = [&](Value x) -> Value { return arith::IndexCastOp::create(e.b, e.loc, e.b.getI32Type(), x); };
+    Value left = word(number), right = word(count);
+    return e.map(cast<tile::TileType>(scores.getType()), scores, [&](OpBuilder &b, ValueRange in) -> Value {
+      Value isBelow = arith::CmpIOp::create(b, e.loc, arith::CmpIPredicate::slt, left, right);
+      return arith::SelectOp::create(b, e.loc, isBelow, in[0], f32(b, -std::numeric_limits<double>::infinity()));
+    });
+  }
+
   /// What was merged so far of some heads, with one more part of each.
-  Running mergeHeads(Value parts, const Rows &rows, Value column, int64_t columns, ValueRange before) {
-    auto number = e.tileType(rows.count, 1), panel = e.tileType(rows.count, columns);
-    Value acc = e.load(parts, rows, column, columns), m = e.load(parts, rows, e.index(valueDim()), 1),
-          l = e.load(parts, rows, e.index(valueDim() + 1), 1);
-    Value largest = softmax::maximum(e, number, before[0], m);
-    Value weight = faded(number, m, largest), fade = faded(number, before[0], largest);
-    return {largest, softmax::added(e, number, before[1], fade, e.product(number, {l, weight})),
-            softmax::added(e, panel, before[2], fade, e.product(panel, {acc, weight}))};
+  Running withPart(ValueRange part, ValueRange before) {
+    auto number = cast<tile::TileType>(part[0].getType()), panel = cast<tile::TileType>(part[2].getType());
+    Value largest = softmax::maximum(e, number, before[0], part[0]);
+    Value weight = faded(number, part[0], largest), fade = faded(number, before[0], largest);
+    return {largest, softmax::added(e, number, before[1], fade, e.product(number, {part[1], weight})),
+            softmax::added(e, panel, before[2], fade, e.product(panel, {part[2], weight}))};
   }
 
   /// The same of one head, with a tile of further parts.
@@ -338,12 +384,6 @@ public:
     return {largest, softmax::added(e, one, before[1], fade, sum), softmax::added(e, line, before[2], fade, all)};
   }
 
-  static Value withoutCasts(Value value) {
-    for (value = withoutReshapes(value); auto cast = value.getDefiningOp<plan::CastOp>();)
-      value = withoutReshapes(cast.getInput());
-    return value;
-  }
-
   void begin() {
     // Half of the warps that a page would take: the accumulator is what they hold.
     if (few && op.sharesRows() && !op.parts)
@@ -355,10 +395,16 @@ public:
       if (group % kLatentHeadsOfBlock == 0)
         e.tileKernel->setAttr("tile.warps_ahead", e.b.getI64IntegerAttr(kWarpsAhead));
     }
+    // The heads of a token, or of one of its parts, are rows of their own here: a tile of them is stored at once.
+    auto memory = cast<BlockArgument>(e.resultMemory(0));
+    auto seeHeads = [&](int64_t columns) {
+      auto element = cast<tile::MemoryType>(memory.getType()).getElementType();
+      memory.setType(tile::MemoryType::get(e.b.getContext(), columns, element));
+    };
     if (op.isPart)
-      // The heads of a token, or of one of its parts, are rows of their own here: a tile of them is stored at once.
-      cast<BlockArgument>(e.resultMemory(0))
-          .setType(tile::MemoryType::get(e.b.getContext(), few ? valueDim() + 2 : partsWidth(), e.b.getF32Type()));
+      seeHeads(few ? valueDim() + 2 : partsWidth());
+    else if (storesTiles())
+      seeHeads(valueDim());
     query = e.memoryOf(op.query);
     if (op.sinks)
       sinks = e.viewOf(op.sinks, 1);
@@ -400,6 +446,8 @@ private:
   bool valuesArePanels() {
     return few && op.sharesRows() && isBrain(op.keys) && group % 16 == 0 && valueDim() % 64 == 0;
   }
+  /// Whether a tile of heads over latents is the result as it stands.
+  bool storesTiles() { return few && op.sharesRows() && !op.isPart && !op.parts && withoutCasts(result) == op.result; }
   /// Columns of the accumulator.
   int64_t sumWidth() { return op.sharesRows() && !valuesArePanels() ? keys.getShape()[1] : valueDim(); }
 
@@ -422,16 +470,8 @@ private:
     return softmax::visiblePages(e, op.visible, position, last, DENIM_PAGE_TOKENS);
   }
 
-  /// Parts into which a token's keys are cut. A block of threads takes more than the op names in a step of few tokens.
-  /// The op's memory holds `splits` parts of every row that there may be, the rows of padding too; T tokens use as many
-  /// of these as there are items for. Part p of token t stands in row t * count + p, the heads side by side.
-  Value partCount() {
-    if (!few)
-      return e.index(op.splits);
-    Value tokens = tile::CountOp::create(e.b, e.loc, tile::CountKind::tokens);
-    Value more = arith::DivUIOp::create(e.b, e.loc, e.index(op.splits * DENIM_ROW_PADDING), tokens);
-    return e.min(e.add(more, e.index(op.splits)), e.index(partItems));
-  }
+  /// Parts into which a token's keys are cut.
+  Value partCount() { return few ? softmax::partCount(e, op, partItems) : e.index(op.splits); }
 
   /// Parts that hold keys of the query at `position`.
   Value usedParts(Value position) {
@@ -439,14 +479,16 @@ private:
     return e.ceilDiv(e.sub(pages.end, pages.first), pagesPerPart(pages));
   }
 
-  /// Pages of one part of them: all parts but the last used one have as many.
+  /// Pages of one part of them.
   Value pagesPerPart(const softmax::Pages &pages) {
     Value parts = partCount();
+    if (!few)
+      return e.max(e.ceilDiv(e.sub(pages.end, pages.first), parts), e.index(kLeastPages));
     if (op.sharesRows()) {
       int64_t groups = queryType.getDimSize(1) / headsOfPart(op, allHeads, few);
       parts = e.min(partsFor(groups, latentItems), parts);
     }
-    return e.max(e.ceilDiv(e.sub(pages.end, pages.first), parts), e.index(few ? kLeastPagesOfBlock : kLeastPages));
+    return softmax::pagesPerPart(e, pages, parts);
   }
 
   Running nothing(int64_t rows, int64_t width) {
@@ -600,7 +642,15 @@ private:
   void writeToken(Value s, Value row, Value shift) {
     Value position = e.add(row, shift);
     Running done = attend(queriesOf(row), s, position, 0, visiblePages(position, position));
-    Value o = softmax::divided(e, done[2], sumOf(done, firstHead, group));
+    Value sum = sumOf(done, firstHead, group);
+    if (storesTiles()) {
+      // One division for a row, not one for each of its columns.
+      Value share = softmax::divided(e, e.splat(1, group, 1), sum);
+      Value o = e.product(cast<tile::TileType>(done[2].getType()), {done[2], share});
+      tile::StoreOp::create(e.b, e.loc, o, e.resultMemory(0), headRow(row), e.index(0), Value(), Value());
+      return;
+    }
+    Value o = softmax::divided(e, done[2], sum);
     for (int64_t j = 0; j < group; ++j)
       storeHead(Rows{row, 1, {}, {}}, e.add(firstHead, e.index(j)), e.window(o, j, 0, 1, valueDim()));
   }
@@ -689,8 +739,13 @@ template <typename Op> static tile::KernelOp emitWith(plan::KernelOp kernel, Sma
     }
     if (form && form.getValue() == "many")
       return emitSoftmaxBlocks(kernel, attention, extras);
-    if (form && form.getValue() == "whole")
-      return emitSoftmaxWhole(kernel, attention, extras);
+    if (form && form.getValue() == "whole") {
+      if (!attention.sharesRows())
+        return emitSoftmaxWhole(kernel, attention, 1, extras);
+      // Over latents it is what `few` is where there are no parts.
+      attention.parts = {};
+      attention.splits = 1;
+    }
     FailureOr<int64_t> parts = attention.splits;
     if (form && attention.splits > 1)
       parts = choosePartItems(kernel, attention);
@@ -701,6 +756,8 @@ template <typename Op> static tile::KernelOp emitWith(plan::KernelOp kernel, Sma
       FailureOr<codegen::GpuTarget> target = tuning::gpuTargetOf(kernel);
       if (failed(target))
         return nullptr;
+      if (attention.isPart && target->warpgroupProduct && partsAreGroups(attention))
+        return emitSoftmaxWhole(kernel, attention, *parts, extras);
       latentItems = tuning::latentItems(*target);
     }
     SoftmaxKernel writer(kernel, attention, bool(form), *parts, latentItems);
@@ -710,6 +767,27 @@ template <typename Op> static tile::KernelOp emitWith(plan::KernelOp kernel, Sma
   }
   kernel.emitOpError() << "expected softmax attention";
   return nullptr;
+}
+
+FailureOr<WholeSteps> denim::wholeSteps(plan::KernelOp kernel, attn::AttendOp op) {
+  Value stored = withoutCasts(kernel.getBlock()->getTerminator()->getOperand(0));
+  if (!op.getParts() || stored != op.getResult())
+    return WholeSteps();
+  FailureOr<codegen::GpuTarget> target = tuning::gpuTargetOf(kernel);
+  if (failed(target))
+    return failure();
+  Attention attention(op);
+  int64_t heads = cast<RankedTensorType>(op.getQuery().getType()).getDimSize(1);
+  int64_t keyHeads = op.getKeys().getType().getShape()[0];
+  // From as many items on as latents are not cut for, nothing is there to be merged.
+  if (attention.sharesRows()) {
+    int64_t tiles = heads / SoftmaxKernel::headsOfPart(attention, heads / keyHeads, /*few=*/true);
+    return WholeSteps{int64_t(llvm::divideCeil(tuning::latentItems(*target), tiles)), kAnyTokens};
+  }
+  if (heads / keyHeads > kMostWholeRows)
+    return WholeSteps();
+  // A key head for every multiprocessor, or nearly.
+  return WholeSteps{int64_t(llvm::divideCeil(target->multiprocessors * 15 / 16, keyHeads)), kWholeTokens};
 }
 
 tile::KernelOp denim::emitSoftmax(plan::KernelOp kernel, SmallVectorImpl<unsigned> &extras) {

@@ -42,10 +42,16 @@ struct Attention {
 /// The form for sequences with many new tokens (SoftmaxBlocks.cpp).
 tile::KernelOp emitSoftmaxBlocks(plan::KernelOp kernel, const Attention &op, llvm::SmallVectorImpl<unsigned> &extras);
 
-/// The form for many sequences with few new tokens each (SoftmaxWhole.cpp), and whether a kernel has it: over keys and
-/// values that are split otherwise, where nothing is done with the result but to keep it.
-tile::KernelOp emitSoftmaxWhole(plan::KernelOp kernel, const Attention &op, llvm::SmallVectorImpl<unsigned> &extras);
-bool canBeWhole(plan::KernelOp kernel, attn::AttendOp op);
+/// Few new tokens over whole keys, or over up to `parts` parts of them where the op is one of parts (SoftmaxWhole.cpp).
+tile::KernelOp emitSoftmaxWhole(plan::KernelOp kernel, const Attention &op, int64_t parts,
+                                llvm::SmallVectorImpl<unsigned> &extras);
+/// In which steps attention takes whole keys.
+struct WholeSteps {
+  int64_t sequences = 0; ///< at least; 0: the kernel has no such form
+  int64_t longest = 0;   ///< tokens of a sequence
+};
+/// Over keys that are split otherwise, where nothing is done with the result but to keep it.
+llvm::FailureOr<WholeSteps> wholeSteps(plan::KernelOp kernel, attn::AttendOp op);
 
 } // namespace denim
 

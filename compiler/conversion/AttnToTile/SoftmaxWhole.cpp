@@ -1,19 +1,21 @@
-// Softmax attention of few new tokens in a step of many sequences, for a machine on which a block of threads does an
-// item.
+// Softmax attention of few new tokens over keys and values, for a machine on which a block of threads does an item.
 //
-// An item is a key head of a sequence. There are as many as keep the machine busy, and their sequences are about as
-// long as each other (`even` of the launch's condition, runtime/abi/Module.h), so keys are not cut into parts: nothing
-// is written but the result, and no block begins that finds nothing to do. All query heads of the key head are rows of
-// one tile, and each page is read once.
+// An item is a key head of a sequence, or a part of its keys. Where there are as many key heads as keep the machine
+// busy, and their sequences are about as long as each other (`even` of the launch's condition, runtime/abi/Module.h),
+// keys are not cut: nothing is written but the result, and no block begins that finds nothing to do. In other steps
+// each leaves the largest score, the sum of weights and the weighted sum of its part, which a kernel behind merges
+// (Softmax.cpp). All query heads of the key head are rows of one tile, and each page is read once.
 //
 // The tile has 64 rows, however few heads there are: with products of a warpgroup a row of scores belongs to one warp,
 // its maximum and sum are exchanged between four lanes, and the weights are a left operand as they stand. With 16 rows
-// the four warps would share them, and meet three times for each page. Rows behind the last head are zero and cost what
-// they would cost as padding. Exactly (pages of f32, products of several terms each) the tile has the heads alone.
+// the four warps would share them, and meet three times for each page: a chain of 0.9 us, in which a multiprocessor
+// could have read the page. Rows behind the last head are zero and cost what they would cost as padding. Exactly (pages
+// of f32, products of several terms each) the tile has the heads alone, and parts are not made here.
 //
 // Pages that the token sees in full are not masked. Scores stay as the product leaves them until the exponent, as in
 // SoftmaxBlocks.cpp.
 #include "compiler/conversion/AttnToTile/Softmax.h"
+#include "compiler/conversion/AttnToTile/SoftmaxParts.h"
 #include "compiler/conversion/AttnToTile/SoftmaxTiles.h"
 #include "runtime/abi/Kernel.h"
 #include <limits>
@@ -26,8 +28,6 @@ namespace {
 constexpr int64_t kPage = DENIM_PAGE_TOKENS;
 /// Rows of a product of a warpgroup.
 constexpr int64_t kGroupRows = 64;
-/// Query heads of a key head that eight warps hold.
-constexpr int64_t kMostRows = 128;
 /// Elements of the accumulator with which two blocks fit a multiprocessor.
 constexpr int64_t kHalfOfRegisters = 64 * 128;
 
@@ -36,17 +36,22 @@ using Running = SmallVector<Value>;
 
 class SoftmaxWhole {
 public:
-  SoftmaxWhole(plan::KernelOp kernel, const Attention &op)
-      : op(op), queryType(cast<RankedTensorType>(op.query.getType())), keys(cast<attn::CacheType>(op.keys.getType())),
-        values(cast<attn::CacheType>(op.values.getType())), heads(queryType.getDimSize(1)),
-        keyHeads(keys.getShape()[0]), group(heads / keyHeads), brain(keys.getElementType().isBF16()),
-        rows(brain ? llvm::alignTo(group, kGroupRows) : group),
-        e(kernel, tile::ItemsAttr::get(kernel.getContext(), tile::CountKind::sequences, 1, keyHeads)) {}
+  SoftmaxWhole(plan::KernelOp kernel, const Attention &op, int64_t parts)
+      : op(op), parts(parts), queryType(cast<RankedTensorType>(op.query.getType())),
+        keys(cast<attn::CacheType>(op.keys.getType())), values(cast<attn::CacheType>(op.values.getType())),
+        heads(queryType.getDimSize(1)), keyHeads(keys.getShape()[0]), group(heads / keyHeads),
+        brain(keys.getElementType().isBF16()), rows(brain ? llvm::alignTo(group, kGroupRows) : group),
+        e(kernel, tile::ItemsAttr::get(kernel.getContext(), tile::CountKind::sequences, 1, keyHeads * parts)) {}
 
   tile::KernelOp write() {
     // One at its first or last pages while the other is in the middle, where the registers of two suffice.
     if (brain) {
-      e.tileKernel->setAttr("tile.blocks", e.b.getI64IntegerAttr(rows * valueDim() <= kHalfOfRegisters ? 2 : 1));
+      bool isSmall = rows * valueDim() <= kHalfOfRegisters;
+      e.tileKernel->setAttr("tile.blocks", e.b.getI64IntegerAttr(isSmall ? 2 : 1));
+      // Parts are about as many as multiprocessors. Two of them on one would leave another without, as happens where
+      // they begin while kernels in front still hold their places; beside one of them those find room.
+      if (op.isPart && isSmall)
+        e.tileKernel->setAttr("tile.spread", e.b.getUnitAttr());
       e.tileKernel->setAttr("tile.warps", e.b.getI64IntegerAttr(rows / 16));
     }
     queryHeads = e.viewOf(op.query, keyDim());
@@ -54,9 +59,12 @@ public:
       sinks = e.viewOf(op.sinks, 1);
     // Every head of a token is a row of its own.
     auto element = cast<tile::MemoryType>(e.resultMemory(0).getType()).getElementType();
-    e.resultMemory(0).setType(tile::MemoryType::get(e.b.getContext(), valueDim(), element));
-    sequence = div(e.item(), keyHeads);
+    int64_t columns = op.isPart ? valueDim() + 2 : valueDim();
+    e.resultMemory(0).setType(tile::MemoryType::get(e.b.getContext(), columns, element));
+    sequence = div(e.item(), keyHeads * parts);
     keyHead = arith::RemUIOp::create(e.b, e.loc, e.item(), e.index(keyHeads));
+    if (op.isPart)
+      part = div(arith::RemUIOp::create(e.b, e.loc, e.item(), e.index(keyHeads * parts)), keyHeads);
     firstHead = e.mul(keyHead, group);
     auto bounds = tile::SequenceOp::create(e.b, e.loc, sequence);
     e.sequence = sequence;
@@ -76,13 +84,38 @@ private:
 
   void writeToken(Value row, Value position) {
     pages = softmax::visiblePages(e, op.visible, position, position, kPage);
+    if (op.isPart)
+      return writePart(row, position);
     Running done = attend(row, position);
-    Value head = headRow(row);
     if (op.sinks) {
       Value base = softmax::baseOf(e, e.tileType(rows, 1), done[0], exponentScale());
       done[1] = softmax::withSinks(e, done[1], base, sinks, firstHead, rows, group);
     }
-    tile::StoreOp::create(e.b, e.loc, softmax::divided(e, done[2], done[1]), e.resultMemory(0), head, e.index(0), head,
+    store(softmax::divided(e, done[2], done[1]), headRow(row), 0);
+  }
+
+  void writePart(Value row, Value position) {
+    Value count = softmax::partCount(e, op, parts), share = softmax::pagesPerPart(e, pages, count);
+    Value from = e.add(pages.first, arith::MulIOp::create(e.b, e.loc, part, share)), end = pages.end;
+    e.branch(e.less(from, end), [&] {
+      pages.first = from;
+      pages.end = e.min(e.add(from, share), end);
+      Running done = attend(row, position);
+      // Largest scores of other parts are scaled as the op says.
+      if (!op.softcap)
+        done[0] = e.map(e.tileType(rows, 1), done[0], [&](OpBuilder &b, ValueRange in) -> Value {
+          return times(b, e.loc, in[0], number(b, e.loc, op.scale));
+        });
+      Value head = headRow(e.add(arith::MulIOp::create(e.b, e.loc, row, count), part));
+      store(done[2], head, 0);
+      store(done[0], head, valueDim());
+      store(done[1], head, valueDim() + 1);
+    });
+  }
+
+  /// Rows of the heads that there are.
+  void store(Value tile, Value head, int64_t column) {
+    tile::StoreOp::create(e.b, e.loc, tile, e.resultMemory(0), head, e.index(column), head,
                           e.add(head, e.index(group)));
   }
 
@@ -151,29 +184,22 @@ private:
   }
 
   Attention op;
+  int64_t parts; ///< that a token has items for; 1: keys are whole
   RankedTensorType queryType;
   attn::CacheType keys, values;
   int64_t heads, keyHeads, group;
   bool brain;
   int64_t rows;
   Emitter e;
-  Value queryHeads, sinks, sequence, keyHead, firstHead;
+  Value queryHeads, sinks, sequence, keyHead, firstHead, part;
   softmax::Pages pages; ///< of the token that is being written
 };
 
 } // namespace
 
-bool denim::canBeWhole(plan::KernelOp kernel, attn::AttendOp op) {
-  Value value = withoutReshapes(kernel.getBlock()->getTerminator()->getOperand(0));
-  while (auto cast = value.getDefiningOp<plan::CastOp>())
-    value = withoutReshapes(cast.getInput());
-  int64_t queryHeads = cast<RankedTensorType>(op.getQuery().getType()).getDimSize(1);
-  int64_t group = queryHeads / op.getKeys().getType().getShape()[0];
-  return op.getParts() && op.getKeys() != op.getValues() && value == op.getResult() && group <= kMostRows;
-}
-
-tile::KernelOp denim::emitSoftmaxWhole(plan::KernelOp kernel, const Attention &op, SmallVectorImpl<unsigned> &extras) {
-  SoftmaxWhole writer(kernel, op);
+tile::KernelOp denim::emitSoftmaxWhole(plan::KernelOp kernel, const Attention &op, int64_t parts,
+                                       SmallVectorImpl<unsigned> &extras) {
+  SoftmaxWhole writer(kernel, op, parts);
   tile::KernelOp written = writer.write();
   extras.append(writer.extraOperands().begin(), writer.extraOperands().end());
   return written;

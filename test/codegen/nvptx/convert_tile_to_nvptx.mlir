@@ -309,3 +309,12 @@ tile.kernel @one_row_of_many(%x: !tile.memory<128xf32>, %z: !tile.memory<128xf32
   %u = tile.window %s[63, 0] : !tile.tile<64x128xf32> -> !tile.tile<1x128xf32>
   tile.store %u, %z[%c0, %c0] : !tile.tile<1x128xf32>, !tile.memory<128xf32>
 }
+
+// More than half of a multiprocessor's 228 KB, though it uses none of it: no other block of the kernel beside it.
+// CHECK-LABEL: llvm.func @alone(
+// CHECK-SAME: tile.shared_bytes = 116352 : i64
+tile.kernel @alone(%x: !tile.memory<64xf32>, %y: !tile.memory<64xf32>) items <tokens by 64 times 1> at %item attributes {tile.blocks = 2 : i64, tile.spread} {
+  %c0 = arith.constant 0 : index
+  %a = tile.load %x[%c0, %c0] : !tile.memory<64xf32> -> !tile.tile<64x64xf32>
+  tile.store %a, %y[%c0, %c0] : !tile.tile<64x64xf32>, !tile.memory<64xf32>
+}

@@ -120,7 +120,7 @@ module attributes {plan.machine = "cuda"} {
   // CHECK-SAME: !tile.memory<514xf32>
   // CHECK-SAME: !tile.memory<512xbf16>
   // CHECK-SAME: items <sequences by 1 times 8>
-  // CHECK-SAME: tile.parts = {most = 64 : i64, wanted = 1024 : i64}
+  // CHECK-SAME: tile.parts = {most = 64 : i64, wanted = 512 : i64}
   // CHECK: %[[FEW:.*]] = arith.cmpi slt, %{{.*}}, %c9
   // CHECK: scf.if %[[FEW]]
   // CHECK: tile.load %{{.*}} : !tile.memory<514xf32> -> !tile.tile<16x128xf32>
@@ -191,5 +191,35 @@ module attributes {plan.machine = "cuda"} {
                    %l: !attn.cache<paged 1x192xbf16>) attributes {kind = "latent", form = "far"} {
     %o = attn.attend_latent %m or %q, %l, %w rope %qr scale 0.5
     plan.yield %o : tensor<?x2x64xf32>
+  }
+}
+
+// -----
+
+// Of many sequences nothing is cut and nothing merged: the sums of 64 heads, each row divided once, are the result.
+module attributes {plan.machine = "cuda"} {
+  // CHECK-LABEL: tile.kernel @whole(
+  // CHECK-SAME: %[[O:[a-z0-9]+]]: !tile.memory<512xbf16>) items <sequences by 1 times 2>
+  // CHECK-NOT: tile.parts
+  // CHECK-SAME: tile.warps_ahead = 4 : i64
+  // CHECK: tile.mma %{{.*}} acc %{{.*}} -> !tile.tile<64x512xf32>
+  // CHECK: %[[L:.*]] = tile.reduce add %{{.*}} along 1 : !tile.tile<64x64xf32>
+  // CHECK: tile.map ({{.*}} = %[[L]] : !tile.tile<64x1xf32>)
+  // CHECK: arith.divf
+  // CHECK-NOT: arith.divf
+  // CHECK: tile.store %{{.*}}, %[[O]]{{.*}} : !tile.tile<64x512xf32>, !tile.memory<512xbf16>
+  // CHECK-NOT: tile.store
+  plan.kernel @whole(%q: tensor<?x128x576xbf16>, %l: !attn.cache<paged 1x576xbf16>, %p: tensor<?x128x4112xf32>)
+      attributes {kind = "softmax", form = "whole"} {
+    %c = plan.cast %q : tensor<?x128x576xbf16> to tensor<?x128x576xf32>
+    %o = attn.attend %c, %l, %l columns 512 scale 0.5 parts %p
+    %r = plan.cast %o : tensor<?x128x512xf32> to tensor<?x128x512xbf16>
+    plan.yield %r : tensor<?x128x512xbf16>
+  }
+  // CHECK-LABEL: plan.program @layer
+  plan.program @layer(%q: tensor<?x128x576xbf16>, %p: tensor<?x128x4112xf32>) {
+    %l = attn.cache "latents" : !attn.cache<paged 1x576xbf16>
+    %o = plan.launch @whole(%q, %l, %p) : (tensor<?x128x576xbf16>, !attn.cache<paged 1x576xbf16>, tensor<?x128x4112xf32>) -> tensor<?x128x512xbf16>
+    plan.return %o : tensor<?x128x512xbf16>
   }
 }

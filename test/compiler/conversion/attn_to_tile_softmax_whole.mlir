@@ -1,4 +1,10 @@
 // RUN: denim-opt %s --convert-attn-to-tile --cse --canonicalize | FileCheck %s
+// RUN: sed s/sm_90a/sm_80/ %s | denim-opt --convert-attn-to-tile | FileCheck %s --check-prefix=WARPS
+
+// Without products of warpgroups a part is a tile of its heads alone.
+// WARPS-LABEL: tile.kernel @part(
+// WARPS-NOT: tile.spread
+// WARPS: tile.load {{.*}} -> !tile.tile<4x128xf32>
 
 // Few tokens of each of many sequences: an item is a key head, its four query heads are rows of a tile of 64, the others of it
 // zero. Full pages are not masked, the last one is; the window's first ones are, too, in the second kernel. Nothing is written but
@@ -30,6 +36,19 @@
 // CHECK: scf.yield
 // CHECK: scf.for
 // CHECK: tile.index 1
+// A part of them leaves its sums, its largest scores as the op scales them, and its weights, of the heads that there are; its blocks
+// are spread, for there are about as many as multiprocessors.
+// CHECK-LABEL: tile.kernel @part(
+// CHECK-SAME: %[[P:[a-z0-9]+]]: !tile.memory<130xf32>) items <sequences by 1 times 128>
+// CHECK-SAME: tile.blocks = 2 : i64, tile.spread, tile.warps = 4 : i64
+// CHECK: %[[SCALE:.*]] = arith.constant 5.000000e-01 : f32
+// CHECK: scf.for {{.*}} !tile.tile<64x128xf32>
+// CHECK: scf.for {{.*}} !tile.tile<64x128xf32>
+// CHECK-NOT: arith.divf
+// CHECK: arith.mulf %{{.*}}, %[[SCALE]] : f32
+// CHECK: tile.store {{.*}}, %[[P]][{{.*}}] within {{.*}} : !tile.tile<64x128xf32>, !tile.memory<130xf32>
+// CHECK: tile.store {{.*}}, %[[P]][{{.*}}] within {{.*}} : !tile.tile<64x1xf32>, !tile.memory<130xf32>
+// CHECK: tile.store {{.*}}, %[[P]][{{.*}}] within {{.*}} : !tile.tile<64x1xf32>, !tile.memory<130xf32>
 module attributes {plan.machine = "cuda", plan.target = "sm_90a"} {
   plan.kernel @plain(%q: tensor<?x8x128xbf16>, %k: !attn.cache<paged 2x128xbf16>, %v: !attn.cache<paged 2x128xbf16>, %p: tensor<?x8x260xf32>)
       attributes {kind = "softmax", form = "whole"} {
@@ -42,5 +61,10 @@ module attributes {plan.machine = "cuda", plan.target = "sm_90a"} {
       attributes {kind = "softmax", form = "whole"} {
     %o = attn.attend %q, %k, %v scale 0.5 window 100 parts %p
     plan.yield %o : tensor<?x6x32xf32>
+  }
+  plan.kernel @part(%q: tensor<?x32x128xbf16>, %k: !attn.cache<paged 8x128xbf16>, %v: !attn.cache<paged 8x128xbf16>)
+      attributes {kind = "softmax_part", form = "few"} {
+    %p = attn.attend_part %q, %k, %v splits 8 scale 0.5
+    plan.yield %p : tensor<?x32x1040xf32>
   }
 }

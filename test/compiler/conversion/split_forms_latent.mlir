@@ -63,3 +63,34 @@ module attributes {plan.machine = "cuda"} {
     plan.return %o : tensor<?x2x32xf32>
   }
 }
+
+// -----
+
+// From 64 sequences on, whose 128 heads are two tiles each, as many tiles as multiprocessors (to a power of two): parts are not made
+// there, however long the sequences are, and there is nothing to merge.
+// EXACT-LABEL: plan.kernel @part_few(
+module attributes {plan.machine = "cuda", plan.target = "sm_90a"} {
+  // CHECK-DAG: plan.kernel @part_few({{.*}}) attributes {form = "few", kind = "softmax_part"}
+  // CHECK-DAG: plan.kernel @softmax_few({{.*}}) attributes {form = "few", kind = "softmax"}
+  // CHECK-DAG: plan.kernel @softmax_whole({{.*}}) attributes {form = "whole", kind = "softmax"}
+  plan.kernel @part(%q: tensor<?x128x40xbf16>, %l: !attn.cache<paged 1x40xbf16>) attributes {kind = "softmax_part"} {
+    %p = attn.attend_part %q, %l, %l columns 32 splits 8 scale 0.5
+    plan.yield %p : tensor<?x128x272xf32>
+  }
+  plan.kernel @softmax(%q: tensor<?x128x40xbf16>, %l: !attn.cache<paged 1x40xbf16>, %p: tensor<?x128x272xf32>) attributes {kind = "softmax"} {
+    %c = plan.cast %q : tensor<?x128x40xbf16> to tensor<?x128x40xf32>
+    %o = attn.attend %c, %l, %l columns 32 scale 0.5 parts %p
+    plan.yield %o : tensor<?x128x32xf32>
+  }
+  // CHECK-LABEL: plan.program @layer
+  // CHECK: plan.launch @part_few({{.*}}) {when = {least = 1 : i64, longest = 1073741824 : i64, most = 7 : i64, of = "sequence", uneven = 64 : i64}}
+  // CHECK: %[[FEW:.*]] = plan.launch @softmax_few({{.*}}) {when = {least = 1 : i64, longest = 1073741824 : i64, most = 7 : i64, of = "sequence", uneven = 64 : i64}}
+  // CHECK: %[[WHOLE:.*]] = plan.launch @softmax_whole({{.*}}) {when = {even = 64 : i64, least = 1 : i64, longest = 1073741824 : i64, most = 7 : i64, of = "sequence"}}
+  // CHECK-NEXT: plan.merge %[[FEW]], %[[WHOLE]]
+  plan.program @layer(%q: tensor<?x128x40xbf16>) {
+    %l = attn.cache "latents" : !attn.cache<paged 1x40xbf16>
+    %p = plan.launch @part(%q, %l) : (tensor<?x128x40xbf16>, !attn.cache<paged 1x40xbf16>) -> tensor<?x128x272xf32>
+    %o = plan.launch @softmax(%q, %l, %p) : (tensor<?x128x40xbf16>, !attn.cache<paged 1x40xbf16>, tensor<?x128x272xf32>) -> tensor<?x128x32xf32>
+    plan.return %o : tensor<?x128x32xf32>
+  }
+}
