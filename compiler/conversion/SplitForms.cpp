@@ -77,14 +77,19 @@ SmallVector<Form> formsOf(plan::KernelOp kernel, StringRef kind, bool scans, boo
   for (auto attend : kernel.getBlock()->getOps<attn::AttendOp>())
     if (attend.getKeys() == attend.getValues())
       return {{"few", 1, kSoftmaxManyTokens - 1}};
-  if (even && kind == "softmax")
-    return {{"few", 1, kSoftmaxManyTokens - 1, Form::whole, false, 0, even},
-            {"whole", 1, kSoftmaxManyTokens - 1, Form::whole, false, even, 0},
-            {"many", kSoftmaxManyTokens, kAnyNumber}};
+  if (kind == "softmax") {
+    SmallVector<Form> forms{{"few", 1, kSoftmaxManyTokens - 1, Form::whole, false, 0, even}};
+    if (even)
+      forms.push_back({"whole", 1, kSoftmaxManyTokens - 1, Form::whole, false, even, 0});
+    bool isLong = llvm::any_of(kernel.getBlock()->getOps<attn::AttendOp>(),
+                               [](attn::AttendOp attend) { return hasLongForm(Attention(attend)); });
+    forms.push_back({"many", kSoftmaxManyTokens, isLong ? kSoftmaxLongTokens - 1 : kAnyNumber});
+    if (isLong)
+      forms.push_back({"long", kSoftmaxLongTokens, kAnyNumber});
+    return forms;
+  }
   if (even && kind == "softmax_part")
     return {{"few", 1, kSoftmaxManyTokens - 1, Form::whole, false, 0, even}};
-  if (kind == "softmax")
-    return {{"few", 1, kSoftmaxManyTokens - 1}, {"many", kSoftmaxManyTokens, kAnyNumber}};
   if (kind == "softmax_part") // parts of the keys are for few queries only
     return {{"few", 1, kSoftmaxManyTokens - 1}};
   if (kind == "recurrence" && scans)

@@ -684,7 +684,7 @@ private:
 template <typename Op> static tile::KernelOp emitWith(plan::KernelOp kernel, SmallVectorImpl<unsigned> &extras) {
   for (auto op : kernel.getBlock()->getOps<Op>()) {
     auto form = kernel->getAttrOfType<StringAttr>("form");
-    if (form && form.getValue() == "many")
+    if (form && (form.getValue() == "many" || form.getValue() == "long"))
       return emitSoftmaxBlocks(kernel, Attention(op), extras);
     Attention attention(op);
     if (form && form.getValue() == "whole")

@@ -1,19 +1,24 @@
 // Softmax attention of many tokens, for a machine with matrix units that work beside everything else.
 //
-// A unit of work is a query head for a block of a sequence's tokens. There are as many items as multiprocessors, and
-// each does unit after unit: which, it knows from its number, so that the copying warps are at the keys of the next
-// unit while the others end this one, and the bounds of a sequence are read once. A block that ended instead would
-// leave the multiprocessor to one that begins with a chain of loads: of 13400 cycles that a unit of one turn took on an
-// H200, 2600 were the turn's (T=2048, timed by the clock of each block).
+// A unit of work is a query head for a block of tokens. Where an item is a unit, a block that ends leaves the
+// multiprocessor to one that begins with a chain of loads: of 13400 cycles that a unit of one turn took on an H200,
+// 2600 were the turn's (T=2048, timed by the clock of each block). So the kernel of form `many` has as many items as
+// there are multiprocessors, and each does unit after unit of a sequence: which, it knows from its number. Copying
+// warps are at the keys of the next unit while the others end this one, and the bounds of a sequence are read once.
 //
 // Units are dealt out like cards, those that see most keys first, and backwards in every other round:
 //
-//     item        0    1    2    3         units by keys seen, most first: 12 11 10 9 | 8 7 6 5 | 4 3 2 1
+//     item        0    1    2    3         keys that units see, in pages: 12 11 10 9 | 8 7 6 5 | 4 3 2 1
 //     round 0    12   11   10    9
-//     round 1     5    6    7    8         every item has seen as many keys as the others
+//     round 1     5    6    7    8         every item sees about as many as the others
 //     round 2     4    3    2    1
 //
-// The next ones (of the next key heads, or of the next sequence) go on at the item behind the last that got one.
+// The first unit of the next key heads, or of the next sequence, is for another item, as many further on as there were
+// units.
+//
+// Long sequences have a kernel of their own (`long`), in which an item is a unit: the hardware deals them out as
+// multiprocessors become free, those that see most keys first, so that the last ones to finish are short. So have keys
+// that are made of latents, for whose softmax the registers of the computing warps do not suffice otherwise.
 //
 // The loop over keys is rotated by one turn: a turn asks for the
 // scores of its keys and for the values of the turn before it, and does its softmax while the second of these products
@@ -52,11 +57,15 @@ constexpr int64_t kAllTokens = int64_t(1) << 30;
 
 class SoftmaxBlocks {
 public:
-  SoftmaxBlocks(plan::KernelOp kernel, const Attention &op, int64_t rows, int64_t items)
+  /// `processors`: of the machine.
+  SoftmaxBlocks(plan::KernelOp kernel, const Attention &op, int64_t rows, int64_t processors)
       : op(op), queryType(cast<RankedTensorType>(op.query.getType())), keys(cast<attn::CacheType>(op.keys.getType())),
-        values(cast<attn::CacheType>(op.values.getType())), heads(queryType.getDimSize(1)), rows(rows), items(items),
-        form(kernel->getAttrOfType<StringAttr>("form")),
-        e(kernel, tile::ItemsAttr::get(kernel.getContext(), tile::CountKind::tokens, kAllTokens, items),
+        values(cast<attn::CacheType>(op.values.getType())), heads(queryType.getDimSize(1)), rows(rows),
+        form(kernel->getAttrOfType<StringAttr>("form")), isLong(form && form.getValue() == "long"),
+        items(op.kvB || isLong || !brain() ? 0 : processors),
+        e(kernel,
+          items ? tile::ItemsAttr::get(kernel.getContext(), tile::CountKind::tokens, kAllTokens, items)
+                : tile::ItemsAttr::get(kernel.getContext(), tile::CountKind::tokens, rows, heads),
           op.kvB && !form ? "many" : ""),
         result(kernel.getBlock()->getTerminator()->getOperand(0)) {
     if (op.kvB && form && form.getValue() == "many") {
@@ -87,22 +96,23 @@ public:
       return output;
     });
     Value sequences = tile::CountOp::create(e.b, e.loc, tile::CountKind::sequences);
-    // What goes on from sequence to sequence: the item that gets the next unit.
-    e.loop(e.index(0), sequences, 1, ValueRange{e.index(0)}, [&](Value s, ValueRange before) -> SmallVector<Value> {
-      bounds = tile::SequenceOp::create(e.b, e.loc, s);
-      e.sequence = sequence = s;
-      Value tokens = e.sub(bounds.getEnd(), bounds.getBegin());
-      Value isMine = e.less(e.index(kSoftmaxManyTokens - 1), tokens);
-      if (op.kvB && form) {
-        Value fit = latentsFit(e, bounds);
-        if (!made)
-          fit = arith::XOrIOp::create(e.b, e.loc, fit, arith::ConstantIntOp::create(e.b, e.loc, 1, 1));
-        isMine = arith::AndIOp::create(e.b, e.loc, isMine, fit);
-      }
-      Value ofTokens = e.ceilDiv(tokens, e.index(rows));
-      Value own = arith::SelectOp::create(e.b, e.loc, isMine, ofTokens, e.index(0));
-      writeSequence(own, before[0]);
-      return {behind(before[0], e.mul(own, heads))};
+    if (items) {
+      // What goes on from sequence to sequence: the item that gets the next unit.
+      e.loop(e.index(0), sequences, 1, ValueRange{e.index(0)}, [&](Value s, ValueRange before) -> SmallVector<Value> {
+        begin(s);
+        Value blocksOfTokens = e.ceilDiv(newTokens(), e.index(rows));
+        Value own = arith::SelectOp::create(e.b, e.loc, isMine(), blocksOfTokens, e.index(0));
+        writeSequence(own, before[0]);
+        return {behind(before[0], e.mul(own, heads))};
+      });
+      return e.failed() ? nullptr : e.tileKernel;
+    }
+    Value block = chooseHeads(e.ceilDiv(tile::CountOp::create(e.b, e.loc, tile::CountKind::tokens), e.index(rows)));
+    Value blockLo = e.mul(block, rows), blockHi = e.add(blockLo, e.index(rows));
+    e.loop(e.index(0), sequences, 1, [&](Value s) {
+      begin(s);
+      Value lo = e.max(bounds.getBegin(), blockLo), hi = e.min(bounds.getEnd(), blockHi);
+      e.branch(arith::AndIOp::create(e.b, e.loc, e.less(lo, hi), isMine()), [&] { writeRows(lo, hi); });
     });
     return e.failed() ? nullptr : e.tileKernel;
   }
@@ -110,27 +120,78 @@ public:
   ArrayRef<unsigned> extraOperands() const { return e.extraOperands(); }
 
 private:
+  void begin(Value s) {
+    bounds = tile::SequenceOp::create(e.b, e.loc, s);
+    e.sequence = sequence = s;
+  }
+  Value newTokens() { return e.sub(bounds.getEnd(), bounds.getBegin()); }
+
+  /// Whether the sequence is one of those that the kernel is for.
+  Value isMine() {
+    auto both = [&](Value x, Value y) -> Value { return arith::AndIOp::create(e.b, e.loc, x, y); };
+    Value mine = e.less(e.index((isLong ? kSoftmaxLongTokens : kSoftmaxManyTokens) - 1), newTokens());
+    if (!isLong && form && hasLongForm(op))
+      mine = both(mine, e.less(newTokens(), e.index(kSoftmaxLongTokens)));
+    if (!op.kvB || !form)
+      return mine;
+    Value fit = latentsFit(e, bounds);
+    if (!made)
+      fit = arith::XOrIOp::create(e.b, e.loc, fit, arith::ConstantIntOp::create(e.b, e.loc, 1, 1));
+    return both(mine, fit);
+  }
+
+  int64_t keyHeads() { return made ? heads : keys.getShape()[0]; }
+
+  /// How many key heads are worked on together, of a sequence with so many blocks of keys: as many as have their keys
+  /// and values in the last cache, about as many each time. All blocks of these come before those of the next.
+  Value headsTogether(Value blocksOfKeys) {
+    int64_t columns = made ? made->columns() : keys.getShape()[1] + (op.keys == op.values ? 0 : values.getShape()[1]);
+    int64_t tokenBytes = columns * (brain() ? 2 : 4);
+    Value together = e.index(std::max<int64_t>(kCachedBytes / (tokenBytes * rows), 1)), all = e.index(keyHeads());
+    Value fitting = e.max(arith::DivUIOp::create(e.b, e.loc, together, e.max(blocksOfKeys, e.index(1))), e.index(1));
+    return e.ceilDiv(all, e.ceilDiv(all, fitting));
+  }
+
+  /// Sets the heads of an item that is a unit and returns its block of tokens.
+  Value chooseHeads(Value blocks) {
+    int64_t group = heads / keyHeads();
+    Value first = e.index(0), width = e.index(keyHeads()), within = e.item();
+    if (keyHeads() > 1 && !op.window) {
+      // Keys from before this step are counted for the first sequence: a long prompt in pieces.
+      Value past = e.ceilDiv(tile::SequenceOp::create(e.b, e.loc, e.index(0)).getPast(), e.index(rows));
+      Value most = headsTogether(e.add(blocks, past));
+      Value units = arith::MulIOp::create(e.b, e.loc, e.mul(blocks, group), most);
+      Value part = arith::DivUIOp::create(e.b, e.loc, e.item(), units);
+      first = arith::MulIOp::create(e.b, e.loc, part, most);
+      width = e.min(most, e.sub(e.index(keyHeads()), first));
+      within = e.sub(e.item(), arith::MulIOp::create(e.b, e.loc, part, units));
+    }
+    return chooseHead(e.mul(first, group), e.mul(width, group), within, blocks);
+  }
+
+  /// Unit `unit` of those of `count` heads, the last block of tokens of each first: sets its head, returns its block.
+  Value chooseHead(Value firstHead, Value count, Value unit, Value blocks) {
+    Value number = arith::DivUIOp::create(e.b, e.loc, unit, count);
+    head = e.add(firstHead, e.sub(unit, arith::MulIOp::create(e.b, e.loc, number, count)));
+    keyHead = div(head, heads / keyHeads());
+    return e.sub(e.sub(blocks, e.index(1)), number);
+  }
+
   /// The item that gets the unit so many behind one of `next`.
   Value behind(Value next, Value units) {
     return arith::RemUIOp::create(e.b, e.loc, e.add(next, units), e.index(items));
   }
 
-  /// The units of a sequence with so many blocks of tokens, the first of which is for item `next`. All blocks of some
-  /// key heads come before those of the others: as many as have their keys and values in the last cache.
+  /// The units of a sequence with so many blocks of tokens, the first of which is for item `next`.
   void writeSequence(Value blocksOfTokens, Value next) {
-    int64_t keyHeads = made ? heads : keys.getShape()[0], group = heads / keyHeads;
-    if (keyHeads == 1 || op.window)
+    int64_t group = heads / keyHeads();
+    if (keyHeads() == 1 || op.window)
       return writeHeads(blocksOfTokens, e.index(0), e.index(heads), next);
-    int64_t columns = made ? made->columns() : keys.getShape()[1] + (op.keys == op.values ? 0 : values.getShape()[1]);
-    int64_t tokenBytes = columns * (brain() ? 2 : 4);
-    Value together = e.index(std::max<int64_t>(kCachedBytes / (tokenBytes * rows), 1));
-    Value all = e.add(blocksOfTokens, e.ceilDiv(bounds.getPast(), e.index(rows)));
-    Value fitting = e.max(arith::DivUIOp::create(e.b, e.loc, together, e.max(all, e.index(1))), e.index(1));
-    // As even as whole heads allow.
-    Value most = e.ceilDiv(e.index(keyHeads), e.ceilDiv(e.index(keyHeads), fitting));
-    e.loop(e.index(0), e.ceilDiv(e.index(keyHeads), most), 1, [&](Value part) {
+    Value all = e.index(keyHeads());
+    Value most = headsTogether(e.add(blocksOfTokens, e.ceilDiv(bounds.getPast(), e.index(rows))));
+    e.loop(e.index(0), e.ceilDiv(all, most), 1, [&](Value part) {
       Value firstKey = arith::MulIOp::create(e.b, e.loc, part, most), first = e.mul(firstKey, group);
-      Value count = e.mul(e.min(most, e.sub(e.index(keyHeads), firstKey)), group);
+      Value count = e.mul(e.min(most, e.sub(all, firstKey)), group);
       writeHeads(blocksOfTokens, first, count, behind(next, arith::MulIOp::create(e.b, e.loc, blocksOfTokens, first)));
     });
   }
@@ -145,12 +206,9 @@ private:
       Value at = arith::SelectOp::create(e.b, e.loc, isBackwards, e.sub(last, place), place);
       Value unit = e.add(e.mul(round, items), at);
       e.branch(e.less(unit, units), [&] {
-        Value number = arith::DivUIOp::create(e.b, e.loc, unit, count);
-        head = e.add(firstHead, e.sub(unit, arith::MulIOp::create(e.b, e.loc, number, count)));
-        keyHead = div(head, made ? 1 : heads / keys.getShape()[0]);
-        Value block = e.sub(e.sub(blocksOfTokens, e.index(1)), number);
+        Value block = chooseHead(firstHead, count, unit, blocksOfTokens);
         Value lo = e.add(bounds.getBegin(), e.mul(block, rows));
-        writeRows(lo, e.min(bounds.getEnd(), e.add(lo, e.index(rows))), e.sub(bounds.getPast(), bounds.getBegin()));
+        writeRows(lo, e.min(bounds.getEnd(), e.add(lo, e.index(rows))));
       });
     });
   }
@@ -175,7 +233,8 @@ private:
   Value f32(OpBuilder &b, double x) { return arith::ConstantOp::create(b, e.loc, b.getF32FloatAttr(x)); }
   double exponentScale() { return kLog2E * (op.softcap ? 1 : op.scale); }
 
-  void writeRows(Value lo, Value hi, Value shift) {
+  void writeRows(Value lo, Value hi) {
+    Value shift = e.sub(bounds.getPast(), bounds.getBegin());
     position = e.add(lo, shift);
     int64_t step = page * pages;
     Rows own{lo, rows, lo, hi};
@@ -346,9 +405,11 @@ private:
   Attention op;
   RankedTensorType queryType;
   attn::CacheType keys, values;
-  int64_t heads, rows, items, pages = 1;
+  int64_t heads, rows, pages = 1;
   int64_t page = DENIM_PAGE_TOKENS;
   StringAttr form;
+  bool isLong;
+  int64_t items; ///< that go from unit to unit; 0: an item is a unit
   Emitter e;
   Value result, head, keyHead, output;
   std::optional<LatentKeys> made;                 ///< keys and values that stand in scratch
@@ -358,6 +419,10 @@ private:
 };
 
 } // namespace
+
+bool denim::hasLongForm(const Attention &op) {
+  return !op.kvB && !op.window && cast<attn::CacheType>(op.keys.getType()).getElementType().isBF16();
+}
 
 tile::KernelOp denim::emitSoftmaxBlocks(plan::KernelOp kernel, const Attention &op, SmallVectorImpl<unsigned> &extras) {
   bool brain = cast<attn::CacheType>(op.keys.getType()).getElementType().isBF16();
