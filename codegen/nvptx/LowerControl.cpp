@@ -9,6 +9,8 @@ using namespace denim::codegen::nvptx;
 
 /// Registers of a thread in kernels with a copying warpgroup: it needs few, and gives the rest to those that compute.
 static constexpr int64_t kCopyingPages = 24, kCopyingRows = 40, kMostRegisters = 240;
+/// Loops around pages from which on a copying thread has to remember more than the fewest registers hold.
+static constexpr int64_t kManyLoops = 3;
 /// Those of warps that compute ahead: two tiles of 64 x 64 over four warps, and what a row of them takes.
 static constexpr int64_t kRegistersAhead = 152;
 
@@ -114,7 +116,15 @@ LogicalResult KernelLowering::lower() {
 
 /// Registers of a block are dealt to its threads evenly; one computing warpgroup alone has what it wants anyway.
 KernelLowering::Registers KernelLowering::dealRegisters() {
-  int64_t few = ownSlots ? kCopyingRows : kCopyingPages, all = code.target.registers / blocksTogether();
+  int64_t loops = 0;
+  for (auto &[value, load] : staged) {
+    int64_t own = 0;
+    for (Operation *parent = value.getDefiningOp()->getParentOp(); parent != kernel; parent = parent->getParentOp())
+      own += isa<scf::ForOp>(parent);
+    loops = std::max(loops, own);
+  }
+  int64_t few = ownSlots || (!hasTeams() && loops >= kManyLoops) ? kCopyingRows : kCopyingPages;
+  int64_t all = code.target.registers / blocksTogether();
   int64_t workers = (hasTeams() ? sumWarps : warps) * 32, even = all / threads();
   int64_t ahead = hasTeams() ? kRegistersAhead : 0;
   int64_t many = std::min(kMostRegisters, (all - few * 128 - ahead * aheadWarps * 32) / workers / 8 * 8);

@@ -74,7 +74,11 @@ SmallVector<Form> formsOf(plan::KernelOp kernel, StringRef kind, bool scans, boo
   if (kind == "softmax_part") // parts of the keys are for few queries only
     return ofFew;
   if (kind == "softmax") {
-    ofFew.push_back({"many", kSoftmaxManyTokens, kAnyNumber});
+    bool isLong = llvm::any_of(kernel.getBlock()->getOps<attn::AttendOp>(),
+                               [](attn::AttendOp attend) { return hasLongForm(Attention(attend)); });
+    ofFew.push_back({"many", kSoftmaxManyTokens, isLong ? kSoftmaxLongTokens - 1 : kAnyNumber});
+    if (isLong)
+      ofFew.push_back({"long", kSoftmaxLongTokens, kAnyNumber});
     return ofFew;
   }
   if (kind == "recurrence" && scans)

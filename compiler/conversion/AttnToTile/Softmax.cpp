@@ -737,7 +737,7 @@ template <typename Op> static tile::KernelOp emitWith(plan::KernelOp kernel, Sma
       op.emitOpError() << "expected sinks that are a parameter, but got the result of another op";
       return nullptr;
     }
-    if (form && form.getValue() == "many")
+    if (form && (form.getValue() == "many" || form.getValue() == "long"))
       return emitSoftmaxBlocks(kernel, attention, extras);
     if (form && form.getValue() == "whole") {
       if (!attention.sharesRows())

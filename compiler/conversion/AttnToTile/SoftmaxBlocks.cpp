@@ -1,10 +1,29 @@
 // Softmax attention of many tokens, for a machine with matrix units that work beside everything else.
 //
-// An item is a query head for a block of tokens; of the items that are worked on together, those that see most keys
-// come first, so that the last ones to finish are short. The loop over keys is rotated by one turn: a turn asks for the
-// scores of its keys and for the values of the turn before it, and does its softmax while the second of these products
-// runs. What it carries: accumulator, maximum and sum as usual (spec/attention.md section 1), and the weights that
-// still wait for their values.
+// A unit of work is a query head for a block of tokens. Where an item is a unit, a block that ends leaves the
+// multiprocessor to one that begins with a chain of loads: of 13400 cycles that a unit of one turn took on an H200,
+// 2600 were the turn's (T=2048, timed by the clock of each block). So the kernel of form `many` has as many items as
+// there are multiprocessors, and each does unit after unit of a sequence: which, it knows from its number. Copying
+// warps are at the keys of the next unit while the others end this one, and the bounds of a sequence are read once.
+//
+// Units are dealt out like cards, those that see most keys first, and backwards in every other round:
+//
+//     item        0    1    2    3         keys that units see, in pages: 12 11 10 9 | 8 7 6 5 | 4 3 2 1
+//     round 0    12   11   10    9
+//     round 1     5    6    7    8         every item sees about as many as the others
+//     round 2     4    3    2    1
+//
+// The first unit of the next key heads, or of the next sequence, is for another item, as many further on as there were
+// units.
+//
+// Long sequences have a kernel of their own (`long`), in which an item is a unit: the hardware deals them out as
+// multiprocessors become free, those that see most keys first, so that the last ones to finish are short. So it is with
+// pages of f32, and over latents: there the computing warps want all registers, and a copying thread that goes from
+// unit to unit needs more than the fewest (products one by one, 1.13 -> 1.58 ms at T=8192).
+//
+// The loop over keys is rotated by one turn: a turn asks for the scores of its keys and for the values of the turn
+// before it, and does its softmax while the second of these products runs. What it carries: accumulator, maximum and
+// sum as usual (spec/attention.md section 1), and the weights that still wait for their values.
 //
 // Scores stay as the product leaves them until the exponent: exp(scale (s - m)) = 2^(c s - c m) with c = scale log2 e,
 // one fused operation and one function for each. Turns that every query of the block sees in full are not masked.
@@ -18,6 +37,7 @@
 #include "compiler/conversion/AttnToTile/LatentKeys.h"
 #include "compiler/conversion/AttnToTile/Softmax.h"
 #include "compiler/conversion/AttnToTile/SoftmaxTiles.h"
+#include "compiler/tuning/Choices.h"
 #include "runtime/abi/Kernel.h"
 #include <limits>
 
@@ -31,14 +51,20 @@ constexpr int64_t kLatentStep = 64, kExactLatentStep = 128;
 /// Of keys and values that many items should find in the last cache together: half of the 50 MB of an H200, for what is
 /// read through it stands there too.
 constexpr int64_t kCachedBytes = 24 << 20;
+/// All tokens of a step count as one.
+constexpr int64_t kAllTokens = int64_t(1) << 30;
 
 class SoftmaxBlocks {
 public:
-  SoftmaxBlocks(plan::KernelOp kernel, const Attention &op, int64_t rows)
+  /// `processors`: of the machine.
+  SoftmaxBlocks(plan::KernelOp kernel, const Attention &op, int64_t rows, int64_t processors)
       : op(op), queryType(cast<RankedTensorType>(op.query.getType())), keys(cast<attn::CacheType>(op.keys.getType())),
         values(cast<attn::CacheType>(op.values.getType())), heads(queryType.getDimSize(1)), rows(rows),
-        form(kernel->getAttrOfType<StringAttr>("form")),
-        e(kernel, tile::ItemsAttr::get(kernel.getContext(), tile::CountKind::tokens, rows, heads),
+        form(kernel->getAttrOfType<StringAttr>("form")), isLong(form && form.getValue() == "long"),
+        items(op.kvB || isLong || !brain() ? 0 : processors),
+        e(kernel,
+          items ? tile::ItemsAttr::get(kernel.getContext(), tile::CountKind::tokens, kAllTokens, items)
+                : tile::ItemsAttr::get(kernel.getContext(), tile::CountKind::tokens, rows, heads),
           op.kvB && !form ? "many" : ""),
         result(kernel.getBlock()->getTerminator()->getOperand(0)) {
     if (op.kvB && form && form.getValue() == "many") {
@@ -65,28 +91,29 @@ public:
       e.tileKernel->setAttr("tile.blocks", e.b.getI64IntegerAttr(1));
     if (op.sinks)
       sinks = e.viewOf(op.sinks, 1);
-    Value blocks = e.ceilDiv(tile::CountOp::create(e.b, e.loc, tile::CountKind::tokens), e.index(rows));
-    Value block = chooseHeads(blocks);
     e.setAnchor([&](Value value, const Rows &, const Window &window) -> Value {
       if (value != op.result || window.columns != valueDim())
         return e.fail(value.getDefiningOp(), "expected to be used one head at a time");
       return output;
     });
-    Value blockLo = e.mul(block, rows), blockHi = e.add(blockLo, e.index(rows));
     Value sequences = tile::CountOp::create(e.b, e.loc, tile::CountKind::sequences);
+    if (items) {
+      // What goes on from sequence to sequence: the item that gets the next unit.
+      e.loop(e.index(0), sequences, 1, ValueRange{e.index(0)}, [&](Value s, ValueRange before) -> SmallVector<Value> {
+        begin(s);
+        Value blocksOfTokens = e.ceilDiv(newTokens(), e.index(rows));
+        Value own = arith::SelectOp::create(e.b, e.loc, isMine(), blocksOfTokens, e.index(0));
+        writeSequence(own, before[0]);
+        return {behind(before[0], e.mul(own, heads))};
+      });
+      return e.failed() ? nullptr : e.tileKernel;
+    }
+    Value block = chooseHeads(e.ceilDiv(tile::CountOp::create(e.b, e.loc, tile::CountKind::tokens), e.index(rows)));
+    Value blockLo = e.mul(block, rows), blockHi = e.add(blockLo, e.index(rows));
     e.loop(e.index(0), sequences, 1, [&](Value s) {
-      auto bounds = tile::SequenceOp::create(e.b, e.loc, s);
-      e.sequence = s;
+      begin(s);
       Value lo = e.max(bounds.getBegin(), blockLo), hi = e.min(bounds.getEnd(), blockHi);
-      Value isMany = e.less(e.index(kSoftmaxManyTokens - 1), e.sub(bounds.getEnd(), bounds.getBegin()));
-      Value here = arith::AndIOp::create(e.b, e.loc, e.less(lo, hi), isMany);
-      if (op.kvB && form) {
-        Value fit = latentsFit(e, bounds);
-        if (!made)
-          fit = arith::XOrIOp::create(e.b, e.loc, fit, arith::ConstantIntOp::create(e.b, e.loc, 1, 1));
-        here = arith::AndIOp::create(e.b, e.loc, here, fit);
-      }
-      e.branch(here, [&] { writeRows(bounds, s, lo, hi, e.sub(bounds.getPast(), bounds.getBegin())); });
+      e.branch(arith::AndIOp::create(e.b, e.loc, e.less(lo, hi), isMine()), [&] { writeRows(lo, hi); });
     });
     return e.failed() ? nullptr : e.tileKernel;
   }
@@ -94,31 +121,97 @@ public:
   ArrayRef<unsigned> extraOperands() const { return e.extraOperands(); }
 
 private:
-  /// Sets the heads of the item and returns its block of tokens. The order of items decides what is read together: all
-  /// blocks of some key heads come before those of the next, as many as have their keys and values in the last cache.
-  /// Among these the blocks that see most keys come first.
-  Value chooseHeads(Value blocks) {
-    int64_t keyHeads = made ? heads : keys.getShape()[0], group = heads / keyHeads;
+  void begin(Value s) {
+    bounds = tile::SequenceOp::create(e.b, e.loc, s);
+    e.sequence = sequence = s;
+  }
+  Value newTokens() { return e.sub(bounds.getEnd(), bounds.getBegin()); }
+
+  /// Whether the sequence is one of those that the kernel is for.
+  Value isMine() {
+    auto both = [&](Value x, Value y) -> Value { return arith::AndIOp::create(e.b, e.loc, x, y); };
+    Value mine = e.less(e.index((isLong ? kSoftmaxLongTokens : kSoftmaxManyTokens) - 1), newTokens());
+    if (!isLong && form && hasLongForm(op))
+      mine = both(mine, e.less(newTokens(), e.index(kSoftmaxLongTokens)));
+    if (!op.kvB || !form)
+      return mine;
+    Value fit = latentsFit(e, bounds);
+    if (!made)
+      fit = arith::XOrIOp::create(e.b, e.loc, fit, arith::ConstantIntOp::create(e.b, e.loc, 1, 1));
+    return both(mine, fit);
+  }
+
+  int64_t keyHeads() { return made ? heads : keys.getShape()[0]; }
+
+  /// How many key heads are worked on together, of a sequence with so many blocks of keys: as many as have their keys
+  /// and values in the last cache, about as many each time. All blocks of these come before those of the next.
+  Value headsTogether(Value blocksOfKeys) {
     int64_t columns = made ? made->columns() : keys.getShape()[1] + (op.keys == op.values ? 0 : values.getShape()[1]);
     int64_t tokenBytes = columns * (brain() ? 2 : 4);
-    int64_t together = std::max<int64_t>(kCachedBytes / (tokenBytes * rows), 1);
-    Value first = e.index(0), width = e.index(keyHeads), within = e.item();
-    if (keyHeads > 1 && op.visible.all()) {
+    Value together = e.index(std::max<int64_t>(kCachedBytes / (tokenBytes * rows), 1)), all = e.index(keyHeads());
+    Value fitting = e.max(arith::DivUIOp::create(e.b, e.loc, together, e.max(blocksOfKeys, e.index(1))), e.index(1));
+    return e.ceilDiv(all, e.ceilDiv(all, fitting));
+  }
+
+  /// Sets the heads of an item that is a unit and returns its block of tokens.
+  Value chooseHeads(Value blocks) {
+    int64_t group = heads / keyHeads();
+    Value first = e.index(0), width = e.index(keyHeads()), within = e.item();
+    if (keyHeads() > 1 && op.visible.all()) {
       // Keys from before this step are counted for the first sequence: a long prompt in pieces.
       Value past = e.ceilDiv(tile::SequenceOp::create(e.b, e.loc, e.index(0)).getPast(), e.index(rows));
-      Value fitting = arith::DivUIOp::create(e.b, e.loc, e.index(together), e.add(blocks, past));
-      Value most = e.min(e.max(fitting, e.index(1)), e.index(keyHeads));
-      Value items = arith::MulIOp::create(e.b, e.loc, e.mul(blocks, group), most);
-      Value part = arith::DivUIOp::create(e.b, e.loc, e.item(), items);
+      Value most = headsTogether(e.add(blocks, past));
+      Value units = arith::MulIOp::create(e.b, e.loc, e.mul(blocks, group), most);
+      Value part = arith::DivUIOp::create(e.b, e.loc, e.item(), units);
       first = arith::MulIOp::create(e.b, e.loc, part, most);
-      width = e.min(most, e.sub(e.index(keyHeads), first));
-      within = e.sub(e.item(), arith::MulIOp::create(e.b, e.loc, part, items));
+      width = e.min(most, e.sub(e.index(keyHeads()), first));
+      within = e.sub(e.item(), arith::MulIOp::create(e.b, e.loc, part, units));
     }
-    Value across = e.mul(width, group);
-    Value number = arith::DivUIOp::create(e.b, e.loc, within, across);
-    head = e.add(e.mul(first, group), arith::RemUIOp::create(e.b, e.loc, within, across));
-    keyHead = arith::DivUIOp::create(e.b, e.loc, head, e.index(group));
+    return chooseHead(e.mul(first, group), e.mul(width, group), within, blocks);
+  }
+
+  /// Unit `unit` of those of `count` heads, the last block of tokens of each first: sets its head, returns its block.
+  Value chooseHead(Value firstHead, Value count, Value unit, Value blocks) {
+    Value number = arith::DivUIOp::create(e.b, e.loc, unit, count);
+    head = e.add(firstHead, e.sub(unit, arith::MulIOp::create(e.b, e.loc, number, count)));
+    keyHead = div(head, heads / keyHeads());
     return e.sub(e.sub(blocks, e.index(1)), number);
+  }
+
+  /// The item that gets the unit so many behind one of `next`.
+  Value behind(Value next, Value units) {
+    return arith::RemUIOp::create(e.b, e.loc, e.add(next, units), e.index(items));
+  }
+
+  /// The units of a sequence with so many blocks of tokens, the first of which is for item `next`.
+  void writeSequence(Value blocksOfTokens, Value next) {
+    int64_t group = heads / keyHeads();
+    if (keyHeads() == 1 || !op.visible.all())
+      return writeHeads(blocksOfTokens, e.index(0), e.index(heads), next);
+    Value all = e.index(keyHeads());
+    Value most = headsTogether(e.add(blocksOfTokens, e.ceilDiv(bounds.getPast(), e.index(rows))));
+    e.loop(e.index(0), e.ceilDiv(all, most), 1, [&](Value part) {
+      Value firstKey = arith::MulIOp::create(e.b, e.loc, part, most), first = e.mul(firstKey, group);
+      Value count = e.mul(e.min(most, e.sub(all, firstKey)), group);
+      writeHeads(blocksOfTokens, first, count, behind(next, arith::MulIOp::create(e.b, e.loc, blocksOfTokens, first)));
+    });
+  }
+
+  /// The units of `count` query heads.
+  void writeHeads(Value blocksOfTokens, Value firstHead, Value count, Value next) {
+    Value units = arith::MulIOp::create(e.b, e.loc, blocksOfTokens, count), last = e.index(items - 1);
+    // The item's place, counted from `next`.
+    Value place = behind(e.sub(e.add(e.item(), e.index(items)), next), e.index(0));
+    e.loop(e.index(0), e.ceilDiv(units, e.index(items)), 1, [&](Value round) {
+      Value isBackwards = e.less(e.index(0), arith::RemUIOp::create(e.b, e.loc, round, e.index(2)));
+      Value at = arith::SelectOp::create(e.b, e.loc, isBackwards, e.sub(last, place), place);
+      Value unit = e.add(e.mul(round, items), at);
+      e.branch(e.less(unit, units), [&] {
+        Value block = chooseHead(firstHead, count, unit, blocksOfTokens);
+        Value lo = e.add(bounds.getBegin(), e.mul(block, rows));
+        writeRows(lo, e.min(bounds.getEnd(), e.add(lo, e.index(rows))));
+      });
+    });
   }
 
   /// What a turn leaves for the next.
@@ -141,9 +234,8 @@ private:
   Value f32(OpBuilder &b, double x) { return arith::ConstantOp::create(b, e.loc, b.getF32FloatAttr(x)); }
   double exponentScale() { return softmax::kLog2E * (op.softcap ? 1 : op.scale); }
 
-  void writeRows(tile::SequenceOp where, Value s, Value lo, Value hi, Value shift) {
-    sequence = s;
-    bounds = where;
+  void writeRows(Value lo, Value hi) {
+    Value shift = e.sub(bounds.getPast(), bounds.getBegin());
     position = e.add(lo, shift);
     int64_t step = page * pages;
     Rows own{lo, rows, lo, hi};
@@ -316,6 +408,8 @@ private:
   int64_t heads, rows, pages = 1;
   int64_t page = DENIM_PAGE_TOKENS;
   StringAttr form;
+  bool isLong;
+  int64_t items; ///< that go from unit to unit; 0: an item is a unit
   Emitter e;
   Value result, head, keyHead, output;
   std::optional<LatentKeys> made;                 ///< keys and values that stand in scratch
@@ -328,9 +422,16 @@ private:
 
 } // namespace
 
+bool denim::hasLongForm(const Attention &op) {
+  return !op.kvB && op.visible.all() && cast<attn::CacheType>(op.keys.getType()).getElementType().isBF16();
+}
+
 tile::KernelOp denim::emitSoftmaxBlocks(plan::KernelOp kernel, const Attention &op, SmallVectorImpl<unsigned> &extras) {
   bool brain = cast<attn::CacheType>(op.keys.getType()).getElementType().isBF16();
-  SoftmaxBlocks writer(kernel, op, brain ? 128 : 64);
+  FailureOr<codegen::GpuTarget> target = tuning::gpuTargetOf(kernel);
+  if (failed(target))
+    return nullptr;
+  SoftmaxBlocks writer(kernel, op, brain ? 128 : 64, target->multiprocessors);
   tile::KernelOp written = writer.write();
   extras.append(writer.extraOperands().begin(), writer.extraOperands().end());
   return written;

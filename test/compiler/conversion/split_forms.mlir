@@ -339,3 +339,32 @@ plan.program @p(%x: tensor<?x1x32xf32>) {
   %y = plan.launch @no_machine(%x, %k, %v) : (tensor<?x1x32xf32>, !attn.cache<paged 1x32xf32>, !attn.cache<paged 1x32xf32>) -> tensor<?x1x32xf32>
   plan.return %y : tensor<?x1x32xf32>
 }
+
+// -----
+
+// Pages of bf16: long sequences have a kernel of their own, in which the hardware deals out units of work. With a window
+// units are short however long the sequence is.
+// CHECK-LABEL: plan.program @long
+// CHECK: plan.launch @causal_few({{.*}} {when = {least = 1 : i64, most = 7 : i64, of = "sequence"}}
+// CHECK: plan.launch @causal_many({{.*}} {when = {least = 8 : i64, most = 16383 : i64, of = "sequence"}}
+// CHECK: plan.launch @causal_long({{.*}} {when = {least = 16384 : i64, most = 1073741824 : i64, of = "sequence"}}
+// CHECK: plan.launch @windowed_few(
+// CHECK: plan.launch @windowed_many({{.*}} {when = {least = 8 : i64, most = 1073741824 : i64, of = "sequence"}}
+// CHECK-NOT: plan.launch @windowed_long
+module attributes {plan.machine = "cuda"} {
+  plan.kernel @causal(%x: tensor<?x1x64xbf16>, %k: !attn.cache<paged 1x64xbf16>, %v: !attn.cache<paged 1x64xbf16>) attributes {kind = "softmax"} {
+    %o = attn.attend %x, %k, %v scale 0.5
+    plan.yield %o : tensor<?x1x64xf32>
+  }
+  plan.kernel @windowed(%x: tensor<?x1x64xbf16>, %k: !attn.cache<paged 1x64xbf16>, %v: !attn.cache<paged 1x64xbf16>) attributes {kind = "softmax"} {
+    %o = attn.attend %x, %k, %v scale 0.5 window 100
+    plan.yield %o : tensor<?x1x64xf32>
+  }
+  plan.program @long(%x: tensor<?x1x64xbf16>) {
+    %k = attn.cache "k" : !attn.cache<paged 1x64xbf16>
+    %v = attn.cache "v" : !attn.cache<paged 1x64xbf16>
+    %y = plan.launch @causal(%x, %k, %v) : (tensor<?x1x64xbf16>, !attn.cache<paged 1x64xbf16>, !attn.cache<paged 1x64xbf16>) -> tensor<?x1x64xf32>
+    %z = plan.launch @windowed(%x, %k, %v) : (tensor<?x1x64xbf16>, !attn.cache<paged 1x64xbf16>, !attn.cache<paged 1x64xbf16>) -> tensor<?x1x64xf32>
+    plan.return %z : tensor<?x1x64xf32>
+  }
+}
