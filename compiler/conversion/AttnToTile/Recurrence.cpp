@@ -9,7 +9,7 @@ static tile::ItemsAttr itemsOf(plan::KernelOp kernel, const NormalForm &form, St
   if (!only)
     return tile::ItemsAttr::get(context, tile::CountKind::sequences, 1, form.keyHeads);
   if (only.getValue() == "prepare")
-    return tile::ItemsAttr::get(context, tile::CountKind::tokens, kRecurrenceBlockStride, form.valueHeads);
+    return tile::ItemsAttr::get(context, tile::CountKind::tokens, kRecurrenceChunk, form.valueHeads);
   if (only.getValue() == "segment" || (only.getValue() == "scan" && canSegment(form)))
     return tile::ItemsAttr::get(context, tile::CountKind::once, 1, segmentItems(kernel, form, only));
   int64_t parts = only.getValue() == "scan"  ? scanParts(kernel, form)

@@ -124,8 +124,11 @@ Value RecurrenceWriter::normFactor(model::L2NormOp norm, Value tile) {
   });
 }
 
+/// Item i of a head does chunk i - begin / C of a sequence, if it has one: every item finds one in a step of one
+/// sequence, about as many as there are in others. A chunk's number among the blocks handed over is another
+/// (kRecurrenceBlockStride): these must differ from each other, and half of them stand for none.
 tile::KernelOp RecurrenceWriter::writePrepare() {
-  Value number = arith::DivUIOp::create(e.b, e.loc, e.item(), e.index(form.valueHeads));
+  Value item = arith::DivUIOp::create(e.b, e.loc, e.item(), e.index(form.valueHeads));
   ownHead = arith::RemUIOp::create(e.b, e.loc, e.item(), e.index(form.valueHeads));
   keyHead = arith::DivUIOp::create(e.b, e.loc, ownHead, e.index(heads));
   // A chain of short steps with barriers between them: several blocks wait at once.
@@ -137,12 +140,14 @@ tile::KernelOp RecurrenceWriter::writePrepare() {
     e.sequence = s;
     begin = sequence.getBegin();
     end = sequence.getEnd();
-    Value first = arith::DivUIOp::create(e.b, e.loc, begin, e.index(kRecurrenceBlockStride));
-    Value row = e.add(begin, e.mul(e.sub(number, first), kChunk));
+    Value chunk = e.sub(item, arith::DivUIOp::create(e.b, e.loc, begin, e.index(kChunk)));
+    Value row = e.add(begin, e.mul(chunk, kChunk));
     Value isLong = e.less(e.index(kRecurrenceLongTokens - 1), e.sub(end, begin));
     Value here = arith::AndIOp::create(e.b, e.loc, e.less(e.sub(begin, e.index(1)), row), e.less(row, end));
-    e.branch(arith::AndIOp::create(e.b, e.loc, isLong, here),
-             [&] { perChannel() ? writePreparedByChannel(number, row) : writePrepared(number, row); });
+    e.branch(arith::AndIOp::create(e.b, e.loc, isLong, here), [&] {
+      Value number = e.add(arith::DivUIOp::create(e.b, e.loc, begin, e.index(kRecurrenceBlockStride)), chunk);
+      perChannel() ? writePreparedByChannel(number, row) : writePrepared(number, row);
+    });
   });
   return e.failed() ? nullptr : e.tileKernel;
 }
