@@ -370,14 +370,17 @@ private:
   void multiplyPair(tile::MmaOp first, tile::MmaOp second);
 
   bool canInvert(int64_t size) { return size % 16 == 0 && size <= workers() && llvm::isPowerOf2_64(size); }
-  /// (I + the strictly lower part)^-1.
-  SharedTile invertUnitLower(const Fragment &matrix);
+  /// (I + the strictly lower part)^-1 in terms of bf16.
+  SharedTile invertUnitLower(const Fragment &matrix, int64_t terms);
   /// Whether all that becomes of an inverse is a page that is its image; written when the store comes.
   bool isStoredFromShared(tile::InverseOp op);
   void storeInverse(tile::StoreOp op);
   void writeBlocks(const Fragment &matrix, const SharedTile &to);
   void invertDiagonal(int64_t diagonal, const SharedTile &to);
-  void multiplyBlocks(int64_t block, const SharedTile &tile, const SharedTile &products, bool second);
+  void invertRow(mlir::Value row, int64_t mostLeft, const SharedTile &lower, const SharedTile &inverse);
+  mlir::Value blockOffset(const SharedTile &tile, mlir::Value blockRow, mlir::Value blockColumn, int64_t term);
+  void storeBlock(llvm::ArrayRef<mlir::Value> words, const SharedTile &tile, mlir::Value blockRow,
+                  mlir::Value blockColumn, int64_t term);
 
   // ---- fragments (Exchange.cpp)
   Distribution distributionOf(mlir::Value tile) { return distributionOf(typeOf(tile)); }
