@@ -192,6 +192,8 @@ private:
   /// all of it, and `sum` is complete. Until then `sum` is what the thread's own warp has.
   using Rest = std::function<Fragment()>;
   Rest reduce(const Fragment &from, tile::Combiner combiner, bool overColumns, Fragment &sum);
+  /// Whether the op's results are squares of what stands in shared memory, summed by matrix units now (Squares.cpp).
+  bool sumSquares(tile::MapOp op);
   /// Binds a tile when something asks for it: sums that follow each other meet at one barrier.
   void bindLater(mlir::Value tile, Rest rest) { unfinished.insert({tile, std::move(rest)}); }
   void finish(mlir::Value tile);
@@ -478,6 +480,7 @@ private:
   llvm::DenseMap<mlir::Operation *, llvm::SmallVector<mlir::Value>> dyingAt;
   llvm::DenseMap<mlir::Value, llvm::SmallVector<mlir::Value>> packedWords; ///< of tiles that are carried packed
 
+  llvm::DenseMap<mlir::Value, Fragment> squares;    ///< sums of squares that are made before their op comes
   llvm::DenseMap<mlir::Value, SharedTile> inverses; ///< of matrices for later solves, and to be stored
 
   llvm::DenseSet<mlir::Value> constants; ///< memory that no kernel writes: parameters
