@@ -105,7 +105,13 @@ private:
   struct ChunkProducts {
     Value scores, keys, keyNorm, queryNorm;
   };
-  void writePreparedHead(Value number, Value head, Gates gates, ChunkProducts made);
+  /// Sums of log decays up to each token and up to the last, and what is left of a state at the start of the chunk by
+  /// each token, and of what it wrote by the last; null without decay.
+  struct Fades {
+    Value sum, last, start, toEnd;
+  };
+  Fades fadesOf(Value g);
+  void writePreparedHead(Value number, Value head, const Fades &fades, Value beta, const ChunkProducts &made);
   void writePreparedByChannel(Value number, Value row);
   int64_t channelPrepareWarps();
   void writeScanned();

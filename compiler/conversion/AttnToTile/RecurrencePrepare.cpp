@@ -199,13 +199,15 @@ void RecurrenceWriter::writePrepared(Value number, Value row, int64_t together) 
   if (e.failed())
     return;
   Value k = in.k, q = in.q;
+  // Registers are free for this before the products, and the vectors on their way.
+  Fades fades = together == 1 ? fadesOf(in.g) : Fades();
   ChunkProducts made;
   made.scores = e.mma(q, k, {false, true, {}, tile::Triangle::result});
   made.keys = form.p ? e.mma(k, k, {false, true, {}, tile::Triangle::result}) : Value();
   made.keyNorm = in.key.norm ? normFactor(in.key.norm, k) : Value();
   made.queryNorm = in.query.norm ? normFactor(in.query.norm, q) : Value();
   if (together == 1)
-    return writePreparedHead(number, ownHead, {in.g, in.beta}, made);
+    return writePreparedHead(number, ownHead, fades, in.beta, made);
   // A head's numbers are asked for while the one before it is worked on, and made into gates behind that.
   Value first = ownHead;
   SmallVector<Value> carried;
@@ -215,38 +217,45 @@ void RecurrenceWriter::writePrepared(Value number, Value row, int64_t together) 
   e.loop(e.index(0), e.index(together), 1, carried, [&](Value h, ValueRange now) {
     SmallVector<Operation *> computed;
     Gates next = askGates(rows, e.add(first, e.min(e.add(h, e.index(1)), e.index(together - 1))), computed);
-    writePreparedHead(number, e.add(first, h), {in.g ? now.front() : Value(), now.back()}, made);
+    writePreparedHead(number, e.add(first, h), fadesOf(in.g ? now.front() : Value()), now.back(), made);
     moveHere(computed);
     return in.g ? SmallVector<Value>{next.g, next.beta} : SmallVector<Value>{next.beta};
   });
 }
 
+RecurrenceWriter::Fades RecurrenceWriter::fadesOf(Value g) {
+  if (!g)
+    return {};
+  auto column = e.tileType(kChunk, 1);
+  auto exp = [&](OpBuilder &b, Value x) -> Value { return math::ExpOp::create(b, e.loc, x); };
+  Fades fades;
+  fades.sum = tile::CumsumOp::create(e.b, e.loc, g.getType(), g);
+  fades.last = e.window(fades.sum, kChunk - 1, 0, 1, 1);
+  fades.start = e.map(column, fades.sum, [&](OpBuilder &b, ValueRange in) -> Value { return exp(b, in[0]); });
+  fades.toEnd = e.map(column, {fades.sum, fades.last}, [&](OpBuilder &b, ValueRange in) -> Value {
+    return exp(b, arith::SubFOp::create(b, e.loc, in[1], in[0]));
+  });
+  return fades;
+}
+
 /// What depends on the value head, from products that may not.
-void RecurrenceWriter::writePreparedHead(Value number, Value head, Gates gates, ChunkProducts made) {
-  Value g = gates.g, beta = gates.beta, scores = made.scores, products = made.keys;
+void RecurrenceWriter::writePreparedHead(Value number, Value head, const Fades &fades, Value beta,
+                                         const ChunkProducts &made) {
+  Value sum = fades.sum, last = fades.last, start = fades.start, toEnd = fades.toEnd;
+  Value scores = made.scores, products = made.keys;
   Value keyNorm = made.keyNorm, queryNorm = made.queryNorm;
   auto column = e.tileType(kChunk, 1), square = e.tileType(kChunk, kChunk);
   auto times = [&](OpBuilder &b, Value x, Value y) -> Value { return arith::MulFOp::create(b, e.loc, x, y); };
-  auto exp = [&](OpBuilder &b, Value x) -> Value { return math::ExpOp::create(b, e.loc, x); };
   auto number32 = [&](OpBuilder &b, double x) -> Value {
     return arith::ConstantOp::create(b, e.loc, b.getF32FloatAttr(x));
   };
 
-  Value sum, last, start, toEnd;
-  if (g) {
-    sum = tile::CumsumOp::create(e.b, e.loc, g.getType(), g);
-    last = e.window(sum, kChunk - 1, 0, 1, 1);
-    start = e.map(column, sum, [&](OpBuilder &b, ValueRange in) -> Value { return exp(b, in[0]); });
-    toEnd = e.map(column, {sum, last}, [&](OpBuilder &b, ValueRange in) -> Value {
-      return exp(b, arith::SubFOp::create(b, e.loc, in[1], in[0]));
-    });
-  }
   // exp(G_i - G_j) beta_j, and the norm of key j; what is above the diagonal may overflow and is not used.
   Value written = e.product(column, {beta, keyNorm}), writtenLine = e.turned(written);
   Value table = writtenLine;
-  if (g)
+  if (sum)
     table = e.map(square, {sum, e.turned(sum), writtenLine}, [&](OpBuilder &b, ValueRange in) -> Value {
-      return times(b, exp(b, arith::SubFOp::create(b, e.loc, in[0], in[1])), in[2]);
+      return times(b, math::ExpOp::create(b, e.loc, arith::SubFOp::create(b, e.loc, in[0], in[1])), in[2]);
     });
   auto write = [&](Value tile, Handed what) {
     tile::StoreOp::create(e.b, e.loc, tile, handedBlock(what, number, head), e.index(0), e.index(0), Value(), Value());
@@ -280,7 +289,8 @@ void RecurrenceWriter::writePreparedHead(Value number, Value head, Gates gates, 
     writeNumbers(e.product(column, {start, keyNorm}), Handed::keysFromStart, kChunk);
   writeNumbers(e.product(column, {start, queryNorm, scale}), Handed::queriesFromStart, kChunk);
   writeNumbers(e.product(column, {toEnd, written}), Handed::keysToEnd, kChunk);
-  writeNumbers(g ? e.map(e.tileType(1, 1), last, [&](OpBuilder &b, ValueRange in) -> Value { return exp(b, in[0]); })
-                 : Value(),
+  writeNumbers(last ? e.map(e.tileType(1, 1), last,
+                            [&](OpBuilder &b, ValueRange in) -> Value { return math::ExpOp::create(b, e.loc, in[0]); })
+                    : Value(),
                Handed::fade, 1);
 }
