@@ -192,6 +192,8 @@ private:
   /// all of it, and `sum` is complete. Until then `sum` is what the thread's own warp has.
   using Rest = std::function<Fragment()>;
   Rest reduce(const Fragment &from, tile::Combiner combiner, bool overColumns, Fragment &sum);
+  /// Whether the op's results are squares of what stands in shared memory, summed by matrix units now (Squares.cpp).
+  bool sumSquares(tile::MapOp op);
   /// Binds a tile when something asks for it: sums that follow each other meet at one barrier.
   void bindLater(mlir::Value tile, Rest rest) { unfinished.insert({tile, std::move(rest)}); }
   void finish(mlir::Value tile);
@@ -370,14 +372,17 @@ private:
   void multiplyPair(tile::MmaOp first, tile::MmaOp second);
 
   bool canInvert(int64_t size) { return size % 16 == 0 && size <= workers() && llvm::isPowerOf2_64(size); }
-  /// (I + the strictly lower part)^-1.
-  SharedTile invertUnitLower(const Fragment &matrix);
+  /// (I + the strictly lower part)^-1 in terms of bf16.
+  SharedTile invertUnitLower(const Fragment &matrix, int64_t terms);
   /// Whether all that becomes of an inverse is a page that is its image; written when the store comes.
   bool isStoredFromShared(tile::InverseOp op);
   void storeInverse(tile::StoreOp op);
   void writeBlocks(const Fragment &matrix, const SharedTile &to);
   void invertDiagonal(int64_t diagonal, const SharedTile &to);
-  void multiplyBlocks(int64_t block, const SharedTile &tile, const SharedTile &products, bool second);
+  void invertRow(mlir::Value row, int64_t mostLeft, const SharedTile &lower, const SharedTile &inverse);
+  mlir::Value blockOffset(const SharedTile &tile, mlir::Value blockRow, mlir::Value blockColumn, int64_t term);
+  void storeBlock(llvm::ArrayRef<mlir::Value> words, const SharedTile &tile, mlir::Value blockRow,
+                  mlir::Value blockColumn, int64_t term);
 
   // ---- fragments (Exchange.cpp)
   Distribution distributionOf(mlir::Value tile) { return distributionOf(typeOf(tile)); }
@@ -475,6 +480,7 @@ private:
   llvm::DenseMap<mlir::Operation *, llvm::SmallVector<mlir::Value>> dyingAt;
   llvm::DenseMap<mlir::Value, llvm::SmallVector<mlir::Value>> packedWords; ///< of tiles that are carried packed
 
+  llvm::DenseMap<mlir::Value, Fragment> squares;    ///< sums of squares that are made before their op comes
   llvm::DenseMap<mlir::Value, SharedTile> inverses; ///< of matrices for later solves, and to be stored
 
   llvm::DenseSet<mlir::Value> constants; ///< memory that no kernel writes: parameters

@@ -34,9 +34,14 @@ static Value identityOf(Code &code, tile::Combiner combiner, Type element) {
 }
 
 void KernelLowering::lower(tile::ReduceOp op) {
+  WarpGrid grid = distributionOf(op.getResult()).grid;
+  if (auto known = squares.find(op.getResult()); known != squares.end()) {
+    bind(op.getResult(), convert(known->second, grid));
+    squares.erase(known);
+    return;
+  }
   Fragment sum;
   Rest rest = reduce(fragmentOf(op.getSource()), op.getCombiner(), op.getDimension() == 1, sum);
-  WarpGrid grid = distributionOf(op.getResult()).grid;
   if (rest && joined > 1)
     bindLater(op.getResult(), [=] { return convert(rest(), grid); });
   else

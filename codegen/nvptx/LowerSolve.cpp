@@ -1,16 +1,19 @@
 // tile.inverse: the inverse of a unit lower triangular matrix by blocks; tile.solve: the same, then one product.
 //
-// Diagonal blocks of 16 are inverted by substitution in f32, one thread a row; then blocks of twice the size from
-// pairs,
+// Diagonal blocks of 16 are inverted by substitution in f32, one thread a row (spec/attention.md 3.3). Each row of
+// blocks of T = (I + L)^-1 then follows from itself alone, from the diagonal to the left, for T (I + L) = I:
 //
-//     [ A  0 ]^-1   [   A^-1           0   ]
-//     [ L  B ]    = [ -B^-1 L A^-1   B^-1  ]
+//     T_ii = (I + L_ii)^-1                    T_ij = -(T_ii L_ij + T_i,i-1 L_i-1,j + ... + T_i,j+1 L_j+1,j) T_jj
 //
-// (spec/attention.md 3.3) by products of single warps. Their operands are terms of bf16: two at least, for errors add
-// up from level to level, and three in exact mode. The matrix is one shared tile of these terms, in which L gives way
-// to what stands in its place in the inverse, so a number is taken apart once and read by 8x8 matrices. Solves with the
-// same matrix share the inverse.
+// So a warp has a row of blocks and waits for nobody: what it has found is the left operand of what it finds next, in
+// registers as it was left there, and the right ones stand in shared memory from the start. Rows take from no to
+// 6 + 3 products of blocks (64 rows); the warps with the short ones are those that did the substitutions.
+//
+// Operands are terms of bf16: two at least, for errors add up from block to block, and three in exact mode. One term
+// would be wrong by several times what rounding the result leaves (2e-2 against 1e-3 where keys are alike and nothing
+// fades), tf32 by as much as that. Solves with the same matrix share the inverse.
 #include "codegen/nvptx/KernelLowering.h"
+#include <functional>
 
 using namespace mlir;
 using namespace denim;
@@ -33,9 +36,7 @@ LogicalResult KernelLowering::lower(tile::SolveOp op) {
   auto sameBlock = [&](Operation *user) { return isa<tile::SolveOp>(user) && user->getBlock() == op->getBlock(); };
   auto it = inverses.find(op.getLower());
   if (it == inverses.end()) {
-    SharedTile inverse = invertUnitLower(fragmentOf(op.getLower()));
-    inverse.terms = terms; // those in front are a tile of their own
-    it = inverses.insert({op.getLower(), inverse}).first;
+    it = inverses.insert({op.getLower(), invertUnitLower(fragmentOf(op.getLower()), terms)}).first;
   }
   SharedTile left = it->second;
   // The last solve of the block gives the inverse back.
@@ -65,8 +66,9 @@ LogicalResult KernelLowering::lower(tile::InverseOp op) {
   int64_t size = typeOf(op.getLower()).getRows();
   if (!canInvert(size))
     return op.emitError() << "expected a triangle of 16, 32, 64 or 128 rows on a GPU, but got " << size;
-  SharedTile inverse = invertUnitLower(fragmentOf(op.getLower()));
-  if (isStoredFromShared(op)) {
+  bool stored = isStoredFromShared(op);
+  SharedTile inverse = invertUnitLower(fragmentOf(op.getLower()), stored ? 1 : precision == Precision::exact ? 3 : 2);
+  if (stored) {
     inverses.insert({op.getResult(), inverse});
     return success();
   }
@@ -107,63 +109,96 @@ void KernelLowering::storeInverse(tile::StoreOp op) {
   shared.release(tile.offset);
 }
 
-SharedTile KernelLowering::invertUnitLower(const Fragment &matrix) {
-  const Distribution &shape = matrix.shape;
-  int64_t size = shape.rows;
-  SharedTile tile = allocateShared(size, size, precision == Precision::exact ? 3 : 2);
-  writeBlocks(matrix, tile);
-  for (int64_t block = kBlock; block < size; block *= 2) {
-    // Y = L A^-1 for all pairs, rows and columns counted from those of L; then -B^-1 Y in the place of L.
-    SharedTile products = allocateShared(size / 2, block, tile.terms);
-    shared.reads(tile.offset, tile.bytes());
-    shared.writes(products.offset, products.bytes());
-    multiplyBlocks(block, tile, products, /*second=*/false);
-    shared.reads(products.offset, products.bytes());
-    shared.writes(tile.offset, tile.bytes(), /*operand=*/true);
-    multiplyBlocks(block, tile, products, /*second=*/true);
-    shared.release(products.offset);
+SharedTile KernelLowering::invertUnitLower(const Fragment &matrix, int64_t terms) {
+  int64_t size = matrix.shape.rows, rows = size / kBlock;
+  SharedTile lower = allocateShared(size, size, precision == Precision::exact ? 3 : 2);
+  writeBlocks(matrix, lower);
+  SharedTile inverse = allocateShared(size, size, terms);
+  shared.awaits(lower.offset, lower.bytes());
+  shared.writes(inverse.offset, inverse.bytes(), /*operand=*/true);
+  shared.reads(lower.offset, lower.bytes());
+  for (int64_t first = 0; first < rows; first += warps) {
+    Value row = code.add(warp, first);
+    int64_t mostLeft = std::min(rows - 1, first + warps - 1);
+    auto invert = [&] {
+      invertRow(row, mostLeft, lower, inverse);
+      return SmallVector<Value>();
+    };
+    if (first + warps > rows)
+      code.branch(code.lessThan(row, code.constant32(rows)), {}, invert);
+    else
+      invert();
   }
-  return tile;
+  shared.release(lower.offset);
+  return inverse;
 }
 
-/// What is below the diagonal blocks as it is, their inverses, zero above them.
+/// Where a lane's row of the four 8x8 matrices of a block begins: two below each other, then two to the right of them.
+Value KernelLowering::blockOffset(const SharedTile &tile, Value blockRow, Value blockColumn, int64_t term) {
+  Value inBlock = code.add(code.modulo(lane, 8), code.mul(code.modulo(code.divide(lane, 8), 2), 8));
+  Value piece = code.add(code.mul(blockColumn, 2), code.divide(lane, 16));
+  return pieceOffset(tile, code.add(code.mul(blockRow, kBlock), inBlock), piece, term);
+}
+
+/// Words of a block, those of a left operand: the warp stores it.
+void KernelLowering::storeBlock(ArrayRef<Value> words, const SharedTile &tile, Value blockRow, Value blockColumn,
+                                int64_t term) {
+  if (code.target.matrixStore)
+    return code.storeMatrices(words, blockOffset(tile, blockRow, blockColumn, term), /*transposed=*/false);
+  for (int64_t n = 0; n < 4; ++n) {
+    Value row = code.add(code.add(code.mul(blockRow, kBlock), laneRow), n % 2 * 8);
+    Value at = pieceOffset(tile, row, code.add(code.mul(blockColumn, 2), n / 2), term);
+    code.storeShared({words[n]}, code.add(at, code.mul(laneColumn, 4)));
+  }
+}
+
+/// What is below the diagonal blocks as it is, and their inverses; nothing above them.
 void KernelLowering::writeBlocks(const Fragment &matrix, const SharedTile &to) {
   const Distribution &shape = matrix.shape;
   int64_t size = shape.rows, bytes = size * kBlockPitch * 4;
-  auto forPairs =
-      [&](llvm::function_ref<void(int64_t slab, int64_t half, int64_t group, Value row, Value column)> body) {
-        for (int64_t slab = 0; slab < shape.slabs(); ++slab)
-          for (int64_t half = 0; half < 2; ++half)
-            for (int64_t group = 0; group < shape.groups(); ++group)
-              body(slab, half, group, rowOf(shape, slab, half), columnOf(shape, group, 0));
-      };
-  auto present = [&](Value row, Value column) { return code.both(rowInside(shape, row), columnInside(shape, column)); };
-
-  shared.writes(to.offset, to.bytes(), /*operand=*/true);
-  SmallVector<AddressOf> addresses;
-  for (int64_t term = 0; term < to.terms; ++term)
-    addresses.push_back(addressesOf(to, shape, term));
-  forPairs([&](int64_t slab, int64_t half, int64_t group, Value row, Value column) {
-    Value isBelow = code.lessThan(code.divide(column, kBlock), code.divide(row, kBlock)), pair[2];
-    for (int64_t e = 0; e < 2; ++e)
-      pair[e] = code.select(isBelow, matrix.at(slab, group, half, e), code.number(0));
-    for (int64_t term = 0; term < to.terms; ++term) {
-      auto [at, plus] = addresses[term](slab, half, group, 0);
-      code.storeShared({packTerm(pair[0], pair[1], term)}, at, present(row, column), plus);
-    }
-  });
-
   int64_t diagonal = shared.allocate(bytes);
+  shared.writes(to.offset, to.bytes(), /*operand=*/true);
   shared.writes(diagonal, bytes);
-  forPairs([&](int64_t slab, int64_t half, int64_t group, Value row, Value column) {
-    Value block = code.divide(row, kBlock), isDiagonal = code.equal(code.divide(column, kBlock), block);
-    // Turned: a row of the inverse is found from columns.
-    Value line = code.add(code.mul(block, kBlock), code.modulo(column, kBlock));
-    Value at = code.add(code.mul(line, kBlockPitch * 4), code.add(code.mul(code.modulo(row, kBlock), 4), diagonal));
-    for (int64_t e = 0; e < 2; ++e)
-      code.storeShared({code.bitsOf(matrix.at(slab, group, half, e))}, at, code.both(present(row, column), isDiagonal),
-                       e * kBlockPitch * 4);
-  });
+  // A warp has whole blocks, or halves of them side by side.
+  bool whole = shape.columnsOfWarp() % kBlock == 0;
+  auto element = [&](int64_t slab, int64_t group, int64_t n, int64_t e) {
+    return matrix.at(slab, group + n / 2, n % 2, e);
+  };
+  for (int64_t slab = 0; slab < shape.slabs(); ++slab)
+    for (int64_t group = 0; group < shape.groups(); group += whole ? 2 : 1) {
+      int64_t parts = whole ? 4 : 2; // 8x8 matrices
+      Value blockRow = code.add(warpDown(shape.grid), slab * shape.grid.down);
+      Value column = code.add(code.mul(warpAcross(shape.grid), shape.columnsOfWarp()), group * 8);
+      Value blockColumn = code.divide(column, kBlock);
+      Value present = shape.padsRows() ? code.lessThan(blockRow, code.constant32(size / kBlock)) : Value();
+      code.branch(code.both(present, code.lessThan(blockColumn, blockRow)), {}, [&] {
+        for (int64_t term = 0; term < to.terms; ++term) {
+          SmallVector<Value> words;
+          for (int64_t n = 0; n < parts; ++n)
+            words.push_back(packTerm(element(slab, group, n, 0), element(slab, group, n, 1), term));
+          if (whole) {
+            storeBlock(words, to, blockRow, blockColumn, term);
+            continue;
+          }
+          for (int64_t n = 0; n < parts; ++n) {
+            Value row = code.add(code.add(code.mul(blockRow, kBlock), laneRow), n * 8);
+            Value at = pieceOffset(to, row, code.divide(column, 8), term);
+            code.storeShared({words[n]}, code.add(at, code.mul(laneColumn, 4)));
+          }
+        }
+        return SmallVector<Value>();
+      });
+      code.branch(code.both(present, code.equal(blockColumn, blockRow)), {}, [&] {
+        // Turned: a row of the inverse is found from columns.
+        Value line = code.add(column, code.mul(laneColumn, 2));
+        Value at = code.add(code.mul(line, kBlockPitch * 4), code.add(code.mul(laneRow, 4), diagonal));
+        for (int64_t n = 0; n < parts; ++n)
+          for (int64_t e = 0; e < 2; ++e)
+            code.storeShared({code.bitsOf(element(slab, group, n, e))}, at, {},
+                             (n / 2 * 8 + e) * kBlockPitch * 4 + n % 2 * 32);
+        return SmallVector<Value>();
+      });
+    }
   shared.reads(diagonal, bytes);
   shared.writes(to.offset, to.bytes(), /*operand=*/true);
   if (size < workers())
@@ -183,10 +218,10 @@ void KernelLowering::invertDiagonal(int64_t diagonal, const SharedTile &to) {
   SmallVector<Value> x(kBlock);
   for (int64_t j = kBlock - 1; j >= 0; --j) {
     Value sum = code.number(0);
-    // Four entries of a column at a time.
-    for (int64_t k = llvm::alignDown(j + 1, 4); k < kBlock; k += 4) {
+    // Four entries of a column at a time; what was found last comes last, so that nothing else waits for it.
+    for (int64_t k = kBlock - 4; k + 4 > j + 1; k -= 4) {
       auto words = code.loadShared(block, 4, (j * kBlockPitch + k) * 4);
-      for (int64_t i = std::max(k, j + 1); i < k + 4; ++i)
+      for (int64_t i = k + 3; i >= std::max(k, j + 1); --i)
         sum = code.fma(code.realOf(words[i - k]), x[i], sum);
     }
     Value own = code.select(code.equal(row, code.constant32(j)), code.number(1), code.number(0));
@@ -201,49 +236,65 @@ void KernelLowering::invertDiagonal(int64_t diagonal, const SharedTile &to) {
     }
 }
 
-/// For each pair of blocks: products = L A^-1, or -B^-1 products in the place of L. A warp does one piece of 16 rows
-/// and 8 columns at a time.
-void KernelLowering::multiplyBlocks(int64_t block, const SharedTile &tile, const SharedTile &products, bool second) {
-  int64_t down = block / 16, across = block / 8, pieces = tile.rows / (2 * block) * down * across;
-  // Of the 8x8 matrices that a lane names rows of: two below each other, then two to the right of them.
-  Value inMatrix = code.modulo(lane, 8), lower = code.mul(code.modulo(code.divide(lane, 8), 2), 8);
-  Value right = code.divide(lane, 16);
-  for (int64_t first = 0; first < pieces; first += warps) {
-    Value piece = code.add(warp, first);
-    if (first + warps > pieces) // warps without one repeat the last: the same numbers to the same place
-      piece = code.mini(piece, code.constant32(pieces - 1));
-    Value pair = code.divide(piece, down * across), inPair = code.modulo(piece, down * across);
-    Value i = code.mul(code.divide(inPair, across), 16), j = code.modulo(inPair, across); // a row, 8 columns
-    Value begin = code.mul(pair, 2 * block), middle = code.add(begin, block), own = code.mul(pair, block);
-    Value row = code.add(code.add(middle, i), code.add(lower, inMatrix));
-    Value column = code.add(code.divide(second ? middle : begin, 8), right);
-    Value rhsRow = code.add(code.add(second ? own : begin, lower), inMatrix);
-    Value rhsColumn = second ? j : code.add(code.divide(begin, 8), j);
-    const SharedTile &rhs = second ? products : tile;
-    SmallVector<Value> sums(4, code.number(0));
-    for (int64_t k = 0; k < block; k += 16) {
-      SmallVector<SmallVector<Value>> left, below; // words of each term
-      for (int64_t term = 0; term < tile.terms; ++term) {
-        auto words = code.loadMatrices(pieceOffset(tile, row, code.add(column, k / 8), term), 4, /*transposed=*/false);
-        left.emplace_back(words.begin(), words.end());
-        words = code.loadMatrices(pieceOffset(rhs, code.add(rhsRow, k), rhsColumn, term), 2, /*transposed=*/true);
-        below.emplace_back(words.begin(), words.end());
-      }
-      for (int64_t x = 0; x < tile.terms; ++x)
-        for (int64_t y = 0; x + y < tile.terms; ++y) {
-          auto next = code.multiply(sums, left[x], below[y]);
-          sums.assign(next.begin(), next.end());
-        }
+/// Row `row` of blocks, which has at most `mostLeft` to the left of its diagonal.
+void KernelLowering::invertRow(Value row, int64_t mostLeft, const SharedTile &lower, const SharedTile &inverse) {
+  using Block = SmallVector<SmallVector<Value, 4>>; // words of each term
+  auto load = [&](Value blockRow, Value blockColumn, bool transposed) {
+    Block block;
+    for (int64_t term = 0; term < lower.terms; ++term)
+      block.push_back(code.loadMatrices(blockOffset(lower, blockRow, blockColumn, term), 4, transposed));
+    return block;
+  };
+  auto store = [&](const Block &block, Value blockColumn) {
+    for (int64_t term = 0; term < inverse.terms; ++term)
+      storeBlock(block[term], inverse, row, blockColumn, term);
+  };
+  // Two pieces of 16 rows and 8 columns.
+  auto multiply = [&](MutableArrayRef<Value> sums, const Block &left, const Block &right) {
+    for (int64_t x = 0; x < lower.terms; ++x)
+      for (int64_t y = 0; x + y < lower.terms; ++y)
+        for (int64_t n = 0; n < 2; ++n)
+          llvm::copy(code.multiply(sums.slice(n * 4, 4), left[x], ArrayRef(right[y]).slice(n * 2, 2)),
+                     sums.begin() + n * 4);
+  };
+  auto termsOf = [&](ArrayRef<Value> sums) {
+    Block block;
+    for (int64_t term = 0; term < lower.terms; ++term) {
+      block.emplace_back();
+      for (int64_t n = 0; n < 4; ++n)
+        block.back().push_back(packTerm(sums[n * 2], sums[n * 2 + 1], term));
     }
-    if (second)
+    return block;
+  };
+
+  // Zero above the diagonal: the warp's rows as they lie, before anything else is stored to them.
+  Value zero = code.constant32(0);
+  Value own = code.add(code.mul(row, kBlock * 128), code.add(code.mul(lane, 16), inverse.offset));
+  for (int64_t term = 0; term < inverse.terms; ++term)
+    for (int64_t panel = 0; panel < inverse.panels(); ++panel)
+      for (int64_t at = 0; at < kBlock * 128; at += 32 * 16)
+        code.storeShared({zero, zero, zero, zero}, own, {},
+                         term * inverse.termBytes() + panel * inverse.panelBytes() + at);
+  code.warpBarrier();
+
+  SmallVector<Block> found{load(row, row, /*transposed=*/false)}; // from the diagonal to the left
+  store(found[0], row);
+  std::function<void(int64_t)> goLeft = [&](int64_t left) {
+    code.branch(code.lessThan(code.constant32(left - 1), row), {}, [&] {
+      Value column = code.add(row, -left);
+      SmallVector<Value> sums(8, code.number(0)), result(8, code.number(0));
+      for (int64_t n = 0; n < left; ++n)
+        multiply(sums, found[n], load(code.add(row, -n), column, /*transposed=*/true));
       for (Value &sum : sums)
         sum = code.mulf(sum, code.number(-1));
-    const SharedTile &to = second ? tile : products;
-    Value top = code.add(code.add(second ? middle : own, i), laneRow);
-    Value across8 = second ? code.add(code.divide(begin, 8), j) : j;
-    for (int64_t half = 0; half < 2; ++half)
-      for (int64_t term = 0; term < to.terms; ++term)
-        code.storeShared({packTerm(sums[half * 2], sums[half * 2 + 1], term)},
-                         code.add(pieceOffset(to, code.add(top, half * 8), across8, term), code.mul(laneColumn, 4)));
-  }
+      multiply(result, termsOf(sums), load(column, column, /*transposed=*/true));
+      found.push_back(termsOf(result));
+      store(found.back(), column);
+      if (left < mostLeft)
+        goLeft(left + 1);
+      return SmallVector<Value>();
+    });
+  };
+  if (mostLeft > 0)
+    goLeft(1);
 }

@@ -13,6 +13,8 @@ static constexpr ChoiceKind kKinds[] = {
     {"linear.panel_columns", "columns of the result that an item of a product on a CPU makes"},
     {"recurrence_few.blocks", "blocks of tokens one by one that a multiprocessor should hold at once"},
     {"recurrence_few.value_columns", "value columns of a head that a block has, for tokens one by one"},
+    {"recurrence_prepare.value_heads",
+     "value heads of a key head that an item takes, which share what keys and queries make"},
     {"recurrence_scan.blocks", "blocks of the state through the chunks that a multiprocessor should hold at once"},
     {"recurrence_scan.segments", "segments of a step whose states are made first, each scanned by items of its own"},
     {"recurrence_scan.value_columns", "value columns of a head that a block has, for the state through the chunks"},

@@ -67,8 +67,8 @@ int64_t latentItems(const codegen::GpuTarget &target);
 double linearPanel(const codegen::Target &target, int64_t columns, int64_t inner, int64_t panel);
 
 //===--------------------------------------------------------------------------------------------------------------===//
-// recurrence_few.value_columns, recurrence_few.blocks, recurrence_scan.value_columns, recurrence_scan.blocks,
-// recurrence_scan.segments
+// recurrence_few.value_columns, recurrence_few.blocks, recurrence_prepare.value_heads, recurrence_scan.value_columns,
+// recurrence_scan.blocks, recurrence_scan.segments
 //===--------------------------------------------------------------------------------------------------------------===//
 
 /// The state of a linear recurrence: `heads` of keyDim x valueDim in f32.
@@ -80,6 +80,9 @@ struct StateShape {
 /// fit a multiprocessor.
 double tokenStep(const codegen::GpuTarget &target, const StateShape &shape, int64_t beside, int64_t threads,
                  int64_t columns, int64_t blocks, int64_t sequences);
+/// What does not depend on the state, for the chunks of one sequence of 8192 tokens and of four, by blocks that take
+/// `together` value heads with the same keys and queries; `blocks` of them on a multiprocessor.
+double prepareChunks(const codegen::GpuTarget &target, const StateShape &shape, int64_t together, int64_t blocks);
 /// The state through 128 chunks of 64 tokens of one sequence, by blocks that have `columns` value columns of a head.
 double stateScan(const codegen::GpuTarget &target, const StateShape &shape, int64_t columns);
 /// The same for a diagonal recurrence in segments, each from what those before it left: the kernel that makes the

@@ -8,8 +8,8 @@ static tile::ItemsAttr itemsOf(plan::KernelOp kernel, const NormalForm &form, St
   MLIRContext *context = kernel.getContext();
   if (!only)
     return tile::ItemsAttr::get(context, tile::CountKind::sequences, 1, form.keyHeads);
-  if (only.getValue() == "prepare")
-    return tile::ItemsAttr::get(context, tile::CountKind::tokens, kRecurrenceBlockStride, form.valueHeads);
+  if (only.getValue() == "prepare") // for items of one head; writePrepare knows better
+    return tile::ItemsAttr::get(context, tile::CountKind::tokens, kRecurrenceChunk, form.valueHeads);
   if (only.getValue() == "segment" || (only.getValue() == "scan" && canSegment(form)))
     return tile::ItemsAttr::get(context, tile::CountKind::once, 1, segmentItems(kernel, form, only));
   int64_t parts = only.getValue() == "scan"  ? scanParts(kernel, form)

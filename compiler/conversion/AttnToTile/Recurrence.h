@@ -29,6 +29,11 @@ inline constexpr int64_t kRecurrenceLongTokens = 32, kRecurrenceChunk = 64;
 /// kRecurrenceLongTokens tokens never share one, and a step of T tokens has at most T / kRecurrenceBlockStride.
 inline constexpr int64_t kRecurrenceBlockStride = 32;
 
+/// Blocks of `prepare` with one decay per head that a multiprocessor should hold, by its registers: for more value
+/// heads than one the products that they share stay in them.
+constexpr int64_t prepareBlocks(int64_t valueHeads) {
+  return valueHeads > 1 ? 3 : 4;
+}
 /// Whether a recurrence is done by `prepare` and `scan` where both are there: one decay per head, no free rank.
 bool canScan(const NormalForm &form, int64_t chunk);
 /// Parts of the value columns that are scanned by blocks of threads of their own. What follows the recurrence in the
@@ -88,7 +93,25 @@ private:
   /// The two kernels of a long sequence (RecurrencePrepare.cpp, RecurrenceScan.cpp).
   tile::KernelOp writePrepare();
   tile::KernelOp writeScan();
-  void writePrepared(Value number, Value row);
+  /// Value heads of an item: they share the products of keys and queries.
+  int64_t prepareHeads();
+  void writePrepared(Value number, Value row, int64_t together);
+  struct Gates {
+    Value g, beta;
+  };
+  Gates askGates(const Rows &rows, Value head, llvm::SmallVectorImpl<mlir::Operation *> &computed);
+  void moveHere(llvm::ArrayRef<mlir::Operation *> ops);
+  /// Of a chunk, before any decay: queries and keys with keys, and 1 / norm of each; null where there is none.
+  struct ChunkProducts {
+    Value scores, keys, keyNorm, queryNorm;
+  };
+  /// Sums of log decays up to each token and up to the last, and what is left of a state at the start of the chunk by
+  /// each token, and of what it wrote by the last; null without decay.
+  struct Fades {
+    Value sum, last, start, toEnd;
+  };
+  Fades fadesOf(Value g);
+  void writePreparedHead(Value number, Value head, const Fades &fades, Value beta, const ChunkProducts &made);
   void writePreparedByChannel(Value number, Value row);
   int64_t channelPrepareWarps();
   void writeScanned();

@@ -69,6 +69,21 @@ FailureOr<int64_t> denim::chooseTokenBlocks(plan::KernelOp kernel, const NormalF
   return tuning::choose(kernel, question);
 }
 
+FailureOr<int64_t> denim::choosePrepareHeads(plan::KernelOp kernel, const NormalForm &form) {
+  FailureOr<codegen::GpuTarget> target = tuning::gpuTargetOf(kernel);
+  if (failed(target))
+    return failure();
+  int64_t group = form.valueHeads / form.keyHeads;
+  tuning::Question question{"recurrence_prepare.value_heads",
+                            shapeText(form) + " group=" + std::to_string(group),
+                            tuning::divisors(group, 1, 1, group),
+                            {}};
+  question.predict = [&](int64_t together) {
+    return tuning::prepareChunks(*target, stateShape(form), together, prepareBlocks(together));
+  };
+  return tuning::choose(kernel, question);
+}
+
 FailureOr<int64_t> denim::chooseScanColumns(plan::KernelOp kernel, const NormalForm &form) {
   FailureOr<codegen::GpuTarget> target = tuning::gpuTargetOf(kernel);
   if (failed(target))

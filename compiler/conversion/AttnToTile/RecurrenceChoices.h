@@ -12,6 +12,9 @@ namespace denim {
 mlir::FailureOr<int64_t> chooseTokenColumns(plan::KernelOp kernel, const NormalForm &form);
 mlir::FailureOr<int64_t> chooseTokenBlocks(plan::KernelOp kernel, const NormalForm &form, int64_t columns);
 
+/// Value heads that an item of `prepare` takes of those with the same keys and queries.
+mlir::FailureOr<int64_t> choosePrepareHeads(plan::KernelOp kernel, const NormalForm &form);
+
 /// Value columns that an item of a scan has, whose columns may be done apart.
 mlir::FailureOr<int64_t> chooseScanColumns(plan::KernelOp kernel, const NormalForm &form);
 /// Segments that a step of one long sequence is cut into, where items have as many value columns as `scanParts` says.

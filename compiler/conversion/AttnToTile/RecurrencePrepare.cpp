@@ -1,8 +1,8 @@
 // Long sequences on a machine with many processors: two kernels.
 //
 // What a chunk does to the state is linear, so what does not depend on the state is made for all chunks at once
-// (`prepare`, an item is one head of one chunk), and what is left between chunks is short (`scan`, an item is one head,
-// or some value columns of it, of one sequence).
+// (`prepare`, an item is one chunk of a head, or of some value heads that have its keys and queries), and what is left
+// between chunks is short (`scan`, an item is one head, or some value columns of it, of one sequence).
 //
 // With the names of RecurrenceChunk.cpp, C tokens in a chunk, G the sum of log decays from its start, and S the state
 // there, the delta rule is (spec/attention.md 3.1, 3.3)
@@ -26,6 +26,7 @@
 // One decay per channel does not leave the products: a K, b Q and c K are handed over as blocks of vectors then
 // (Handed).
 #include "compiler/conversion/AttnToTile/Recurrence.h"
+#include "compiler/conversion/AttnToTile/RecurrenceChoices.h"
 
 using namespace mlir;
 using namespace denim;
@@ -124,83 +125,140 @@ Value RecurrenceWriter::normFactor(model::L2NormOp norm, Value tile) {
   });
 }
 
+int64_t RecurrenceWriter::prepareHeads() {
+  // A decay per channel goes into the products.
+  if (heads == 1 || perChannel() || !isShared(form.k.vector) || !isShared(form.query))
+    return 1;
+  FailureOr<int64_t> chosen = choosePrepareHeads(kernel, form);
+  return failed(chosen) ? 1 : *chosen;
+}
+
+/// Item i of a head does chunk i - begin / C of a sequence, if it has one: every item finds one in a step of one
+/// sequence, about as many as there are in others. A chunk's number among the blocks handed over is another
+/// (kRecurrenceBlockStride): these must differ from each other, and half of them stand for none.
 tile::KernelOp RecurrenceWriter::writePrepare() {
-  Value number = arith::DivUIOp::create(e.b, e.loc, e.item(), e.index(form.valueHeads));
-  ownHead = arith::RemUIOp::create(e.b, e.loc, e.item(), e.index(form.valueHeads));
+  int64_t together = prepareHeads(), perChunk = form.valueHeads / together;
+  e.tileKernel.setItemsAttr(
+      tile::ItemsAttr::get(e.b.getContext(), tile::CountKind::tokens, kRecurrenceChunk, perChunk));
+  Value item = arith::DivUIOp::create(e.b, e.loc, e.item(), e.index(perChunk));
+  ownHead = e.mul(arith::RemUIOp::create(e.b, e.loc, e.item(), e.index(perChunk)), together);
   keyHead = arith::DivUIOp::create(e.b, e.loc, ownHead, e.index(heads));
-  // A chain of short steps with barriers between them: several blocks wait at once.
+  // A chain of short steps with barriers between them: several blocks wait at once, as many as have the registers.
   e.tileKernel->setAttr("tile.warps", e.b.getI64IntegerAttr(perChannel() ? channelPrepareWarps() : 4));
-  e.tileKernel->setAttr("tile.blocks", e.b.getI64IntegerAttr(perChannel() ? 2 : 4));
+  e.tileKernel->setAttr("tile.blocks", e.b.getI64IntegerAttr(perChannel() ? 2 : prepareBlocks(together)));
   Value sequences = tile::CountOp::create(e.b, e.loc, tile::CountKind::sequences);
   e.loop(e.index(0), sequences, 1, [&](Value s) {
     auto sequence = tile::SequenceOp::create(e.b, e.loc, s);
     e.sequence = s;
     begin = sequence.getBegin();
     end = sequence.getEnd();
-    Value first = arith::DivUIOp::create(e.b, e.loc, begin, e.index(kRecurrenceBlockStride));
-    Value row = e.add(begin, e.mul(e.sub(number, first), kChunk));
+    Value chunk = e.sub(item, arith::DivUIOp::create(e.b, e.loc, begin, e.index(kChunk)));
+    Value row = e.add(begin, e.mul(chunk, kChunk));
     Value isLong = e.less(e.index(kRecurrenceLongTokens - 1), e.sub(end, begin));
     Value here = arith::AndIOp::create(e.b, e.loc, e.less(e.sub(begin, e.index(1)), row), e.less(row, end));
-    e.branch(arith::AndIOp::create(e.b, e.loc, isLong, here),
-             [&] { perChannel() ? writePreparedByChannel(number, row) : writePrepared(number, row); });
+    e.branch(arith::AndIOp::create(e.b, e.loc, isLong, here), [&] {
+      Value number = e.add(arith::DivUIOp::create(e.b, e.loc, begin, e.index(kRecurrenceBlockStride)), chunk);
+      perChannel() ? writePreparedByChannel(number, row) : writePrepared(number, row, together);
+    });
   });
   return e.failed() ? nullptr : e.tileKernel;
+}
+
+/// Logarithm of the decay and strength of the writes; `computed` are the ops that wait for the loads of both.
+RecurrenceWriter::Gates RecurrenceWriter::askGates(const Rows &rows, Value head,
+                                                   SmallVectorImpl<Operation *> &computed) {
+  Operation *marker = e.index(0).getDefiningOp();
+  Gates gates{logDecay(rows, head), strength(form.k, rows, head)};
+  for (auto op = marker->getIterator(); op != e.b.getInsertionPoint(); ++op)
+    if (!isa<tile::LoadOp>(*op) && op->getNumResults() == 1 && isa<tile::TileType>(op->getResult(0).getType()))
+      computed.push_back(&*op);
+  return gates;
+}
+
+void RecurrenceWriter::moveHere(ArrayRef<Operation *> ops) {
+  if (!e.failed())
+    for (Operation *op : ops)
+      op->moveBefore(e.b.getInsertionBlock(), e.b.getInsertionPoint());
 }
 
 /// Loads of numbers go first and are computed with behind those of vectors: all of them are on their way together, and
 /// whatever needs no vectors is done while they are.
 RecurrenceWriter::PrepareInputs RecurrenceWriter::prepareInputs(const Rows &rows) {
-  PrepareInputs in{withoutNorm(form.k.vector), withoutNorm(form.query), {}, {}, {}, {}};
-  Operation *marker = e.index(0).getDefiningOp();
-  in.g = logDecay(rows, ownHead);
-  in.beta = strength(form.k, rows, ownHead);
   SmallVector<Operation *> computed;
-  for (auto op = marker->getIterator(); op != e.b.getInsertionPoint(); ++op)
-    if (!isa<tile::LoadOp>(*op) && op->getNumResults() == 1 && isa<tile::TileType>(op->getResult(0).getType()))
-      computed.push_back(&*op);
+  Gates gates = askGates(rows, ownHead, computed);
+  PrepareInputs in{withoutNorm(form.k.vector), withoutNorm(form.query), gates.g, gates.beta, {}, {}};
   in.k = tileOf(in.key.vector, rows, ownHead);
   in.q = tileOf(in.query.vector, rows, ownHead);
-  if (!e.failed())
-    for (Operation *op : computed)
-      op->moveBefore(e.b.getInsertionBlock(), e.b.getInsertionPoint());
+  moveHere(computed);
   return in;
 }
 
-void RecurrenceWriter::writePrepared(Value number, Value row) {
+void RecurrenceWriter::writePrepared(Value number, Value row, int64_t together) {
   Rows rows{row, kChunk, begin, end};
-  auto [key, query, g, beta, k, q] = prepareInputs(rows);
+  PrepareInputs in = prepareInputs(rows);
   if (e.failed())
     return;
+  Value k = in.k, q = in.q;
+  // Registers are free for this before the products, and the vectors on their way.
+  Fades fades = together == 1 ? fadesOf(in.g) : Fades();
+  ChunkProducts made;
+  made.scores = e.mma(q, k, {false, true, {}, tile::Triangle::result});
+  made.keys = form.p ? e.mma(k, k, {false, true, {}, tile::Triangle::result}) : Value();
+  made.keyNorm = in.key.norm ? normFactor(in.key.norm, k) : Value();
+  made.queryNorm = in.query.norm ? normFactor(in.query.norm, q) : Value();
+  if (together == 1)
+    return writePreparedHead(number, ownHead, fades, in.beta, made);
+  // A head's numbers are asked for while the one before it is worked on, and made into gates behind that.
+  Value first = ownHead;
+  SmallVector<Value> carried;
+  for (Value gate : {in.g, in.beta})
+    if (gate)
+      carried.push_back(gate);
+  e.loop(e.index(0), e.index(together), 1, carried, [&](Value h, ValueRange now) {
+    SmallVector<Operation *> computed;
+    Gates next = askGates(rows, e.add(first, e.min(e.add(h, e.index(1)), e.index(together - 1))), computed);
+    writePreparedHead(number, e.add(first, h), fadesOf(in.g ? now.front() : Value()), now.back(), made);
+    moveHere(computed);
+    return in.g ? SmallVector<Value>{next.g, next.beta} : SmallVector<Value>{next.beta};
+  });
+}
+
+RecurrenceWriter::Fades RecurrenceWriter::fadesOf(Value g) {
+  if (!g)
+    return {};
+  auto column = e.tileType(kChunk, 1);
+  auto exp = [&](OpBuilder &b, Value x) -> Value { return math::ExpOp::create(b, e.loc, x); };
+  Fades fades;
+  fades.sum = tile::CumsumOp::create(e.b, e.loc, g.getType(), g);
+  fades.last = e.window(fades.sum, kChunk - 1, 0, 1, 1);
+  fades.start = e.map(column, fades.sum, [&](OpBuilder &b, ValueRange in) -> Value { return exp(b, in[0]); });
+  fades.toEnd = e.map(column, {fades.sum, fades.last}, [&](OpBuilder &b, ValueRange in) -> Value {
+    return exp(b, arith::SubFOp::create(b, e.loc, in[1], in[0]));
+  });
+  return fades;
+}
+
+/// What depends on the value head, from products that may not.
+void RecurrenceWriter::writePreparedHead(Value number, Value head, const Fades &fades, Value beta,
+                                         const ChunkProducts &made) {
+  Value sum = fades.sum, last = fades.last, start = fades.start, toEnd = fades.toEnd;
+  Value scores = made.scores, products = made.keys;
+  Value keyNorm = made.keyNorm, queryNorm = made.queryNorm;
   auto column = e.tileType(kChunk, 1), square = e.tileType(kChunk, kChunk);
   auto times = [&](OpBuilder &b, Value x, Value y) -> Value { return arith::MulFOp::create(b, e.loc, x, y); };
-  auto exp = [&](OpBuilder &b, Value x) -> Value { return math::ExpOp::create(b, e.loc, x); };
   auto number32 = [&](OpBuilder &b, double x) -> Value {
     return arith::ConstantOp::create(b, e.loc, b.getF32FloatAttr(x));
   };
 
-  Value sum, last, start, toEnd;
-  if (g) {
-    sum = tile::CumsumOp::create(e.b, e.loc, g.getType(), g);
-    last = e.window(sum, kChunk - 1, 0, 1, 1);
-    start = e.map(column, sum, [&](OpBuilder &b, ValueRange in) -> Value { return exp(b, in[0]); });
-    toEnd = e.map(column, {sum, last}, [&](OpBuilder &b, ValueRange in) -> Value {
-      return exp(b, arith::SubFOp::create(b, e.loc, in[1], in[0]));
-    });
-  }
-  Value scores = e.mma(q, k, {false, true, {}, tile::Triangle::result});
-  Value products = form.p ? e.mma(k, k, {false, true, {}, tile::Triangle::result}) : Value();
-  Value keyNorm = key.norm ? normFactor(key.norm, k) : Value();
-  Value queryNorm = query.norm ? normFactor(query.norm, q) : Value();
   // exp(G_i - G_j) beta_j, and the norm of key j; what is above the diagonal may overflow and is not used.
   Value written = e.product(column, {beta, keyNorm}), writtenLine = e.turned(written);
   Value table = writtenLine;
-  if (g)
+  if (sum)
     table = e.map(square, {sum, e.turned(sum), writtenLine}, [&](OpBuilder &b, ValueRange in) -> Value {
-      return times(b, exp(b, arith::SubFOp::create(b, e.loc, in[0], in[1])), in[2]);
+      return times(b, math::ExpOp::create(b, e.loc, arith::SubFOp::create(b, e.loc, in[0], in[1])), in[2]);
     });
   auto write = [&](Value tile, Handed what) {
-    tile::StoreOp::create(e.b, e.loc, tile, handedBlock(what, number, ownHead), e.index(0), e.index(0), Value(),
-                          Value());
+    tile::StoreOp::create(e.b, e.loc, tile, handedBlock(what, number, head), e.index(0), e.index(0), Value(), Value());
   };
   Value scale = form.readScale == 1 ? Value() : e.splat(form.readScale, kChunk, 1);
   Value read = e.product(column, {queryNorm, scale});
@@ -222,7 +280,7 @@ void RecurrenceWriter::writePrepared(Value number, Value row) {
     write(tile::InverseOp::create(e.b, e.loc, e.product(square, {products, table, keyNorm})), Handed::inverse);
 
   // A row of numbers for each chunk and head, written from a column.
-  Value place = e.add(e.mul(number, form.valueHeads), ownHead);
+  Value place = e.add(e.mul(number, form.valueHeads), head);
   auto writeNumbers = [&](Value numbers, Handed what, int64_t count) {
     tile::StoreOp::create(e.b, e.loc, numbers ? numbers : e.splat(1, count, 1), handedMemory(what), e.mul(place, count),
                           e.index(0), Value(), Value());
@@ -231,7 +289,8 @@ void RecurrenceWriter::writePrepared(Value number, Value row) {
     writeNumbers(e.product(column, {start, keyNorm}), Handed::keysFromStart, kChunk);
   writeNumbers(e.product(column, {start, queryNorm, scale}), Handed::queriesFromStart, kChunk);
   writeNumbers(e.product(column, {toEnd, written}), Handed::keysToEnd, kChunk);
-  writeNumbers(g ? e.map(e.tileType(1, 1), last, [&](OpBuilder &b, ValueRange in) -> Value { return exp(b, in[0]); })
-                 : Value(),
+  writeNumbers(last ? e.map(e.tileType(1, 1), last,
+                            [&](OpBuilder &b, ValueRange in) -> Value { return math::ExpOp::create(b, e.loc, in[0]); })
+                    : Value(),
                Handed::fade, 1);
 }

@@ -203,6 +203,41 @@ TEST(TileProduct, Inverse) {
     if (n % 16 != 0)
       c.gpuRefusal = {"expected a triangle of 16, 32, 64 or 128 rows on a GPU"};
     cases.push_back(c);
+    if (n == 64) { // keys that are alike: the blocks of the inverse are small differences of large sums
+      c.name = "inverse_of_ones";
+      c.kernel.replace(c.kernel.find("inverse_64"), 10, c.name);
+      c.buffers[0] = {"f32", n * n, 0.9, 1.0};
+      c.gpuTolerance = 1e-3; // with one term of bf16 it is 1e-2
+      cases.push_back(c);
+    }
+  }
+  check(cases);
+}
+// Squares of rows that a product reads as well, summed: on a GPU by matrix units, from where the rows were copied to.
+TEST(TileProduct, SquaresOfRows) {
+  std::vector<Case> cases;
+  for (auto [rows, columns, warps] : {std::tuple(64, 128, 4), std::tuple(64, 64, 8), std::tuple(128, 64, 4)}) {
+    Case c;
+    c.name = fmt::format("squares_{}x{}_{}", rows, columns, warps);
+    c.kernel = fmt::format(R"(
+      tile.kernel @{0}(%X: !tile.memory<{2}xbf16>, %Y: !tile.memory<{1}xf32>, %N: !tile.memory<1xf32>)
+          items <once by 1 times 1> at %item attributes {{tile.warps = {3} : i64}} {{
+        %c0 = arith.constant 0 : index
+        %c50 = arith.constant 50 : index
+        %x = tile.load %X[%c0, %c0] within [%c0, %c50] : !tile.memory<{2}xbf16> -> !tile.tile<{1}x{2}xf32>
+        %y = tile.mma %x, transpose_rhs %x : !tile.tile<{1}x{2}xf32>, !tile.tile<{1}x{2}xf32> -> !tile.tile<{1}x{1}xf32>
+        %squares = tile.map (%a = %x : !tile.tile<{1}x{2}xf32>) -> !tile.tile<{1}x{2}xf32> {{
+          %s = arith.mulf %a, %a : f32
+          tile.yield %s : f32
+        }}
+        %n = tile.reduce add %squares along 1 : !tile.tile<{1}x{2}xf32> -> !tile.tile<{1}x1xf32>
+        tile.store %y, %Y[%c0, %c0] : !tile.tile<{1}x{1}xf32>, !tile.memory<{1}xf32>
+        tile.store %n, %N[%c0, %c0] : !tile.tile<{1}x1xf32>, !tile.memory<1xf32>
+      }})",
+                           c.name, rows, columns, warps);
+    c.buffers = {{"bf16", rows * columns}, {"f32", rows * rows}, {"f32", rows}};
+    c.gpuTolerance = 1e-5; // nothing is rounded to bf16 that was not
+    cases.push_back(c);
   }
   check(cases);
 }

@@ -227,6 +227,22 @@ TEST(StateScan, BlocksShareAMultiprocessorWhereBothCopyAhead) {
   EXPECT_EQ(best(73 * 1024), 1);
 }
 
+// What value heads share is worth the block less on a multiprocessor where there are items for all places; few heads
+// leave places empty, and a large group leaves more of them so.
+TEST(CostModel, PreparedHeads) {
+  auto best = [](int64_t heads, llvm::ArrayRef<int64_t> divisors) {
+    return predict({"", "", llvm::SmallVector<int64_t>(divisors),
+                    [&](int64_t together) {
+                      return prepareChunks(gpu(), {heads, 128, 128}, together, together > 1 ? 3 : 4);
+                    }})
+        .best;
+  };
+  EXPECT_EQ(best(32, {1, 2}), 2);
+  EXPECT_EQ(best(24, {1, 3}), 3);
+  EXPECT_EQ(best(8, {1, 2}), 1);
+  EXPECT_LT(best(32, {1, 2, 4, 8}), 8);
+}
+
 int64_t bestSegments(const StateShape &shape, int64_t columns) {
   return predict({"",
                   "",
