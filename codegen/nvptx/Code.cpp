@@ -264,10 +264,12 @@ void Code::prefetchBulk(Value pointer, int64_t bytes) {
 }
 void Code::copyPiece(Value sharedOffset, int64_t plusShared, Value pointer, int64_t plus, Value predicate) {
   SmallVector<Value> operands{addressOf(sharedOffset), pointer};
-  std::string text = "cp.async.cg.shared.global [$0+" + std::to_string(plusShared) + "], [$1+" + std::to_string(plus) +
-                     "], 16" + (predicate ? ", $2;" : ";");
+  std::string text =
+      "cp.async.cg.shared.global [$0+" + std::to_string(plusShared) + "], [$1+" + std::to_string(plus) + "], 16";
+  // What is ignored is a bit of the instruction; a number of bytes would be computed, and compared again.
+  text = predicate ? "{ .reg .pred p; setp.eq.b32 p, $2, 0; " + text + ", p; }" : text + ";";
   if (predicate)
-    operands.push_back(select(predicate, constant32(16), constant32(0)));
+    operands.push_back(bitsOf(predicate));
   assembly(text, predicate ? "r,l,r,~{memory}" : "r,l,~{memory}", operands, {}, true);
 }
 void Code::awaitPieces() {

@@ -33,6 +33,9 @@ static constexpr int64_t kLeastFree = 16 * 1024, kLeastForRows = 2 * 1024;
 /// Parts that a page comes in where warps compute ahead: the copy of the last hides behind the product of the others.
 static constexpr int64_t kPartsOfPage = 3;
 static constexpr int64_t kCopyingWarps = 4, kLanes = 32, kPieceBytes = 16;
+/// What a copying warp does for a load beside copying, in bytes that it copies in pieces meanwhile: to wait for the
+/// slot and to find the places takes some 400 cycles of an H200, 512 bytes take 20 to 30.
+static constexpr int64_t kLoadCost = 8 * 1024;
 
 bool KernelLowering::isWord(tile::LoadOp op) {
   auto type = cast<tile::TileType>(op.getResult().getType());
@@ -213,7 +216,7 @@ bool KernelLowering::dealOwnSlots(int64_t bytes) {
   for (Value value : order) {
     Staged &load = staged[value];
     load.warp = std::min_element(copied, copied + kCopyingWarps) - copied;
-    copied[load.warp] += load.pieces ? load.bytes : kPieceBytes;
+    copied[load.warp] += kLoadCost + (load.pieces ? load.bytes : kPieceBytes);
   }
   for (auto &[value, load] : staged) {
     int64_t own = slots[value];

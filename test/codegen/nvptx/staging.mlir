@@ -88,7 +88,7 @@ tile.kernel @also_added(%q: !tile.memory<64xf32>, %k: !tile.pages<1x64x64xbf16>,
 // CHECK: ldmatrix.sync.aligned.m8n8.x4.trans
 // CHECK: setmaxnreg.dec.sync.aligned.u32 40
 // CHECK: scf.for
-// CHECK: cp.async.cg.shared.global [$0+0], [$1+0], 16, $2;
+// CHECK: setp.eq.b32 p, $2, 0; cp.async.cg.shared.global [$0+0], [$1+0], 16, p;
 // CHECK: cp.async.mbarrier.arrive.noinc
 // CHECK: cp.async.bulk.shared::cluster.global{{.*}}, 8192
 // CHECK: llvm.return

@@ -148,30 +148,27 @@ void copyBulk(Warp &warp, const Instruction &i, uint32_t lanes) {
 
 /// A piece that a thread copies (cp.async). It is an ordinary write of the thread that is done when the thread waits
 /// for its pieces, or when it arrives with them at an mbarrier: only what tells others of that tells them of the piece.
-/// immediate[0]: bytes; immediate[1], [2]:
-/// offsets; a third slot says how many bytes are read, the rest is zero.
+/// immediate[0]: bytes; immediate[1], [2]: offsets. A third slot is a predicate: the source is ignored, and zeros are
+/// written.
 void copyPiece(Warp &warp, const Instruction &i, uint32_t lanes) {
   Block &block = warp.block;
+  uint32_t ignored = i.slots.size() > 2 ? warp.predicate(i.slots[2]) : 0;
   for (uint32_t m = lanes; m && !block.stopped; m &= m - 1) {
     uint32_t lane = uint32_t(__builtin_ctz(m));
     int64_t size = i.immediate[0];
-    int64_t bytes = i.slots.size() > 2 ? warp.slot<uint32_t>(i.slots[2])[lane] : size;
     int64_t to = warp.slot<uint32_t>(i.slots[0])[lane] + i.immediate[1];
     uint64_t from = warp.slot<uint64_t>(i.slots[1])[lane] + uint64_t(i.immediate[2]);
-    if (bytes < 0 || bytes > size)
-      return block.stop(i, "expected to read at most the " + std::to_string(size) + " bytes of a piece, but got " +
-                               std::to_string(bytes));
     char *target = block.sharedBytes(i, warp, lane, to, size, size);
     if (!target)
       return;
     char piece[16] = {};
-    if (bytes) {
-      char *source = block.globalBytes(i, warp, lane, from, bytes, size);
+    if (!(ignored >> lane & 1)) {
+      char *source = block.globalBytes(i, warp, lane, from, size, size);
       if (!source)
         return;
-      block.races.read(RaceCheck::Space::global, warp.clock, 1u << lane, from, bytes, i.line);
-      block.checkPast(i, warp, lane, from, bytes, /*writes=*/false);
-      std::memcpy(piece, source, size_t(bytes));
+      block.races.read(RaceCheck::Space::global, warp.clock, 1u << lane, from, size, i.line);
+      block.checkPast(i, warp, lane, from, size, /*writes=*/false);
+      std::memcpy(piece, source, size_t(size));
     }
     block.races.write(RaceCheck::Space::shared, warp.clock, lane, uint64_t(to - kSharedBase), size, false, i.line,
                       /*pending=*/true);
@@ -274,7 +271,7 @@ bool denim::ptx::decodeAsync(const Statement &s, Decoder &d, Instruction &to) {
     if (to.immediate[0] != 16)
       d.fail("expected cp.async.cg of 16 bytes");
     if (count == 4)
-      d.ins(to, s.operands[3], "b32");
+      d.ins(to, s.operands[3], "pred");
     to.execute = copyPiece;
     return true;
   }
