@@ -111,7 +111,8 @@ private:
     Value sum, last, start, toEnd;
   };
   Fades fadesOf(Value g);
-  void writePreparedHead(Value number, Value head, const Fades &fades, Value beta, const ChunkProducts &made);
+  void writePreparedHead(Value number, Value head, const Fades &fades, Value beta, const ChunkProducts &made,
+                         llvm::function_ref<Value()> multiplyKeys);
   void writePreparedByChannel(Value number, Value row);
   int64_t channelPrepareWarps();
   void writeScanned();
