@@ -115,6 +115,55 @@ tile.kernel @rows(%q: !tile.memory<64xf32>, %k: !tile.memory<256xbf16>, %v: !til
   tile.store %s, %o[%c0, %c0] : !tile.tile<64x64xf32>, !tile.memory<64xf32>
 }
 
+// A warp copies one load after the other, and each keeps it busy beside its bytes: rows of numbers are dealt out to the
+// warps of what is larger, too, the last of the four here to that of the values.
+// CHECK-LABEL: llvm.func @dealt(
+// CHECK: st.global
+// CHECK: arith.cmpi eq, %[[WARP:.*]], %c4_i32{{.*}} : i32
+// CHECK: cp.async.mbarrier.arrive.noinc
+// CHECK: arith.cmpi eq, %[[WARP]], %c5_i32{{.*}} : i32
+// CHECK: cp.async.mbarrier.arrive.noinc
+// CHECK: arith.cmpi eq, %[[WARP]], %c7_i32{{.*}} : i32
+// CHECK: cp.async.mbarrier.arrive.noinc
+// CHECK: arith.cmpi eq, %[[WARP]], %c6_i32{{.*}} : i32
+// CHECK: cp.async.mbarrier.arrive.noinc
+// CHECK: arith.cmpi eq, %[[WARP]], %c7_i32{{.*}} : i32
+// CHECK: cp.async.mbarrier.arrive.noinc
+// CHECK: arith.cmpi eq, %[[WARP]], %c5_i32{{.*}} : i32
+// CHECK: cp.async.mbarrier.arrive.noinc
+// CHECK: arith.cmpi eq, %{{.*}}, %c192_i32{{.*}} : i32
+// CHECK: cp.async.bulk.shared::cluster.global{{.*}}, 8192
+// CHECK: llvm.return
+tile.kernel @dealt(%q: !tile.memory<128xf32>, %k: !tile.memory<256xbf16>, %v: !tile.memory<128xbf16>, %f: !tile.memory<64xf32>, %g: !tile.memory<64xf32>, %h: !tile.memory<64xf32>, %i: !tile.memory<64xf32>, %a: !tile.pages<1x64x64xbf16>, %o: !tile.memory<128xf32>) items <sequences by 1 times 1> at %item {
+  %c0 = arith.constant 0 : index
+  %c64 = arith.constant 64 : index
+  %begin, %end, %past = tile.sequence %item
+  %x = tile.load %q[%c0, %c0] : !tile.memory<128xf32> -> !tile.tile<64x128xf32>
+  %s = scf.for %row = %begin to %end step %c64 iter_args(%t = %x) -> (!tile.tile<64x128xf32>) {
+    %keys = tile.load %k[%row, %c0] within [%begin, %end] : !tile.memory<256xbf16> -> !tile.tile<64x128xf32>
+    %p = tile.mma %t, transpose_rhs %keys : !tile.tile<64x128xf32>, !tile.tile<64x128xf32> -> !tile.tile<64x64xf32>
+    %values = tile.load %v[%row, %c0] within [%begin, %end] transposed : !tile.memory<128xbf16> -> !tile.tile<64x64xf32>
+    %b = tile.load %f[%row, %c0] : !tile.memory<64xf32> -> !tile.tile<1x64xf32>
+    %c = tile.load %g[%row, %c0] : !tile.memory<64xf32> -> !tile.tile<1x64xf32>
+    %d = tile.load %h[%row, %c0] : !tile.memory<64xf32> -> !tile.tile<1x64xf32>
+    %last = tile.load %i[%row, %c0] : !tile.memory<64xf32> -> !tile.tile<1x64xf32>
+    %block = tile.block %a[%row, %c0] : !tile.pages<1x64x64xbf16> -> !tile.memory<64xbf16>
+    %m = tile.load %block[%c0, %c0] : !tile.memory<64xbf16> -> !tile.tile<64x64xf32>
+    %w = tile.map (%y = %values : !tile.tile<64x64xf32>, %z = %p : !tile.tile<64x64xf32>, %e0 = %b : !tile.tile<1x64xf32>, %e1 = %c : !tile.tile<1x64xf32>, %e2 = %d : !tile.tile<1x64xf32>, %e3 = %last : !tile.tile<1x64xf32>) -> !tile.tile<64x64xf32> {
+      %u0 = arith.mulf %z, %e0 : f32
+      %u1 = arith.mulf %u0, %e1 : f32
+      %u2 = arith.mulf %u1, %e2 : f32
+      %u3 = arith.mulf %u2, %e3 : f32
+      %u4 = arith.subf %y, %u3 : f32
+      tile.yield %u4 : f32
+    }
+    %n = tile.mma %w, transpose_rhs %m : !tile.tile<64x64xf32>, !tile.tile<64x64xf32> -> !tile.tile<64x64xf32>
+    %z = tile.mma %n, %keys acc %t : !tile.tile<64x64xf32>, !tile.tile<64x128xf32>, !tile.tile<64x128xf32> -> !tile.tile<64x128xf32>
+    scf.yield %z : !tile.tile<64x128xf32>
+  }
+  tile.store %s, %o[%c0, %c0] : !tile.tile<64x128xf32>, !tile.memory<128xf32>
+}
+
 // A load of some rows of a page, a page of f32, which is no image, and a page that depends on a tile are loaded where they
 // stand: no thread is there to copy.
 // CHECK-LABEL: llvm.func @bounded(
