@@ -84,10 +84,16 @@ void RaceCheck::release(WarpClock &from, uint32_t lanes, Knowledge &into) {
 }
 
 void RaceCheck::acquire(WarpClock &to, uint32_t lanes, const Knowledge &from) {
+  // Lanes that come to know the same share it from here on: what lanes know apart costs as often as there are some.
+  std::vector<std::shared_ptr<const Knowledge>> made;
   forDistinct(to, lanes, [&](const std::shared_ptr<const Knowledge> &own) {
-    auto next = std::make_shared<Knowledge>(*own);
-    next->join(from);
-    setKnown(to, lanes, own, next);
+    Knowledge next = *own;
+    next.join(from);
+    auto same = std::find_if(made.begin(), made.end(),
+                             [&](const std::shared_ptr<const Knowledge> &other) { return *other == next; });
+    if (same == made.end())
+      same = made.insert(made.end(), std::make_shared<const Knowledge>(std::move(next)));
+    setKnown(to, lanes, own, *same);
   });
   setUniform(to);
 }

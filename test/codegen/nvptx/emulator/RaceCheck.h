@@ -50,6 +50,7 @@ private:
 struct Knowledge {
   std::vector<uint32_t> direct, async;
   void join(const Knowledge &other);
+  bool operator==(const Knowledge &other) const { return direct == other.direct && async == other.async; }
 };
 
 /// The clocks of a warp's lanes. One time serves all: it moves whenever any of them tells another something.
