@@ -125,14 +125,22 @@ tile.kernel @outer(%a: !tile.memory<1xf32>, %b: !tile.memory<64xf32>, %c: !tile.
   tile.store %p, %c[%c0, %c0] : !tile.tile<64x64xf32>, !tile.memory<64xf32>
 }
 
-// The inverse of the triangle, blocks of 16 first, then products of pairs by 8x8 matrices, of the terms that the matrix
-// was taken apart into; then one product with the first term, where it stands.
+// The inverse of the triangle, blocks of 16 first, then each row of blocks by one warp, which waits for nobody: right operands
+// stand in shared memory, of the terms that the matrix was taken apart into. Then one product with the first term, where it
+// stands.
 // CHECK-LABEL: llvm.func @solve(
 // CHECK: ld.shared.v4.b32
+// CHECK: bar.sync
+// CHECK-NOT: bar.sync
 // CHECK: ldmatrix.sync.aligned.m8n8.x4.shared.b16
-// CHECK: ldmatrix.sync.aligned.m8n8.x2.trans.shared.b16
-// CHECK: mma.sync.aligned
-// CHECK-NOT: ldmatrix.sync.aligned.m8n8.x4.trans
+// CHECK-NOT: bar.sync
+// CHECK: ldmatrix.sync.aligned.m8n8.x4.trans.shared.b16
+// CHECK-NOT: bar.sync
+// 9 products of blocks, of 3 pairs of terms and two halves of the columns each.
+// BF16-COUNT-54: {{ |"}}mma.sync.aligned
+// BF16-NOT: {{ |"}}mma.sync.aligned
+// CHECK: bar.sync
+// CHECK-NOT: ldmatrix
 // CHECK: wgmma.mma_async.sync.aligned.m64n128k16
 // CHECK: llvm.return
 tile.kernel @solve(%l: !tile.memory<64xf32>, %b: !tile.memory<128xf32>) items <once by 1 times 1> at %item {
@@ -146,6 +154,7 @@ tile.kernel @solve(%l: !tile.memory<64xf32>, %b: !tile.memory<128xf32>) items <o
 // An inverse that becomes a page: the first term is the page as it stands, and is copied by 16 bytes.
 // BF16-LABEL: llvm.func @inverse_as_image(
 // BF16: mma.sync.aligned
+// BF16: bar.sync
 // BF16-NOT: stmatrix
 // BF16: ld.shared.v4.b32
 // BF16: st.global.v4.b32
