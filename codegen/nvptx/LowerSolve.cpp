@@ -111,9 +111,10 @@ void KernelLowering::storeInverse(tile::StoreOp op) {
 
 SharedTile KernelLowering::invertUnitLower(const Fragment &matrix, int64_t terms) {
   int64_t size = matrix.shape.rows, rows = size / kBlock;
+  // In this order a right side that comes next takes the place of `lower`.
+  SharedTile inverse = allocateShared(size, size, terms);
   SharedTile lower = allocateShared(size, size, precision == Precision::exact ? 3 : 2);
   writeBlocks(matrix, lower);
-  SharedTile inverse = allocateShared(size, size, terms);
   shared.awaits(lower.offset, lower.bytes());
   shared.writes(inverse.offset, inverse.bytes(), /*operand=*/true);
   shared.reads(lower.offset, lower.bytes());

@@ -10,7 +10,7 @@ using namespace denim::codegen;
 // address before it.
 static const GpuTarget kTargets[] = {
     {"sm_90a", "+ptx80", 227 * 1024, 65536, 132, 228 * 1024, 2048, 32, 4.24e6, 0.8, 8.1e8, true, true, true, true},
-    {"sm_80", "+ptx70", 163 * 1024, 65536, 108, 164 * 1024, 2048, 32, 1.4e6, 0.8, 2.8e8, false, false, false, false},
+    {"sm_80", "+ptx75", 163 * 1024, 65536, 108, 164 * 1024, 2048, 32, 1.4e6, 0.8, 2.8e8, false, false, false, false},
 };
 
 ArrayRef<StringRef> denim::codegen::gpuTargetNames() {

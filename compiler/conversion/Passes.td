@@ -61,7 +61,7 @@ def SplitFormsPass : Pass<"split-forms", "::mlir::ModuleOp"> {
     %y = plan.merge %few, %many : ...
     ```
 
-    Attention without a window, over pages of bf16, has a third for long sequences (`long`, from 16384 new tokens on), in
+    Attention to all keys, over pages of bf16, has a third for long sequences (`long`, from 16384 new tokens on), in
     which the hardware deals out the work that items of `many` share by their numbers (AttnToTile/SoftmaxBlocks.cpp).
 
     A recurrence with one decay per head does long sequences by two kernels, one behind the other, `prepare` and `scan`,

@@ -12,8 +12,8 @@
 // On a GPU with products of warpgroups, tiles of 64 heads over latents of bf16 are computed by two teams of warps
 // (`tile.warps_ahead`): the accumulator, 64 x 512, is all that eight warps can hold.
 //
-// A kernel with a `form` (plan-split-forms) does one of the two only. `many`: an item is a query head for a block of
-// 128 tokens, see SoftmaxBlocks.cpp. `few`: an item is a key head (and a part of the keys) of a sequence. `whole`: few
+// A kernel with a `form` (plan-split-forms) does one of the two only. `many` and `long`: query heads for blocks of
+// tokens, see SoftmaxBlocks.cpp. `few`: an item is a key head (and a part of the keys) of a sequence. `whole`: few
 // tokens, but sequences enough without parts, see SoftmaxWhole.cpp; over latents the kernel of `few` as it is without
 // them, whose tile of heads is the result.
 #include "compiler/conversion/AttnToTile/Softmax.h"
@@ -64,7 +64,8 @@ bool isBrain(Value cache) {
 bool partsAreGroups(const Attention &op) {
   int64_t group =
       cast<RankedTensorType>(op.query.getType()).getDimSize(1) / cast<attn::CacheType>(op.keys.getType()).getShape()[0];
-  return !op.sharesRows() && isBrain(op.keys) && group <= kMostWholeRows;
+  // Four warps hold sums of 64 heads and as many columns.
+  return !op.sharesRows() && isBrain(op.keys) && group <= kMostWholeRows && op.valueWidth <= 256;
 }
 
 /// Parts of the keys that blocks of threads make of one token's, of which there is memory for `op.splits`.

@@ -122,6 +122,9 @@ template <typename Adaptor> static LogicalResult expectVisible(MaybeLoc loc, Ada
   if (isNotPositive(adaptor.getBlockSize()) || isNotPositive(adaptor.getLocalBlocks()))
     return emitOptionalError(loc, "expected blocks of at least 1 token and at least 1 local block, but got blocks ",
                              text(adaptor.getBlockSize()), " local ", text(adaptor.getLocalBlocks()));
+  if (isNotPositive(adaptor.getGlobalTokens()))
+    return emitOptionalError(loc, "expected a positive number of global tokens, but got ",
+                             text(adaptor.getGlobalTokens()));
   // Positions are counted in 32 bits.
   constexpr uint64_t most = std::numeric_limits<int32_t>::max();
   uint64_t local = adaptor.getWindow().value_or(adaptor.getBlockSize().value_or(0));
@@ -131,12 +134,24 @@ template <typename Adaptor> static LogicalResult expectVisible(MaybeLoc loc, Ada
                              " keys in a window, in local blocks, and of global tokens");
   if (adaptor.getWindow() && adaptor.getBlockSize())
     return emitOptionalError(loc, "expected a window or blocks, but got both");
-  if (isNotPositive(adaptor.getGlobalTokens()))
-    return emitOptionalError(loc, "expected a positive number of global tokens, but got ",
-                             text(adaptor.getGlobalTokens()));
   if (adaptor.getGlobalTokens() && !adaptor.getWindow() && !adaptor.getBlockSize())
     return emitOptionalError(loc,
                              "expected a window or blocks beside global tokens, but got none: all keys are visible");
+  return success();
+}
+
+/// softmax_c7. Scores are scaled behind the mask and the maximum, where that saves a product for each.
+static LogicalResult expectScale(MaybeLoc loc, std::optional<APFloat> scale, std::optional<APFloat> softcap) {
+  for (auto [name, number] : {std::pair("scale", scale), std::pair("softcap", softcap)})
+    if (number && !(number->convertToDouble() > 0 && number->isFinite()))
+      return emitOptionalError(loc, "expected a positive ", name, ", but got ", number->convertToDouble());
+  return success();
+}
+
+/// Rows that are key and value at once are merged and walked by kernels of their own.
+static LogicalResult expectOwnValues(MaybeLoc loc, Value keys, Value values, bool hasSinks, bool hasGlobal) {
+  if (keys == values && (hasSinks || hasGlobal))
+    return emitOptionalError(loc, "expected neither sinks nor global tokens over rows that are key and value at once");
   return success();
 }
 
@@ -157,7 +172,10 @@ static int64_t valueWidth(Value values, std::optional<uint64_t> columns) {
 LogicalResult AttendOp::inferReturnTypes(MLIRContext *, MaybeLoc loc, Adaptor adaptor, Types &results) {
   auto query = tensorOf(adaptor.getQuery());
   if (failed(expectPaged(loc, query, adaptor.getKeys(), adaptor.getValues(), adaptor.getColumns())) ||
-      failed(expectVisible(loc, adaptor)) || failed(expectSinks(loc, query, adaptor.getSinks())))
+      failed(expectVisible(loc, adaptor)) || failed(expectSinks(loc, query, adaptor.getSinks())) ||
+      failed(expectScale(loc, adaptor.getScale(), adaptor.getSoftcap())) ||
+      failed(expectOwnValues(loc, adaptor.getKeys(), adaptor.getValues(), bool(adaptor.getSinks()),
+                             adaptor.getGlobalTokens().has_value())))
     return failure();
   int64_t heads = query.getDimSize(1), width = valueWidth(adaptor.getValues(), adaptor.getColumns());
   if (Value parts = adaptor.getParts()) {
@@ -173,7 +191,9 @@ LogicalResult AttendOp::inferReturnTypes(MLIRContext *, MaybeLoc loc, Adaptor ad
 LogicalResult AttendPartOp::inferReturnTypes(MLIRContext *, MaybeLoc loc, Adaptor adaptor, Types &results) {
   auto query = tensorOf(adaptor.getQuery());
   if (failed(expectPaged(loc, query, adaptor.getKeys(), adaptor.getValues(), adaptor.getColumns())) ||
-      failed(expectVisible(loc, adaptor)))
+      failed(expectVisible(loc, adaptor)) || failed(expectScale(loc, adaptor.getScale(), adaptor.getSoftcap())) ||
+      failed(expectOwnValues(loc, adaptor.getKeys(), adaptor.getValues(), /*hasSinks=*/false,
+                             adaptor.getGlobalTokens().has_value())))
     return failure();
   int64_t width = valueWidth(adaptor.getValues(), adaptor.getColumns());
   results.push_back(activation(query, {query.getDimSize(1), int64_t(adaptor.getSplits()) * (width + 2)}));
@@ -325,8 +345,9 @@ LogicalResult SoftmaxOp::inferReturnTypes(MLIRContext *, MaybeLoc loc, Adaptor a
                         "a value")) ||
       failed(expectMultiple(loc, query.getDimSize(1), key.getDimSize(1), "heads of the query")))
     return failure();
-  // softmax_c4, softmax_c5, softmax_c6
-  if (failed(expectVisible(loc, adaptor)) || failed(expectSinks(loc, query, adaptor.getSinks())))
+  // softmax_c4, softmax_c5, softmax_c6, softmax_c7
+  if (failed(expectVisible(loc, adaptor)) || failed(expectSinks(loc, query, adaptor.getSinks())) ||
+      failed(expectScale(loc, adaptor.getScale(), adaptor.getSoftcap())))
     return failure();
   results.push_back(activation(query, {query.getDimSize(1), value.getDimSize(2)}));
   return success();

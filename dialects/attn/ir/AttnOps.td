@@ -321,18 +321,19 @@ def Attn_SoftmaxOp : Attn_Inferred<"softmax", [AttrSizedOperandSegments,
     * (C4) a positive window, or blocks of a positive size, at least one of them, and not both
     * (C5) a positive number of global tokens, and only with a window or blocks
     * (C6) sinks `[H]`
+    * (C7) a positive scale and softcap
   }];
   let arguments = (ins AnyRankedTensor:$query, /* softmax_c1 */
                        AnyRankedTensor:$key,   /* softmax_c2 */
                        AnyRankedTensor:$value, /* softmax_c3 */
                        Optional<Attn_AnyCache>:$keys, Optional<Attn_AnyCache>:$values,
                        Optional<AnyRankedTensor>:$sinks,      /* softmax_c6 */
-                       OptionalAttr<F64Attr>:$scale,
+                       OptionalAttr<F64Attr>:$scale,          /* softmax_c7 */
                        OptionalAttr<I64Attr>:$window,         /* softmax_c4 */
                        OptionalAttr<I64Attr>:$block_size,     /* softmax_c4 */
                        OptionalAttr<I64Attr>:$local_blocks,   /* softmax_c4 */
                        OptionalAttr<I64Attr>:$global_tokens,  /* softmax_c5 */
-                       OptionalAttr<F64Attr>:$softcap);
+                       OptionalAttr<F64Attr>:$softcap);       /* softmax_c7 */
   let results = (outs AnyRankedTensor:$result);
   let assemblyFormat = [{
     custom<Value>($query, type($query)) `,` custom<Value>($key, type($key)) `,` custom<Value>($value, type($value))

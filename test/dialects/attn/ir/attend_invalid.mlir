@@ -108,3 +108,25 @@ model.block @visible(%x: tensor<?x256xf32>) {
   %y = attn.attend %q, %keys, %values scale 1 global 2
   yield %x
 }
+
+// -----
+
+model.block @sinks_of_rows(%x: tensor<?x256xf32>) {
+  %sinks = param "sinks" : tensor<4xf32>
+  %q, %rest = split %x into 4x32, 128
+  %rows = attn.cache "latents" : !attn.cache<paged 1x32xf32>
+  // expected-error @below {{expected neither sinks nor global tokens over rows that are key and value at once}}
+  %y = attn.attend %q, %rows, %rows columns 24 scale 1 sinks %sinks
+  yield %x
+}
+
+// -----
+
+model.block @global_of_rows(%x: tensor<?x256xf32>) {
+  %sinks = param "sinks" : tensor<4xf32>
+  %q, %rest = split %x into 4x32, 128
+  %rows = attn.cache "latents" : !attn.cache<paged 1x32xf32>
+  // expected-error @below {{expected neither sinks nor global tokens over rows that are key and value at once}}
+  %y = attn.attend %q, %rows, %rows columns 24 scale 1 window 4 global 2
+  yield %x
+}

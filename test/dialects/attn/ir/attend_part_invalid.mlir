@@ -32,3 +32,13 @@ model.block @visible(%x: tensor<?x256xf32>) {
   %y = attn.attend_part %q, %keys, %values splits 2 scale 1 window 5 blocks 4 local 2
   yield %x
 }
+
+// -----
+
+model.block @global_of_rows(%x: tensor<?x256xf32>) {
+  %q, %rest = split %x into 4x32, 128
+  %rows = attn.cache "latents" : !attn.cache<paged 1x32xf32>
+  // expected-error @below {{expected neither sinks nor global tokens over rows that are key and value at once}}
+  %y = attn.attend_part %q, %rows, %rows columns 24 splits 2 scale 1 window 4 global 2
+  yield %x
+}

@@ -116,3 +116,30 @@ model.block @softmax_c6(%x: tensor<?x256xf32>) {
   %y = attn.softmax %q, %k, %v sinks %sinks
   yield %x
 }
+
+// -----
+
+model.block @softmax_c5_negative(%x: tensor<?x256xf32>) {
+  %q, %k, %v, %rest = split %x into 4x16, 2x16, 2x32, 96
+  // expected-error @below {{expected a positive number of global tokens, but got -1}}
+  %y = attn.softmax %q, %k, %v window 4 global -1
+  yield %x
+}
+
+// -----
+
+model.block @softmax_c7(%x: tensor<?x256xf32>) {
+  %q, %k, %v, %rest = split %x into 4x16, 2x16, 2x32, 96
+  // expected-error @below {{expected a positive scale, but got -5.000000e-01}}
+  %y = attn.softmax %q, %k, %v scale -0.5
+  yield %x
+}
+
+// -----
+
+model.block @softmax_c7_softcap(%x: tensor<?x256xf32>) {
+  %q, %k, %v, %rest = split %x into 4x16, 2x16, 2x32, 96
+  // expected-error @below {{expected a positive softcap, but got 0.000000e+00}}
+  %y = attn.softmax %q, %k, %v softcap 0
+  yield %x
+}
