@@ -15,25 +15,24 @@
 // A kernel with a `form` (plan-split-forms) does one of the two only. `many` and `long`: query heads for blocks of
 // tokens, see SoftmaxBlocks.cpp. `few`: an item is a key head (and a part of the keys) of a sequence. `whole`: few
 // tokens, but sequences enough without parts, see SoftmaxWhole.cpp; over latents the kernel of `few` as it is without
-// them, whose tile of heads is the result.
+// them, whose tile of heads is the result. What these leave of parts is merged by SoftmaxMerge.cpp.
 #include "compiler/conversion/AttnToTile/Softmax.h"
 #include "compiler/conversion/AttnToTile/KeyParts.h"
 #include "compiler/conversion/AttnToTile/SoftmaxParts.h"
 #include "compiler/conversion/AttnToTile/SoftmaxTiles.h"
+#include "compiler/conversion/Reshapes.h"
 #include "compiler/tuning/Choices.h"
 #include "runtime/abi/Kernel.h"
 #include <limits>
 
 using namespace mlir;
 using namespace denim;
+using softmax::Running;
 
 namespace {
 
 constexpr int64_t kTokenBlock = 64;
 constexpr int64_t kManyTokens = kSoftmaxManyTokens;
-/// The same as kLatentHeads of bf16 latents, which a block of threads copies ahead: what products of warpgroups take,
-/// 64 x 512 over two of them.
-constexpr int64_t kLatentHeadsOfBlock = 64;
 /// Warps that compute their scores: a warpgroup.
 constexpr int64_t kWarpsAhead = 4;
 /// Items of a step from which on keys of latents are not cut, on a CPU: several for each thread there may be.
@@ -45,27 +44,16 @@ constexpr int64_t kMostWholeRows = 128;
 constexpr int64_t kWholeTokens = 32768;
 /// More tokens than a sequence can have.
 constexpr int64_t kAnyTokens = int64_t(1) << 30;
-/// Over latents: items that merging should make, four for each multiprocessor; heads and columns of one at most.
-constexpr int64_t kMergeItems = 512, kMergedHeads = 16, kMergedColumns = 128;
-/// Parts up to which they are merged one after the other, for all these heads at once; from there on all parts of a
-/// head are rows of tiles.
-constexpr int64_t kMergedInTurn = 8;
 /// Bytes of latents in f32 that stand in a tile: shared memory holds them as three terms.
 constexpr int64_t kLatentBytes = 64 * 1024;
 /// Parts that are merged at once.
 constexpr int64_t kMostParts = 64;
 
-bool isBrain(Value cache) {
-  return cast<attn::CacheType>(cache.getType()).getElementType().isBF16();
-}
-
 /// Whether parts are written by the kernel of SoftmaxWhole.cpp: tiles of 64 heads, most of them zero, cost nothing
 /// where products of warpgroups have bf16 to read.
 bool partsAreGroups(const Attention &op) {
-  int64_t group =
-      cast<RankedTensorType>(op.query.getType()).getDimSize(1) / cast<attn::CacheType>(op.keys.getType()).getShape()[0];
   // Four warps hold sums of 64 heads and as many columns.
-  return !op.sharesRows() && isBrain(op.keys) && group <= kMostWholeRows && op.valueWidth <= 256;
+  return !op.sharesRows() && op.hasBf16Keys() && op.group() <= kMostWholeRows && op.valueWidth <= 256;
 }
 
 /// Parts of the keys that blocks of threads make of one token's, of which there is memory for `op.splits`.
@@ -83,7 +71,7 @@ FailureOr<int64_t> choosePartItems(plan::KernelOp kernel, const Attention &op) {
                           bytes,
                           DENIM_PAGE_TOKENS,
                           softmax::kLeastPagesOfBlock,
-                          op.sharesRows() ? bytes == 2 ? kLatentHeadsOfBlock : kLatentHeads : 0};
+                          op.sharesRows() ? bytes == 2 ? softmax::kLatentHeadsOfBlock : kLatentHeads : 0};
   tuning::Question question;
   question.choice = "attend_part.key_splits";
   question.shape = tuning::shapeText(
@@ -94,62 +82,28 @@ FailureOr<int64_t> choosePartItems(plan::KernelOp kernel, const Attention &op) {
   return tuning::choose(kernel, question);
 }
 
-Value withoutCasts(Value value) {
-  for (value = withoutReshapes(value); auto cast = value.getDefiningOp<plan::CastOp>();)
-    value = withoutReshapes(cast.getInput());
-  return value;
-}
-
-/// Running maximum, sum of weights and sum of weighted values.
-using Running = SmallVector<Value>;
-
 class SoftmaxKernel {
 public:
-  /// `partItems`: parts of the keys that a token has items for. `latentItems`: what makes them enough, over latents.
-  SoftmaxKernel(plan::KernelOp kernel, const Attention &op, bool few, int64_t partItems, int64_t latentItems)
+  SoftmaxKernel(plan::KernelOp kernel, const Attention &op, bool few, softmax::PartItems parts)
       : op(op), queryType(cast<RankedTensorType>(op.query.getType())), keys(cast<attn::CacheType>(op.keys.getType())),
-        values(cast<attn::CacheType>(op.values.getType())), allHeads(queryType.getDimSize(1) / keys.getShape()[0]),
-        group(tileHeads(op, allHeads, few, few && op.parts)), partItems(partItems), latentItems(latentItems),
+        values(cast<attn::CacheType>(op.values.getType())), group(softmax::headsOfTile(op, few)), parts(parts),
         e(kernel, tile::ItemsAttr::get(kernel.getContext(), few ? tile::CountKind::sequences : tile::CountKind::tokens,
                                        few ? 1 : kTokenBlock, itemsOfTokens(few))),
         result(kernel.getBlock()->getTerminator()->getOperand(0)), few(few) {
     int64_t width = keys.getShape()[1];
-    if (few && op.sharesRows() && !keys.getElementType().isBF16())
+    if (few && op.sharesRows() && !op.hasBf16Keys())
       while (keyRows > 16 && keyRows * width * 4 > kLatentBytes)
         keyRows /= 2;
   }
 
-  static int64_t tileHeads(const Attention &op, int64_t allHeads, bool few, bool merges) {
-    // Parts are merged head by head: nothing is shared.
-    return merges ? 1 : headsOfPart(op, allHeads, few);
-  }
-  static int64_t headsOfPart(const Attention &op, int64_t allHeads, bool few) {
-    int64_t most = few && isBrain(op.keys) ? kLatentHeadsOfBlock : kLatentHeads;
-    int64_t heads = op.sharesRows() ? std::min(allHeads, most) : allHeads;
-    while (allHeads % heads)
-      --heads;
-    return heads;
-  }
   /// Tiles of query heads.
   int64_t headGroups() const { return queryType.getDimSize(1) / group; }
   /// Items of a block of tokens, or of a sequence. Those of few tokens over latents are cut into parts at run time.
   int64_t itemsOfTokens(bool few) const {
-    if (few && op.sharesRows() && op.parts)
-      return queryType.getDimSize(1) / mergedHeads();
-    return headGroups() * (op.isPart && !(few && op.sharesRows()) ? partItems : 1);
+    return headGroups() * (op.isPart && !(few && op.sharesRows()) ? parts.most : 1);
   }
-  /// Heads that a block of threads merges.
-  int64_t mergedHeads() const {
-    int64_t heads = std::min(queryType.getDimSize(1), kMergedHeads);
-    while (queryType.getDimSize(1) % heads)
-      --heads;
-    return heads;
-  }
-
   tile::KernelOp write() {
     int64_t perBlock = itemsOfTokens(few);
-    if (few && op.parts)
-      return op.sharesRows() ? writeLatentMerge() : writeMerge();
     if (few)
       return writeFewOnly(perBlock);
     Value block = balanced(arith::DivUIOp::create(e.b, e.loc, e.item(), e.index(perBlock)));
@@ -180,33 +134,14 @@ public:
     Value number = arith::RemUIOp::create(e.b, e.loc, within, e.index(headGroups()));
     split = arith::DivUIOp::create(e.b, e.loc, within, e.index(headGroups()));
     firstHead = e.mul(number, group);
-    keyHead = group == allHeads ? number : arith::DivUIOp::create(e.b, e.loc, firstHead, e.index(allHeads)).getResult();
-  }
-
-  /// The number of the part that this item is of one of `items` for a sequence, and the item of which it is one. The
-  /// runtime cuts into as many (`tile.parts`).
-  std::pair<Value, Value> partOfItem(int64_t items, int64_t most, int64_t wanted) {
-    auto number = [&](StringRef name, int64_t value) { return e.b.getNamedAttr(name, e.b.getI64IntegerAttr(value)); };
-    e.tileKernel->setAttr("tile.parts", e.b.getDictionaryAttr({number("most", most), number("wanted", wanted)}));
-    Value whole = wholeItems(items);
-    return {arith::DivUIOp::create(e.b, e.loc, e.item(), whole), arith::RemUIOp::create(e.b, e.loc, e.item(), whole)};
-  }
-  Value wholeItems(int64_t items) {
-    return e.mul(tile::CountOp::create(e.b, e.loc, tile::CountKind::sequences), items);
-  }
-  Value partsOfItem(int64_t items, int64_t most, int64_t wanted) {
-    return e.min(partsFor(items, wanted), e.index(most));
-  }
-  /// As many as make `wanted` items of them all.
-  Value partsFor(int64_t items, int64_t wanted) {
-    Value whole = wholeItems(items);
-    return e.max(e.ceilDiv(e.index(wanted), whole), e.index(1));
+    keyHead =
+        group == op.group() ? number : arith::DivUIOp::create(e.b, e.loc, firstHead, e.index(op.group())).getResult();
   }
 
   tile::KernelOp writeFewOnly(int64_t perSequence) {
     Value item = e.item(), part;
     if (op.isPart && op.sharesRows())
-      std::tie(part, item) = partOfItem(perSequence, partItems, latentItems);
+      std::tie(part, item) = softmax::CutItems{perSequence, parts.most, parts.latentItems}.pieceAndItem(e);
     Value s = arith::DivUIOp::create(e.b, e.loc, item, e.index(perSequence));
     Value within = arith::RemUIOp::create(e.b, e.loc, item, e.index(perSequence));
     findHeads(within);
@@ -221,179 +156,15 @@ public:
     return e.failed() ? nullptr : e.tileKernel;
   }
 
-  /// An item is a query head; all its parts are one tile.
-  tile::KernelOp writeMerge() {
-    int64_t heads = queryType.getDimSize(1), width = valueDim() + 2;
-    Value s = arith::DivUIOp::create(e.b, e.loc, e.item(), e.index(heads));
-    Value head = arith::RemUIOp::create(e.b, e.loc, e.item(), e.index(heads));
-    begin();
-    Value parts = e.viewOf(op.parts, heads * width);
-    int64_t most = partItems;
-    auto bounds = tile::SequenceOp::create(e.b, e.loc, s);
-    e.sequence = s;
-    Value lo = bounds.getBegin(), hi = bounds.getEnd(), shift = e.sub(bounds.getPast(), lo);
-    e.branch(e.less(e.sub(hi, lo), e.index(kManyTokens)), [&] {
-      e.loop(lo, hi, 1, [&](Value row) {
-        Value position = e.add(row, shift);
-        Value used = usedParts(position);
-        Value from = arith::MulIOp::create(e.b, e.loc, row, partCount()), column = e.mul(head, width);
-        Rows rows{from, most, from, e.add(from, used)};
-        Value acc = e.load(parts, rows, column, valueDim()),
-              m = e.load(parts, rows, e.add(column, e.index(valueDim())), 1),
-              l = e.load(parts, rows, e.add(column, e.index(valueDim() + 1)), 1);
-        Value count = arith::IndexCastOp::create(e.b, e.loc, e.b.getI32Type(), used);
-        auto number = e.tileType(most, 1);
-        m = e.map(number, m, [&](OpBuilder &b, ValueRange in) -> Value {
-          Value i = tile::IndexOp::create(b, e.loc, b.getI32Type(), b.getI64IntegerAttr(0));
-          Value isUsed = arith::CmpIOp::create(b, e.loc, arith::CmpIPredicate::slt, i, count);
-          return arith::SelectOp::create(b, e.loc, isUsed, in[0], f32(b, -std::numeric_limits<double>::infinity()));
-        });
-        Value largest = e.reduce(tile::Combiner::max, m, 0), weight = faded(number, m, largest);
-        Value sum = e.reduce(tile::Combiner::add, e.product(number, {l, weight}), 0);
-        Value all = e.reduce(tile::Combiner::add, e.product(e.tileType(most, valueDim()), {acc, weight}), 0);
-        Value divisor = sumOf({largest, sum}, head, 1);
-        storeHead(Rows{row, 1, {}, {}}, head, softmax::divided(e, all, divisor));
-      });
-    });
-    return e.failed() ? nullptr : e.tileKernel;
-  }
-
-  /// The same over latents. An item is some heads of a sequence, in parts where these are few: columns of all its heads
-  /// at once where there are few parts of the keys to go through, else columns of one head.
-  tile::KernelOp writeLatentMerge() {
-    int64_t heads = queryType.getDimSize(1), width = valueDim() + 2, own = mergedHeads(), groups = heads / own;
-    int64_t columns = std::min(valueDim(), kMergedColumns);
-    while (valueDim() % columns)
-      --columns;
-    int64_t panels = valueDim() / columns, most = own * panels;
-    if (withoutCasts(result) != op.result) {
-      e.fail(op.result.getDefiningOp(), "expected a kernel of its own for attention over latents");
-      return nullptr;
-    }
-    std::pair<Value, Value> partAndItem = partOfItem(groups, most, kMergeItems);
-    Value piece = partAndItem.first, item = partAndItem.second;
-    Value pieces = partsOfItem(groups, most, kMergeItems);
-    Value s = arith::DivUIOp::create(e.b, e.loc, item, e.index(groups));
-    firstHead = e.mul(arith::RemUIOp::create(e.b, e.loc, item, e.index(groups)), own);
-    // Each waits for what it reads: several at once.
-    e.tileKernel->setAttr("tile.warps", e.b.getI64IntegerAttr(4));
-    e.tileKernel->setAttr("tile.blocks", e.b.getI64IntegerAttr(4));
-    Value parts = e.viewOf(op.parts, heads * width), partHeads = e.viewOf(op.parts, width);
-    auto memory = cast<BlockArgument>(e.resultMemory(0));
-    auto element = cast<tile::MemoryType>(memory.getType()).getElementType();
-    memory.setType(tile::MemoryType::get(e.b.getContext(), valueDim(), element));
-    auto bounds = tile::SequenceOp::create(e.b, e.loc, s);
-    e.sequence = s;
-    Value lo = bounds.getBegin(), hi = bounds.getEnd(), shift = e.sub(bounds.getPast(), lo);
-    /// `body` for the item's share of `count` units of work.
-    auto forShare = [&](int64_t count, llvm::function_ref<void(Value)> body) {
-      Value share = e.ceilDiv(e.index(count), pieces);
-      Value from = arith::MulIOp::create(e.b, e.loc, piece, share);
-      e.loop(from, e.min(e.add(from, share), e.index(count)), 1, body);
-    };
-    auto store = [&](const Running &done, Value row, Value column) {
-      tile::StoreOp::create(e.b, e.loc, softmax::divided(e, done[2], done[1]), memory, row, column, Value(), Value());
-    };
-    e.branch(e.less(e.sub(hi, lo), e.index(kManyTokens)), [&] {
-      e.loop(lo, hi, 1, [&](Value row) {
-        Value position = e.add(row, shift);
-        Value used = usedParts(position);
-        Value firstPart = arith::MulIOp::create(e.b, e.loc, row, partCount()), behind = e.add(firstPart, used);
-        auto inTurn = [&] {
-          forShare(panels, [&](Value panel) {
-            Value column = e.mul(panel, columns);
-            // Two at a time: both are asked for before the first is there. Behind an odd one it again, without weight.
-            Running done = e.loop(firstPart, behind, 2, nothing(own, columns), [&](Value part, ValueRange carried) {
-              auto partAt = [&](Value number) {
-                Rows rows{e.add(e.mul(number, heads), firstHead), own, {}, {}};
-                return loadPart(partHeads, rows, column, columns);
-              };
-              Value next = e.add(part, e.index(1));
-              Running first = partAt(part), second = partAt(e.min(next, e.sub(behind, e.index(1))));
-              second[0] = onlyBelow(second[0], next, behind);
-              return withPart(second, withPart(first, carried));
-            });
-            store(done, headRow(row), column);
-          });
-        };
-        auto byHead = [&] {
-          forShare(most, [&](Value unit) {
-            Value head = e.add(firstHead, arith::DivUIOp::create(e.b, e.loc, unit, e.index(panels)));
-            Value column = e.mul(arith::RemUIOp::create(e.b, e.loc, unit, e.index(panels)), columns);
-            Running done =
-                e.loop(firstPart, behind, kMostParts, nothing(1, columns), [&](Value part, ValueRange carried) {
-                  Rows rows{part, kMostParts, firstPart, behind};
-                  return mergePartsOf(parts, rows, e.mul(head, width), column, columns, carried);
-                });
-            store(done, e.add(e.mul(row, heads), head), column);
-          });
-        };
-        e.branch(e.less(used, e.index(kMergedInTurn + 1)), inTurn, byHead);
-      });
-    });
-    return e.failed() ? nullptr : e.tileKernel;
-  }
-
-  /// exp(x - y)
-  Value faded(tile::TileType type, Value x, Value y) {
-    return e.map(type, {x, y}, [&](OpBuilder &b, ValueRange in) -> Value {
-      return math::ExpOp::create(b, e.loc, arith::SubFOp::create(b, e.loc, in[0], in[1]));
-    });
-  }
-
-  /// Largest scores, sums of weights and weighted sums of a part of some heads.
-  Running loadPart(Value parts, const Rows &rows, Value column, int64_t columns) {
-    return {e.load(parts, rows, e.index(valueDim()), 1), e.load(parts, rows, e.index(valueDim() + 1), 1),
-            e.load(parts, rows, column, columns)};
-  }
-
-  /// Scores as they are where `number` is below `count`, else -inf.
-  Value onlyBelow(Value scores, Value number, Value count) {
-    auto word = [&](Value x) -> Value { return arith::IndexCastOp::create(e.b, e.loc, e.b.getI32Type(), x); };
-    Value left = word(number), right = word(count);
-    return e.map(cast<tile::TileType>(scores.getType()), scores, [&](OpBuilder &b, ValueRange in) -> Value {
-      Value isBelow = arith::CmpIOp::create(b, e.loc, arith::CmpIPredicate::slt, left, right);
-      return arith::SelectOp::create(b, e.loc, isBelow, in[0], f32(b, -std::numeric_limits<double>::infinity()));
-    });
-  }
-
-  /// What was merged so far of some heads, with one more part of each.
-  Running withPart(ValueRange part, ValueRange before) {
-    auto number = cast<tile::TileType>(part[0].getType()), panel = cast<tile::TileType>(part[2].getType());
-    Value largest = softmax::maximum(e, number, before[0], part[0]);
-    Value weight = faded(number, part[0], largest), fade = faded(number, before[0], largest);
-    return {largest, softmax::added(e, number, before[1], fade, e.product(number, {part[1], weight})),
-            softmax::added(e, panel, before[2], fade, e.product(panel, {part[2], weight}))};
-  }
-
-  /// The same of one head, with a tile of further parts.
-  Running mergePartsOf(Value parts, const Rows &rows, Value first, Value column, int64_t columns, ValueRange before) {
-    auto number = e.tileType(rows.count, 1), one = e.tileType(1, 1), line = e.tileType(1, columns);
-    Value acc = e.load(parts, rows, e.add(first, column), columns),
-          m = e.load(parts, rows, e.add(first, e.index(valueDim())), 1),
-          l = e.load(parts, rows, e.add(first, e.index(valueDim() + 1)), 1);
-    Value count = arith::IndexCastOp::create(e.b, e.loc, e.b.getI32Type(), e.sub(rows.hi, rows.row));
-    m = e.map(number, m, [&](OpBuilder &b, ValueRange in) -> Value {
-      Value i = tile::IndexOp::create(b, e.loc, b.getI32Type(), b.getI64IntegerAttr(0));
-      Value isUsed = arith::CmpIOp::create(b, e.loc, arith::CmpIPredicate::slt, i, count);
-      return arith::SelectOp::create(b, e.loc, isUsed, in[0], f32(b, -std::numeric_limits<double>::infinity()));
-    });
-    Value largest = softmax::maximum(e, one, before[0], e.reduce(tile::Combiner::max, m, 0));
-    Value weight = faded(number, m, largest), fade = faded(one, before[0], largest);
-    Value sum = e.reduce(tile::Combiner::add, e.product(number, {l, weight}), 0);
-    Value all = e.reduce(tile::Combiner::add, e.product(e.tileType(rows.count, columns), {acc, weight}), 0);
-    return {largest, softmax::added(e, one, before[1], fade, sum), softmax::added(e, line, before[2], fade, all)};
-  }
-
   void begin() {
     // Half of the warps that a page would take: the accumulator is what they hold.
-    if (few && op.sharesRows() && !op.parts)
+    if (few && op.sharesRows())
       e.tileKernel->setAttr("tile.warps", e.b.getI64IntegerAttr(8));
     if (valuesArePanels()) {
       e.tileKernel->setAttr("tile.blocks",
                             e.b.getI64IntegerAttr(1)); // what copying warps hand over, the assembler gives
       // The accumulator takes the registers of these warps: scores and weights are made by others, a page ahead.
-      if (group % kLatentHeadsOfBlock == 0)
+      if (group % softmax::kLatentHeadsOfBlock == 0)
         e.tileKernel->setAttr("tile.warps_ahead", e.b.getI64IntegerAttr(kWarpsAhead));
     }
     // The heads of a token, or of one of its parts, are rows of their own here: a tile of them is stored at once.
@@ -445,10 +216,10 @@ private:
   int64_t valueDim() { return op.valueWidth; }
   /// Whether values are the first columns of the keys' own tile: whole panels of what products read.
   bool valuesArePanels() {
-    return few && op.sharesRows() && isBrain(op.keys) && group % 16 == 0 && valueDim() % 64 == 0;
+    return few && op.sharesRows() && op.hasBf16Keys() && group % 16 == 0 && valueDim() % 64 == 0;
   }
   /// Whether a tile of heads over latents is the result as it stands.
-  bool storesTiles() { return few && op.sharesRows() && !op.isPart && !op.parts && withoutCasts(result) == op.result; }
+  bool storesTiles() { return few && op.sharesRows() && !op.isPart && withoutReshapes(result) == op.result; }
   /// Columns of the accumulator.
   int64_t sumWidth() { return op.sharesRows() && !valuesArePanels() ? keys.getShape()[1] : valueDim(); }
 
@@ -471,29 +242,11 @@ private:
     return softmax::visiblePages(e, op.visible, position, last, DENIM_PAGE_TOKENS);
   }
 
-  /// Parts into which a token's keys are cut.
-  Value partCount() { return few ? softmax::partCount(e, op, partItems) : e.index(op.splits); }
-
-  /// Parts that hold keys of the query at `position`.
-  Value usedParts(Value position) {
-    softmax::Pages pages = visiblePages(position, position);
-    return e.ceilDiv(e.sub(pages.end, pages.first), pagesPerPart(pages));
-  }
-
-  /// Pages of one part of them.
+  /// Pages of one of the parts into which a token's keys are cut.
   Value pagesPerPart(const softmax::Pages &pages) {
-    Value parts = partCount();
-    if (!few)
-      return e.max(e.ceilDiv(e.sub(pages.end, pages.first), parts), e.index(kLeastPages));
-    if (op.sharesRows()) {
-      int64_t groups = queryType.getDimSize(1) / headsOfPart(op, allHeads, few);
-      parts = e.min(partsFor(groups, latentItems), parts);
-    }
-    return softmax::pagesPerPart(e, pages, parts);
-  }
-
-  Running nothing(int64_t rows, int64_t width) {
-    return {e.splat(-std::numeric_limits<double>::infinity(), rows, 1), e.splat(0, rows, 1), e.splat(0, rows, width)};
+    if (few)
+      return softmax::pagesPerPart(e, op, pages, parts);
+    return e.max(e.ceilDiv(e.sub(pages.end, pages.first), e.index(op.splits)), e.index(kLeastPages));
   }
 
   /// exp(scale (x - y)), of scores that are not scaled. In this form one instruction prepares the exponent: what is
@@ -560,8 +313,8 @@ private:
       Value none = arith::CmpFOp::create(b, e.loc, arith::CmpFPredicate::OEQ, in[0], least);
       return arith::SelectOp::create(b, e.loc, none, f32(b, 0), in[0]);
     });
-    Value fade = powers ? fadedPower(column, before[0], base) : faded(column, before[0], base);
-    Value p = powers ? fadedPower(scores, seen, base) : faded(scores, seen, base);
+    Value fade = powers ? fadedPower(column, before[0], base) : softmax::faded(e, column, before[0], base);
+    Value p = powers ? fadedPower(scores, seen, base) : softmax::faded(e, scores, seen, base);
     Value l = softmax::added(e, sumsLast ? scores : column, before[1], fade,
                              sumsLast ? p : e.reduce(tile::Combiner::add, p, 1));
     Value acc = e.mma(p, page.values, {false, false, e.product(panel, {before[2], fade}), tile::Triangle::none});
@@ -571,7 +324,7 @@ private:
   /// Attention over these pages. Row i of the tile of queries has position `position + i * perRow`.
   Running attend(Value q, Value s, Value position, int64_t perRow, const softmax::Pages &pages) {
     int64_t rows = cast<tile::TileType>(q.getType()).getRows();
-    Running running = nothing(rows, sumWidth());
+    Running running = softmax::nothing(e, rows, sumWidth());
     if (valuesArePanels())
       running[1] = e.splat(0, rows, keyRows);
     int64_t turns = DENIM_PAGE_TOKENS / keyRows;
@@ -671,7 +424,7 @@ private:
       Running done = attend(queriesOf(row), s, position, 0, own);
       Value first = headRow(row), column = e.mul(split, valueDim() + 2);
       if (few) {
-        Value part = e.add(arith::MulIOp::create(e.b, e.loc, row, partCount()), split);
+        Value part = e.add(arith::MulIOp::create(e.b, e.loc, row, softmax::partCount(e, op, parts.most)), split);
         first = headRow(part), column = e.index(0);
       }
       auto put = [&](Value tile, int64_t at) {
@@ -685,7 +438,8 @@ private:
 
   void mergeParts(Value row, Value shift) {
     Value position = e.add(row, shift);
-    Value used = usedParts(position);
+    softmax::Pages pages = visiblePages(position, position);
+    Value used = e.ceilDiv(e.sub(pages.end, pages.first), pagesPerPart(pages));
     Rows one{row, 1, {}, {}};
     auto line = e.tileType(1, valueDim()), number = e.tileType(1, 1);
     auto exp = [&](OpBuilder &b, Value x, Value y) -> Value {
@@ -697,18 +451,19 @@ private:
       return arith::AddFOp::create(b, e.loc, x, arith::MulFOp::create(b, e.loc, in[1], exp(b, in[3], in[4])));
     };
     e.loop(e.index(0), e.index(group), 1, [&](Value j) {
-      Value head = e.add(firstHead, j), parts = e.memoryOf(op.parts);
-      Running done = e.loop(e.index(0), used, 1, nothing(1, valueDim()), [&](Value part, ValueRange carried) {
-        Value column = partColumn(head, part);
-        Value acc = e.load(parts, one, column, valueDim());
-        Value m = e.load(parts, one, e.add(column, e.index(valueDim())), 1);
-        Value l = e.load(parts, one, e.add(column, e.index(valueDim() + 1)), 1);
-        Value largest = e.map(number, {carried[0], m}, [&](OpBuilder &b, ValueRange in) -> Value {
-          return arith::MaximumFOp::create(b, e.loc, in[0], in[1]);
-        });
-        return Running{largest, e.map(number, {carried[1], l, carried[0], m, largest}, weighted),
-                       e.map(line, {carried[2], acc, carried[0], m, largest}, weighted)};
-      });
+      Value head = e.add(firstHead, j), memory = e.memoryOf(op.parts);
+      Running done =
+          e.loop(e.index(0), used, 1, softmax::nothing(e, 1, valueDim()), [&](Value part, ValueRange carried) {
+            Value column = partColumn(head, part);
+            Value acc = e.load(memory, one, column, valueDim());
+            Value m = e.load(memory, one, e.add(column, e.index(valueDim())), 1);
+            Value l = e.load(memory, one, e.add(column, e.index(valueDim() + 1)), 1);
+            Value largest = e.map(number, {carried[0], m}, [&](OpBuilder &b, ValueRange in) -> Value {
+              return arith::MaximumFOp::create(b, e.loc, in[0], in[1]);
+            });
+            return Running{largest, e.map(number, {carried[1], l, carried[0], m, largest}, weighted),
+                           e.map(line, {carried[2], acc, carried[0], m, largest}, weighted)};
+          });
       storeHead(one, head, softmax::divided(e, done[2], sumOf(done, head, 1)));
     });
   }
@@ -716,10 +471,8 @@ private:
   Attention op;
   RankedTensorType queryType;
   attn::CacheType keys, values;
-  int64_t allHeads;                    ///< query heads per key head
-  int64_t group;                       ///< of these, heads of one tile
-  int64_t partItems;                   ///< parts of the keys that a token has items for
-  int64_t latentItems;                 ///< over latents: items of a step from which on keys are not cut
+  int64_t group; ///< query heads of one tile, all of the same key head
+  softmax::PartItems parts;
   int64_t keyRows = DENIM_PAGE_TOKENS; ///< of one turn
   Emitter e;
   Value result, keyHead, firstHead, query, queryHeads, output;
@@ -752,16 +505,18 @@ template <typename Op> static tile::KernelOp emitWith(plan::KernelOp kernel, Sma
       parts = choosePartItems(kernel, attention);
     if (failed(parts))
       return nullptr;
-    int64_t latentItems = kLatentItemsOfCpu;
+    softmax::PartItems items{*parts, kLatentItemsOfCpu};
     if (form) {
       FailureOr<codegen::GpuTarget> target = tuning::gpuTargetOf(kernel);
       if (failed(target))
         return nullptr;
       if (attention.isPart && target->warpgroupProduct && partsAreGroups(attention))
         return emitSoftmaxWhole(kernel, attention, *parts, extras);
-      latentItems = tuning::latentItems(*target);
+      items.latentItems = tuning::latentItems(*target);
+      if (attention.parts)
+        return softmax::emitSoftmaxMerge(kernel, attention, items, extras);
     }
-    SoftmaxKernel writer(kernel, attention, bool(form), *parts, latentItems);
+    SoftmaxKernel writer(kernel, attention, bool(form), items);
     tile::KernelOp written = writer.write();
     extras.append(writer.extraOperands().begin(), writer.extraOperands().end());
     return written;
@@ -771,24 +526,22 @@ template <typename Op> static tile::KernelOp emitWith(plan::KernelOp kernel, Sma
 }
 
 FailureOr<WholeSteps> denim::wholeSteps(plan::KernelOp kernel, attn::AttendOp op) {
-  Value stored = withoutCasts(kernel.getBlock()->getTerminator()->getOperand(0));
+  Value stored = withoutReshapes(kernel.getBlock()->getTerminator()->getOperand(0));
   if (!op.getParts() || stored != op.getResult())
     return WholeSteps();
   FailureOr<codegen::GpuTarget> target = tuning::gpuTargetOf(kernel);
   if (failed(target))
     return failure();
   Attention attention(op);
-  int64_t heads = cast<RankedTensorType>(op.getQuery().getType()).getDimSize(1);
-  int64_t keyHeads = op.getKeys().getType().getShape()[0];
   // From as many items on as latents are not cut for, nothing is there to be merged.
   if (attention.sharesRows()) {
-    int64_t tiles = heads / SoftmaxKernel::headsOfPart(attention, heads / keyHeads, /*few=*/true);
+    int64_t tiles = attention.queryHeads() / softmax::headsOfTile(attention, /*ofBlock=*/true);
     return WholeSteps{int64_t(llvm::divideCeil(tuning::latentItems(*target), tiles)), kAnyTokens};
   }
-  if (heads / keyHeads > kMostWholeRows)
+  if (attention.group() > kMostWholeRows)
     return WholeSteps();
   // A key head for every multiprocessor, or nearly.
-  return WholeSteps{int64_t(llvm::divideCeil(target->multiprocessors * 15 / 16, keyHeads)), kWholeTokens};
+  return WholeSteps{int64_t(llvm::divideCeil(target->multiprocessors * 15 / 16, attention.keyHeads())), kWholeTokens};
 }
 
 tile::KernelOp denim::emitSoftmax(plan::KernelOp kernel, SmallVectorImpl<unsigned> &extras) {

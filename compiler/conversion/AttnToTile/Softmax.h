@@ -30,8 +30,13 @@ struct Attention {
         valueWidth(llvm::cast<mlir::RankedTensorType>(op.getResult().getType()).getDimSize(2)), kvB(op.getKvB()),
         qRope(op.getQRope()) {}
 
+  int64_t queryHeads() const { return llvm::cast<mlir::RankedTensorType>(query.getType()).getDimSize(1); }
+  int64_t keyHeads() const { return llvm::cast<attn::CacheType>(keys.getType()).getShape()[0]; }
+  /// Query heads for each key head.
+  int64_t group() const { return queryHeads() / keyHeads(); }
   /// One row of the cache is key and value at once.
   bool sharesRows() const { return keys == values; }
+  bool hasBf16Keys() const { return llvm::cast<attn::CacheType>(keys.getType()).getElementType().isBF16(); }
 
   mlir::Value query, keys, values, parts, sinks, result;
   int64_t splits = 1;

@@ -11,6 +11,14 @@ namespace denim::softmax {
 
 inline constexpr double kLog2E = 1.44269504088896341;
 
+/// Running maximum, sum of weights and sum of weighted values.
+using Running = llvm::SmallVector<mlir::Value>;
+
+/// Of no key yet.
+inline Running nothing(Emitter &e, int64_t rows, int64_t columns) {
+  return {e.splat(-std::numeric_limits<double>::infinity(), rows, 1), e.splat(0, rows, 1), e.splat(0, rows, columns)};
+}
+
 inline mlir::Value maximum(Emitter &e, tile::TileType type, mlir::Value x, mlir::Value y) {
   return e.map(type, {x, y}, [&](mlir::OpBuilder &b, mlir::ValueRange in) -> mlir::Value {
     return mlir::arith::MaximumFOp::create(b, e.loc, in[0], in[1]);
@@ -20,6 +28,12 @@ inline mlir::Value maximum(Emitter &e, tile::TileType type, mlir::Value x, mlir:
 inline mlir::Value added(Emitter &e, tile::TileType type, mlir::Value x, mlir::Value factor, mlir::Value y) {
   return e.map(type, {x, factor, y}, [&](mlir::OpBuilder &b, mlir::ValueRange in) -> mlir::Value {
     return plus(b, e.loc, times(b, e.loc, in[0], in[1]), in[2]);
+  });
+}
+/// exp(x - y)
+inline mlir::Value faded(Emitter &e, tile::TileType type, mlir::Value x, mlir::Value y) {
+  return e.map(type, {x, y}, [&](mlir::OpBuilder &b, mlir::ValueRange in) -> mlir::Value {
+    return mlir::math::ExpOp::create(b, e.loc, minus(b, e.loc, in[0], in[1]));
   });
 }
 /// x / y, of the shape of x

@@ -4,7 +4,7 @@
 // busy, and their sequences are about as long as each other (`even` of the launch's condition, runtime/abi/Module.h),
 // keys are not cut: nothing is written but the result, and no block begins that finds nothing to do. In other steps
 // each leaves the largest score, the sum of weights and the weighted sum of its part, which a kernel behind merges
-// (Softmax.cpp). All query heads of the key head are rows of one tile, and each page is read once.
+// (SoftmaxMerge.cpp). All query heads of the key head are rows of one tile, and each page is read once.
 //
 // The tile has 64 rows, however few heads there are: with products of a warpgroup a row of scores belongs to one warp,
 // its maximum and sum are exchanged between four lanes, and the weights are a left operand as they stand. With 16 rows
@@ -22,6 +22,7 @@
 
 using namespace mlir;
 using namespace denim;
+using softmax::Running;
 
 namespace {
 
@@ -30,9 +31,6 @@ constexpr int64_t kPage = DENIM_PAGE_TOKENS;
 constexpr int64_t kGroupRows = 64;
 /// Elements of the accumulator with which two blocks fit a multiprocessor.
 constexpr int64_t kHalfOfRegisters = 64 * 128;
-
-/// Running maximum, sum of weights and sum of weighted values.
-using Running = SmallVector<Value>;
 
 class SoftmaxWhole {
 public:
@@ -128,8 +126,7 @@ private:
     if (rows == group)
       all.lo = all.hi = {};
     Value q = e.load(queryHeads, all, e.index(0), keyDim());
-    Running running{e.splat(-std::numeric_limits<double>::infinity(), rows, 1), e.splat(0, rows, 1),
-                    e.splat(0, rows, valueDim())};
+    Running running = softmax::nothing(e, rows, valueDim());
     auto turns = [&](Value lo, Value hi, bool masked) {
       running =
           e.loop(lo, hi, 1, running, [&](Value j, ValueRange before) { return turn(q, position, j, before, masked); });
