@@ -4,6 +4,7 @@
 #include "compiler/conversion/AttnToTile/Softmax.h"
 #include "compiler/conversion/Passes.h"
 #include "compiler/conversion/Reshapes.h"
+#include "compiler/conversion/Variants.h"
 #include "compiler/tuning/Choices.h"
 #include "dialects/plan/ir/Plan.h"
 #include "mlir/IR/IRMapping.h"
@@ -17,9 +18,6 @@ namespace denim {
 #include "compiler/conversion/Passes.h.inc"
 
 namespace {
-
-/// More tokens than a sequence can have.
-constexpr int64_t kAnyNumber = int64_t(1) << 30;
 
 /// A launch in place of the one for all.
 struct Form {

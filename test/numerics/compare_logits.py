@@ -2,9 +2,10 @@
 """Compares logits that `denim-run score` wrote with those of a golden file.
 
     compare_logits.py GOT.safetensors GOLDEN.safetensors --name logits.short --tolerance T
-                      [--got-name NAME] [--rows=A:B]
+                      [--relative] [--got-name NAME] [--rows=A:B]
 
-T is a number or a golden's meta.json (`meta.json:f64` for its stricter one). Prints the largest absolute difference;
+T is a number or a golden's meta.json (`meta.json:f64` for its stricter one); with --relative it is a share of the
+largest magnitude of the golden's. Prints the largest absolute difference;
 exit status 1 and one line on stderr when it is above T, when a value is not a number, or when shapes differ.
 """
 
@@ -54,6 +55,7 @@ def main():
     parser.add_argument("--name", required=True, help="tensor of the golden file")
     parser.add_argument("--got-name", help="tensor of GOT; default: its only one")
     parser.add_argument("--tolerance", required=True, help="a number, META.json or META.json:f64")
+    parser.add_argument("--relative", action="store_true", help="the tolerance is relative to the largest magnitude")
     parser.add_argument("--rows", help="--rows=A:B: these rows of GOT (-8: is the last 8), and of the golden unless it holds just as many")
     options = parser.parse_args()
     try:
@@ -63,6 +65,8 @@ def main():
         if len(want) != len(got):
             want = select(want, options.rows)
         worst, (row, column) = compare(got, want)
+        if options.relative:
+            limit *= max(abs(value) for line in want for value in line)
     except GoldenError as error:
         sys.exit(f"compare_logits: {error}")
     line = f"{options.name}: max abs difference {worst:.3e} of {len(want)} rows (row {row}, column {column})"

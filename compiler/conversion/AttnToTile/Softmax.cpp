@@ -20,6 +20,7 @@
 #include "compiler/conversion/AttnToTile/KeyParts.h"
 #include "compiler/conversion/AttnToTile/SoftmaxParts.h"
 #include "compiler/conversion/AttnToTile/SoftmaxTiles.h"
+#include "compiler/conversion/Variants.h"
 #include "compiler/conversion/Reshapes.h"
 #include "compiler/tuning/Choices.h"
 #include "runtime/abi/Kernel.h"
@@ -42,8 +43,6 @@ constexpr int64_t kMostWholeRows = 128;
 /// Tokens up to which whole keys are faster than parts. On an H200, 32 / 8 heads of 128 channels and 32 sequences: 10 %
 /// at 8192 tokens, even at 32768, 2 % slower at 131072.
 constexpr int64_t kWholeTokens = 32768;
-/// More tokens than a sequence can have.
-constexpr int64_t kAnyTokens = int64_t(1) << 30;
 /// Bytes of latents in f32 that stand in a tile: shared memory holds them as three terms.
 constexpr int64_t kLatentBytes = 64 * 1024;
 /// Parts that are merged at once.
@@ -536,7 +535,7 @@ FailureOr<WholeSteps> denim::wholeSteps(plan::KernelOp kernel, attn::AttendOp op
   // From as many items on as latents are not cut for, nothing is there to be merged.
   if (attention.sharesRows()) {
     int64_t tiles = attention.queryHeads() / softmax::headsOfTile(attention, /*ofBlock=*/true);
-    return WholeSteps{int64_t(llvm::divideCeil(tuning::latentItems(*target), tiles)), kAnyTokens};
+    return WholeSteps{int64_t(llvm::divideCeil(tuning::latentItems(*target), tiles)), kAnyNumber};
   }
   if (attention.group() > kMostWholeRows)
     return WholeSteps();

@@ -8,7 +8,7 @@
 // CHECK-NOT: plan.kernel @a(
 // CHECK: plan.program @p(%[[X:.*]]: tensor
 // CHECK: %[[FEW:.*]] = plan.launch @a_few(%[[X]], {{.*}}) {when = {least = 1 : i64, most = 7 : i64, of = "sequence"}}
-// CHECK: %[[MANY:.*]] = plan.launch @a_many(%[[X]], {{.*}}) {when = {least = 8 : i64, most = 1073741824 : i64, of = "sequence"}}
+// CHECK: %[[MANY:.*]] = plan.launch @a_many(%[[X]], {{.*}}) {when = {least = 8 : i64, most = 2147483647 : i64, of = "sequence"}}
 // CHECK: %[[Y:.*]] = plan.merge %[[FEW]], %[[MANY]]
 // A kernel that two launches share has each form once.
 // CHECK: plan.launch @a_few(%[[Y]]
@@ -61,7 +61,7 @@ module attributes {plan.machine = "cuda"} {
 // CHECK: %[[PARTS:.*]] = plan.launch @part_few({{.*}}) {when = {least = 1 : i64, longest = 32768 : i64, most = 7 : i64, of = "sequence", uneven = 16 : i64}}
 // CHECK: %[[FEW:.*]] = plan.launch @plain_few({{.*}}, %[[PARTS]]) {when = {least = 1 : i64, longest = 32768 : i64, most = 7 : i64, of = "sequence", uneven = 16 : i64}}
 // CHECK: %[[WHOLE:.*]] = plan.launch @plain_whole({{.*}}, %[[PARTS]]) {when = {even = 16 : i64, least = 1 : i64, longest = 32768 : i64, most = 7 : i64, of = "sequence"}}
-// CHECK: %[[MANY:.*]] = plan.launch @plain_many({{.*}}) {when = {least = 8 : i64, most = 1073741824 : i64, of = "sequence"}}
+// CHECK: %[[MANY:.*]] = plan.launch @plain_many({{.*}}) {when = {least = 8 : i64, most = 2147483647 : i64, of = "sequence"}}
 // CHECK: plan.merge %[[FEW]], %[[WHOLE]], %[[MANY]]
 // CHECK: plan.launch @part_few({{.*}}) {when = {least = 1 : i64, most = 7 : i64, of = "sequence"}}
 // CHECK: plan.launch @gated_few({{.*}}) {when = {least = 1 : i64, most = 7 : i64, of = "sequence"}}
@@ -110,8 +110,8 @@ module attributes {plan.machine = "cuda", plan.target = "sm_90a"} {
 // CHECK-NEXT: plan.yield %[[N]] : tensor<?x1x64xbf16>
 // CHECK: plan.program @p
 // CHECK: %[[FEW:.*]] = plan.launch @r_few({{.*}}) {when = {least = 1 : i64, most = 31 : i64, of = "sequence"}}
-// CHECK: %[[B:.*]]:6 = plan.launch @r_prepare({{.*}}) {when = {least = 32 : i64, most = 1073741824 : i64, of = "sequence"}}
-// CHECK: %[[SCAN:.*]] = plan.launch @r_scan({{.*}}, %[[B]]#0, %[[B]]#1, %[[B]]#2, %[[B]]#3, %[[B]]#4, %[[B]]#5) {when = {least = 32 : i64, most = 1073741824 : i64, of = "sequence"}}
+// CHECK: %[[B:.*]]:6 = plan.launch @r_prepare({{.*}}) {when = {least = 32 : i64, most = 2147483647 : i64, of = "sequence"}}
+// CHECK: %[[SCAN:.*]] = plan.launch @r_scan({{.*}}, %[[B]]#0, %[[B]]#1, %[[B]]#2, %[[B]]#3, %[[B]]#4, %[[B]]#5) {when = {least = 32 : i64, most = 2147483647 : i64, of = "sequence"}}
 // CHECK: %[[Y:.*]] = plan.merge %[[FEW]], %[[SCAN]] : tensor<?x1x64xbf16>
 // CHECK: plan.return %[[Y]]
 
@@ -120,7 +120,7 @@ module attributes {plan.machine = "cuda", plan.target = "sm_90a"} {
 // EXACT-LABEL: plan.kernel @r_many
 // EXACT-NOT: {{prepare|scan|scratch}}
 // EXACT: %[[FEW:.*]] = plan.launch @r_few({{.*}}) {when = {least = 1 : i64, most = 7 : i64, of = "sequence"}}
-// EXACT: %[[MANY:.*]] = plan.launch @r_many({{.*}}) {when = {least = 8 : i64, most = 1073741824 : i64, of = "sequence"}}
+// EXACT: %[[MANY:.*]] = plan.launch @r_many({{.*}}) {when = {least = 8 : i64, most = 2147483647 : i64, of = "sequence"}}
 // EXACT: plan.merge %[[FEW]], %[[MANY]]
 module attributes {plan.machine = "cuda"} {
   plan.kernel @r(%x: tensor<?x192xbf16>, %bg: tensor<?x2xf32>, %s: !attn.cache<state 1x64x64xf32>) attributes {kind = "recurrence"} {
@@ -151,8 +151,8 @@ module attributes {plan.machine = "cuda"} {
 // CHECK: plan.kernel @normed_prepare(
 // CHECK-NOT: @normed_segment
 // CHECK: plan.program @p
-// CHECK: %[[LEFT:.*]]:2 = plan.launch @r_segment({{.*}}) {when = {least = 32 : i64, most = 1073741824 : i64, of = "sequence", tokens = 513 : i64}}
-// CHECK: plan.launch @r_scan({{.*}}, %[[LEFT]]#0, %[[LEFT]]#1) {when = {least = 32 : i64, most = 1073741824 : i64, of = "sequence"}}
+// CHECK: %[[LEFT:.*]]:2 = plan.launch @r_segment({{.*}}) {when = {least = 32 : i64, most = 2147483647 : i64, of = "sequence", tokens = 513 : i64}}
+// CHECK: plan.launch @r_scan({{.*}}, %[[LEFT]]#0, %[[LEFT]]#1) {when = {least = 32 : i64, most = 2147483647 : i64, of = "sequence"}}
 
 // EXACT-NOT: {{segment|scratch}}
 module attributes {plan.machine = "cuda"} {
@@ -237,8 +237,8 @@ module attributes {plan.machine = "cuda"} {
 // CHECK: plan.kernel @r_prepare({{.*}} attributes {form = "prepare", kind = "recurrence", scans, scratch = [!tile.pages<1x64x64xbf16>, !tile.pages<1x64x64xbf16>, !tile.pages<1x64x64xbf16>, !tile.pages<1x64x64xbf16>, !tile.pages<1x64x64xbf16>, !tile.memory<64xf32>]}
 // CHECK: plan.kernel @r_scan({{.*}}, %{{.*}}: tensor<?x128xbf16>, %{{.*}}: tensor<?x2xf32>) attributes {form = "scan", kind = "recurrence", scans, scratch = [!tile.pages<1x64x64xbf16>, !tile.pages<1x64x64xbf16>, !tile.pages<1x64x64xbf16>, !tile.pages<1x64x64xbf16>, !tile.pages<1x64x64xbf16>, !tile.memory<64xf32>]}
 // CHECK: plan.launch @r_few({{.*}}) {when = {least = 1 : i64, most = 31 : i64, of = "sequence"}}
-// CHECK: plan.launch @r_prepare({{.*}}) {when = {least = 32 : i64, most = 1073741824 : i64, of = "sequence"}}
-// CHECK: plan.launch @r_scan({{.*}}) {when = {least = 32 : i64, most = 1073741824 : i64, of = "sequence"}}
+// CHECK: plan.launch @r_prepare({{.*}}) {when = {least = 32 : i64, most = 2147483647 : i64, of = "sequence"}}
+// CHECK: plan.launch @r_scan({{.*}}) {when = {least = 32 : i64, most = 2147483647 : i64, of = "sequence"}}
 // CHECK: plan.merge
 module attributes {plan.machine = "cuda"} {
   plan.kernel @r(%x: tensor<?x257xf32>, %s: !attn.cache<state 1x64x64xf32>) attributes {kind = "recurrence"} {
@@ -261,7 +261,7 @@ module attributes {plan.machine = "cuda"} {
 // CHECK: plan.kernel @r_few({{.*}} attributes {form = "few", kind = "recurrence"}
 // CHECK: plan.kernel @r_many({{.*}} attributes {form = "many", kind = "recurrence"}
 // CHECK: plan.launch @r_few({{.*}}) {when = {least = 1 : i64, most = 7 : i64, of = "sequence"}}
-// CHECK: plan.launch @r_many({{.*}}) {when = {least = 8 : i64, most = 1073741824 : i64, of = "sequence"}}
+// CHECK: plan.launch @r_many({{.*}}) {when = {least = 8 : i64, most = 2147483647 : i64, of = "sequence"}}
 // CHECK: plan.merge
 module attributes {plan.machine = "cuda"} {
   plan.kernel @r(%x: tensor<?x833xf32>, %s: !attn.cache<state 1x256x64xf32>) attributes {kind = "recurrence"} {
@@ -347,9 +347,9 @@ plan.program @p(%x: tensor<?x1x32xf32>) {
 // CHECK-LABEL: plan.program @long
 // CHECK: plan.launch @causal_few({{.*}} {when = {least = 1 : i64, most = 7 : i64, of = "sequence"}}
 // CHECK: plan.launch @causal_many({{.*}} {when = {least = 8 : i64, most = 16383 : i64, of = "sequence"}}
-// CHECK: plan.launch @causal_long({{.*}} {when = {least = 16384 : i64, most = 1073741824 : i64, of = "sequence"}}
+// CHECK: plan.launch @causal_long({{.*}} {when = {least = 16384 : i64, most = 2147483647 : i64, of = "sequence"}}
 // CHECK: plan.launch @windowed_few(
-// CHECK: plan.launch @windowed_many({{.*}} {when = {least = 8 : i64, most = 1073741824 : i64, of = "sequence"}}
+// CHECK: plan.launch @windowed_many({{.*}} {when = {least = 8 : i64, most = 2147483647 : i64, of = "sequence"}}
 // CHECK-NOT: plan.launch @windowed_long
 module attributes {plan.machine = "cuda"} {
   plan.kernel @causal(%x: tensor<?x1x64xbf16>, %k: !attn.cache<paged 1x64xbf16>, %v: !attn.cache<paged 1x64xbf16>) attributes {kind = "softmax"} {

@@ -51,8 +51,8 @@ module attributes {plan.machine = "cuda"} {
   }
   // CHECK-LABEL: plan.program @layer
   // CHECK: %[[FEW:.*]] = plan.launch @heads_few({{.*}}) {when = {least = 1 : i64, most = 7 : i64, of = "sequence"}}
-  // CHECK: %[[KEYS:.*]] = plan.launch @heads_expand({{.*}}) {when = {least = 8 : i64, most = 1073741824 : i64, of = "sequence"}} : {{.*}} -> tensor<?x448xbf16>
-  // CHECK: %[[MANY:.*]] = plan.launch @heads_many({{.*}}, %[[KEYS]]) {when = {least = 8 : i64, most = 1073741824 : i64, of = "sequence"}}
+  // CHECK: %[[KEYS:.*]] = plan.launch @heads_expand({{.*}}) {when = {least = 8 : i64, most = 2147483647 : i64, of = "sequence"}} : {{.*}} -> tensor<?x448xbf16>
+  // CHECK: %[[MANY:.*]] = plan.launch @heads_many({{.*}}, %[[KEYS]]) {when = {least = 8 : i64, most = 2147483647 : i64, of = "sequence"}}
   // CHECK: %[[FAR:.*]] = plan.launch @heads_far({{.*}}) {when = {block = 128 : i64, least = 8 : i64, most = {{.*}} : i64, of = "sequence", stride = 32 : i64}}
   // CHECK: plan.merge %[[FEW]], %[[MANY]], %[[FAR]]
   plan.program @layer(%q: tensor<?x2x16xf32>, %qr: tensor<?x2x8xf32>, %m: tensor<?x2x32xf32>) {
@@ -83,9 +83,9 @@ module attributes {plan.machine = "cuda", plan.target = "sm_90a"} {
     plan.yield %o : tensor<?x128x32xf32>
   }
   // CHECK-LABEL: plan.program @layer
-  // CHECK: plan.launch @part_few({{.*}}) {when = {least = 1 : i64, longest = 1073741824 : i64, most = 7 : i64, of = "sequence", uneven = 64 : i64}}
-  // CHECK: %[[FEW:.*]] = plan.launch @softmax_few({{.*}}) {when = {least = 1 : i64, longest = 1073741824 : i64, most = 7 : i64, of = "sequence", uneven = 64 : i64}}
-  // CHECK: %[[WHOLE:.*]] = plan.launch @softmax_whole({{.*}}) {when = {even = 64 : i64, least = 1 : i64, longest = 1073741824 : i64, most = 7 : i64, of = "sequence"}}
+  // CHECK: plan.launch @part_few({{.*}}) {when = {least = 1 : i64, longest = 2147483647 : i64, most = 7 : i64, of = "sequence", uneven = 64 : i64}}
+  // CHECK: %[[FEW:.*]] = plan.launch @softmax_few({{.*}}) {when = {least = 1 : i64, longest = 2147483647 : i64, most = 7 : i64, of = "sequence", uneven = 64 : i64}}
+  // CHECK: %[[WHOLE:.*]] = plan.launch @softmax_whole({{.*}}) {when = {even = 64 : i64, least = 1 : i64, longest = 2147483647 : i64, most = 7 : i64, of = "sequence"}}
   // CHECK-NEXT: plan.merge %[[FEW]], %[[WHOLE]]
   plan.program @layer(%q: tensor<?x128x40xbf16>) {
     %l = attn.cache "latents" : !attn.cache<paged 1x40xbf16>
