@@ -32,6 +32,16 @@ private:
   void yieldInto(mlir::Operation *terminator, mlir::ValueRange results, llvm::ArrayRef<int> storages);
   void requestPlaces(mlir::Block &block, mlir::ValueRange yielded, llvm::ArrayRef<int> storages);
 
+  // ---- rows of the next round (AskAhead.cpp)
+  struct Ahead {
+    tile::LoadOp load;
+    mlir::scf::ForOp loop;
+  };
+  /// Which ops of the loop's body ask for which rows.
+  void findAhead(mlir::scf::ForOp loop);
+  /// Asks for what stands at (row, column) of these loads in the next round.
+  void askAhead(llvm::ArrayRef<Ahead> loads, mlir::Value row, mlir::Value column);
+
   // ---- what the kernel knows of the step (LowerStep.cpp)
   void lower(tile::CountOp op);
   void lower(tile::SequenceOp op);
@@ -113,6 +123,7 @@ private:
   mlir::IRMapping scalars;                           ///< The kernel's scalars to scalars of the function.
   llvm::DenseMap<mlir::Value, mlir::Value> pointers; ///< Memory, slots, pages and stacks to what args[i] holds.
   llvm::DenseMap<mlir::Value, mlir::Value> roots;    ///< Memory to the kernel argument it is a part of.
+  llvm::DenseMap<mlir::Operation *, llvm::SmallVector<Ahead>> ahead; ///< what a map asks for
   llvm::DenseMap<mlir::Value, Place> places;
   llvm::DenseSet<mlir::Operation *> forwarded;       ///< stores whose tile was made in the memory itself
   llvm::DenseMap<mlir::Value, int> transposedCopies; ///< Storages with the other axis.

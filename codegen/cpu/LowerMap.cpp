@@ -87,7 +87,9 @@ void KernelLowering::lower(tile::MapOp op) {
   bool whole = to.padded && llvm::all_of(inputs, [&](const Place &p) {
                  return p.splat || p.extent(axis) == 1 || (p.padded && p.stride(axis) == 1);
                });
+  SmallVector<Ahead> asked = axis == Axis::columns ? ahead.lookup(op) : SmallVector<Ahead>();
   access.forEachVector(type.getRows(), type.getColumns(), axis, whole, [&](Value row, Value column, int64_t valid) {
+    askAhead(asked, row, column);
     IRMapping lanes;
     auto vectorOf = [&](Value v) -> Value {
       if (Value known = lanes.lookupOrNull(v))
