@@ -149,6 +149,14 @@ private:
                      llvm::function_ref<mlir::Value(int64_t slab, int64_t half)> rowPredicate);
   /// Null when every row may be used.
   mlir::Value within(mlir::Value row, mlir::Value lo, mlir::Value hi);
+
+  // ---- 16 bytes for each lane of a row (Quads.cpp)
+  bool goesByQuads(const View &view, const Distribution &shape, mlir::Value column);
+  using QuadBody =
+      llvm::function_ref<void(int64_t slab, int64_t half, int64_t group, Address address, mlir::Value inside)>;
+  template <typename Op> void forEachQuad(Op op, const Distribution &shape, QuadBody body);
+  Fragment loadByQuads(tile::LoadOp op, const Distribution &shape);
+  void storeByQuads(tile::StoreOp op, const Fragment &from);
   /// What `value` is known to be a multiple of.
   int64_t divisorOf(mlir::Value value);
 

@@ -234,34 +234,6 @@ Fragment KernelLowering::loadElements(const Distribution &shape, Type stored, in
   return to;
 }
 
-/// Whether the four lanes of a row exchange their pairs of columns, so that each reads or writes eight neighbours of
-/// one group by one access. A pair by itself is 4 bytes in each of eight rows: a tile of 128 x 128 takes 32
-/// instructions of each warp, which touch a line for every row, some 2000 cycles; so it takes eight. Done where nothing
-/// else hides them: at the begin and the end of an item whose pages are copied ahead.
-static bool goesByQuads(const Distribution &shape, Type stored, int64_t columns, int64_t divisor) {
-  return shape.joined == 1 && !shape.sliding && !shape.oneRow() && !shape.oneColumn() && !shape.padsColumns() &&
-         shape.columnsOfWarp() % 32 == 0 && Code::bytesOf(stored) == 2 && columns % 8 == 0 && divisor % 8 == 0;
-}
-
-/// From the pair of a lane in the first of four groups to the eight columns of its own group, in bytes.
-static Value bytesInQuad(Code &code, Value laneColumn) {
-  return code.toI64(code.mul(laneColumn, 16 - 4));
-}
-
-/// Word w of lane t of a quad becomes word t of lane w.
-static void exchangeInQuads(Code &code, Value laneColumn, MutableArrayRef<Value> words) {
-  for (int64_t distance : {1, 2}) {
-    Value upper = code.equal(code.modulo(code.divide(laneColumn, distance), 2), code.constant32(1));
-    for (int64_t low : {0, distance == 1 ? 2 : 1}) {
-      Value &a = words[low], &b = words[low + distance];
-      Value got = code.shuffleXor(code.select(upper, a, b), distance);
-      Value kept = code.select(upper, b, got);
-      a = code.select(upper, got, a);
-      b = kept;
-    }
-  }
-}
-
 Fragment KernelLowering::loadFragment(tile::LoadOp op) {
   View view = viewOf(op.getMemory());
   Distribution shape = distributionOf(op.getResult());
@@ -272,26 +244,9 @@ Fragment KernelLowering::loadFragment(tile::LoadOp op) {
   int64_t atOnce = transposed ? 1 : elementsAtOnce(view, shape, divisorOf(op.getColumn()));
   if (shape.sliding && atOnce > 2)
     return loadSliding(op);
+  if (!transposed && goesByQuads(view, shape, op.getColumn()))
+    return loadByQuads(op, shape);
   AddressOf addresses = addressesOf(view, shape, op.getRow(), op.getColumn(), transposed);
-  if (!staged.empty() && !ownSlots && !transposed && !view.imageRows && view.stored.isBF16() &&
-      goesByQuads(shape, view.stored, view.columns, divisorOf(op.getColumn()))) {
-    Fragment to{shape, code.f32(), SmallVector<Value>(shape.registers())};
-    Value quad = bytesInQuad(code, laneColumn);
-    for (int64_t slab = 0; slab < shape.slabs(); ++slab)
-      for (int64_t half = 0; half < 2; ++half) {
-        Value i = rowOf(shape, slab, half);
-        Value inside = code.both(within(code.add(row, code.toI64(i)), op.getLo(), op.getHi()), rowInside(shape, i));
-        for (int64_t group = 0; group < shape.groups(); group += 4) {
-          auto [from, plus] = addresses(slab, half, group, 0);
-          auto words = code.loadWords(code.advance(from, quad, code.builder.getI8Type()), 4, inside, plus);
-          exchangeInQuads(code, laneColumn, words);
-          for (int64_t n = 0; n < 4; ++n)
-            for (int64_t e = 0; e < 2; ++e)
-              to.values[shape.at(slab, group + n, half, e)] = code.unpackBrain(words[n], e == 1);
-        }
-      }
-    return to;
-  }
   // One predicate for a row of memory.
   llvm::DenseMap<std::pair<int64_t, int64_t>, Value> rows;
   return loadElements(shape, view.stored, atOnce, addresses, [&](int64_t slab, int64_t half, int64_t group, int64_t e) {
@@ -524,25 +479,8 @@ void KernelLowering::lower(tile::StoreOp op) {
   const Fragment from = fragmentOf(op.getValue());
   const Distribution &shape = from.shape;
   Value row = i64Of(op.getRow());
-  if (!staged.empty() && !ownSlots && !view.imageRows && view.stored.isBF16() &&
-      goesByQuads(shape, view.stored, view.columns, divisorOf(op.getColumn()))) {
-    AddressOf addresses = addressesOf(view, shape, op.getRow(), op.getColumn(), /*transposed=*/false);
-    Value quad = bytesInQuad(code, laneColumn);
-    for (int64_t slab = 0; slab < shape.slabs(); ++slab)
-      for (int64_t half = 0; half < 2; ++half) {
-        Value i = rowOf(shape, slab, half);
-        Value inside = code.both(within(code.add(row, code.toI64(i)), op.getLo(), op.getHi()), rowInside(shape, i));
-        for (int64_t group = 0; group < shape.groups(); group += 4) {
-          SmallVector<Value, 4> words;
-          for (int64_t n = 0; n < 4; ++n)
-            words.push_back(code.packBrain(from.at(slab, group + n, half, 0), from.at(slab, group + n, half, 1)));
-          exchangeInQuads(code, laneColumn, words);
-          auto [to, plus] = addresses(slab, half, group, 0);
-          code.storeWords(words, code.advance(to, quad, code.builder.getI8Type()), inside, plus);
-        }
-      }
-    return;
-  }
+  if (goesByQuads(view, shape, op.getColumn()))
+    return storeByQuads(op, from);
   storeElements(from, view.stored, elementsAtOnce(view, shape, divisorOf(op.getColumn())),
                 addressesOf(view, shape, op.getRow(), op.getColumn(), /*transposed=*/false),
                 [&](int64_t slab, int64_t half) {
