@@ -88,7 +88,7 @@ struct ConvertTileToNvptxPass : PassWrapper<ConvertTileToNvptxPass, OperationPas
   }
 
   /// Parameters that the walk has added to the first block: maps of memories for tensor copies, as they stand.
-  static void addTensorMaps(LLVM::LLVMFuncOp function, ArrayRef<nvptx::KernelLowering::TensorMap> maps) {
+  static void addTensorMaps(LLVM::LLVMFuncOp function, ArrayRef<TensorMap> maps) {
     if (maps.empty())
       return;
     Builder b(function.getContext());

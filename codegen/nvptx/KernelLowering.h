@@ -10,6 +10,7 @@
 #include "codegen/nvptx/Code.h"
 #include "codegen/nvptx/Fragment.h"
 #include "codegen/nvptx/SharedMemory.h"
+#include "codegen/target/TensorMap.h"
 #include "mlir/Dialect/SCF/IR/SCF.h"
 #include "llvm/ADT/MapVector.h"
 #include "llvm/ADT/SetVector.h"
@@ -34,16 +35,7 @@ public:
   int64_t threads() const { return computingWarps() * 32 + (staged.empty() ? 0 : 128); }
   int64_t sharedBytes() const { return shared.size(); }
 
-  /// Describes a memory of the kernel to tensor copies: a parameter behind the memories.
-  struct TensorMap {
-    static constexpr int64_t boxColumns = 64; ///< 128 bytes, which the swizzle exchanges pieces of
-    int64_t memory;                           ///< its number among the kernel's
-    int64_t columns, boxRows;
-    bool operator==(const TensorMap &other) const {
-      return memory == other.memory && columns == other.columns && boxRows == other.boxRows;
-    }
-  };
-  /// In the order of the parameters, which the walk has added to the block it began in.
+  /// Of memories, for tensor copies: parameters that the walk has added behind the others, in this order.
   llvm::ArrayRef<TensorMap> tensorMaps() const { return maps; }
 
   /// The load of one number that is a scalar at once: every thread reads it itself.

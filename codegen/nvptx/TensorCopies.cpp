@@ -27,14 +27,15 @@ using namespace mlir;
 using namespace denim;
 using namespace denim::codegen::nvptx;
 
-static constexpr int64_t kMostBoxRows = 256, kRowBytes = 16;
+/// Limits of the instruction; and the columns of a panel, 128 bytes, within which the swizzle exchanges pieces.
+static constexpr int64_t kMostBoxRows = 256, kRowBytes = 16, kBoxColumns = 64;
 
 bool KernelLowering::isTensorCopy(tile::LoadOp op) {
   auto memory = dyn_cast<tile::MemoryType>(op.getMemory().getType());
   if (!memory || !memory.getElementType().isBF16() || op.getMemory().getDefiningOp() || !isStagedRows(op))
     return false;
   SharedTile tile = stagedTile(op);
-  return tile.rows <= kMostBoxRows && tile.rows % 8 == 0 && tile.columns % TensorMap::boxColumns == 0 &&
+  return tile.rows <= kMostBoxRows && tile.rows % 8 == 0 && tile.columns % kBoxColumns == 0 &&
          memory.getColumns() * 2 % kRowBytes == 0;
 }
 
@@ -45,7 +46,7 @@ void KernelLowering::makeTensorMaps() {
       continue;
     auto op = value.getDefiningOp<tile::LoadOp>();
     TensorMap map{cast<BlockArgument>(op.getMemory()).getArgNumber(),
-                  cast<tile::MemoryType>(op.getMemory().getType()).getColumns(), stagedTile(op).rows};
+                  cast<tile::MemoryType>(op.getMemory().getType()).getColumns(), stagedTile(op).rows, kBoxColumns};
     load.map = llvm::find(maps, map) - maps.begin();
     if (load.map == maps.size()) {
       maps.push_back(map);
@@ -86,7 +87,7 @@ void KernelLowering::copyBoxes(tile::LoadOp op, Value slot, Value full) {
     SharedTile tile = stagedTile(op);
     code.expectBytes(full, tile.bytes());
     Value row = code.toI32(i64Of(op.getRow())), column = code.toI32(i64Of(op.getColumn()));
-    for (int64_t across = 0; across < tile.columns; across += TensorMap::boxColumns)
+    for (int64_t across = 0; across < tile.columns; across += kBoxColumns)
       code.copyBox(code.add(slot, across * 2 * tile.rows), mapPointers[staged[op.getResult()].map],
                    code.add(column, across), row, full);
   });

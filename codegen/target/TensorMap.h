@@ -11,6 +11,11 @@ struct TensorMap {
   int64_t memory;  ///< which argument of the kernel, from 0
   int64_t columns; ///< elements of a row
   int64_t boxRows, boxColumns;
+
+  bool operator==(const TensorMap &other) const {
+    return memory == other.memory && columns == other.columns && boxRows == other.boxRows &&
+           boxColumns == other.boxColumns;
+  }
 };
 
 } // namespace denim::codegen
