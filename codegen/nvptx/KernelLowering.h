@@ -282,7 +282,7 @@ private:
 
   // ---- copies ahead of their use (Staging.cpp)
   enum class Fetch : uint8_t {
-    bulk,   ///< bytes as they stand, by one thread
+    bulk,   ///< a page, as it stands, by one thread
     pieces, ///< of 16 bytes, by a warp
     tensor, ///< boxes of rows, by one thread; pieces where rows are left out (TensorCopies.cpp)
   };
@@ -326,9 +326,6 @@ private:
   void releaseRings(mlir::Operation &done);
   void advance(mlir::Value load);
   mlir::Value pageAddress(tile::LoadOp op);
-  /// Where the bytes begin that are copied as they stand, and how many they are.
-  mlir::Value bulkAddress(tile::LoadOp op);
-  int64_t bulkBytes(tile::LoadOp op);
   void issueStaged(tile::LoadOp op);
   void copyRows(tile::LoadOp op, mlir::Value slot);
   void awaitStaged(tile::LoadOp op);

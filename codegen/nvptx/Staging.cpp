@@ -11,7 +11,7 @@
 // Whole pages are copied as they stand (a page is stored as its image there), in bulk, by one thread. In a loop that
 // has such pages, and in one of a kernel with `tile.ahead`, rows of other memory go along, to the places that they have
 // in a shared operand: in boxes, by one thread (TensorCopies.cpp), or in pieces of 16 bytes, by all threads of a warp,
-// which are zeros for rows that the load leaves out. One row of f32 that always exists is bytes as they stand.
+// which are zeros for rows that the load leaves out.
 //
 // Both sides walk the same kernel. The copying one keeps control flow, scalars (also those that stand in memory which
 // the kernel does not write) and staged loads and drops all else, so both come to the same loads in the same order, and
@@ -160,7 +160,7 @@ bool KernelLowering::isStagedRows(tile::LoadOp op) {
 }
 
 KernelLowering::Fetch KernelLowering::fetchOf(tile::LoadOp op) {
-  if (pagesOf(op.getMemory()) || (typeOf(op.getResult()).getRows() == 1 && !op.getLo()))
+  if (pagesOf(op.getMemory()))
     return Fetch::bulk;
   return isTensorCopy(op) ? Fetch::tensor : Fetch::pieces;
 }
@@ -432,16 +432,6 @@ Value KernelLowering::pageAddress(tile::LoadOp op) {
                       code.builder.getI8Type());
 }
 
-Value KernelLowering::bulkAddress(tile::LoadOp op) {
-  if (pagesOf(op.getMemory()))
-    return pageAddress(op);
-  return elementAddress(viewOf(op.getMemory()), i64Of(op.getRow()), i64Of(op.getColumn()));
-}
-
-int64_t KernelLowering::bulkBytes(tile::LoadOp op) {
-  return pagesOf(op.getMemory()) ? stagedTile(op).bytes() : typeOf(op.getResult()).getColumns() * 4;
-}
-
 void KernelLowering::issueStaged(tile::LoadOp op) {
   if (firstPages.contains(op.getResult()))
     return;
@@ -450,10 +440,10 @@ void KernelLowering::issueStaged(tile::LoadOp op) {
   auto copy = [&] {
     Value full = code.add(code.mul(ring.index, barrierBytes(load)), load.barriers);
     Value slot = code.add(code.mul(ring.index, load.bytes), load.offset);
-    int64_t bytes = bulkBytes(op);
+    int64_t bytes = stagedTile(op).bytes();
     // Slots of teams are few, and one is needed as soon as it is empty: by then the last cache should have the page.
     if (hasTeams() && load.fetch == Fetch::bulk)
-      code.prefetchBulk(bulkAddress(op), bytes);
+      code.prefetchBulk(pageAddress(op), bytes);
     // The first round finds the slots empty: the parity before the first is that of a round done.
     code.waitBarrier(code.add(full, 8 * load.parts), code.exclusiveOr(ring.phase, code.constant32(1)));
     if (load.fetch == Fetch::tensor) {
@@ -462,7 +452,7 @@ void KernelLowering::issueStaged(tile::LoadOp op) {
       copyRows(op, slot);
       code.arriveWithPieces(full);
     } else {
-      Value from = bulkAddress(op);
+      Value from = pageAddress(op);
       if (Value first = firstPageOf.lookup(op.getResult())) {
         // Panel by panel, so that the rows of both pages follow each other.
         int64_t panel = stagedTile(op).rows * 128;

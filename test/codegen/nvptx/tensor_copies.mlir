@@ -11,7 +11,6 @@
 // CHECK-LABEL: llvm.func @chunks(
 // CHECK-SAME: %[[K:arg[0-9]+]]: !llvm.ptr {llvm.align = 64 : i64, llvm.byval = !llvm.array<128 x i8>, nvvm.grid_constant}, %[[V:arg[0-9]+]]: !llvm.ptr {{{[^}]*}}})
 // CHECK-SAME: tile.tensor_maps = [{box_columns = 64 : i64, box_rows = 64 : i64, columns = 256 : i64, memory = 1 : i64}, {box_columns = 64 : i64, box_rows = 64 : i64, columns = 128 : i64, memory = 2 : i64}]
-// CHECK-NOT: mbarrier.init.shared::cta.b64 [$0], 32;
 // CHECK: setmaxnreg.inc
 // CHECK-NOT: fence.proxy.async
 // CHECK: setmaxnreg.dec
@@ -39,8 +38,7 @@
 // CHECK: } else {
 // CHECK-COUNT-16: cp.async.cg.shared.global
 // CHECK-NOT: cp.async.cg
-// CHECK: mbarrier.arrive.expect_tx.shared::cta.b64 _, [$0], 256;
-// CHECK: cp.async.bulk.shared::cluster.global{{.*}}, 256
+// CHECK: mbarrier.arrive.release.cta
 // CHECK: cp.async.bulk.shared::cluster.global{{.*}}, 8192
 // CHECK: cp.async.bulk.tensor.2d{{.*}} %[[K]],
 // CHECK: llvm.return
