@@ -20,7 +20,9 @@
 //   all rows within [lo, hi):     lane 0: arrive, expect bytes; a box for each panel           -> full[n] completes
 //   else:                         pieces, zeros; wait; fence.proxy.async; lane 0: arrive       -> full[n] completes
 //
-// The warp stands still while its pieces come, once for a sequence.
+// The warp stands still while its pieces come. Once for a sequence it may; so the rows have to go on from turn to turn.
+// Rows of a product, the same in all turns, are pieces in every turn if some are left out: whoever waits for them
+// fences them then, and no copying warp waits (Staging.cpp).
 #include "codegen/nvptx/KernelLowering.h"
 
 using namespace mlir;
@@ -33,6 +35,8 @@ static constexpr int64_t kMostBoxRows = 256, kRowBytes = 16, kBoxColumns = 64;
 bool KernelLowering::isTensorCopy(tile::LoadOp op) {
   auto memory = dyn_cast<tile::MemoryType>(op.getMemory().getType());
   if (!memory || !memory.getElementType().isBF16() || op.getMemory().getDefiningOp() || !isStagedRows(op))
+    return false;
+  if (op.getLo() && cast<scf::ForOp>(op->getParentOp()).isDefinedOutsideOfLoop(op.getRow()))
     return false;
   SharedTile tile = stagedTile(op);
   return tile.rows <= kMostBoxRows && tile.rows % 8 == 0 && tile.columns % kBoxColumns == 0 &&
