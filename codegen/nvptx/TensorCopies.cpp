@@ -11,18 +11,20 @@
 //     map for each memory and number of rows (`tile.tensor_maps` of the function, a parameter behind the memories);
 //     pages, slots of a state and stacked parameters are parts of an argument that the kernel computes
 //   - in boxes of at most 256 rows and whole panels, in rows of a multiple of 16 bytes: what the instruction can do
-//   - in a turn where the load takes all of its rows: a box has no bounds of its own. In the last chunk of a sequence
-//     rows behind its end are those of the next one, and count as zeros
+//   - whose rows go on from turn to turn, as the chunks of a sequence. Those of a product are the same in all turns:
+//     they gain nothing by boxes, and would come the slow way below in every turn if some of them are left out
 //
-// Where rows are left out, the warp copies pieces of 16 bytes to the same places, waits for them, fences them for the
+// A box has no bounds of its own. In the last chunk of a sequence rows behind its end are those of the next one, and
+// count as zeros: there the warp copies pieces of 16 bytes to the same places, waits for them, fences them for the
 // other proxy and hands them over, so that whoever waits at the mbarrier need not know which way they came:
 //
 //   all rows within [lo, hi):     lane 0: arrive, expect bytes; a box for each panel           -> full[n] completes
 //   else:                         pieces, zeros; wait; fence.proxy.async; lane 0: arrive       -> full[n] completes
 //
-// The warp stands still while its pieces come. Once for a sequence it may; so the rows have to go on from turn to turn.
-// Rows of a product, the same in all turns, are pieces in every turn if some are left out: whoever waits for them
-// fences them then, and no copying warp waits (Staging.cpp).
+// The warp stands still while its pieces come, once for a sequence.
+//
+// Rows of a few numbers stay pieces, although their bytes follow each other: bulk copies of 256 bytes behind boxes come
+// too late on an H200, by 300 cycles a turn of a scan.
 #include "codegen/nvptx/KernelLowering.h"
 
 using namespace mlir;
@@ -36,7 +38,7 @@ bool KernelLowering::isTensorCopy(tile::LoadOp op) {
   auto memory = dyn_cast<tile::MemoryType>(op.getMemory().getType());
   if (!memory || !memory.getElementType().isBF16() || op.getMemory().getDefiningOp() || !isStagedRows(op))
     return false;
-  if (op.getLo() && cast<scf::ForOp>(op->getParentOp()).isDefinedOutsideOfLoop(op.getRow()))
+  if (cast<scf::ForOp>(op->getParentOp()).isDefinedOutsideOfLoop(op.getRow()))
     return false;
   SharedTile tile = stagedTile(op);
   return tile.rows <= kMostBoxRows && tile.rows % 8 == 0 && tile.columns % kBoxColumns == 0 &&

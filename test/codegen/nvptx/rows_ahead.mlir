@@ -1,9 +1,8 @@
 // RUN: denim-opt %s --convert-tile-to-nvptx | FileCheck %s
 // RUN: denim-opt %s --convert-tile-to-nvptx | denim-opt --verify-nvptx-synchronization
 
-// Rows and weights of a product, without a page: copied ahead, a warp and a ring for each; the weights of an expert stand in a
-// memory of their own, which no map describes, and come in pieces of 16 bytes. Which rows and which weights stands in memory: all
-// threads read those numbers, the copying ones too.
+// Rows and weights of a product, without a page: copied ahead in pieces of 16 bytes, a warp and a ring for each. Which rows and
+// which weights stands in memory: all threads read those numbers, the copying ones too.
 // CHECK-LABEL: llvm.func @grouped(
 // CHECK-SAME: tile.threads = 384
 // CHECK: setmaxnreg.inc
@@ -20,7 +19,6 @@
 // CHECK: scf.for
 // CHECK: cp.async.cg.shared.global
 // CHECK: cp.async.mbarrier.arrive.noinc
-// CHECK: cp.async.bulk.tensor
 // CHECK-NOT: {{wgmma|st.global}}
 // CHECK: llvm.return
 tile.kernel @grouped(%x: !tile.memory<256xbf16>, %w: !tile.stack<8x256xbf16>, %list: !tile.memory<1xi32>,

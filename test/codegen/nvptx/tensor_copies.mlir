@@ -79,20 +79,13 @@ tile.kernel @chunks(%q: !tile.memory<128xf32>, %k: !tile.memory<256xbf16>, %v: !
   tile.store %s, %o[%c0, %c0] : !tile.tile<64x128xf32>, !tile.memory<128xf32>
 }
 
-// A product of rows and weights. All rows of the weights exist, so there is one way to copy them, by one thread. The rows are the
-// same in all turns, and where some are left out they are so in every turn: they come in pieces, and nobody waits for them but who
-// reads them.
+// Rows of a product are the same in all turns: pieces, and nobody waits for them but who reads them.
 // CHECK-LABEL: llvm.func @product(
-// CHECK-SAME: tile.tensor_maps = [{box_columns = 64 : i64, box_rows = 128 : i64, columns = 256 : i64, memory = 1 : i64}], tile.threads
-// CHECK: setmaxnreg.inc
+// CHECK-NOT: {{tensor|byval}}
 // CHECK: fence.proxy.async
 // CHECK: setmaxnreg.dec
-// CHECK: prefetch.tensormap
-// CHECK: cp.async.bulk.tensor.2d
 // CHECK-NOT: cp.async.bulk
-// CHECK: cp.async.cg.shared.global
 // CHECK: cp.async.mbarrier.arrive.noinc
-// CHECK-NOT: cp.async
 // CHECK: llvm.return
 tile.kernel @product(%x: !tile.memory<256xbf16>, %w: !tile.memory<256xbf16>, %y: !tile.memory<128xf32>) items <tokens by 128 times 1> at %item attributes {tile.ahead, tile.blocks = 1 : i64, tile.warps = 8 : i64} {
   %c0 = arith.constant 0 : index
@@ -112,22 +105,31 @@ tile.kernel @product(%x: !tile.memory<256xbf16>, %w: !tile.memory<256xbf16>, %y:
   tile.store %s, %y[%row, %c0] within [%c0, %tokens] : !tile.tile<128x128xf32>, !tile.memory<128xf32>
 }
 
-// More rows than a box may have.
-// CHECK-LABEL: llvm.func @tall(
-// CHECK-NOT: {{tensor|byval}}
+// Rows that always exist come one way, by one thread; more of them than a box may have, in pieces.
+// CHECK-LABEL: llvm.func @always(
+// CHECK-SAME: tile.tensor_maps = [{box_columns = 64 : i64, box_rows = 256 : i64, columns = 64 : i64, memory = 0 : i64}], tile.threads
+// CHECK: setmaxnreg.dec
+// CHECK: mbarrier.arrive.expect_tx.shared::cta.b64 _, [$0], 32768;
+// CHECK: cp.async.bulk.tensor.2d
+// CHECK-NOT: cp.async.bulk
+// CHECK: cp.async.cg.shared.global
 // CHECK: cp.async.mbarrier.arrive.noinc
+// CHECK-NOT: cp.async
 // CHECK: llvm.return
-tile.kernel @tall(%x: !tile.memory<256xbf16>, %w: !tile.memory<256xbf16>, %y: !tile.memory<320xf32>) items <once by 1 times 1> at %item attributes {tile.ahead, tile.blocks = 1 : i64, tile.warps = 8 : i64} {
+tile.kernel @always(%x: !tile.memory<64xbf16>, %w: !tile.memory<64xbf16>, %y: !tile.memory<128xf32>) items <once by 1 times 1> at %item attributes {tile.ahead, tile.blocks = 1 : i64, tile.warps = 8 : i64} {
   %c0 = arith.constant 0 : index
-  %c64 = arith.constant 64 : index
-  %c256 = arith.constant 256 : index
+  %c272 = arith.constant 272 : index
+  %c1088 = arith.constant 1088 : index
   %zero = arith.constant 0.0 : f32
-  %u = tile.splat %zero : f32 -> !tile.tile<64x64xf32>
-  %s0 = tile.splat %zero : f32 -> !tile.tile<64x320xf32>
-  %s = scf.for %k = %c0 to %c256 step %c64 iter_args(%t = %s0) -> (!tile.tile<64x320xf32>) {
-    %v = tile.load %w[%c0, %k] : !tile.memory<256xbf16> -> !tile.tile<320x64xf32>
-    %p = tile.mma %u, transpose_rhs %v acc %t : !tile.tile<64x64xf32>, !tile.tile<320x64xf32>, !tile.tile<64x320xf32> -> !tile.tile<64x320xf32>
-    scf.yield %p : !tile.tile<64x320xf32>
+  %a = tile.splat %zero : f32 -> !tile.tile<128x256xf32>
+  %b = tile.splat %zero : f32 -> !tile.tile<128x272xf32>
+  %s0 = tile.splat %zero : f32 -> !tile.tile<128x64xf32>
+  %s = scf.for %k = %c0 to %c1088 step %c272 iter_args(%t = %s0) -> (!tile.tile<128x64xf32>) {
+    %u = tile.load %x[%k, %c0] : !tile.memory<64xbf16> -> !tile.tile<256x64xf32>
+    %p = tile.mma %a, %u acc %t : !tile.tile<128x256xf32>, !tile.tile<256x64xf32>, !tile.tile<128x64xf32> -> !tile.tile<128x64xf32>
+    %v = tile.load %w[%k, %c0] : !tile.memory<64xbf16> -> !tile.tile<272x64xf32>
+    %q = tile.mma %b, %v acc %p : !tile.tile<128x272xf32>, !tile.tile<272x64xf32>, !tile.tile<128x64xf32> -> !tile.tile<128x64xf32>
+    scf.yield %q : !tile.tile<128x64xf32>
   }
-  tile.store %s, %y[%c0, %c0] : !tile.tile<64x320xf32>, !tile.memory<320xf32>
+  tile.store %s, %y[%c0, %c0] : !tile.tile<128x64xf32>, !tile.memory<128xf32>
 }
