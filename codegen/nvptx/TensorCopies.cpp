@@ -83,13 +83,13 @@ Value KernelLowering::takesAllRows(tile::LoadOp op) {
 }
 
 void KernelLowering::copyBoxes(tile::LoadOp op, Value slot, Value full) {
-  auto none = [](auto body) {
+  auto withoutResults = [](auto body) {
     return [body] {
       body();
       return SmallVector<Value>();
     };
   };
-  auto boxes = none([&] {
+  auto boxes = withoutResults([&] {
     SharedTile tile = stagedTile(op);
     code.expectBytes(full, tile.bytes());
     Value row = code.toI32(i64Of(op.getRow())), column = code.toI32(i64Of(op.getColumn()));
@@ -98,8 +98,8 @@ void KernelLowering::copyBoxes(tile::LoadOp op, Value slot, Value full) {
                    code.add(column, across), row, full);
   });
   Value isFirstLane = code.equal(lane, code.constant32(0));
-  auto byLane = none([&] { code.branch(isFirstLane, {}, boxes); });
-  auto byPieces = none([&] {
+  auto byLane = withoutResults([&] { code.branch(isFirstLane, {}, boxes); });
+  auto byPieces = withoutResults([&] {
     copyRows(op, slot);
     code.awaitPieces();
     code.fenceForProducts();
