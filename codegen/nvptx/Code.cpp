@@ -17,6 +17,10 @@ Type Code::globalPointer() {
   return LLVM::LLVMPointerType::get(builder.getContext(), 1);
 }
 
+Type Code::genericPointer() {
+  return LLVM::LLVMPointerType::get(builder.getContext());
+}
+
 Value Code::divide(Value a, int64_t powerOfTwo) {
   if (powerOfTwo == 1)
     return a;
@@ -258,6 +262,14 @@ void Code::copyBulk(Value sharedOffset, Value pointer, int64_t bytes, Value barr
   assembly("cp.async.bulk.shared::cluster.global.mbarrier::complete_tx::bytes [$0], [$1], " + std::to_string(bytes) +
                ", [$2];",
            "r,l,r,~{memory}", {addressOf(sharedOffset), pointer, addressOf(barrier)}, {}, true);
+}
+void Code::copyBox(Value sharedOffset, Value map, Value column, Value row, Value barrier) {
+  assembly(
+      "cp.async.bulk.tensor.2d.shared::cluster.global.tile.mbarrier::complete_tx::bytes [$0], [$1, {$2, $3}], [$4];",
+      "r,l,r,r,r,~{memory}", {addressOf(sharedOffset), map, column, row, addressOf(barrier)}, {}, true);
+}
+void Code::prefetchTensorMap(Value map) {
+  assembly("prefetch.tensormap [$0];", "l,~{memory}", {map}, {}, true);
 }
 void Code::prefetchBulk(Value pointer, int64_t bytes) {
   assembly("cp.async.bulk.prefetch.L2.global [$0], " + std::to_string(bytes) + ";", "l,~{memory}", {pointer}, {}, true);

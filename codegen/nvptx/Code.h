@@ -24,6 +24,7 @@ public:
 
   // ---- types
   mlir::Type globalPointer();
+  mlir::Type genericPointer(); ///< of any memory, as to a parameter
 
   // ---- more of integers
   mlir::Value divide(mlir::Value a, int64_t powerOfTwo); ///< of no negative number
@@ -77,6 +78,9 @@ public:
   void expectBytes(mlir::Value barrier, int64_t bytes); ///< arrives as well
   void waitBarrier(mlir::Value barrier, mlir::Value parity);
   void copyBulk(mlir::Value sharedOffset, mlir::Value pointer, int64_t bytes, mlir::Value barrier);
+  /// A box of a tensor from element (row, column) on, both i32; its pieces are exchanged as in a shared operand.
+  void copyBox(mlir::Value sharedOffset, mlir::Value map, mlir::Value column, mlir::Value row, mlir::Value barrier);
+  void prefetchTensorMap(mlir::Value map);
   /// Asks for bytes that will be copied: the last cache has them then.
   void prefetchBulk(mlir::Value pointer, int64_t bytes);
   /// 16 bytes, zeros where the predicate is false; `plus...`: bytes that the instruction adds to the addresses.

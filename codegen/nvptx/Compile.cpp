@@ -133,6 +133,16 @@ static llvm::Error optimize(llvm::Module &module, llvm::TargetMachine &machine) 
   return llvm::Error::success();
 }
 
+static std::vector<TensorMap> tensorMapsOf(LLVM::LLVMFuncOp function) {
+  std::vector<TensorMap> maps;
+  if (auto all = function->getAttrOfType<ArrayAttr>("tile.tensor_maps"))
+    for (auto map : all.getAsRange<DictionaryAttr>()) {
+      auto number = [&](StringRef name) { return map.getAs<IntegerAttr>(name).getInt(); };
+      maps.push_back({number("memory"), number("columns"), number("box_rows"), number("box_columns")});
+    }
+  return maps;
+}
+
 llvm::Expected<NvptxCode> denim::codegen::compileForNvptx(ModuleOp tileModule, const GpuTarget &target,
                                                           const NvptxOptions &options) {
   OwningOpRef<ModuleOp> module(tileModule.clone());
@@ -148,7 +158,7 @@ llvm::Expected<NvptxCode> denim::codegen::compileForNvptx(ModuleOp tileModule, c
     if (auto threads = function->getAttrOfType<IntegerAttr>("tile.threads"))
       code.kernels.push_back({function.getName().str(), threads.getInt(),
                               function->getAttrOfType<IntegerAttr>("tile.shared_bytes").getInt(), -1, -1,
-                              target.launchOverlap});
+                              target.launchOverlap, tensorMapsOf(function)});
   auto machine = makeMachine(target);
   if (!machine)
     return machine.takeError();

@@ -6,6 +6,7 @@
 #define CODEGEN_NVPTX_COMPILE_H
 
 #include "codegen/target/GpuTarget.h"
+#include "codegen/target/TensorMap.h"
 #include "llvm/Support/Error.h"
 #include <memory>
 #include <string>
@@ -28,11 +29,12 @@ struct NvptxOptions {
 
 struct NvptxKernel {
   std::string name;
-  int64_t threads = 0;     ///< of a block
-  int64_t sharedBytes = 0; ///< dynamic shared memory of a block
-  int64_t registers = -1;  ///< of a thread; -1 when no assembler was there to say
-  int64_t spillBytes = -1; ///< stored and loaded, of a thread
-  bool overlaps = false;   ///< waits itself for the kernel before, and may begin earlier
+  int64_t threads = 0;                    ///< of a block
+  int64_t sharedBytes = 0;                ///< dynamic shared memory of a block
+  int64_t registers = -1;                 ///< of a thread; -1 when no assembler was there to say
+  int64_t spillBytes = -1;                ///< stored and loaded, of a thread
+  bool overlaps = false;                  ///< waits itself for the kernel before, and may begin earlier
+  std::vector<TensorMap> tensorMaps = {}; ///< parameters behind its memories
 };
 
 struct NvptxCode {
@@ -47,7 +49,8 @@ llvm::Expected<NvptxCode> compileForNvptx(mlir::ModuleOp tileModule, const GpuTa
                                           const NvptxOptions &options = {});
 
 /// `convert-tile-to-nvptx`: each tile.kernel becomes an llvm.func that says what a thread does. The threads of a block
-/// and its shared memory are left on the function as `tile.threads` and `tile.shared_bytes`.
+/// and its shared memory are left on the function as `tile.threads` and `tile.shared_bytes`, and what its tensor copies
+/// need as `tile.tensor_maps`: dictionaries with `memory`, `columns`, `box_rows` and `box_columns` (TensorMap).
 std::unique_ptr<mlir::Pass> createConvertTileToNvptxPass(const GpuTarget &target, bool exact);
 std::unique_ptr<mlir::Pass> createConvertTileToNvptxPass();
 

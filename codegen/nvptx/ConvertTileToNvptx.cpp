@@ -49,6 +49,29 @@ struct ConvertTileToNvptxPass : PassWrapper<ConvertTileToNvptxPass, OperationPas
         return signalPassFailure();
   }
 
+  /// Parameters that the walk has added to the first block: maps of memories for tensor copies, as they stand.
+  static void addTensorMaps(LLVM::LLVMFuncOp function, ArrayRef<TensorMap> maps) {
+    if (maps.empty())
+      return;
+    Builder b(function.getContext());
+    Type word = b.getI64Type();
+    unsigned before = function.getNumArguments();
+    function.setFunctionType(LLVM::LLVMFunctionType::get(function.getFunctionType().getReturnType(),
+                                                         llvm::to_vector(function.front().getArgumentTypes())));
+    SmallVector<Attribute> described;
+    for (auto [index, map] : llvm::enumerate(maps)) {
+      function.setArgAttr(before + index, LLVM::LLVMDialect::getByValAttrName(),
+                          TypeAttr::get(LLVM::LLVMArrayType::get(b.getI8Type(), 128)));
+      function.setArgAttr(before + index, LLVM::LLVMDialect::getAlignAttrName(), b.getI64IntegerAttr(64));
+      function.setArgAttr(before + index, NVVM::NVVMDialect::getGridConstantAttrName(), b.getUnitAttr());
+      auto number = [&](StringRef name, int64_t value) { return b.getNamedAttr(name, b.getIntegerAttr(word, value)); };
+      described.push_back(
+          b.getDictionaryAttr({number("memory", map.memory), number("columns", map.columns),
+                               number("box_rows", map.boxRows), number("box_columns", map.boxColumns)}));
+    }
+    function->setAttr("tile.tensor_maps", b.getArrayAttr(described));
+  }
+
   LogicalResult convert(tile::KernelOp kernel) {
     OpBuilder builder(kernel);
     Location loc = kernel.getLoc();
@@ -81,6 +104,7 @@ struct ConvertTileToNvptxPass : PassWrapper<ConvertTileToNvptxPass, OperationPas
     if (kernel->hasAttr("tile.spread"))
       shared = std::max<int64_t>(shared, llvm::alignTo(chosen->sharedBytes / 2 + 1, 128));
     function->setAttr("tile.shared_bytes", builder.getI64IntegerAttr(shared));
+    addTensorMaps(function, lowering.tensorMaps());
     lowerMath(function);
     kernel.erase();
     return success();

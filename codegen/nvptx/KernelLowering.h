@@ -10,6 +10,7 @@
 #include "codegen/nvptx/Code.h"
 #include "codegen/nvptx/Fragment.h"
 #include "codegen/nvptx/SharedMemory.h"
+#include "codegen/target/TensorMap.h"
 #include "mlir/Dialect/SCF/IR/SCF.h"
 #include "llvm/ADT/MapVector.h"
 #include "llvm/ADT/SetVector.h"
@@ -33,6 +34,9 @@ public:
   /// Threads of a block: those that compute, and a warpgroup that copies ahead when there is something to copy.
   int64_t threads() const { return computingWarps() * 32 + (staged.empty() ? 0 : 128); }
   int64_t sharedBytes() const { return shared.size(); }
+
+  /// Of memories, for tensor copies: parameters that the walk has added behind the others, in this order.
+  llvm::ArrayRef<TensorMap> tensorMaps() const { return maps; }
 
   /// The load of one number that is a scalar at once: every thread reads it itself.
   static bool isWord(tile::LoadOp op);
@@ -285,13 +289,18 @@ private:
   void finishAllGroups() { finishGroups(groupsIssued); }
 
   // ---- copies ahead of their use (Staging.cpp)
+  enum class Fetch : uint8_t {
+    bulk,   ///< a page, as it stands, by one thread
+    pieces, ///< of 16 bytes, by a warp
+    tensor, ///< boxes of rows, by one thread; pieces where rows are left out (TensorCopies.cpp)
+  };
   /// Where a load stands that is copied ahead: slot n of its own, or of all loads, begins at offset + n * bytes.
   struct Staged {
-    bool pieces = false; ///< copied by a warp in pieces of 16 bytes; else a page, in bulk
+    Fetch fetch = Fetch::bulk;
     int64_t bytes = 0, offset = 0, barriers = 0;
     int64_t parts = 1; ///< groups of panels that a page comes in, each with an mbarrier that says it is there
     int64_t warp = 0;  ///< the copying warp
-    unsigned ring = 0;
+    unsigned ring = 0, map = 0;
   };
   /// The place that both sides keep count of.
   struct Ring {
@@ -306,7 +315,10 @@ private:
   bool isKnownAhead(tile::LoadOp op, llvm::DenseMap<mlir::Value, bool> &known);
   bool isStagedPage(tile::LoadOp op);
   bool isStagedRows(tile::LoadOp op);
-  void addStaged(tile::LoadOp op, bool pieces);
+  Fetch fetchOf(tile::LoadOp op);
+  void addStaged(tile::LoadOp op);
+  /// What a load of rows or of a page is in its slot.
+  SharedTile stagedTile(tile::LoadOp op);
   /// Shared memory that may be taken for slots: all loads go through the same ones, or each has its own. False if it is
   /// too little.
   bool dealSlots(int64_t bytes);
@@ -334,6 +346,15 @@ private:
   int64_t blocksTogether();
   /// Shared memory that a block may take.
   int64_t sharedLimit();
+
+  // ---- boxes of rows by one thread (TensorCopies.cpp)
+  bool isTensorCopy(tile::LoadOp op);
+  void makeTensorMaps();
+  /// By one thread, in front of the first copy.
+  void prefetchTensorMaps();
+  mlir::Value takesAllRows(tile::LoadOp op);
+  /// By the lanes of a warp.
+  void copyBoxes(tile::LoadOp op, mlir::Value slot, mlir::Value full);
 
   // ---- two teams of computing warps (Teams.cpp)
   enum class Team : uint8_t { all, sums, ahead };
@@ -509,6 +530,8 @@ private:
   llvm::SmallVector<Ring> rings;
   llvm::MapVector<mlir::Value, Staged> staged; ///< loads that a warpgroup of its own copies ahead
   bool ownSlots = false;                       ///< each load has its own, and a warp that copies it
+  llvm::SmallVector<TensorMap> maps;
+  llvm::SmallVector<mlir::Value> mapPointers;
   llvm::DenseMap<mlir::Value, mlir::Value> emptyBarrierOf;
   llvm::DenseMap<mlir::Value, llvm::SmallVector<Arrival>>
       arrivalsOf;                                       ///< of pages whose parts are waited for one by one

@@ -65,6 +65,7 @@ LogicalResult KernelLowering::lower() {
     walk();
     return result;
   }
+  makeTensorMaps();
   makeRings();
   IRMapping before = scalars;
   auto memories = pointers;
@@ -75,6 +76,7 @@ LogicalResult KernelLowering::lower() {
     scalars = before;
     pointers = memories;
     copying = true;
+    prefetchTensorMaps();
     if (ownSlots)
       walk();
     else // pages need one thread

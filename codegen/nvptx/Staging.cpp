@@ -9,9 +9,9 @@
 //   (next round) wait for empty[n]   <-------  every warp arrives at empty[n] behind the last of them
 //
 // Whole pages are copied as they stand (a page is stored as its image there), in bulk, by one thread. In a loop that
-// has such pages, and in one of a kernel with `tile.ahead`, rows of other memory go along: all threads of the warpgroup
-// copy pieces of 16 bytes to the places that they have in a shared operand, and zeros for rows that the load leaves
-// out.
+// has such pages, and in one of a kernel with `tile.ahead`, rows of other memory go along, to the places that they have
+// in a shared operand: in boxes, by one thread (TensorCopies.cpp), or in pieces of 16 bytes, by all threads of a warp,
+// which are zeros for rows that the load leaves out.
 //
 // Both sides walk the same kernel. The copying one keeps control flow, scalars (also those that stand in memory which
 // the kernel does not write) and staged loads and drops all else, so both come to the same loads in the same order, and
@@ -159,13 +159,23 @@ bool KernelLowering::isStagedRows(tile::LoadOp op) {
   return rows % 16 == 0 && columns % 64 == 0 && llvm::isPowerOf2_64(pieces) && rows * pieces % kLanes == 0;
 }
 
-void KernelLowering::addStaged(tile::LoadOp op, bool pieces) {
+KernelLowering::Fetch KernelLowering::fetchOf(tile::LoadOp op) {
+  if (pagesOf(op.getMemory()))
+    return Fetch::bulk;
+  return isTensorCopy(op) ? Fetch::tensor : Fetch::pieces;
+}
+
+SharedTile KernelLowering::stagedTile(tile::LoadOp op) {
   auto type = typeOf(op.getResult());
   bool turned = op.getTransposed();
-  SharedTile tile{0, {}, turned ? type.getColumns() : type.getRows(), turned ? type.getRows() : type.getColumns(), 1};
+  return {0, {}, turned ? type.getColumns() : type.getRows(), turned ? type.getRows() : type.getColumns(), 1};
+}
+
+void KernelLowering::addStaged(tile::LoadOp op) {
+  auto type = typeOf(op.getResult());
   Staged load;
-  load.pieces = pieces;
-  load.bytes = type.getRows() == 1 ? llvm::alignTo(type.getColumns() * 4, 128) : tile.bytes();
+  load.fetch = fetchOf(op);
+  load.bytes = type.getRows() == 1 ? llvm::alignTo(type.getColumns() * 4, 128) : stagedTile(op).bytes();
   staged.insert({op.getResult(), load});
 }
 
@@ -216,7 +226,7 @@ bool KernelLowering::dealOwnSlots(int64_t bytes) {
   for (Value value : order) {
     Staged &load = staged[value];
     load.warp = std::min_element(copied, copied + kCopyingWarps) - copied;
-    copied[load.warp] += kLoadCost + (load.pieces ? load.bytes : kPieceBytes);
+    copied[load.warp] += kLoadCost + (load.fetch == Fetch::pieces ? load.bytes : kPieceBytes);
   }
   for (auto &[value, load] : staged) {
     int64_t own = slots[value];
@@ -265,7 +275,7 @@ void KernelLowering::findStaged() {
     bool rows = loops.size() == 1 && op->getBlock() == loops.front() && isStagedRows(op) && mayGoAhead(op);
     ownSlots |= rows;
     if (rows || llvm::is_contained(pages, op))
-      addStaged(op, rows);
+      addStaged(op);
   });
   int64_t resident = 0;
   llvm::SmallDenseSet<Type> places;
@@ -355,7 +365,7 @@ void KernelLowering::makeRings() {
       load.offset = shared.allocate(rings[load.ring].slots * load.bytes, 1024);
     for (auto &[value, load] : staged) {
       load.barriers = shared.allocate(rings[load.ring].slots * 16, 16);
-      all.push_back({load.barriers, rings[load.ring].slots, load.pieces ? kLanes : 1,
+      all.push_back({load.barriers, rings[load.ring].slots, load.fetch == Fetch::pieces ? kLanes : 1,
                      warps * (leavesByLanes(value) ? kLanes : 1)});
     }
   } else {
@@ -430,21 +440,22 @@ void KernelLowering::issueStaged(tile::LoadOp op) {
   auto copy = [&] {
     Value full = code.add(code.mul(ring.index, barrierBytes(load)), load.barriers);
     Value slot = code.add(code.mul(ring.index, load.bytes), load.offset);
-    auto type = typeOf(op.getResult());
-    int64_t bytes = SharedTile{0, {}, type.getRows(), type.getColumns(), 1}.bytes();
+    int64_t bytes = stagedTile(op).bytes();
     // Slots of teams are few, and one is needed as soon as it is empty: by then the last cache should have the page.
-    if (hasTeams())
+    if (hasTeams() && load.fetch == Fetch::bulk)
       code.prefetchBulk(pageAddress(op), bytes);
     // The first round finds the slots empty: the parity before the first is that of a round done.
     code.waitBarrier(code.add(full, 8 * load.parts), code.exclusiveOr(ring.phase, code.constant32(1)));
-    if (load.pieces) {
+    if (load.fetch == Fetch::tensor) {
+      copyBoxes(op, slot, full);
+    } else if (load.fetch == Fetch::pieces) {
       copyRows(op, slot);
       code.arriveWithPieces(full);
     } else {
       Value from = pageAddress(op);
       if (Value first = firstPageOf.lookup(op.getResult())) {
         // Panel by panel, so that the rows of both pages follow each other.
-        int64_t panel = type.getRows() * 128;
+        int64_t panel = stagedTile(op).rows * 128;
         code.expectBytes(full, 2 * bytes);
         Value pages[] = {pageAddress(first.getDefiningOp<tile::LoadOp>()), from};
         for (int64_t at = 0; at < bytes; at += panel)
@@ -465,7 +476,7 @@ void KernelLowering::issueStaged(tile::LoadOp op) {
   };
   if (!ownSlots)
     copy();
-  else if (load.pieces)
+  else if (load.fetch != Fetch::bulk)
     code.branch(code.equal(warp, code.constant32(warps + load.warp)), {}, copy);
   else
     code.branch(code.equal(thread, code.constant32((warps + load.warp) * kLanes)), {}, copy);
@@ -487,8 +498,8 @@ void KernelLowering::copyRows(tile::LoadOp op, Value slot) {
     });
     return;
   }
-  bool turned = op.getTransposed();
-  SharedTile tile{0, slot, turned ? type.getColumns() : type.getRows(), turned ? type.getRows() : type.getColumns(), 1};
+  SharedTile tile = stagedTile(op);
+  tile.slot = slot;
   int64_t pieces = tile.columns / 8, step = kLanes / pieces;
   Value row = code.divide(lane, pieces), piece = code.modulo(lane, pieces);
   Value from = elementAddress(view, code.add(firstRow, code.toI64(row)),
@@ -517,7 +528,6 @@ void KernelLowering::awaitStaged(tile::LoadOp op) {
   const Staged &load = staged[op.getResult()];
   const Ring &ring = rings[load.ring];
   auto type = typeOf(op.getResult());
-  bool turned = op.getTransposed();
   Value full = code.add(code.mul(ring.index, barrierBytes(load)), load.barriers),
         slot = code.mul(ring.index, load.bytes);
   bool byParts = load.parts > 1 && waitsByParts(op.getResult());
@@ -528,9 +538,10 @@ void KernelLowering::awaitStaged(tile::LoadOp op) {
     else
       code.waitBarrier(there, ring.phase);
   }
-  int64_t pages = firstPageOf.contains(op.getResult()) ? 2 : 1;
-  SharedTile tile{load.offset, slot, turned ? type.getColumns() : pages * type.getRows(),
-                  turned ? type.getRows() : type.getColumns(), 1};
+  SharedTile tile = stagedTile(op);
+  tile.offset = load.offset, tile.slot = slot;
+  if (firstPageOf.contains(op.getResult()))
+    tile.rows *= 2;
   sharedTiles[op.getResult()] = tile;
   emptyBarrierOf[op.getResult()] = code.add(full, 8 * load.parts);
   advance(op.getResult());
@@ -543,10 +554,10 @@ void KernelLowering::awaitStaged(tile::LoadOp op) {
         line.values.push_back(code.realOf(word));
     bind(op.getResult(), std::move(line));
   } else if (!onlyShared.contains(op.getResult())) {
-    bind(op.getResult(), readShared(tile, distributionOf(op.getResult()), turned));
+    bind(op.getResult(), readShared(tile, distributionOf(op.getResult()), op.getTransposed()));
   }
   // Pieces are written by ordinary stores of other threads, and products read by another way.
-  if (load.pieces && wantedShared.contains(op.getResult()))
+  if (load.fetch == Fetch::pieces && wantedShared.contains(op.getResult()))
     code.fenceForProducts();
   if (!wantedShared.contains(op.getResult()))
     releaseStaged(op.getResult());
@@ -580,7 +591,7 @@ Fragment KernelLowering::readShared(const SharedTile &from, const Distribution &
 /// Pieces that threads read, and other threads write again. A lane could arrive for its warp, which has met before;
 /// each does so itself because compute-sanitizer does not follow the first.
 bool KernelLowering::leavesByLanes(Value tile) {
-  return ownSlots && staged[tile].pieces && !onlyShared.contains(tile);
+  return ownSlots && staged[tile].fetch == Fetch::pieces && !onlyShared.contains(tile);
 }
 
 void KernelLowering::leave(Value barrier, bool byLanes) {

@@ -58,9 +58,24 @@ static json::Value kernelOf(const KernelItems &kernel, const KernelCode &code, b
   if (!cuda)
     return json::Object{{"name", kernel.name}, {"scratch", code.scratchBytes}};
   const char *grid = kernel.mostParts > 1 ? "parts" : "items";
-  return json::Object{
+  json::Object object{
       {"name", kernel.name},         {"threads", code.threads},   {"shared", code.sharedBytes}, {"grid", grid},
       {"registers", code.registers}, {"spills", code.spillBytes}, {"overlaps", code.overlaps}};
+  if (!code.tensorMaps.empty())
+    object["tensor_maps"] = arrayOf(code.tensorMaps, [](const TensorMap &map) -> json::Value {
+      return json::Object{
+          {"memory", map.memory}, {"columns", map.columns}, {"box_rows", map.boxRows}, {"box_columns", map.boxColumns}};
+    });
+  return object;
+}
+
+/// The oldest that knows of all that the kernels take.
+static int64_t kernelAbiOf(const std::vector<TargetCode> &targets) {
+  for (const TargetCode &target : targets)
+    for (const KernelCode &kernel : target.kernels)
+      if (!kernel.tensorMaps.empty())
+        return DENIM_KERNEL_ABI_TENSOR_MAPS;
+  return DENIM_KERNEL_ABI_VERSION;
 }
 
 static json::Value planOf(const ModulePlan &plan, const std::vector<TargetCode> &targets) {
@@ -93,7 +108,7 @@ static json::Value planOf(const ModulePlan &plan, const std::vector<TargetCode> 
   return json::Object{
       {"name", plan.name},
       {"vocabulary", plan.vocabulary},
-      {"kernel_abi", DENIM_KERNEL_ABI_VERSION},
+      {"kernel_abi", kernelAbiOf(targets)},
       {"page_tokens", DENIM_PAGE_TOKENS},
       {"source", plan.source},
       {"compiler", "denim 0.1"},

@@ -2,6 +2,7 @@
 #ifndef CODEGEN_PACKAGE_MODULEWRITER_H
 #define CODEGEN_PACKAGE_MODULEWRITER_H
 
+#include "codegen/target/TensorMap.h"
 #include "llvm/Support/JSON.h"
 #include <cstdint>
 #include <optional>
@@ -90,6 +91,7 @@ struct KernelCode {
   int64_t threads = 0, sharedBytes = 0;    ///< of a block; shared memory that is asked for at the launch
   int64_t registers = -1, spillBytes = -1; ///< of a thread; -1 when no assembler was there
   bool overlaps = false;                   ///< waits itself for the kernel before
+  std::vector<TensorMap> tensorMaps = {};  ///< what it takes behind its arguments
 };
 
 /// Code for one target.

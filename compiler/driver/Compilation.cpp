@@ -275,8 +275,13 @@ private:
       return error;
     llvm::StringMap<codegen::KernelCode> made;
     for (const codegen::NvptxKernel &kernel : code->kernels)
-      made[kernel.name] = {0, kernel.threads, kernel.sharedBytes, kernel.registers, kernel.spillBytes,
-                           kernel.overlaps};
+      made[kernel.name] = {0,
+                           kernel.threads,
+                           kernel.sharedBytes,
+                           kernel.registers,
+                           kernel.spillBytes,
+                           kernel.overlaps,
+                           kernel.tensorMaps};
     TargetResult result;
     result.text = code->ptx;
     result.code = {target->name, {target->name}, {}, std::move(code->cubin), std::move(code->ptx)};

@@ -19,6 +19,9 @@ extern "C" {
 
 /* Version of everything in this header; a module that was built with another one is refused. */
 #define DENIM_KERNEL_ABI_VERSION 1
+/* That of a plan with kernels that take tensor maps (see the end), and otherwise the same: who does not know of maps
+ * would launch them with too few parameters. */
+#define DENIM_KERNEL_ABI_TENSOR_MAPS 2
 /* Rows that may be read behind the last row of an activation buffer. */
 #define DENIM_ROW_PADDING 64
 /* Tokens in one page of keys, values or latents. */
@@ -30,6 +33,12 @@ extern "C" {
 #define DENIM_CUDA_ALIGNMENT 256
 /* Bytes of dynamic shared memory that a kernel may ask for; what a device gives is compared when it is loaded. */
 #define DENIM_CUDA_MAX_SHARED (232448)
+/* Bytes and alignment of a tensor map, how many a kernel may take, and rows and columns of the boxes they copy. */
+#define DENIM_TENSOR_MAP_BYTES 128
+#define DENIM_TENSOR_MAP_ALIGNMENT 64
+#define DENIM_TENSOR_MAP_MOST 16
+#define DENIM_TENSOR_BOX_MOST_ROWS 256
+#define DENIM_TENSOR_BOX_COLUMNS 64
 
 /* One step: new tokens of any number of sequences, those of one sequence contiguous and in order. All arrays are
  * owned by the runtime and live for the launch. Generated code reads the fields by the offsets of this struct:
@@ -62,12 +71,18 @@ typedef void (*denim_kernel_fn)(const denim_batch_t *batch, void *const *args, i
 
 /* A kernel on a CUDA device is an entry of PTX:
  *
- *   .visible .entry NAME(.param .u64 batch, .param .u64 items, .param .u64 arg0, ..., .param .u64 argN)
+ *   .visible .entry NAME(.param .u64 batch, .param .u64 items, .param .u64 arg0, ..., .param .u64 argN,
+ *                        .param .align 64 .b8 map0[128], ..., .param .align 64 .b8 mapM[128])
  *
  *   batch   address of a denim_batch_t in device memory, whose pointers are addresses of device memory
  *   items   work items of the launch, at least 1
  *   args    in the order of the kernel's parameters, with the meaning above; the arrays of pointers of stacked,
  *           state and tail arguments lie in device memory, and so does what they point to
+ *   maps    "tensor_maps" of the kernel in the plan, in their order; most kernels have none. Each says to the copying
+ *           unit (cp.async.bulk.tensor) that an argument is a matrix of bf16 with rows of "columns" elements, one after
+ *           the other from where it begins, of which it copies boxes of "box_rows" rows and "box_columns" columns to
+ *           shared memory: rows of 128 bytes, whose piece c of 16 bytes stands at c ^ (row % 8). The map knows no last
+ *           row; a kernel asks for boxes inside of the argument only
  *
  * The grid is one-dimensional. What it counts is the kernel's "grid" in the plan: "items" is one block for each work
  * item, block i does item i. (A persistent kernel has an item for each multiprocessor.) Blocks have "threads" threads and

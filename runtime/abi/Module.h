@@ -16,7 +16,7 @@
  *
  * The plan, JSON (all counts are checked by the reader; unknown keys are ignored, missing ones refused):
  *   {
- *     "name": "qwen3_next", "vocabulary": 256, "kernel_abi": 1, "page_tokens": 64,
+ *     "name": "qwen3_next", "vocabulary": 256, "kernel_abi": 1|2, "page_tokens": 64,
  *     "source": "what it was compiled from", "compiler": "denim 0.1",
  *     "eos_tokens": [0],
  *     "parameters": [ {"name": "model.norm.weight", "type": "bf16"|"f32"|"f16", "shape": [192]} ],
@@ -37,11 +37,16 @@
  *   TARGET of cuda = {"name": "sm_90a", "features": ["sm_90a"],            needed; "sm_90" would run on later ones too
  *                     "kernels": [ {"name": "linear_0", "threads": 256, "shared": 65536, "grid": "items",
  *                                   "registers": 128, "spills": 0,
- *                                   "overlaps": true} ]}
+ *                                   "overlaps": true,
+ *                                   "tensor_maps": [ {"memory": 1, "columns": 4096, "box_rows": 64,
+ *                                                     "box_columns": 64} ]} ]}
  *          shared: bytes of dynamic shared memory. grid: "items"|"parts", may be absent, "items" then. registers (of a thread) and spills
  *          (bytes) are for people; -1 when no assembler was there. overlaps: may be absent, false then; the kernel
  *          waits itself for the ones before it (griddepcontrol.wait, on every path, in front of all it reads or writes
- *          but parameters and the step), and may be launched so that it begins while they run.
+ *          but parameters and the step), and may be launched so that it begins while they run. tensor_maps: may be absent,
+ *          none then; what the kernel takes behind its arguments (runtime/abi/Kernel.h). memory: index of an argument, of
+ *          every launch of the kernel a slot or a parameter of bf16 with rows of at least so many columns, a multiple of 8.
+ *          A plan with a kernel that has some is of "kernel_abi" 2, all others of 1.
  *   LAUNCH = {"kernel": 0,                                       index into each target's kernels
  *             "items": {"per": "once"|"tokens"|"outputs"|"sequences", "block": 64, "times": 3,
  *                       "parts": 64, "wanted": 256},             the last two optional

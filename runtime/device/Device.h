@@ -65,12 +65,20 @@ struct Code {
   std::string_view target, object, ptx;
 };
 
+/// An argument of a kernel as a matrix of bf16 that it copies in boxes (CUDA; runtime/abi/Kernel.h).
+struct TensorMapInfo {
+  uint32_t argument;
+  int64_t columns; ///< of the matrix
+  uint32_t boxRows, boxColumns;
+};
+
 /// One kernel as the plan names it.
 struct KernelInfo {
   std::string name;
-  uint64_t scratchBytes;         ///< CPU: private to each thread of a launch
-  uint32_t threads, sharedBytes; ///< CUDA: of each block
-  bool overlaps = false;         ///< CUDA: waits itself for the kernel before, and may begin earlier
+  uint64_t scratchBytes;                      ///< CPU: private to each thread of a launch
+  uint32_t threads, sharedBytes;              ///< CUDA: of each block
+  bool overlaps = false;                      ///< CUDA: waits itself for the kernel before, and may begin earlier
+  std::vector<TensorMapInfo> tensorMaps = {}; ///< CUDA: parameters behind the arguments
 };
 
 /// out[rows, columns] = x[rows, inner] * weight[columns, inner]^T (+ residual[rows, columns]), sums in f32.

@@ -139,7 +139,8 @@ Status Module::load(Device &device, size_t &outTarget, std::shared_ptr<const Exe
     };
     std::vector<KernelInfo> kernels;
     for (const PlanKernel &kernel : target.kernels)
-      kernels.push_back({kernel.name, kernel.scratchBytes, kernel.threads, kernel.sharedBytes, kernel.overlaps});
+      kernels.push_back(
+          {kernel.name, kernel.scratchBytes, kernel.threads, kernel.sharedBytes, kernel.overlaps, kernel.tensorMaps});
     std::shared_ptr<const Executable> executable;
     if (Status status = device.load({target.name, content("code"), content("ptx")}, kernels, executable))
       return error(status.code(), "'", source, "': target ", target.name, ": ", status.message());

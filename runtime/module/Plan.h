@@ -9,6 +9,7 @@
 #define DENIM_RUNTIME_MODULE_PLAN_H
 
 #include "runtime/base/Machine.h"
+#include "runtime/device/Device.h"
 
 #include <algorithm>
 #include <cstdint>
@@ -127,6 +128,7 @@ struct PlanKernel {
   uint32_t threads = 0, sharedBytes = 0;
   int64_t registers = -1, spillBytes = -1;
   bool overlaps = false; ///< waits itself for the kernel before, and may begin earlier
+  std::vector<TensorMapInfo> tensorMaps;
 };
 
 struct PlanTarget {

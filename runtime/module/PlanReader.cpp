@@ -25,6 +25,7 @@ constexpr int64_t kMaxRowBytes = int64_t(1) << 30;
 constexpr int64_t kMaxScratchBytes = int64_t(1) << 32;
 constexpr int64_t kMaxInt32 = INT32_MAX;
 constexpr int64_t kMaxBlockThreads = 1024; // of every CUDA device
+constexpr int64_t kTensorPiece = 8;        // elements of bf16 in the 16 bytes whose multiple a row of a tensor has
 
 /// The value under a path, with the first error kept. After an error every reading gives an empty value, so that the
 /// code below reads straight on and looks once per list.
@@ -189,7 +190,20 @@ void readSlots(PlanText &in, const json &root, Plan &plan) {
   });
 }
 
-PlanKernel readKernel(PlanText &in, const json &value, const std::string &path, Machine machine) {
+/// Its argument is looked at with the launches.
+TensorMapInfo readTensorMap(PlanText &in, const json &value, const std::string &path) {
+  TensorMapInfo map{};
+  map.argument = static_cast<uint32_t>(in.integer(value, path, "memory", 0, kMaxInt32));
+  map.columns = in.integer(value, path, "columns", DENIM_TENSOR_BOX_COLUMNS, kMaxRowBytes);
+  if (map.columns % kTensorPiece != 0)
+    in.expected(path + ".columns", "a multiple of " + std::to_string(kTensorPiece), map.columns);
+  map.boxRows = static_cast<uint32_t>(in.integer(value, path, "box_rows", 1, DENIM_TENSOR_BOX_MOST_ROWS));
+  map.boxColumns =
+      static_cast<uint32_t>(in.integer(value, path, "box_columns", DENIM_TENSOR_BOX_COLUMNS, DENIM_TENSOR_BOX_COLUMNS));
+  return map;
+}
+
+PlanKernel readKernel(PlanText &in, const json &value, const std::string &path, Machine machine, int64_t kernelAbi) {
   PlanKernel kernel;
   kernel.name = in.text(value, path, "name");
   if (machine == Machine::Cpu) {
@@ -203,10 +217,18 @@ PlanKernel readKernel(PlanText &in, const json &value, const std::string &path, 
   kernel.overlaps = in.flag(value, path, "overlaps");
   if (value.is_object() && value.contains("grid"))
     in.choice<int>(value, path, "grid", {{"items", 0}, {"parts", 1}});
+  if (value.is_object() && value.contains("tensor_maps"))
+    in.each(value, path, "tensor_maps",
+            [&](const json &map, const std::string &at) { kernel.tensorMaps.push_back(readTensorMap(in, map, at)); });
+  if (kernel.tensorMaps.size() > DENIM_TENSOR_MAP_MOST)
+    in.expected(path + ".tensor_maps", "at most " + std::to_string(DENIM_TENSOR_MAP_MOST), kernel.tensorMaps.size());
+  if (!kernel.tensorMaps.empty() && kernelAbi != DENIM_KERNEL_ABI_TENSOR_MAPS)
+    in.expected(path + ".tensor_maps", "none in a plan with kernel_abi " + std::to_string(kernelAbi),
+                kernel.tensorMaps.size());
   return kernel;
 }
 
-void readTargets(PlanText &in, const json &root, Plan &plan) {
+void readTargets(PlanText &in, const json &root, int64_t kernelAbi, Plan &plan) {
   std::set<std::string> names;
   in.each(root, "plan", "targets", [&](const json &value, const std::string &path) {
     PlanTarget target;
@@ -216,7 +238,7 @@ void readTargets(PlanText &in, const json &root, Plan &plan) {
     in.each(value, path, "features",
             [&](const json &feature, const std::string &at) { target.features.push_back(in.text(feature, at)); });
     in.each(value, path, "kernels", [&](const json &kernel, const std::string &at) {
-      target.kernels.push_back(readKernel(in, kernel, at, plan.machine));
+      target.kernels.push_back(readKernel(in, kernel, at, plan.machine, kernelAbi));
     });
     if (!plan.targets.empty() && target.kernels.size() != plan.targets[0].kernels.size())
       in.expected(path + ".kernels", std::to_string(plan.targets[0].kernels.size()) + " as in the first target",
@@ -275,6 +297,28 @@ PlanCondition readCondition(PlanText &in, const json &value, const std::string &
         in.expected(path + "." + key, "a condition on sequences", "one on rows");
     }
   return when;
+}
+
+/// What a launch hands to a kernel for its tensor maps: rows of bf16. The types of parameters come with the steps.
+void checkTensorMaps(PlanText &in, const Plan &plan, const PlanLaunch &launch, const std::string &path) {
+  for (const PlanTarget &target : plan.targets)
+    for (const TensorMapInfo &map : target.kernels[launch.kernel].tensorMaps) {
+      if (map.argument >= launch.args.size())
+        return in.expected(path + ".args", "at least " + std::to_string(map.argument + 1) + " for a tensor map",
+                           launch.args.size());
+      const PlanArgument &argument = launch.args[map.argument];
+      std::string at = path + ".args[" + std::to_string(map.argument) + "]";
+      if (argument.kind != PlanArgument::Slot && argument.kind != PlanArgument::Parameter)
+        return in.expected(at, "a slot or a parameter for a tensor map", "another argument");
+      if (argument.kind != PlanArgument::Slot)
+        continue;
+      const PlanSlot &slot = plan.slots[argument.index];
+      size_t want = static_cast<size_t>(map.columns) * bytes(PlanType::BF16);
+      if (slot.type != PlanType::BF16 || slot.rowBytes < want)
+        return in.expected(at,
+                           "a slot of bf16 with rows of at least " + std::to_string(want) + " bytes for a tensor map",
+                           name(slot.type), " with ", slot.rowBytes);
+    }
 }
 
 /// Everything but the weight's type and shape, which each step brings along.
@@ -342,6 +386,8 @@ void readPrograms(PlanText &in, const json &root, Plan &plan) {
       in.each(entry, at, "args", [&](const json &arg, const std::string &argPath) {
         launch.args.push_back(readArgument(in, arg, argPath, plan));
       });
+      if (!in.status)
+        checkTensorMaps(in, plan, launch, at);
       if (entry.is_object() && entry.contains("when"))
         launch.when = readCondition(in, entry["when"], at + ".when");
       if (entry.is_object() && entry.contains("product"))
@@ -387,6 +433,20 @@ void checkWeight(PlanText &in, const Plan &plan, const PlanLaunch &launch, const
                 describe(weight), " ('", weight.name, "')");
 }
 
+void checkMappedParameters(PlanText &in, const Plan &plan, const PlanLaunch &launch, const PlanStep &step,
+                           const std::string &path) {
+  for (const PlanTarget &target : plan.targets)
+    for (const TensorMapInfo &map : target.kernels[launch.kernel].tensorMaps) {
+      const PlanArgument &argument = launch.args[map.argument];
+      if (argument.kind != PlanArgument::Parameter)
+        continue;
+      const PlanParameter &parameter = plan.parameters[step.parameters[argument.index]];
+      if (parameter.type != PlanType::BF16)
+        in.expected(path + ".parameters[" + std::to_string(argument.index) + "]", "bf16 for a tensor map",
+                    describe(parameter), " ('", parameter.name, "')");
+    }
+}
+
 /// A kernel is compiled for fixed types and shapes: what the steps that share a program hand to one argument must
 /// agree, or the kernel would read behind the smaller one.
 void checkUses(PlanText &in, const Plan &plan) {
@@ -423,9 +483,12 @@ void checkUses(PlanText &in, const Plan &plan) {
         }
       }
     }
-    for (const PlanLaunch &launch : plan.programs[step.program].launches)
+    for (const PlanLaunch &launch : plan.programs[step.program].launches) {
       if (launch.product && !in.status)
         checkWeight(in, plan, launch, step, path);
+      if (!in.status)
+        checkMappedParameters(in, plan, launch, step, path);
+    }
     if (!model)
       model = &step;
   }
@@ -449,9 +512,9 @@ Status readPlan(std::string_view text, Machine machine, Plan &out) {
   if (in.status)
     return std::move(in.status);
   int64_t abi = in.integer(root, path, "kernel_abi", 0, kMaxInt32);
-  if (!in.status && abi != DENIM_KERNEL_ABI_VERSION)
+  if (!in.status && abi != DENIM_KERNEL_ABI_VERSION && abi != DENIM_KERNEL_ABI_TENSOR_MAPS)
     return error(DENIM_STATUS_INCOMPATIBLE, "module has kernels for ABI ", abi, ", this runtime calls ABI ",
-                 DENIM_KERNEL_ABI_VERSION, "; recompile or update");
+                 DENIM_KERNEL_ABI_VERSION, " and ", DENIM_KERNEL_ABI_TENSOR_MAPS, "; recompile or update");
   in.integer(root, path, "page_tokens", DENIM_PAGE_TOKENS, DENIM_PAGE_TOKENS);
   in.each(root, path, "eos_tokens", [&](const json &value, const std::string &at) {
     plan.eosTokens.push_back(static_cast<int32_t>(in.integer(value, at, 0, plan.vocabulary - 1)));
@@ -459,7 +522,7 @@ Status readPlan(std::string_view text, Machine machine, Plan &out) {
   readParameters(in, root, plan);
   readCaches(in, root, plan);
   readSlots(in, root, plan);
-  readTargets(in, root, plan);
+  readTargets(in, root, abi, plan);
   readPrograms(in, root, plan);
   readSteps(in, root, plan);
   plan.logits = static_cast<uint32_t>(in.integer(root, path, "logits", 0, static_cast<int64_t>(plan.slots.size()) - 1));

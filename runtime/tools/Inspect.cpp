@@ -86,10 +86,14 @@ void printTargets(const Module &module, const Plan &plan) {
     if (plan.machine != Machine::Cuda)
       continue;
     // What the assembler did not say is -1.
-    for (const PlanKernel &kernel : target.kernels)
+    for (const PlanKernel &kernel : target.kernels) {
       std::printf("    %-40s %4u threads, %6u bytes shared, %3lld registers, %lld bytes spilled\n", kernel.name.c_str(),
                   kernel.threads, kernel.sharedBytes, static_cast<long long>(kernel.registers),
                   static_cast<long long>(kernel.spillBytes));
+      for (const TensorMapInfo &map : kernel.tensorMaps)
+        std::printf("      argument %u in boxes of %u x %u, rows of %lld\n", map.argument, map.boxRows, map.boxColumns,
+                    static_cast<long long>(map.columns));
+    }
   }
 }
 

@@ -96,6 +96,19 @@ void Reader::products(SharedAccess &access) const {
   }
 }
 
+/// Bytes that a copy of one box writes: those of the entry of `tile.tensor_maps` that the parameter is for. These stand
+/// behind all others.
+static std::optional<int64_t> boxBytes(LLVM::InlineAsmOp op, Value map) {
+  auto function = op->getParentOfType<LLVM::LLVMFuncOp>();
+  auto maps = function->getAttrOfType<ArrayAttr>("tile.tensor_maps");
+  auto parameter = dyn_cast_or_null<BlockArgument>(map);
+  int64_t index = maps && parameter ? int64_t(parameter.getArgNumber()) - function.getNumArguments() + maps.size() : -1;
+  if (index < 0)
+    return std::nullopt;
+  auto one = cast<DictionaryAttr>(maps[index]);
+  return one.getAs<IntegerAttr>("box_rows").getInt() * one.getAs<IntegerAttr>("box_columns").getInt() * 2;
+}
+
 SharedAccess denim::codegen::nvptx::classify(LLVM::InlineAsmOp op) {
   Reader text(op);
   SharedAccess access;
@@ -152,6 +165,15 @@ SharedAccess denim::codegen::nvptx::classify(LLVM::InlineAsmOp op) {
     return made(Kind::none);
   if (text.has("cp.async.wait_all"))
     return made(Kind::awaitPieces);
+  if (text.has("cp.async.bulk.tensor.2d.shared")) {
+    SmallVector<StringRef> found;
+    if (!llvm::Regex("\\], \\[\\$([0-9]+), \\{[^}]*\\}\\], \\[\\$([0-9]+)\\]").match(op.getAsmString(), &found))
+      return made(Kind::unknown);
+    auto bytes = boxBytes(op, text.operand(found[1]));
+    access.barrier = text.operand(found[2]);
+    access.alignment = 1024; // of the exchange of pieces
+    return bytes ? at("cp.async.bulk", Kind::bulkCopy, *bytes) : made(Kind::unknown);
+  }
   if (text.has("cp.async.bulk.shared")) {
     SmallVector<StringRef> found;
     if (llvm::Regex("\\], \\[\\$[0-9]+\\], ([0-9]+), \\[\\$([0-9]+)\\]").match(op.getAsmString(), &found)) {

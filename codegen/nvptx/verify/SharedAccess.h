@@ -16,7 +16,7 @@ struct SharedAccess {
     storeMatrices, ///< the same, by all of the warp
     piece,         ///< cp.async: 16 bytes, done with the thread's next `awaitPieces`, or `arriveWithPieces`
     awaitPieces,
-    bulkCopy,      ///< cp.async.bulk: `bytes`, done when they are counted by `barrier`
+    bulkCopy,      ///< cp.async.bulk, also of a box of a tensor: `bytes`, done when they are counted by `barrier`
     product,       ///< wgmma: reads its operands until it is waited for
     awaitProducts, ///< all but the last `bytes` groups
     blockBarrier,  ///< bar.sync `number`, `bytes` threads
@@ -38,6 +38,7 @@ struct SharedAccess {
   mlir::Value barrier;   ///< of a bulk copy
   mlir::Value predicate; ///< null: every thread
   int64_t plus = 0, bytes = 0, lanes = 32, number = 0;
+  int64_t alignment = 16; ///< of where a bulk copy writes
 
   /// A step of a product reads `rows` rows of 128 bytes of each of `panels` panels, `panelBytes` apart, from `offset`
   /// (bytes) behind the address in the descriptor on.

@@ -9,9 +9,10 @@
 //
 // The order it holds accesses to is that of the PTX memory model as our code uses it: barriers of the block and of a
 // warp; for products and bulk copies, which read and write by the asynchronous proxy, a fence in front of the barrier,
-// groups that are waited for, and mbarriers of the ring slots (codegen/nvptx/Staging.cpp). Two teams of warps, which
-// meet at barriers of their own, share what one hands over to the other by such mbarriers (codegen/nvptx/Teams.cpp),
-// and nothing else.
+// groups that are waited for, and mbarriers of the ring slots (codegen/nvptx/Staging.cpp), whose pieces are fenced by
+// those who wait, or by those who copy them where a bulk copy may take their place (TensorCopies.cpp). Two teams of
+// warps, which meet at barriers of their own, share what one hands over to the other by such mbarriers
+// (codegen/nvptx/Teams.cpp), and nothing else.
 #include "codegen/nvptx/Compile.h"
 #include "codegen/nvptx/verify/SharedAccess.h"
 #include "codegen/nvptx/verify/SharedShadow.h"
@@ -45,15 +46,17 @@ struct Slot {
   }
 };
 
-/// Bytes that a warp stored since it met others, or handed something over.
+/// Bytes that a warp stored since it met others, or handed something over; by a copy of pieces, or (null) by itself.
 struct Stored {
   int64_t warp, begin, end;
+  Operation *copy = nullptr;
 };
 
 /// 16 bytes that a thread copies while it goes on.
 struct Piece {
   int64_t thread, offset, bytes;
   Operation *op;
+  bool isFenced = false, isMet = false; ///< for the asynchronous proxy; by the warp behind that
 };
 
 class Walk {
@@ -75,6 +78,7 @@ public:
       readAt.clear();
       awaited.reset();
       stored.clear();
+      handedPieces.clear();
       mayStore.clear();
       mbarriers.clear();
       if (failed(walk(function.getBody().front())) || failed(copiesAreWhole(function)))
@@ -183,13 +187,20 @@ private:
     };
     if (!condition) {
       SharedShadow before = shadow;
+      auto since = filledSince;
+      auto counts = fills;
       if (failed(walkRegion(branch.getElseRegion())))
         return failure();
       std::swap(shadow, before);
+      std::swap(filledSince, since);
+      std::swap(fills, counts);
       // Last: the walk goes on with its results.
       if (failed(walkRegion(branch.getThenRegion())))
         return failure();
       shadow.join(before);
+      filledSince.insert(since.begin(), since.end());
+      for (auto [barrier, count] : counts)
+        fills[barrier] = std::max(fills[barrier], count);
       return success();
     }
     llvm::BitVector all = active, then = active;
@@ -271,10 +282,16 @@ private:
         eachWarp([&](int64_t warp) { teamOf[warp] = access.number; });
       return success();
     case Kind::warpBarrier:
-      eachWarp([&](int64_t warp) { shadow.warpBarrier(warp); });
+      eachWarp([&](int64_t warp) {
+        shadow.warpBarrier(warp);
+        for (Piece &piece : handedPieces)
+          piece.isMet |= piece.isFenced && piece.thread / 32 == warp;
+      });
       return success();
     case Kind::proxyFence:
       eachWarp([&](int64_t warp) { shadow.proxyFence(warp); });
+      for (Piece &piece : handedPieces)
+        piece.isFenced |= active.test(piece.thread);
       return success();
     case Kind::setRegisters:
       registers += isFirst ? 0 : access.bytes * int64_t(active.count());
@@ -452,6 +469,9 @@ private:
       case Kind::bulkCopy:
         if (expected.first == barrier)
           expected.second -= access.bytes;
+        if (offset % access.alignment != 0)
+          return op.emitError() << "expected a copy to an address that is a multiple of " << access.alignment
+                                << ", but got " << offset;
         addSlot({offset, offset + access.bytes, barrier, freeOf.lookup(barrier)});
         return isInside(op, offset, access.bytes);
       default:
@@ -475,7 +495,11 @@ private:
     llvm::copy_if(pieces, std::back_inserter(waited), [&](const Piece &piece) { return active.test(piece.thread); });
     llvm::erase_if(pieces, [&](const Piece &piece) { return active.test(piece.thread); });
     for (const Piece &piece : waited)
-      if (failed(touch(piece.op, piece.offset, piece.bytes, Actor::thread(piece.thread), /*isWrite=*/true)))
+      if (isFirst)
+        stored.push_back({piece.thread / 32, piece.offset, piece.offset + piece.bytes, piece.op});
+      else if (handingCopies.contains(piece.op))
+        handedPieces.push_back(piece);
+      else if (failed(touch(piece.op, piece.offset, piece.bytes, Actor::thread(piece.thread), /*isWrite=*/true)))
         return failure();
     return success();
   }
@@ -490,11 +514,13 @@ private:
     pieces.clear();
   }
 
-  /// A thread says for its warp that others may read what the warp stored.
+  /// A thread says for its warp that others may read what the warp stored, or copied in pieces.
   LogicalResult handOver(Operation *op, int64_t full, int64_t warp) {
+    if (failed(handPieces(op, full, warp)))
+      return failure();
     if (isFirst) {
       for (const Stored &own : stored)
-        if (own.warp == warp)
+        if (own.warp == warp && !own.copy)
           addStored(own, full);
       llvm::erase_if(stored, [&](const Stored &own) { return own.warp == warp; });
       return success();
@@ -512,6 +538,47 @@ private:
         mayStore.erase(*slot.free);
     }
     return success();
+  }
+
+  /// Pieces that fill a slot in place of a bulk copy: those who wait expect what such a copy leaves, and one may
+  /// follow.
+  LogicalResult handPieces(Operation *op, int64_t full, int64_t warp) {
+    if (isFirst) {
+      std::optional<Slot> slot;
+      for (const Stored &own : stored)
+        if (own.warp == warp && own.copy) {
+          handingCopies.insert(own.copy);
+          slot = slot ? Slot{std::min(slot->begin, own.begin), std::max(slot->end, own.end), full, awaited}
+                      : Slot{own.begin, own.end, full, awaited};
+        }
+      if (!slot)
+        return success();
+      addSlot(*slot);
+      ++fills[full];
+      return beginFill(op, full);
+    }
+    auto isOfSlot = [&](const Piece &piece) {
+      return piece.thread / 32 == warp && llvm::any_of(slots, [&](const Slot &slot) {
+               return !slot.isStored && slot.full == full && piece.offset < slot.end &&
+                      slot.begin < piece.offset + piece.bytes;
+             });
+    };
+    if (llvm::any_of(pieces, isOfSlot))
+      return op->emitError("expected a wait for the pieces of a slot in front of the arrival that hands them over");
+    bool any = false;
+    for (const Piece &piece : handedPieces) {
+      if (!isOfSlot(piece))
+        continue;
+      any = true;
+      if (!piece.isFenced)
+        return op->emitError(
+            "expected fence.proxy.async between the pieces of a slot and the arrival that hands them over");
+      if (!piece.isMet)
+        return op->emitError("expected a barrier of the warp between the fence of the pieces of a slot and the arrival "
+                             "that hands them over");
+    }
+    llvm::erase_if(handedPieces, isOfSlot);
+    return any ? beginFill(op, full) : success();
   }
 
   void addStored(const Stored &own, int64_t full) {
@@ -636,6 +703,8 @@ private:
   llvm::DenseMap<int64_t, int64_t> teamOf;    ///< of a warp: the barrier where it meets its team
   llvm::DenseMap<int64_t, int64_t> touchedBy; ///< of a word: a team
   SmallVector<Piece, 0> pieces;               ///< under way
+  SmallVector<Piece, 0> handedPieces;         ///< there, and to be handed over
+  llvm::DenseSet<Operation *> handingCopies;  ///< copies of pieces that an arrival hands over
   std::pair<int64_t, int64_t> expected{0, 0}; ///< an mbarrier, and the bytes that are still to be copied for it
 };
 

@@ -6,6 +6,8 @@
 #include <algorithm>
 #include <charconv>
 #include <cstring>
+#include <map>
+#include <tuple>
 #include <utility>
 
 namespace denim {
@@ -19,6 +21,7 @@ constexpr size_t kLogBytes = 4096;
 /// Drivers from this version on keep it in graphs that launches overlap.
 constexpr int kOverlapVersion = 12030;
 constexpr uint32_t kPlainSharedBytes = 48 << 10; // more must be asked for
+constexpr Address kTensorAlignment = 16;         // of what a tensor map describes
 
 struct CudaExecutable final : Executable {
   explicit CudaExecutable(CudaDevice &device) : device(device) {}
@@ -32,6 +35,8 @@ struct CudaExecutable final : Executable {
   cuda::CodeModule module = nullptr;
   std::vector<cuda::Function> functions;
   std::vector<KernelInfo> kernels;
+  /// By kernel, which of its maps, and address of the argument. Arguments stay where they are: each is encoded once.
+  mutable std::map<std::tuple<uint32_t, size_t, const void *>, cuda::TensorMap> tensorMaps;
 };
 
 /// "sm_90a": 90 and 'a'; 0 if it is no such name.
@@ -207,6 +212,9 @@ Status CudaDevice::load(const Code &code, const std::vector<KernelInfo> &kernels
     if (kernel.sharedBytes > static_cast<uint32_t>(mostShared))
       return error(DENIM_STATUS_INCOMPATIBLE, "kernel '", kernel.name, "': expected at most ", mostShared,
                    " bytes of shared memory on ", ownName, " (", product, "), but got ", kernel.sharedBytes);
+    if (!kernel.tensorMaps.empty() && !functions.tensorMapEncodeTiled)
+      return error(DENIM_STATUS_INCOMPATIBLE, "kernel '", kernel.name,
+                   "': expected a driver with cuTensorMapEncodeTiled for its tensor maps, but got an older one");
     if (kernel.sharedBytes > kPlainSharedBytes)
       if (Status status = check(
               functions.funcSetAttribute(function, cuda::kMostDynamicShared, static_cast<int>(kernel.sharedBytes)),
@@ -217,6 +225,23 @@ Status CudaDevice::load(const Code &code, const std::vector<KernelInfo> &kernels
   executable->kernels = kernels;
   out = std::move(executable);
   return {};
+}
+
+/// Rows are not counted: kernels ask for boxes within their arguments, and those that tokens of a later pass fill are
+/// not known here. Coordinates are of 32 bits with a sign.
+Status CudaDevice::encode(const KernelInfo &kernel, const TensorMapInfo &map, const void *argument,
+                          cuda::TensorMap &out) {
+  if (addressOf(argument) % kTensorAlignment != 0)
+    return error(DENIM_STATUS_INVALID_ARGUMENT, "kernel '", kernel.name, "': expected argument ", map.argument,
+                 " at a multiple of ", kTensorAlignment, " bytes for a tensor map, but got ", argument);
+  auto columns = static_cast<uint64_t>(map.columns);
+  const uint64_t dimensions[] = {columns, INT32_MAX}, strides[] = {columns * 2};
+  const unsigned box[] = {map.boxColumns, map.boxRows}, steps[] = {1, 1};
+  return check(functions.tensorMapEncodeTiled(&out, cuda::kTensorBF16, 2, const_cast<void *>(argument), dimensions,
+                                              strides, box, steps, cuda::kInterleaveNone, cuda::kSwizzle128,
+                                              cuda::kPromotion256, cuda::kFillZeros),
+               "cuTensorMapEncodeTiled of '", kernel.name, "', argument ", map.argument, ", ", map.columns,
+               " columns, boxes of ", map.boxRows, " x ", map.boxColumns);
 }
 
 Status CudaDevice::launch(const Executable &executable, Address batch, const Launch &launch) {
@@ -238,14 +263,29 @@ Status CudaDevice::launch(const Executable &executable, Address batch, const Lau
   void *few[kUsualParameters];
   std::vector<void *> many;
   void **parameters = few;
-  if (launch.argCount + 2 > kUsualParameters) {
-    many.resize(launch.argCount + 2);
+  size_t count = 2 + launch.argCount + kernel.tensorMaps.size();
+  if (count > kUsualParameters) {
+    many.resize(count);
     parameters = many.data();
   }
   parameters[0] = &batch;
   parameters[1] = &items;
   for (uint32_t a = 0; a < launch.argCount; ++a)
     parameters[2 + a] = const_cast<void **>(&launch.args[a]);
+  for (size_t m = 0; m < kernel.tensorMaps.size(); ++m) {
+    const TensorMapInfo &map = kernel.tensorMaps[m];
+    if (map.argument >= launch.argCount)
+      return error(DENIM_STATUS_INVALID_ARGUMENT, "kernel '", kernel.name, "': expected more than ", map.argument,
+                   " arguments for a tensor map, but got ", launch.argCount);
+    const void *argument = launch.args[map.argument];
+    auto [entry, isNew] = loaded.tensorMaps.try_emplace({launch.kernel, m, argument});
+    if (isNew)
+      if (Status status = encode(kernel, map, argument, entry->second)) {
+        loaded.tensorMaps.erase(entry);
+        return status;
+      }
+    parameters[2 + launch.argCount + m] = &entry->second;
+  }
   auto grid = static_cast<unsigned>(items);
   if (!kernel.overlaps || !overlapsLaunches)
     return check(functions.launchKernel(loaded.functions[launch.kernel], grid, 1, 1, kernel.threads, 1, 1,

@@ -79,6 +79,7 @@ protected:
 
 private:
   CudaDevice() = default;
+  Status encode(const KernelInfo &kernel, const TensorMapInfo &map, const void *argument, cuda::TensorMap &out);
   Status failed(cuda::Result result, const std::string &what);
   Status loadImage(const Code &code, cuda::CodeModule &out);
 

@@ -19,6 +19,9 @@ Status Driver::open(const char *library, Driver &out) {
                  "), but got an older one");
   DENIM_CUDA_FUNCTIONS(DENIM_CUDA_FIND)
 #undef DENIM_CUDA_FIND
+#define DENIM_CUDA_TRY(member, symbol, type) driver.member = reinterpret_cast<member##Type *>(dlsym(handle, symbol));
+  DENIM_CUDA_NEWER_FUNCTIONS(DENIM_CUDA_TRY)
+#undef DENIM_CUDA_TRY
   if (Result result = driver.init(0))
     return error(DENIM_STATUS_NOT_FOUND, "expected a device of the NVIDIA driver, but got ", driver.describe(result));
   out = driver;

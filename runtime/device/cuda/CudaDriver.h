@@ -85,6 +85,13 @@ struct LaunchConfig {
   unsigned attributeCount;
 };
 
+/// How the copying unit finds a tensor; the driver alone knows what the words mean.
+struct alignas(64) TensorMap {
+  uint64_t words[16];
+};
+// What cuTensorMapEncodeTiled is told.
+inline constexpr int kTensorBF16 = 9, kInterleaveNone = 0, kSwizzle128 = 3, kPromotion256 = 3, kFillZeros = 0;
+
 // Name of the member, name of the symbol, type. The symbol carries the version of the interface.
 #define DENIM_CUDA_FUNCTIONS(F)                                                                                        \
   F(init, "cuInit", Result(unsigned))                                                                                  \
@@ -136,6 +143,14 @@ struct LaunchConfig {
   F(launchKernel, "cuLaunchKernel",                                                                                    \
     Result(Function, unsigned, unsigned, unsigned, unsigned, unsigned, unsigned, unsigned, Stream, void **, void **))
 
+// What drivers of CUDA 12 have; null with older ones. Type of element, rank, address; of each dimension its elements
+// (innermost first), bytes from one to the next (from the second), elements of a box and its steps; interleaving,
+// swizzle, promotion in the L2 cache, what stands for elements outside.
+#define DENIM_CUDA_NEWER_FUNCTIONS(F)                                                                                  \
+  F(tensorMapEncodeTiled, "cuTensorMapEncodeTiled",                                                                    \
+    Result(TensorMap *, int, unsigned, void *, const uint64_t *, const uint64_t *, const unsigned *, const unsigned *, \
+           int, int, int, int))
+
 /// The table of functions, each named like its symbol. Any thread may call.
 struct Driver {
   /// Loads |library| and initialises it. DENIM_STATUS_NOT_FOUND if it is not there.
@@ -148,6 +163,7 @@ struct Driver {
   using member##Type = type;                                                                                           \
   member##Type *member = nullptr;
   DENIM_CUDA_FUNCTIONS(DENIM_CUDA_MEMBER)
+  DENIM_CUDA_NEWER_FUNCTIONS(DENIM_CUDA_MEMBER)
 #undef DENIM_CUDA_MEMBER
 };
 

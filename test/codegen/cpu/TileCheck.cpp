@@ -151,6 +151,8 @@ void writeGpuCase(const Case &c, ModuleOp module, Memory &want) {
     out.tolerance = std::max(c.tolerance, exact ? 5e-5 : c.gpuTolerance);
     out.code = code->cubin.empty() ? code->ptx : std::string(code->cubin.begin(), code->cubin.end());
     out.threads = code->kernels[0].threads, out.sharedBytes = code->kernels[0].sharedBytes, out.items = c.items;
+    for (const codegen::TensorMap &map : code->kernels[0].tensorMaps)
+      out.tensorMaps.push_back({map.memory, map.columns, map.boxRows, map.boxColumns});
     const Step &s = c.step;
     out.tokens = s.tokens, out.positions = s.positions, out.rowBegin = s.rowBegin, out.past = s.past;
     out.outputs = s.outputs, out.pages = s.pages, out.pageBegin = s.pageBegin;

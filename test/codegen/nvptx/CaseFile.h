@@ -16,12 +16,18 @@ struct GpuBuffer {
   std::vector<char> before, after;
 };
 
+/// What the kernel takes behind its buffers (runtime/abi/Kernel.h).
+struct GpuTensorMap {
+  int64_t buffer, columns, boxRows, boxColumns;
+};
+
 struct GpuCase {
   std::string name, mode;
   double tolerance = 0;
   std::string code; ///< cubin, or PTX
   int64_t threads = 0, sharedBytes = 0, items = 0;
   std::vector<int32_t> tokens, positions, rowBegin, past, outputs, pages, pageBegin;
+  std::vector<GpuTensorMap> tensorMaps;
   std::vector<GpuBuffer> buffers;
 };
 
@@ -34,6 +40,7 @@ public:
               plain(c.sharedBytes) && plain(c.items);
     for (auto *list : {&c.tokens, &c.positions, &c.rowBegin, &c.past, &c.outputs, &c.pages, &c.pageBegin})
       ok = ok && bytes(*list);
+    ok = ok && bytes(c.tensorMaps);
     uint64_t count = c.buffers.size();
     ok = ok && plain(count);
     if (!ok)

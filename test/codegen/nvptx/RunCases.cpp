@@ -32,6 +32,8 @@ struct Driver {
   int (*launch)(void *, unsigned, unsigned, unsigned, unsigned, unsigned, unsigned, unsigned, void *, void **, void **);
   int (*synchronize)();
   int (*errorName)(int, const char **);
+  int (*encodeTensor)(void *, int, unsigned, void *, const uint64_t *, const uint64_t *, const unsigned *,
+                      const unsigned *, int, int, int, int);
 };
 
 Driver driver;
@@ -72,6 +74,7 @@ void open() {
   find(driver.launch, "cuLaunchKernel");
   find(driver.synchronize, "cuCtxSynchronize");
   find(driver.errorName, "cuGetErrorName");
+  find(driver.encodeTensor, "cuTensorMapEncodeTiled");
   check(driver.init(0), "cuInit");
   int device = 0;
   check(driver.deviceGet(&device, 0), "cuDeviceGet");
@@ -151,6 +154,20 @@ bool run(const GpuCase &c) {
   std::vector<void *> pointers;
   for (Address &argument : arguments)
     pointers.push_back(&argument);
+  struct alignas(DENIM_TENSOR_MAP_ALIGNMENT) TensorMap {
+    char bytes[DENIM_TENSOR_MAP_BYTES];
+  };
+  std::vector<TensorMap> maps(c.tensorMaps.size());
+  for (size_t i = 0; i < maps.size(); ++i) {
+    const GpuTensorMap &map = c.tensorMaps[i];
+    uint64_t dimensions[] = {uint64_t(map.columns), INT32_MAX}, strides[] = {uint64_t(map.columns) * 2};
+    unsigned box[] = {unsigned(map.boxColumns), unsigned(map.boxRows)}, steps[] = {1, 1};
+    // bf16, not interleaved, the swizzle of 128 bytes, 256 bytes in the L2 cache, zeros outside.
+    check(driver.encodeTensor(&maps[i], 9, 2, reinterpret_cast<void *>(arguments[2 + size_t(map.buffer)]), dimensions,
+                              strides, box, steps, 0, 3, 3, 0),
+          "cuTensorMapEncodeTiled");
+    pointers.push_back(&maps[i]);
+  }
   check(driver.launch(function, unsigned(c.items), 1, 1, unsigned(c.threads), 1, 1, unsigned(c.sharedBytes), nullptr,
                       pointers.data(), nullptr),
         (c.name + ": its launch").c_str());

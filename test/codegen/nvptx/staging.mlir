@@ -71,23 +71,26 @@ tile.kernel @also_added(%q: !tile.memory<64xf32>, %k: !tile.pages<1x64x64xbf16>,
 }
 
 // In a loop with pages, rows of other memory go along: a product's operand, a row of numbers, and a fragment that is turned
-// on the way. Each has a barrier that counts the 32 lanes that copy it; the page has one that counts a thread and its bytes.
+// on the way. What comes in boxes has a barrier that counts a thread and its bytes, as a page has (tensor_copies.mlir); the row of
+// numbers one that counts the 32 lanes that copy it.
 // Two blocks share a multiprocessor: registers are handed over to one computing warpgroup, too.
 // CHECK-LABEL: llvm.func @rows(
 // CHECK-SAME: nvvm.minctasm = 2
 // CHECK-SAME: tile.threads = 256
-// CHECK: mbarrier.init.shared::cta.b64 [$0], 32;
+// CHECK: mbarrier.init.shared::cta.b64 [$0], 1;
 // CHECK: mbarrier.init.shared::cta.b64 [$0], 4;
+// CHECK: mbarrier.init.shared::cta.b64 [$0], 32;
+// CHECK: mbarrier.init.shared::cta.b64 [$0], 128;
 // CHECK: setmaxnreg.inc.sync.aligned.u32 216
 // CHECK: scf.for
-// What products read of pieces is fenced by those who waited for it.
 // CHECK: mbarrier.try_wait.parity
-// CHECK: fence.proxy.async
+// CHECK-NOT: fence.proxy.async
 // CHECK: wgmma.mma_async
 // CHECK: mbarrier.try_wait.parity
 // CHECK: ldmatrix.sync.aligned.m8n8.x4.trans
 // CHECK: setmaxnreg.dec.sync.aligned.u32 40
 // CHECK: scf.for
+// CHECK: cp.async.bulk.tensor
 // CHECK: setp.eq.b32 p, $2, 0; cp.async.cg.shared.global [$0+0], [$1+0], 16, p;
 // CHECK: cp.async.mbarrier.arrive.noinc
 // CHECK: cp.async.bulk.shared::cluster.global{{.*}}, 8192
@@ -116,20 +119,20 @@ tile.kernel @rows(%q: !tile.memory<64xf32>, %k: !tile.memory<256xbf16>, %v: !til
 }
 
 // A warp copies one load after the other, and each keeps it busy beside its bytes: rows of numbers are dealt out to the
-// warps of what is larger, too, the last of the four here to that of the values.
+// warps of what is larger, too. Boxes and pages cost a warp nothing for their bytes, so these are dealt out evenly.
 // CHECK-LABEL: llvm.func @dealt(
 // CHECK: st.global
 // CHECK: arith.cmpi eq, %[[WARP:.*]], %c4_i32{{.*}} : i32
+// CHECK: cp.async.bulk.tensor
+// CHECK: arith.cmpi eq, %[[WARP]], %c5_i32{{.*}} : i32
+// CHECK: cp.async.bulk.tensor
+// CHECK: arith.cmpi eq, %[[WARP]], %c7_i32{{.*}} : i32
+// CHECK: cp.async.mbarrier.arrive.noinc
+// CHECK: arith.cmpi eq, %[[WARP]], %c4_i32{{.*}} : i32
 // CHECK: cp.async.mbarrier.arrive.noinc
 // CHECK: arith.cmpi eq, %[[WARP]], %c5_i32{{.*}} : i32
-// CHECK: cp.async.mbarrier.arrive.noinc
-// CHECK: arith.cmpi eq, %[[WARP]], %c7_i32{{.*}} : i32
 // CHECK: cp.async.mbarrier.arrive.noinc
 // CHECK: arith.cmpi eq, %[[WARP]], %c6_i32{{.*}} : i32
-// CHECK: cp.async.mbarrier.arrive.noinc
-// CHECK: arith.cmpi eq, %[[WARP]], %c7_i32{{.*}} : i32
-// CHECK: cp.async.mbarrier.arrive.noinc
-// CHECK: arith.cmpi eq, %[[WARP]], %c5_i32{{.*}} : i32
 // CHECK: cp.async.mbarrier.arrive.noinc
 // CHECK: arith.cmpi eq, %{{.*}}, %c192_i32{{.*}} : i32
 // CHECK: cp.async.bulk.shared::cluster.global{{.*}}, 8192

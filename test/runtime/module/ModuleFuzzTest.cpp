@@ -133,12 +133,20 @@ TEST(ModuleFuzz, ConditionsAndProductsWithOtherValues) {
 TEST(ModuleFuzz, PlansForCudaWithOtherValues) {
   // Read and refused or taken; there is no device to run them.
   json plan = json::parse(cudaTestPlan(fullPlan()));
+  plan["kernel_abi"] = 2;
+  plan["programs"][0]["launches"][0]["args"][0] = {"slot", 3}; // bf16
+  plan["targets"][0]["kernels"][0]["tensor_maps"] =
+      json::parse(R"([{"memory": 1, "columns": 64, "box_rows": 8, "box_columns": 64}])");
   const std::vector<json> words = {"items", "rows", "sequence", "bf16", "sm_90a", "paged"};
   std::mt19937 random(5);
   int taken = 0, refused = 0;
   for (int n = 0; n < 3000; ++n) {
     Plan read;
-    Status status = readPlan(mutated(plan, random, words).dump(), Machine::Cuda, read);
+    json changed = plan;
+    json &kernel = changed["targets"][0]["kernels"][0];
+    // Every second change to what only plans for CUDA have.
+    (n % 2 ? changed : kernel) = mutated(n % 2 ? changed : kernel, random, words);
+    Status status = readPlan(changed.dump(), Machine::Cuda, read);
     EXPECT_EQ(status.message().empty(), !status);
     ++(status ? refused : taken);
   }

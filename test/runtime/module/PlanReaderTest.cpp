@@ -48,8 +48,8 @@ TEST(PlanReader, RefusesOtherHeads) {
       {"\"vocabulary\": 32", "\"vocabulary\": 1e9",
        "plan.vocabulary: expected a whole number from 1 to 268435456, but got 1000000000.0"},
       {"\"vocabulary\": 32", "\"words\": 32", "plan: expected a member \"vocabulary\", but got none"},
-      {"\"kernel_abi\": 1", "\"kernel_abi\": 2",
-       "module has kernels for ABI 2, this runtime calls ABI 1; recompile or update"},
+      {"\"kernel_abi\": 1", "\"kernel_abi\": 3",
+       "module has kernels for ABI 3, this runtime calls ABI 1 and 2; recompile or update"},
       {"\"page_tokens\": 64", "\"page_tokens\": 32", "plan.page_tokens: expected 64, but got 32"},
       {"[31]", "[32]", "plan.eos_tokens[0]: expected a whole number from 0 to 31, but got 32"},
       {"[31]", "31", "plan.eos_tokens: expected a list, but got number"},
@@ -322,6 +322,79 @@ TEST(PlanReader, RefusesOtherKernelsForCuda) {
       refusal("\"row_bytes\": 128, \"type\": \"f32\"", "\"row_bytes\": 128, \"type\": \"bf16\""),
       "plan.slots[1]: expected f32 logits with a row of 128 bytes for each output, but got bf16, 128 bytes for each "
       "output");
+}
+
+/// The plan for CUDA with a tensor map of the head's first argument, a slot, and one of its last, a parameter.
+std::string planWithTensorMaps(const std::string &maps) {
+  std::string plan = cudaTestPlan(with(kTestPlan, R"({"rows": "tokens", "row_bytes": 64, "type": "f32"})",
+                                       R"({"rows": "tokens", "row_bytes": 256, "type": "bf16"})"));
+  plan = with(plan, R"({"name": "head", "type": "f32")", R"({"name": "head", "type": "bf16")");
+  plan = with(plan, "\"kernel_abi\": 1", "\"kernel_abi\": 2");
+  return with(plan, "{\"name\": \"test_head\",", "{\"name\": \"test_head\", \"tensor_maps\": " + maps + ",");
+}
+constexpr const char *kTensorMaps = R"([{"memory": 0, "columns": 128, "box_rows": 64, "box_columns": 64},
+                                        {"memory": 2, "columns": 72, "box_rows": 256, "box_columns": 64}])";
+
+TEST(PlanReader, ReadsTensorMaps) {
+  Plan plan;
+  Status status = readPlan(planWithTensorMaps(kTensorMaps), Machine::Cuda, plan);
+  ASSERT_FALSE(status) << status.message();
+  const PlanKernel &kernel = plan.targets[0].kernels[4];
+  ASSERT_EQ(kernel.tensorMaps.size(), 2u);
+  EXPECT_EQ(kernel.tensorMaps[0].argument, 0u);
+  EXPECT_EQ(kernel.tensorMaps[0].columns, 128);
+  EXPECT_EQ(kernel.tensorMaps[0].boxRows, 64u);
+  EXPECT_EQ(kernel.tensorMaps[0].boxColumns, 64u);
+  EXPECT_EQ(kernel.tensorMaps[1].argument, 2u);
+  EXPECT_EQ(kernel.tensorMaps[1].boxRows, 256u);
+  EXPECT_TRUE(plan.targets[0].kernels[0].tensorMaps.empty());
+}
+
+TEST(PlanReader, RefusesOtherTensorMaps) {
+  auto readOf = [](const std::string &text) {
+    Plan plan;
+    return readPlan(text, Machine::Cuda, plan).message();
+  };
+  auto refusal = [&](const char *what, const char *by) {
+    return readOf(planWithTensorMaps(with(kTensorMaps, what, by)));
+  };
+  const std::string path = "plan.targets[0].kernels[4].tensor_maps";
+  EXPECT_EQ(refusal("\"memory\": 0, ", ""), path + "[0]: expected a member \"memory\", but got none");
+  EXPECT_EQ(refusal("\"memory\": 0", "\"memory\": -1"),
+            path + "[0].memory: expected a whole number from 0 to 2147483647, but got -1");
+  EXPECT_EQ(refusal("\"columns\": 128", "\"columns\": 56"),
+            path + "[0].columns: expected a whole number from 64 to 1073741824, but got 56");
+  EXPECT_EQ(refusal("\"columns\": 128", "\"columns\": 68"), path + "[0].columns: expected a multiple of 8, but got 68");
+  EXPECT_EQ(refusal("\"box_rows\": 64", "\"box_rows\": 0"),
+            path + "[0].box_rows: expected a whole number from 1 to 256, but got 0");
+  EXPECT_EQ(refusal("\"box_rows\": 256", "\"box_rows\": 257"),
+            path + "[1].box_rows: expected a whole number from 1 to 256, but got 257");
+  EXPECT_EQ(refusal("\"box_columns\": 64", "\"box_columns\": 32"), path + "[0].box_columns: expected 64, but got 32");
+  EXPECT_EQ(readOf(planWithTensorMaps("{}")), path + ": expected a list, but got object");
+  EXPECT_EQ(readOf(planWithTensorMaps("[1]")), path + "[0]: expected an object, but got number");
+  std::string many;
+  for (int i = 0; i < 17; ++i)
+    many += std::string(i ? ", " : "[") + R"({"memory": 0, "columns": 128, "box_rows": 64, "box_columns": 64})";
+  EXPECT_EQ(readOf(planWithTensorMaps(many + "]")), path + ": expected at most 16, but got 17");
+  EXPECT_EQ(readOf(with(planWithTensorMaps(kTensorMaps), "\"kernel_abi\": 2", "\"kernel_abi\": 1")),
+            path + ": expected none in a plan with kernel_abi 1, but got 2");
+  EXPECT_EQ(readOf(planWithTensorMaps("[]")), ""); // an ABI that nobody needs is no error
+  // What the launches hand to the kernel.
+  const std::string launch = "plan.programs[3].launches[0]";
+  EXPECT_EQ(refusal("\"memory\": 2", "\"memory\": 3"),
+            launch + ".args: expected at least 4 for a tensor map, but got 3");
+  EXPECT_EQ(refusal("\"memory\": 0", "\"memory\": 1"),
+            launch + ".args[1]: expected a slot of bf16 with rows of at least 256 bytes for a tensor map, but got f32 "
+                     "with 128");
+  EXPECT_EQ(refusal("\"columns\": 128", "\"columns\": 136"),
+            launch + ".args[0]: expected a slot of bf16 with rows of at least 272 bytes for a tensor map, but got bf16 "
+                     "with 256");
+  EXPECT_EQ(readOf(with(planWithTensorMaps(kTensorMaps), R"(["slot", 1], ["parameter", 0]])",
+                        R"(["slot", 1], ["stack", 0, 1]])")),
+            launch + ".args[2]: expected a slot or a parameter for a tensor map, but got another argument");
+  EXPECT_EQ(readOf(with(planWithTensorMaps(kTensorMaps), R"({"name": "head", "type": "bf16")",
+                        R"({"name": "head", "type": "f32")")),
+            "plan.steps[3].parameters[0]: expected bf16 for a tensor map, but got f32[32, 16] ('head')");
 }
 
 TEST(PlanReader, RefusesOtherTargets) {

@@ -3,6 +3,7 @@
 // A copy is done when it is issued. Its bytes belong to the mbarrier's phase: a thread that has not waited for it does
 // not know of the write, and RaceCheck says so.
 #include "test/codegen/nvptx/emulator/Machine.h"
+#include "test/codegen/nvptx/emulator/TensorMap.h"
 #include <algorithm>
 
 using namespace denim::ptx;
@@ -112,6 +113,28 @@ void tryWait(Warp &warp, const Instruction &i, uint32_t lanes) {
   }
 }
 
+/// The mbarrier a copy of the async proxy completes on, at the address in the slot.
+Mbarrier *mbarrierOfCopy(Warp &warp, const Instruction &i, Slot slot, uint32_t lane) {
+  Mbarrier *mbarrier = mbarrierAt(warp, i, int64_t(warp.slot<uint32_t>(slot)[lane]) + i.immediate[2], lane);
+  if (!mbarrier || mbarrier->visible)
+    return mbarrier;
+  warp.block.stop(i, "expected fence.mbarrier_init between an mbarrier's initialization and a bulk copy that "
+                     "completes on it");
+  return nullptr;
+}
+
+/// The bytes of a copy are there.
+void completeBytes(Block &block, const Instruction &i, Mbarrier &mbarrier, int64_t bytes) {
+  uint32_t time = mbarrier.phase + 1;
+  mbarrier.bytes -= bytes;
+  mbarrier.now.direct[mbarrier.agent] = time;
+  mbarrier.now.async[mbarrier.agent] = time;
+  if (mbarrier.pending == 0 && mbarrier.bytes < 0)
+    return block.stop(i, "expected copies to bring the bytes that mbarrier.arrive.expect_tx said, but they bring " +
+                             std::to_string(-mbarrier.bytes) + " more");
+  completePhase(block, mbarrier);
+}
+
 /// immediate[0]: bytes, or in a register if it is negative. Slots: to, from, mbarrier and perhaps bytes.
 void copyBulk(Warp &warp, const Instruction &i, uint32_t lanes) {
   Block &block = warp.block;
@@ -124,25 +147,79 @@ void copyBulk(Warp &warp, const Instruction &i, uint32_t lanes) {
       return block.stop(i, "expected a bulk copy of a multiple of 16 bytes, but got " + std::to_string(bytes));
     char *target = block.sharedBytes(i, warp, lane, to, bytes, 16);
     char *source = target ? block.globalBytes(i, warp, lane, from, bytes, 16) : nullptr;
-    Mbarrier *mbarrier =
-        source ? mbarrierAt(warp, i, int64_t(warp.slot<uint32_t>(i.slots[2])[lane]) + i.immediate[2], lane) : nullptr;
+    Mbarrier *mbarrier = source ? mbarrierOfCopy(warp, i, i.slots[2], lane) : nullptr;
     if (!mbarrier)
       return;
-    if (!mbarrier->visible)
-      return block.stop(i, "expected fence.mbarrier_init between an mbarrier's initialization and a bulk copy that "
-                           "completes on it");
     uint32_t time = mbarrier->phase + 1;
     block.races.copyRead(warp.clock, lane, mbarrier->agent, time, from, bytes, i.line);
     block.checkPast(i, warp, lane, from, bytes, /*writes=*/false, /*async=*/true);
     block.races.copyWrite(warp.clock, lane, mbarrier->agent, time, uint64_t(to - kSharedBase), bytes, i.line);
     std::memcpy(target, source, bytes);
-    mbarrier->bytes -= bytes;
-    mbarrier->now.direct[mbarrier->agent] = time;
-    mbarrier->now.async[mbarrier->agent] = time;
-    if (mbarrier->pending == 0 && mbarrier->bytes < 0)
-      return block.stop(i, "expected copies to bring the bytes that mbarrier.arrive.expect_tx said, but they bring " +
-                               std::to_string(-mbarrier->bytes) + " more");
-    completePhase(block, *mbarrier);
+    completeBytes(block, i, *mbarrier, bytes);
+  }
+}
+
+/// The tensor map at a generic address: a parameter of the launch, as its type says and where cvta.param puts it.
+const TensorMap *tensorMapAt(Warp &warp, const Instruction &i, Slot slot, uint32_t lane) {
+  const std::vector<char> &bytes = warp.block.launch.parameters;
+  int64_t offset =
+      int64_t(warp.slot<uint64_t>(slot)[lane] + uint64_t(i.immediate[1]) - reinterpret_cast<uint64_t>(bytes.data()));
+  for (const Parameter &parameter : warp.block.program.parameters) {
+    if (parameter.offset != offset || parameter.bytes != kTensorMapBytes || offset % kTensorMapAlignment ||
+        offset + kTensorMapBytes > int64_t(bytes.size()))
+      continue;
+    auto *map = reinterpret_cast<const TensorMap *>(bytes.data() + offset);
+    if (map->magic == TensorMap::kMagic)
+      return map;
+  }
+  warp.block.stop(i, "expected the generic address of a parameter that is a tensor map, but got another by " +
+                         warp.block.threadName(warp, lane));
+  return nullptr;
+}
+
+/// A box of a matrix (cp.async.bulk.tensor.2d): rows of 128 bytes, whose pieces of 16 bytes are exchanged by the number
+/// of the row. Elements outside of the matrix are zeros, and count like all others on the mbarrier.
+/// Slots: to, map, column, row, mbarrier; offsets as of copyBulk.
+void copyTensor(Warp &warp, const Instruction &i, uint32_t lanes) {
+  constexpr int64_t kRow = 128, kPiece = 16, kElement = 2;
+  Block &block = warp.block;
+  for (uint32_t m = lanes; m && !block.stopped; m &= m - 1) {
+    uint32_t lane = uint32_t(__builtin_ctz(m));
+    const TensorMap *map = tensorMapAt(warp, i, i.slots[1], lane);
+    if (!map)
+      return;
+    int64_t to = warp.slot<uint32_t>(i.slots[0])[lane] + i.offset;
+    int64_t firstColumn = warp.slot<int32_t>(i.slots[2])[lane], firstRow = warp.slot<int32_t>(i.slots[3])[lane];
+    int64_t bytes = map->boxRows * kRow;
+    if (map->boxColumns * kElement != kRow)
+      return block.stop(i, "expected a tensor map with boxes of " + std::to_string(kRow / kElement) +
+                               " columns, but got " + std::to_string(map->boxColumns));
+    // The hardware takes the exchange from the address; where it repeats, so does the tile.
+    char *target = block.sharedBytes(i, warp, lane, to, bytes, 8 * kRow);
+    Mbarrier *mbarrier = target ? mbarrierOfCopy(warp, i, i.slots[4], lane) : nullptr;
+    if (!mbarrier)
+      return;
+    uint32_t time = mbarrier->phase + 1;
+    block.races.copyWrite(warp.clock, lane, mbarrier->agent, time, uint64_t(to - kSharedBase), bytes, i.line);
+    int64_t begin = std::max<int64_t>(firstColumn, 0);
+    int64_t end = std::min<int64_t>(firstColumn + map->boxColumns, int64_t(map->columns));
+    for (int64_t r = 0; r < map->boxRows; ++r) {
+      char row[kRow] = {};
+      int64_t from = firstRow + r;
+      if (from >= 0 && from < int64_t(map->rows) && begin < end) {
+        uint64_t address = map->address + uint64_t(from) * map->rowBytes + uint64_t(begin * kElement);
+        int64_t size = (end - begin) * kElement;
+        const char *source = block.globalBytes(i, warp, lane, address, size, kElement);
+        if (!source)
+          return;
+        block.races.copyRead(warp.clock, lane, mbarrier->agent, time, address, size, i.line);
+        block.checkPast(i, warp, lane, address, size, /*writes=*/false, /*async=*/true);
+        std::memcpy(row + (begin - firstColumn) * kElement, source, size_t(size));
+      }
+      for (int64_t piece = 0; piece < kRow / kPiece; ++piece)
+        std::memcpy(target + r * kRow + (piece ^ r % 8) * kPiece, row + piece * kPiece, kPiece);
+    }
+    completeBytes(block, i, *mbarrier, bytes);
   }
 }
 
@@ -290,6 +367,34 @@ bool denim::ptx::decodeAsync(const Statement &s, Decoder &d, Instruction &to) {
       d.fail("expected a prefetch of whole pieces of 16 bytes");
     to.slots.push_back(d.address(s.operands[0], to, false));
     to.execute = [](Warp &, const Instruction &, uint32_t) {}; // there are no caches here
+    return true;
+  }
+  if (name == "prefetch.tensormap" && count == 1) {
+    to.slots.push_back(d.address(s.operands[0], to, false));
+    to.immediate[1] = to.offset;
+    to.execute = [](Warp &warp, const Instruction &i, uint32_t lanes) {
+      for (uint32_t m = lanes; m && !warp.block.stopped; m &= m - 1)
+        tensorMapAt(warp, i, i.slots[0], uint32_t(__builtin_ctz(m)));
+    };
+    return true;
+  }
+  if ((name == "cp.async.bulk.tensor.2d.shared::cluster.global.tile.mbarrier::complete_tx::bytes" ||
+       name == "cp.async.bulk.tensor.2d.shared::cta.global.tile.mbarrier::complete_tx::bytes") &&
+      count == 3) {
+    to.slots.push_back(d.address(s.operands[0], to, true));
+    int64_t target = to.offset;
+    to.slots.push_back(d.address(s.operands[1], to, false));
+    int64_t map = to.offset;
+    const std::vector<Operand> &behind = s.operands[1].list;
+    if (behind.size() != 1 || behind[0].list.size() != 2) {
+      d.fail("expected a tensor map and two coordinates");
+      return true;
+    }
+    d.ins(to, behind[0], "b32");
+    to.slots.push_back(d.address(s.operands[2], to, true));
+    int64_t mbarrier = to.offset;
+    to.offset = target, to.immediate[1] = map, to.immediate[2] = mbarrier;
+    to.execute = copyTensor;
     return true;
   }
   if ((name == "cp.async.bulk.shared::cluster.global.mbarrier::complete_tx::bytes" ||

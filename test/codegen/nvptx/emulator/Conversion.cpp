@@ -148,6 +148,16 @@ bool denim::ptx::decodeConversion(const Statement &s, Decoder &d, Instruction &t
     to.execute = copy64;
     return true;
   }
+  if (s.name() == "cvta.param.u64" && s.operands.size() == 2) {
+    d.outs(to, s.operands[0], "b64");
+    d.ins(to, s.operands[1], "b64");
+    to.execute = [](Warp &warp, const Instruction &i, uint32_t lanes) {
+      auto base = reinterpret_cast<uint64_t>(warp.block.launch.parameters.data());
+      forLanes(lanes,
+               [&](int lane) { warp.slot<uint64_t>(i.slots[0])[lane] = base + warp.slot<uint64_t>(i.slots[1])[lane]; });
+    };
+    return true;
+  }
   if (!s.is(0, "cvt") || s.opcode.size() < 3)
     return false;
   const std::string &target = s.opcode[s.opcode.size() - 2], &source = s.opcode.back();

@@ -83,7 +83,11 @@ Slot Decoder::read(const Operand &operand, const std::string &type) {
     for (const std::string &shared : module.dynamicShared)
       if (operand.name == shared)
         return constant(kSharedBase, wide);
-    fail("expected a register, a constant or dynamic shared memory, but got '" + operand.name + "'");
+    // The address of a parameter counts from the first one; cvta.param makes it one of the generic window.
+    for (const Parameter &parameter : program.parameters)
+      if (operand.name == parameter.name)
+        return constant(uint64_t(parameter.offset), wide);
+    fail("expected a register, a constant, a parameter or dynamic shared memory, but got '" + operand.name + "'");
     return 0;
   }
   default:

@@ -7,6 +7,7 @@
 #include "runtime/abi/Kernel.h"
 #include "test/codegen/nvptx/CompareCase.h"
 #include "test/codegen/nvptx/emulator/Machine.h"
+#include "test/codegen/nvptx/emulator/TensorMap.h"
 #include <chrono>
 #include <cstdlib>
 
@@ -96,8 +97,22 @@ bool run(GpuCase &c, const Options &options) {
 
   ptx::Launch launch;
   launch.blocks = c.items, launch.threads = c.threads, launch.sharedBytes = c.sharedBytes;
-  launch.parameters.resize(arguments.size() * 8);
-  std::memcpy(launch.parameters.data(), arguments.data(), launch.parameters.size());
+  size_t taken = arguments.size() + c.tensorMaps.size();
+  if (program.parameters.size() != taken)
+    return fail("expected " + std::to_string(taken) + " parameters, but got " +
+                std::to_string(program.parameters.size()));
+  const ptx::Parameter &last = program.parameters.back();
+  launch.parameters.resize(size_t(last.offset + last.bytes));
+  for (size_t i = 0; i < arguments.size(); ++i)
+    std::memcpy(launch.parameters.data() + program.parameters[i].offset, &arguments[i], 8);
+  for (size_t i = 0; i < c.tensorMaps.size(); ++i) {
+    const GpuTensorMap &own = c.tensorMaps[i];
+    ptx::TensorMap map;
+    map.address = arguments[2 + size_t(own.buffer)];
+    map.columns = uint64_t(own.columns), map.rows = INT32_MAX, map.rowBytes = map.columns * 2;
+    map.boxRows = uint32_t(own.boxRows), map.boxColumns = uint32_t(own.boxColumns);
+    std::memcpy(launch.parameters.data() + program.parameters[arguments.size() + i].offset, &map, sizeof map);
+  }
   ptx::Findings findings;
   auto begin = std::chrono::steady_clock::now();
   bool passed = ptx::execute(program, launch, memory, findings);

@@ -125,17 +125,24 @@ private:
     int64_t offset = 0;
     while (error.empty() && !eat(")")) {
       expect(".param");
+      int64_t alignment = eat(".align") ? std::atoll(next().c_str()) : 0;
       std::string type = next();
       int64_t bytes = type.size() > 2 ? std::atoi(type.c_str() + 2) / 8 : 0;
       if (bytes < 1)
-        fail("expected a scalar parameter");
+        fail("expected a parameter of numbers");
+      alignment = std::max(alignment, bytes);
       while (peek()[0] == '.')
         if (eat(".align"))
           next();
         else
           next();
-      offset = (offset + bytes - 1) / bytes * bytes;
-      entry.parameters.push_back({next(), offset, bytes});
+      std::string name = next();
+      if (eat("[")) {
+        bytes *= std::atoll(next().c_str());
+        expect("]");
+      }
+      offset = (offset + alignment - 1) / alignment * alignment;
+      entry.parameters.push_back({name, offset, bytes});
       offset += bytes;
       eat(",");
     }
@@ -286,6 +293,8 @@ private:
       operand.index = find(operand.name);
       if (eat("+"))
         operand.value = std::strtoll(signedNumber().c_str(), nullptr, 0);
+      if (eat(","))
+        operand.list.push_back(parseOperand());
       expect("]");
       return operand;
     }

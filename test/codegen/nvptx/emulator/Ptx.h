@@ -21,7 +21,7 @@ struct Operand {
   int64_t value = 0;         ///< integer; bits of a real; offset of an address
   bool wide = false;         ///< real: of 64 bits
   std::string name;          ///< symbol, special register, base of an address
-  std::vector<Operand> list; ///< {a, b}
+  std::vector<Operand> list; ///< {a, b}; address: what follows the base, [map, {a, b}]
 };
 
 struct Statement {

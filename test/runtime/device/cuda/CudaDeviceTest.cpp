@@ -1,6 +1,7 @@
 //===- CudaDeviceTest.cpp - the CUDA device on the fake driver ------------===//
 
 #include "runtime/device/cuda/CudaDevice.h"
+#include "test/codegen/nvptx/emulator/Inputs/TensorCopy.h"
 #include "test/runtime/Inputs/AssertOk.h"
 #include "test/runtime/Inputs/TestModule.h"
 #include "test/runtime/device/cuda/FakeCuda.h"
@@ -154,6 +155,126 @@ TEST_F(CudaDeviceTest, DevicesHaveNames) {
               std::string("expected device cpu, cuda or cuda:N, but got '") + name + "'");
   ASSERT_OK(createDevice("cpu", 1, made));
   EXPECT_EQ(made->machine(), Machine::Cpu);
+}
+
+//===----------------------------------------------------------------------===//
+// Tensor maps
+
+class CudaTensorMapTest : public CudaDeviceTest {
+protected:
+  static constexpr int64_t kRows = 24, kColumns = 192, kRoom = 1 << 16;
+
+  /// The rows of a map of the kernel's argument `argument`; boxes as the kernel wants them.
+  static KernelInfo kernelOf(uint32_t argument = 0, int64_t rows = kTensorCopyRows) {
+    KernelInfo kernel{"tensor_copy", 0, static_cast<uint32_t>(kTensorCopyThreads),
+                      static_cast<uint32_t>(kTensorCopyShared)};
+    kernel.tensorMaps = {{argument, kColumns, static_cast<uint32_t>(rows), static_cast<uint32_t>(kTensorCopyColumns)}};
+    return kernel;
+  }
+  void prepare(const KernelInfo &kernel = kernelOf()) {
+    open();
+    ASSERT_OK(device->allocate(kRoom, in));
+    ASSERT_OK(device->allocate(kRoom, out));
+    for (size_t i = 0; i < matrix.size(); ++i)
+      matrix[i] = static_cast<uint16_t>(i + 1);
+    std::shared_ptr<const Executable> executable;
+    ASSERT_OK(device->load({"sm_90a", "", kTensorCopy}, {kernel}, executable));
+    ASSERT_OK(device->createRunner(executable, 4096, runner));
+    ASSERT_OK(runner->reserve(64));
+  }
+  /// Puts the matrix at byte |at| of `in`, runs the kernel in a pass and gives what it stored.
+  std::vector<uint16_t> run(size_t at, std::string &failure) {
+    EXPECT_FALSE(device->write(in.data() + at, matrix.data(), matrix.size() * 2));
+    void *args[] = {in.data() + at, out.data()};
+    std::vector<Launch> launches = {{0, kRows / kTensorCopyRows, args, 2, nullptr}};
+    char *host = nullptr;
+    EXPECT_FALSE(runner->begin(host));
+    failure =
+        runner
+            ->run(
+                {static_cast<int64_t>(at)}, 64, [&]() -> const std::vector<Launch> & { return launches; }, nullptr)
+            .message();
+    std::vector<uint16_t> result(kRows * kTensorCopyColumns);
+    std::string later = device->read(result.data(), out.data(), result.size() * 2).message();
+    failure = failure.empty() ? later : failure;
+    return result;
+  }
+  std::vector<uint16_t> expected() const {
+    std::vector<uint16_t> result(kRows * kTensorCopyColumns);
+    for (int64_t row = 0; row < kRows; ++row)
+      for (int64_t column = 0; column < kTensorCopyColumns; ++column) {
+        int64_t box = row / kTensorCopyRows * kTensorCopyRows * kTensorCopyColumns;
+        result[static_cast<size_t>(box + placeInBox(row % kTensorCopyRows, column))] =
+            matrix[static_cast<size_t>(row * kColumns + 64 + column)];
+      }
+    return result;
+  }
+
+  std::vector<uint16_t> matrix = std::vector<uint16_t>(kRows * kColumns);
+  DeviceMemory in, out;
+  std::unique_ptr<PassRunner> runner;
+};
+
+TEST_F(CudaTensorMapTest, KernelsCopyBoxes) {
+  prepare();
+  std::string failure;
+  EXPECT_EQ(run(0, failure), expected());
+  EXPECT_EQ(failure, "");
+}
+
+TEST_F(CudaTensorMapTest, AMapIsEncodedOnceForAnAddress) {
+  prepare();
+  std::string failure;
+  // The first pass launches, the second is recorded, later ones replay the graph with the map it was recorded with.
+  for (uint16_t pass = 0; pass < 4; ++pass) {
+    matrix[70] = pass;
+    EXPECT_EQ(run(0, failure), expected());
+    EXPECT_EQ(failure, "");
+  }
+  EXPECT_EQ(fake_cuda_count("graph launches"), 3);
+  EXPECT_EQ(fake_cuda_count("tensor maps"), 1);
+  for (int pass = 0; pass < 3; ++pass) {
+    EXPECT_EQ(run(4096, failure), expected());
+    EXPECT_EQ(failure, "");
+  }
+  EXPECT_EQ(fake_cuda_count("tensor maps"), 2);
+}
+
+TEST_F(CudaTensorMapTest, ArgumentsThatNoMapDescribesAreRefused) {
+  prepare();
+  std::string failure;
+  run(8, failure);
+  EXPECT_EQ(
+      failure.find("kernel 'tensor_copy': expected argument 0 at a multiple of 16 bytes for a tensor map, but got "),
+      0u)
+      << failure;
+}
+
+TEST_F(CudaTensorMapTest, ArgumentsThatALaunchHasNotAreRefused) {
+  prepare(kernelOf(2));
+  std::string failure;
+  run(0, failure);
+  EXPECT_EQ(failure, "kernel 'tensor_copy': expected more than 2 arguments for a tensor map, but got 2");
+}
+
+TEST_F(CudaTensorMapTest, WhatTheDriverRefusesIsSaid) {
+  prepare(kernelOf(0, 257));
+  std::string failure;
+  run(0, failure);
+  EXPECT_EQ(failure, "cuda:0: cuTensorMapEncodeTiled of 'tensor_copy', argument 0, 192 columns, boxes of 257 x 64: "
+                     "expected success, but got CUDA_ERROR_INVALID_VALUE (as the fake says)");
+}
+
+TEST_F(CudaTensorMapTest, ADriverWithoutThemIsOneLine) {
+  ASSERT_OK(CudaDevice::create(0, device, {DENIM_FAKE_CUDA "/libolder-cuda.so", {}}));
+  std::shared_ptr<const Executable> executable;
+  std::vector<KernelInfo> kernels = {kernelOf()};
+  Status status = device->load({"sm_90a", "", kTensorCopy}, kernels, executable);
+  EXPECT_EQ(status.code(), DENIM_STATUS_INCOMPATIBLE);
+  EXPECT_EQ(status.message(), "kernel 'tensor_copy': expected a driver with cuTensorMapEncodeTiled for its tensor "
+                              "maps, but got an older one");
+  kernels[0].tensorMaps.clear();
+  ASSERT_OK(device->load({"sm_90a", "", kTensorCopy}, kernels, executable));
 }
 
 //===----------------------------------------------------------------------===//

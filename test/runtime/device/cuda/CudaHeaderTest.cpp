@@ -66,6 +66,7 @@ CHECK(funcGetAttribute, cuFuncGetAttribute);
 CHECK(funcSetAttribute, cuFuncSetAttribute);
 CHECK(launchKernel, cuLaunchKernel);
 CHECK(launchKernelEx, cuLaunchKernelEx);
+CHECK(tensorMapEncodeTiled, cuTensorMapEncodeTiled);
 CHECK_VERSION("cuMemcpyHtoDAsync_v2", cuMemcpyHtoDAsync);
 CHECK_VERSION("cuMemcpyDtoHAsync_v2", cuMemcpyDtoHAsync);
 CHECK_VERSION("cuMemcpyDtoDAsync_v2", cuMemcpyDtoDAsync);
@@ -82,6 +83,12 @@ static_assert(sizeof(cuda::LaunchConfig) == sizeof(CUlaunchConfig) &&
 static_assert(sizeof(cuda::LaunchAttribute) == sizeof(CUlaunchAttribute) &&
               offsetof(cuda::LaunchAttribute, number) == offsetof(CUlaunchAttribute, value) &&
               cuda::kOverlapsLaunchBefore == CU_LAUNCH_ATTRIBUTE_PROGRAMMATIC_STREAM_SERIALIZATION);
+static_assert(sizeof(cuda::TensorMap) == sizeof(CUtensorMap) && alignof(cuda::TensorMap) == alignof(CUtensorMap) &&
+              cuda::kTensorBF16 == CU_TENSOR_MAP_DATA_TYPE_BFLOAT16 &&
+              cuda::kInterleaveNone == CU_TENSOR_MAP_INTERLEAVE_NONE &&
+              cuda::kSwizzle128 == CU_TENSOR_MAP_SWIZZLE_128B &&
+              cuda::kPromotion256 == CU_TENSOR_MAP_L2_PROMOTION_L2_256B &&
+              cuda::kFillZeros == CU_TENSOR_MAP_FLOAT_OOB_FILL_NONE);
 static_assert(cuda::kOutOfMemory == CUDA_ERROR_OUT_OF_MEMORY && cuda::kInvalidImage == CUDA_ERROR_INVALID_IMAGE &&
               cuda::kNoBinary == CUDA_ERROR_NO_BINARY_FOR_GPU && cuda::kInvalidPtx == CUDA_ERROR_INVALID_PTX &&
               cuda::kUnsupportedPtx == CUDA_ERROR_UNSUPPORTED_PTX_VERSION && cuda::kNotFound == CUDA_ERROR_NOT_FOUND);

@@ -18,6 +18,7 @@
 #include "test/runtime/device/cuda/FakeCuda.h"
 #include "runtime/device/cuda/CudaDriver.h"
 #include "test/codegen/nvptx/emulator/Machine.h"
+#include "test/codegen/nvptx/emulator/TensorMap.h"
 
 #include <chrono>
 #include <cstdio>
@@ -86,7 +87,7 @@ struct State {
   size_t used = 0, limit = size_t(1) << 40;
   Result sticky = 0;
   long devices = 1, launches = 0, graphLaunches = 0, failLaunch = -1, launchCalls = 0, overlappedLaunches = 0,
-       retained = 0;
+       tensorMaps = 0, retained = 0;
   denim::ptx::Past past; // of the launches on the stream
 };
 
@@ -196,7 +197,7 @@ void fake_cuda_reset(void) {
   s.sticky = 0;
   s.limit = size_t(1) << 40;
   s.devices = 1;
-  s.launches = s.graphLaunches = s.launchCalls = s.overlappedLaunches = 0;
+  s.launches = s.graphLaunches = s.launchCalls = s.overlappedLaunches = s.tensorMaps = 0;
   s.failLaunch = -1;
 }
 
@@ -218,6 +219,7 @@ long fake_cuda_count(const char *what) {
          : key == "launch calls"   ? s.launchCalls
          : key == "overlapped"     ? s.overlappedLaunches
          : key == "graph launches" ? s.graphLaunches
+         : key == "tensor maps"    ? s.tensorMaps
          : key == "memory"         ? static_cast<long>(s.used)
          : key == "pinned"         ? static_cast<long>(s.pinned.size())
          : key == "contexts"       ? s.retained
@@ -519,7 +521,10 @@ Result cuModuleGetFunction(Function *out, CodeModule module, const char *name) {
         std::fprintf(stderr, "%s: %s\n", name, error.c_str());
         return kInvalidPtx;
       }
-      function->arguments = static_cast<int>(entry.parameters.size()) - 2;
+      // Those of eight bytes are addresses; tensor maps stand behind them.
+      function->arguments = -2;
+      for (const denim::ptx::Parameter &parameter : entry.parameters)
+        function->arguments += parameter.bytes == sizeof(Address);
       *out = function.get();
       module->functions.push_back(std::move(function));
       return 0;
@@ -554,6 +559,12 @@ Result cuLaunchKernel(Function function, unsigned x, unsigned y, unsigned z, uns
   std::vector<Address> values; // taken at the call
   for (int i = 0; i < function->arguments + 2; ++i)
     values.push_back(*static_cast<Address *>(parameters[i]));
+  std::vector<char> bytes;
+  for (size_t i = 0; i < function->program.parameters.size(); ++i) {
+    const denim::ptx::Parameter &parameter = function->program.parameters[i];
+    bytes.resize(static_cast<size_t>(parameter.offset + parameter.bytes));
+    std::memcpy(bytes.data() + parameter.offset, parameters[i], static_cast<size_t>(parameter.bytes));
+  }
   return push(stream, [=]() -> Result {
     if (state().launches++ == state().failLaunch)
       return kLaunchFailed;
@@ -567,8 +578,7 @@ Result cuLaunchKernel(Function function, unsigned x, unsigned y, unsigned z, uns
     if (!function->run) {
       denim::ptx::Launch launch;
       launch.blocks = x, launch.threads = threads, launch.sharedBytes = shared;
-      launch.parameters.resize(values.size() * sizeof(Address));
-      std::memcpy(launch.parameters.data(), values.data(), launch.parameters.size());
+      launch.parameters = bytes;
       return emulate(function->program, launch);
     }
     for (unsigned block = 0; block < x; ++block)
@@ -577,6 +587,35 @@ Result cuLaunchKernel(Function function, unsigned x, unsigned y, unsigned z, uns
     return 0;
   });
 }
+
+#ifndef FAKE_CUDA_WITHOUT_TENSOR_MAPS
+/// Refuses what the driver refuses, and all that we do not use.
+Result cuTensorMapEncodeTiled(TensorMap *out, int type, unsigned rank, void *address, const uint64_t *dimensions,
+                              const uint64_t *strides, const unsigned *box, const unsigned *steps, int interleave,
+                              int swizzle, int promotion, int fill) {
+  constexpr unsigned kBytes = 2, kPiece = 16, kMostBox = 256, kSwizzledBytes = 128;
+  if (type != kTensorBF16 || rank != 2 || interleave != kInterleaveNone || swizzle != kSwizzle128 ||
+      promotion != kPromotion256 || fill != kFillZeros)
+    return kInvalidValue;
+  if (reinterpret_cast<Address>(out) % alignof(TensorMap) || reinterpret_cast<Address>(address) % kPiece)
+    return kInvalidValue;
+  if (strides[0] % kPiece || strides[0] >> 40 || strides[0] < dimensions[0] * kBytes)
+    return kInvalidValue;
+  for (unsigned i = 0; i < rank; ++i)
+    if (dimensions[i] == 0 || dimensions[i] > uint64_t(1) << 32 || box[i] == 0 || box[i] > kMostBox || steps[i] != 1)
+      return kInvalidValue;
+  if (box[0] * kBytes % kPiece || box[0] * kBytes > kSwizzledBytes)
+    return kInvalidValue;
+  ++state().tensorMaps;
+  denim::ptx::TensorMap map;
+  map.address = reinterpret_cast<Address>(address);
+  map.columns = dimensions[0], map.rows = dimensions[1], map.rowBytes = strides[0];
+  map.boxColumns = box[0], map.boxRows = box[1];
+  std::memset(out, 0, sizeof *out);
+  std::memcpy(out, &map, sizeof map);
+  return 0;
+}
+#endif
 
 Result cuLaunchKernelEx(const LaunchConfig *config, Function function, void **parameters, void **extra) {
   for (unsigned i = 0; i < config->attributeCount; ++i)
