@@ -307,6 +307,8 @@ void KernelLowering::lower(tile::LoadOp op) {
   seesStores(op.getMemory());
   if (isWord(op))
     return; // with the scalar
+  if (standsInFragments(op.getMemory()))
+    return bind(op.getResult(), loadInFragments(op));
   if (staged.contains(op.getResult()))
     awaitStaged(op);
   else if (streamed.contains(op.getResult()))
@@ -453,6 +455,17 @@ bool KernelLowering::isStoredTurned(tile::StoreOp op) {
          from.rows % 64 == 0 && memory.getColumns() % 8 == 0 && divisorOf(op.getColumn()) % 8 == 0;
 }
 
+/// A store of one register of a warp is then eight neighbours in each of four rows, whole sectors of memory, where a
+/// turn through shared memory takes two accesses there for each element, and a barrier.
+bool KernelLowering::isStoredAcross(tile::StoreOp op) {
+  auto turned = op.getValue().getDefiningOp<tile::TransposeOp>();
+  if (!turned || !turned.getResult().hasOneUse() || turned->getBlock() != op->getBlock() || op.getLo() ||
+      pagesOf(op.getMemory()) || !cast<tile::MemoryType>(op.getMemory().getType()).getElementType().isF32())
+    return false;
+  Distribution from = distributionOf(turned.getSource());
+  return !from.oneRow() && !from.oneColumn() && !from.sliding && from.joined == 1;
+}
+
 /// The fragment is stored to shared memory transposed, as a bf16 operand would stand there, and copied from it in
 /// pieces of 16 bytes.
 void KernelLowering::storeTurned(tile::StoreOp op) {
@@ -520,9 +533,16 @@ void KernelLowering::lower(tile::StoreOp op) {
     return storeTurned(op);
   if (isStoredAsImage(op))
     return storeImage(op);
+  if (standsInFragments(op.getMemory()))
+    return storeInFragments(op);
   View view = viewOf(op.getMemory());
-  const Fragment from = fragmentOf(op.getValue());
+  bool across = isStoredAcross(op);
+  const Fragment from = fragmentOf(across ? op.getValue().getDefiningOp<tile::TransposeOp>().getSource() : op.getValue());
   const Distribution &shape = from.shape;
+  if (across)
+    return storeElements(from, view.stored, /*atOnce=*/1,
+                         addressesOf(view, shape, op.getRow(), op.getColumn(), /*transposed=*/true),
+                         [](int64_t, int64_t) { return Value(); });
   Value row = i64Of(op.getRow());
   if (!staged.empty() && !ownSlots && !view.imageRows && view.stored.isBF16() &&
       goesByQuads(shape, view.stored, view.columns, divisorOf(op.getColumn()))) {
