@@ -418,7 +418,6 @@ void RecurrenceWriter::writeSegmentScanned(const Run &run) {
     if (e.failed())
       return SmallVector<Value>(carried);
     Value left = faded(w, fadeToEnd(numbers, {}));
-    ChunkNumbers following = numbersOf(carried.drop_front(fixed));
     Value fade;
     if (numbers.total)
       fade = e.map(e.tileType(1, 1), numbers.total,
@@ -457,6 +456,8 @@ void RecurrenceWriter::writeSegmentScanned(const Run &run) {
     else if (form.readScale != 1)
       fromStart = e.splat(form.readScale, 1, kChunk);
     out = e.mma(w, weights, {false, true, faded(out, fromStart), tile::Triangle::none});
+    // Beside the products of the state and the output, when those of this chunk need no registers any more.
+    ChunkNumbers following = numbersOf(carried.drop_front(fixed));
     for (Operation *op : computed)
       op->moveBefore(e.b.getInsertionBlock(), e.b.getInsertionPoint());
     Value turned = tile::TransposeOp::create(e.b, e.loc, e.tileType(kChunk, width), out);
