@@ -24,31 +24,35 @@ bool KernelLowering::standsInFragments(Value memory) {
 }
 
 LogicalResult KernelLowering::verifyFragmentMemories() {
-  auto isWhole = [&](Operation *op, Value memory, Value tile, Value row) {
+  auto refuse = [](Operation *op, Type got) {
+    op->emitOpError() << "expected whole rows of f32 from a multiple of " << kSlabRows
+                      << " on, in a kernel with products, where a memory stands in fragments, but got " << got;
+    return WalkResult::interrupt();
+  };
+  auto isWhole = [&](Value memory, Value tile, Value row) {
     auto stored = cast<tile::MemoryType>(memory.getType());
-    auto type = cast<tile::TileType>(tile.getType());
-    Distribution shape = distributionOf(type);
-    bool leaves = op->getNumOperands() > (isa<tile::LoadOp>(op) ? 3 : 4); // rows outside of bounds
-    return stored.getElementType().isF32() && type.getColumns() == stored.getColumns() && type.getColumns() % 8 == 0 &&
-           type.getRows() % kSlabRows == 0 && divisorOf(row) % kSlabRows == 0 && shape.joined == 1 && !shape.sliding &&
-           !shape.padsRows() && !shape.padsColumns() && !leaves;
+    Distribution shape = distributionOf(tile);
+    return stored.getElementType().isF32() && shape.columns == stored.getColumns() && shape.columns % 8 == 0 &&
+           shape.rows % kSlabRows == 0 && divisorOf(row) % kSlabRows == 0 && shape.joined == 1 && !shape.sliding &&
+           !shape.padsRows() && !shape.padsColumns();
   };
   WalkResult result = kernel.walk([&](Operation *op) {
-    bool right = true;
-    if (auto load = dyn_cast<tile::LoadOp>(op); load && standsInFragments(load.getMemory()))
-      right = isWhole(op, load.getMemory(), load.getResult(), load.getRow()) && !load.getTransposed() &&
-              !onlyShared.contains(load.getResult()) && !staged.contains(load.getResult());
-    else if (auto store = dyn_cast<tile::StoreOp>(op); store && standsInFragments(store.getMemory()))
-      right = isWhole(op, store.getMemory(), store.getValue(), store.getRow());
-    else if (isa<tile::GatherOp, tile::ScatterOp>(op))
-      right = llvm::none_of(op->getOperands(), [&](Value operand) {
-        return isa<tile::MemoryType>(operand.getType()) && standsInFragments(operand);
-      });
-    if (right)
-      return WalkResult::advance();
-    op->emitOpError() << "expected whole rows of f32 from a multiple of " << kSlabRows
-                      << " on, in a kernel with products, where a memory stands in fragments";
-    return WalkResult::interrupt();
+    if (auto load = dyn_cast<tile::LoadOp>(op)) {
+      bool isRight = isWhole(load.getMemory(), load.getResult(), load.getRow()) && !load.getLo() &&
+                     !load.getTransposed() && !onlyShared.contains(load.getResult()) &&
+                     !staged.contains(load.getResult());
+      if (standsInFragments(load.getMemory()) && !isRight)
+        return refuse(op, load.getResult().getType());
+    } else if (auto store = dyn_cast<tile::StoreOp>(op)) {
+      bool isRight = isWhole(store.getMemory(), store.getValue(), store.getRow()) && !store.getLo();
+      if (standsInFragments(store.getMemory()) && !isRight)
+        return refuse(op, store.getValue().getType());
+    } else if (isa<tile::GatherOp, tile::ScatterOp>(op)) {
+      for (Value operand : op->getOperands())
+        if (isa<tile::MemoryType>(operand.getType()) && standsInFragments(operand))
+          return refuse(op, operand.getType());
+    }
+    return WalkResult::advance();
   });
   return failure(result.wasInterrupted());
 }

@@ -73,7 +73,7 @@ void KernelLowering::awaitsLoads(tile::StoreOp op) {
   auto load = dyn_cast_or_null<tile::LoadOp>(it->second);
   if (load && load.getMemory() == op.getMemory() && load.getRow() == op.getRow() &&
       load.getColumn() == op.getColumn() && !load.getTransposed() && !onlyShared.contains(load.getResult()) &&
-      !streamed.contains(load.getResult()) && !isStoredTurned(op)) {
+      !streamed.contains(load.getResult()) && !isStoredTurned(op) && !isStoredAcross(op)) {
     Distribution from = distributionOf(load.getResult()), to = distributionOf(op.getValue());
     if (from.rows == to.rows && from.columns == to.columns && from.grid == to.grid && !to.oneRow() && !to.oneColumn())
       return;
@@ -456,8 +456,13 @@ bool KernelLowering::isStoredTurned(tile::StoreOp op) {
 }
 
 /// A store of one register of a warp is then eight neighbours in each of four rows, whole sectors of memory, where a
-/// turn through shared memory takes two accesses there for each element, and a barrier.
+/// turn through shared memory takes two accesses there for each element, and a barrier. Done where nothing else hides
+/// that, as `goesByQuads`: blocks that share a multiprocessor hide it from each other, and have fewer registers (the
+/// delta rule's scan would load two spilled words in each turn for the places it stores to at its end).
 bool KernelLowering::isStoredAcross(tile::StoreOp op) {
+  auto blocks = kernel->getAttrOfType<IntegerAttr>("tile.blocks");
+  if (staged.empty() || (blocks && blocks.getInt() > 1))
+    return false;
   auto turned = op.getValue().getDefiningOp<tile::TransposeOp>();
   if (!turned || !turned.getResult().hasOneUse() || turned->getBlock() != op->getBlock() || op.getLo() ||
       pagesOf(op.getMemory()) || !cast<tile::MemoryType>(op.getMemory().getType()).getElementType().isF32())
@@ -537,7 +542,8 @@ void KernelLowering::lower(tile::StoreOp op) {
     return storeInFragments(op);
   View view = viewOf(op.getMemory());
   bool across = isStoredAcross(op);
-  const Fragment from = fragmentOf(across ? op.getValue().getDefiningOp<tile::TransposeOp>().getSource() : op.getValue());
+  const Fragment from =
+      fragmentOf(across ? op.getValue().getDefiningOp<tile::TransposeOp>().getSource() : op.getValue());
   const Distribution &shape = from.shape;
   if (across)
     return storeElements(from, view.stored, /*atOnce=*/1,

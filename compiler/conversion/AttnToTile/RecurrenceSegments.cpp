@@ -21,7 +21,11 @@
 //                         ^ starts from what a left in segment 0     ^ from what c left in segments 1 and 2
 //
 // The last segment of a sequence writes its state, while others may not have begun: what they begin with is what
-// `segment` left, the state of the sequence as it was before the step included.
+// `segment` left, the state of the sequence as it was before the step included. A sequence without tokens from before
+// the step has a state of zeros that nobody needs to read.
+//
+// States go from kernel to kernel in the order of their registers (codegen/nvptx/FragmentMemory.cpp): the last segment
+// of four folds three of them before its first chunk, while the rows of all segments are asked for.
 //
 // Sums in `segment` run backwards through the chunks, every token faded to the end of the segment, so that nothing has
 // to fade what was added before. All exponents are at most 0.
