@@ -105,6 +105,15 @@ private:
   /// Whether a tile that is turned only to be stored as bf16 goes to memory by way of whole 8x8 pieces.
   bool isStoredTurned(tile::StoreOp op);
   void storeTurned(tile::StoreOp op);
+  // ---- memory in the order of registers (FragmentMemory.cpp)
+  bool standsInFragments(mlir::Value memory);
+  mlir::LogicalResult verifyFragmentMemories();
+  mlir::Value placeInFragments(const View &view, const Distribution &shape, mlir::Value row);
+  Fragment loadInFragments(tile::LoadOp op);
+  void storeInFragments(tile::StoreOp op);
+
+  /// Whether a tile that is turned only to be stored as f32 goes to memory from where it is, column by column.
+  bool isStoredAcross(tile::StoreOp op);
   /// A barrier if threads may have stored what is loaded now. Other arguments do not overlap (codegen/README.md).
   void seesStores(mlir::Value memory);
   void markTurn(mlir::scf::ForOp op);

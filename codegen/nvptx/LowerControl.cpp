@@ -46,7 +46,7 @@ LogicalResult KernelLowering::lower() {
   }
   findDying();
   Value item = code.toIndex(code.blockNumber());
-  LogicalResult result = success();
+  LogicalResult result = verifyFragmentMemories();
   auto walk = [&] {
     scalars.map(kernel.getItem(), item);
     awaited = !code.target.launchOverlap;

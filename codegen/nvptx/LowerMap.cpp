@@ -42,7 +42,7 @@ void KernelLowering::lower(tile::WindowOp op) {
 
 void KernelLowering::lower(tile::TransposeOp op) {
   if (op.getResult().hasOneUse())
-    if (auto store = dyn_cast<tile::StoreOp>(*op.getResult().getUsers().begin()); store && isStoredTurned(store))
+    if (auto store = dyn_cast<tile::StoreOp>(*op.getResult().getUsers().begin()); store && (isStoredTurned(store) || isStoredAcross(store)))
       return;
   Fragment from = fragmentOf(op.getSource());
   bind(op.getResult(), exchange(from, distributionOf(op.getResult()), true, 0, 0));

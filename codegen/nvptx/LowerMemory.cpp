@@ -73,7 +73,7 @@ void KernelLowering::awaitsLoads(tile::StoreOp op) {
   auto load = dyn_cast_or_null<tile::LoadOp>(it->second);
   if (load && load.getMemory() == op.getMemory() && load.getRow() == op.getRow() &&
       load.getColumn() == op.getColumn() && !load.getTransposed() && !onlyShared.contains(load.getResult()) &&
-      !streamed.contains(load.getResult()) && !isStoredTurned(op)) {
+      !streamed.contains(load.getResult()) && !isStoredTurned(op) && !isStoredAcross(op)) {
     Distribution from = distributionOf(load.getResult()), to = distributionOf(op.getValue());
     if (from.rows == to.rows && from.columns == to.columns && from.grid == to.grid && !to.oneRow() && !to.oneColumn())
       return;
@@ -262,6 +262,8 @@ void KernelLowering::lower(tile::LoadOp op) {
   seesStores(op.getMemory());
   if (isWord(op))
     return; // with the scalar
+  if (standsInFragments(op.getMemory()))
+    return bind(op.getResult(), loadInFragments(op));
   if (staged.contains(op.getResult()))
     awaitStaged(op);
   else if (streamed.contains(op.getResult()))
@@ -408,6 +410,22 @@ bool KernelLowering::isStoredTurned(tile::StoreOp op) {
          from.rows % 64 == 0 && memory.getColumns() % 8 == 0 && divisorOf(op.getColumn()) % 8 == 0;
 }
 
+/// A store of one register of a warp is then eight neighbours in each of four rows, whole sectors of memory, where a
+/// turn through shared memory takes two accesses there for each element, and a barrier. Done where nothing else hides
+/// that, as `goesByQuads`: blocks that share a multiprocessor hide it from each other, and have fewer registers (the
+/// delta rule's scan would load two spilled words in each turn for the places it stores to at its end).
+bool KernelLowering::isStoredAcross(tile::StoreOp op) {
+  auto blocks = kernel->getAttrOfType<IntegerAttr>("tile.blocks");
+  if (staged.empty() || (blocks && blocks.getInt() > 1))
+    return false;
+  auto turned = op.getValue().getDefiningOp<tile::TransposeOp>();
+  if (!turned || !turned.getResult().hasOneUse() || turned->getBlock() != op->getBlock() || op.getLo() ||
+      pagesOf(op.getMemory()) || !cast<tile::MemoryType>(op.getMemory().getType()).getElementType().isF32())
+    return false;
+  Distribution from = distributionOf(turned.getSource());
+  return !from.oneRow() && !from.oneColumn() && !from.sliding && from.joined == 1;
+}
+
 /// The fragment is stored to shared memory transposed, as a bf16 operand would stand there, and copied from it in
 /// pieces of 16 bytes.
 void KernelLowering::storeTurned(tile::StoreOp op) {
@@ -475,9 +493,17 @@ void KernelLowering::lower(tile::StoreOp op) {
     return storeTurned(op);
   if (isStoredAsImage(op))
     return storeImage(op);
+  if (standsInFragments(op.getMemory()))
+    return storeInFragments(op);
   View view = viewOf(op.getMemory());
-  const Fragment from = fragmentOf(op.getValue());
+  bool across = isStoredAcross(op);
+  const Fragment from =
+      fragmentOf(across ? op.getValue().getDefiningOp<tile::TransposeOp>().getSource() : op.getValue());
   const Distribution &shape = from.shape;
+  if (across)
+    return storeElements(from, view.stored, /*atOnce=*/1,
+                         addressesOf(view, shape, op.getRow(), op.getColumn(), /*transposed=*/true),
+                         [](int64_t, int64_t) { return Value(); });
   Value row = i64Of(op.getRow());
   if (goesByQuads(view, shape, op.getColumn()))
     return storeByQuads(op, from);

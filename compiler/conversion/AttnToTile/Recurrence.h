@@ -123,8 +123,12 @@ private:
   void forEachRun(int64_t segments, llvm::function_ref<void(const Run &)> body);
   void writeSegmentScanned(const Run &run);
   void beginSegments(int64_t columns);
+  Value bothOf(Value x, Value y);
+  Value notOf(Value x);
+  Value choose(Value condition, Value x, Value y);
   Value entryRow(Value entry);
   Value entryNumber(Value entry);
+  void standsInFragments(Value entries);
   struct ChunkNumbers;
   llvm::SmallVector<Value> askNumbers(const Rows &rows, llvm::SmallVectorImpl<mlir::Operation *> &computed);
   ChunkNumbers numbersOf(mlir::ValueRange asked);

@@ -21,7 +21,11 @@
 //                         ^ starts from what a left in segment 0     ^ from what c left in segments 1 and 2
 //
 // The last segment of a sequence writes its state, while others may not have begun: what they begin with is what
-// `segment` left, the state of the sequence as it was before the step included.
+// `segment` left, the state of the sequence as it was before the step included. A sequence without tokens from before
+// the step has a state of zeros that nobody needs to read.
+//
+// States go from kernel to kernel in the order of their registers (codegen/nvptx/FragmentMemory.cpp): the last segment
+// of four folds three of them before its first chunk, while the rows of all segments are asked for.
 //
 // Sums in `segment` run backwards through the chunks, every token faded to the end of the segment, so that nothing has
 // to fade what was added before. All exponents are at most 0.
@@ -80,6 +84,7 @@ struct RecurrenceWriter::Run {
   Value length;         ///< rows of a segment
   Value first, last, chunks;
   Value isFirst, goesOn; ///< from the start of the sequence; behind the segment
+  Value isNew;           ///< the sequence has no tokens from before the step, and its state is zero
 };
 
 void RecurrenceWriter::forEachRun(int64_t segments, llvm::function_ref<void(const Run &)> body) {
@@ -108,6 +113,7 @@ void RecurrenceWriter::forEachRun(int64_t segments, llvm::function_ref<void(cons
     run.last = e.min(chunksTo(segmentEnd), run.chunks);
     run.isFirst = e.less(run.first, e.index(1));
     run.goesOn = e.less(run.last, run.chunks);
+    run.isNew = e.less(sequence.getPast(), e.index(1));
     Value isLong = e.less(e.index(kRecurrenceLongTokens - 1), e.sub(end, begin));
     e.branch(arith::AndIOp::create(e.b, e.loc, isLong, e.less(run.first, run.last)), [&] {
       state =
@@ -116,6 +122,16 @@ void RecurrenceWriter::forEachRun(int64_t segments, llvm::function_ref<void(cons
       body(run);
     });
   });
+}
+
+Value RecurrenceWriter::bothOf(Value x, Value y) {
+  return arith::AndIOp::create(e.b, e.loc, x, y);
+}
+Value RecurrenceWriter::notOf(Value x) {
+  return arith::XOrIOp::create(e.b, e.loc, x, arith::ConstantIntOp::create(e.b, e.loc, 1, 1));
+}
+Value RecurrenceWriter::choose(Value condition, Value x, Value y) {
+  return arith::SelectOp::create(e.b, e.loc, condition, x, y);
 }
 
 /// Row of an entry's state, of its number.
@@ -229,6 +245,12 @@ void RecurrenceWriter::beginSegments(int64_t columns) {
   e.tileKernel->setAttr("tile.ahead", e.b.getUnitAttr());
 }
 
+/// What segments leave goes from registers to registers.
+void RecurrenceWriter::standsInFragments(Value entries) {
+  int64_t number = cast<BlockArgument>(entries).getArgNumber();
+  e.tileKernel->setAttr("tile.fragments", e.b.getDenseI64ArrayAttr({number}));
+}
+
 tile::KernelOp RecurrenceWriter::writeSegment() {
   FailureOr<int64_t> segments = chooseScanSegments(kernel, form);
   if (failed(segments))
@@ -236,6 +258,7 @@ tile::KernelOp RecurrenceWriter::writeSegment() {
   beginSegments(kRecurrenceSegmentColumns);
   e.tileKernel->setAttr("tile.blocks", e.b.getI64IntegerAttr(2));
   Value entries = e.resultMemory(0), fades = e.resultMemory(1);
+  standsInFragments(entries);
   auto panel = e.tileType(width, form.keyDim), one = e.tileType(1, 1);
   forEachRun(*segments, [&](const Run &run) {
     e.branch(run.goesOn, [&] {
@@ -244,7 +267,8 @@ tile::KernelOp RecurrenceWriter::writeSegment() {
       auto store = [&](Value tile, Value memory, Value row) {
         tile::StoreOp::create(e.b, e.loc, tile, memory, row, e.index(0), Value(), Value());
       };
-      e.branch(run.isFirst, [&] {
+      Value resumes = bothOf(run.isFirst, notOf(run.isNew));
+      e.branch(resumes, [&] {
         store(tile::LoadOp::create(e.b, e.loc, panel, state, e.mul(ownHead, form.keyDim), column, Value(), Value(),
                                    /*transposed=*/true),
               entries, entryRow(entry));
@@ -297,14 +321,15 @@ tile::KernelOp RecurrenceWriter::writeSegment() {
       Value fade =
           e.map(one, sum[1], [&](OpBuilder &b, ValueRange in) -> Value { return exponential(b, e.loc, in[0]); });
       // The state from before the step, read anew: it would take the registers of another sum all along.
-      Value own = e.min(run.first, e.index(1)); // 0 where the sequence begins here
-      auto whole = e.loop(own, e.index(1), 1, sum[0], [&](Value, ValueRange carried) {
-        Value before =
-            tile::LoadOp::create(e.b, e.loc, panel, entries, entryRow(entry), e.index(0), Value(), Value(), false);
-        return SmallVector<Value>{e.map(panel, {carried[0], before, fade}, [&](OpBuilder &b, ValueRange in) -> Value {
-          return plus(b, e.loc, in[0], times(b, e.loc, in[1], in[2]));
-        })};
-      });
+      auto whole =
+          e.loop(e.index(0), choose(resumes, e.index(1), e.index(0)), 1, sum[0], [&](Value, ValueRange carried) {
+            Value before =
+                tile::LoadOp::create(e.b, e.loc, panel, entries, entryRow(entry), e.index(0), Value(), Value(), false);
+            return SmallVector<Value>{
+                e.map(panel, {carried[0], before, fade}, [&](OpBuilder &b, ValueRange in) -> Value {
+                  return plus(b, e.loc, in[0], times(b, e.loc, in[1], in[2]));
+                })};
+          });
       store(whole[0], entries, entryRow(behind));
       store(fade, fades, entryNumber(behind));
     });
@@ -329,6 +354,7 @@ tile::KernelOp RecurrenceWriter::writeSegmentScan() {
 void RecurrenceWriter::writeSegmentScanned(const Run &run) {
   auto scratch = kernel.getBlock()->getArguments().take_back(2);
   Value entries = e.memoryOf(scratch[0]), fades = e.memoryOf(scratch[1]);
+  standsInFragments(entries);
   Value column = partColumn ? partColumn : e.index(0), stateRow = e.mul(ownHead, form.keyDim);
   auto panel = e.tileType(width, form.keyDim), square = e.tileType(kChunk, kChunk);
   auto faded = [&](Value tile, Value factors) -> Value {
@@ -337,22 +363,18 @@ void RecurrenceWriter::writeSegmentScanned(const Run &run) {
     return e.map(cast<tile::TileType>(tile.getType()), {tile, factors},
                  [&](OpBuilder &b, ValueRange in) -> Value { return times(b, e.loc, in[0], in[1]); });
   };
-  auto choose = [&](Value condition, Value x, Value y) -> Value {
-    return arith::SelectOp::create(e.b, e.loc, condition, x, y);
-  };
-
   // The state at the start: of the sequence, where nobody else needs it, or what earlier segments left.
-  Value none = arith::ConstantIntOp::create(e.b, e.loc, 1, 1);
-  Value alone = arith::AndIOp::create(e.b, e.loc, run.isFirst, arith::XOrIOp::create(e.b, e.loc, run.goesOn, none));
-  auto start = e.loop(e.index(0), choose(alone, e.index(1), e.index(0)), 1, e.splat(0, width, form.keyDim),
-                      [&](Value, ValueRange) -> SmallVector<Value> {
+  Value alone = bothOf(run.isFirst, notOf(run.goesOn));
+  auto start = e.loop(e.index(0), choose(bothOf(alone, notOf(run.isNew)), e.index(1), e.index(0)), 1,
+                      e.splat(0, width, form.keyDim), [&](Value, ValueRange) -> SmallVector<Value> {
                         return {tile::LoadOp::create(e.b, e.loc, panel, state, stateRow, column, Value(), Value(),
                                                      /*transposed=*/true)};
                       });
   Value own = e.mul(run.segment, kEntries);
   Value firstSegment = arith::DivUIOp::create(e.b, e.loc, begin, run.length);
   Value from = choose(run.isFirst, own, e.add(e.mul(firstSegment, kEntries), e.index(1)));
-  Value to = choose(run.isFirst, choose(alone, own, e.add(own, e.index(1))), own);
+  Value resumed = bothOf(bothOf(run.isFirst, run.goesOn), notOf(run.isNew));
+  Value to = choose(resumed, e.add(own, e.index(1)), own);
   auto folded = e.loop(from, to, kEntries, start[0], [&](Value entry, ValueRange carried) -> SmallVector<Value> {
     Value left = tile::LoadOp::create(e.b, e.loc, panel, entries, entryRow(entry), e.index(0), Value(), Value(), false);
     Value fade = tile::LoadOp::create(e.b, e.loc, e.tileType(1, 1), fades, entryNumber(entry), e.index(0), Value(),
@@ -400,7 +422,6 @@ void RecurrenceWriter::writeSegmentScanned(const Run &run) {
     if (e.failed())
       return SmallVector<Value>(carried);
     Value left = faded(w, fadeToEnd(numbers, {}));
-    ChunkNumbers following = numbersOf(carried.drop_front(fixed));
     Value fade;
     if (numbers.total)
       fade = e.map(e.tileType(1, 1), numbers.total,
@@ -439,6 +460,8 @@ void RecurrenceWriter::writeSegmentScanned(const Run &run) {
     else if (form.readScale != 1)
       fromStart = e.splat(form.readScale, 1, kChunk);
     out = e.mma(w, weights, {false, true, faded(out, fromStart), tile::Triangle::none});
+    // Beside the products of the state and the output, when those of this chunk need no registers any more.
+    ChunkNumbers following = numbersOf(carried.drop_front(fixed));
     for (Operation *op : computed)
       op->moveBefore(e.b.getInsertionBlock(), e.b.getInsertionPoint());
     Value turned = tile::TransposeOp::create(e.b, e.loc, e.tileType(kChunk, width), out);
