@@ -64,7 +64,7 @@ llvm::SmallVector<mlir::Type> segmentScratchTensors(plan::KernelOp kernel, const
 enum class Handed : uint8_t {
   inverse,          ///< block [C, C]: the part of the delta rule inside the chunk
   weights,          ///< block [C, C]: what a query reads of what tokens of the chunk wrote
-  keysFromStart,    ///< factor: how keys read the state at the start of the chunk
+  keysFromStart,    ///< factor: how keys read the state at the start of the chunk; a number is negative
   queriesFromStart, ///< factor: how queries read it
   keysToEnd,        ///< factor: what is left at the end of the chunk of what a token wrote
   fade,             ///< numbers: what is left then of the state at the start

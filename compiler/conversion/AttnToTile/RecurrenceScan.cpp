@@ -9,8 +9,10 @@
 // stands in memory; a, b and c are numbers for each column. Nothing of the chain from chunk to chunk waits for shared
 // memory to be written.
 //
-// The order of ops is the overlap: while Y is multiplied, what R left of V is made; while the product with A runs, c
-// W'; and while the state is updated, O is turned and stored.
+// The order of ops is the overlap. With one decay a head the state decays while R^T is multiplied; Y^T comes behind the
+// product with T, which is the next of the chain; while the product with A runs, c W' is made; and while the state is
+// updated, O is turned and stored. Four warps have some 600 instructions for a chunk, one warp for each scheduler, and
+// issue them for as long as the products take: what is not on the chain costs as much as what is.
 #include "compiler/conversion/AttnToTile/Recurrence.h"
 #include "compiler/conversion/AttnToTile/RecurrenceChoices.h"
 
@@ -148,17 +150,23 @@ void RecurrenceWriter::writeScanned() {
   auto rowsOf = [&](Value c) { return Rows{e.add(begin, e.mul(c, kChunk)), kChunk, begin, end}; };
 
   int64_t fadeNumbers = perChannel() ? form.keyDim : 1;
+  Value lastBlock = e.add(firstBlock, e.sub(chunks, e.index(1)));
   Value fade = handedNumbers(Handed::fade, firstBlock, fadeNumbers);
   auto after = e.loop(e.index(0), chunks, 1, {before, fade}, [&](Value c, ValueRange carried) {
     ScanChunk chunk{e.add(firstBlock, c), rowsOf(c), carried[0], carried[1]};
+    // The next chunk's decay is on its way while this one is worked on; behind the last stands some other's. One number
+    // is asked for at once, numbers of channels when registers are free for them.
+    auto next = [&] {
+      return handedNumbers(Handed::fade, e.min(e.add(chunk.number, e.index(1)), lastBlock), fadeNumbers);
+    };
+    Value nextFade = perChannel() ? Value() : next();
     Scanned scanned = perChannel() ? scanChannelChunk(chunk) : scanChunk(chunk);
     if (e.failed())
       return SmallVector<Value>(carried);
-    // The next chunk's decay is on its way while this one is worked on; behind the last stands some other's.
-    Value last = e.add(firstBlock, e.sub(chunks, e.index(1)));
-    Value next = handedNumbers(Handed::fade, e.min(e.add(chunk.number, e.index(1)), last), fadeNumbers);
+    if (!nextFade)
+      nextFade = next();
     writeRead(chunk.rows, scanned.read);
-    return SmallVector<Value>{scanned.state, next};
+    return SmallVector<Value>{scanned.state, nextFade};
   });
   if (e.failed())
     return;
@@ -169,20 +177,29 @@ void RecurrenceWriter::writeScanned() {
 RecurrenceWriter::Scanned RecurrenceWriter::scanChunk(const ScanChunk &chunk) {
   Value s = chunk.state;
   auto factors = [&](Handed what) { return handedNumbers(what, chunk.number, kChunk); };
+  auto block = [&](Handed what) { return loadHandedBlock(what, chunk.number); };
+  auto byRows = [&](Value left, Value right, Value acc = {}) {
+    return e.mma(left, right, {false, true, acc, tile::Triangle::none});
+  };
+  // In front of the products that read the state as it was: their words are made first, and the state then decays under
+  // the products (KernelLowering::packReplaced).
+  Value kept = scaled(s, chunk.fade);
   Value k = tileOf(withoutNorm(form.k.vector).vector, chunk.rows, ownHead);
-  Value read = form.p ? e.mma(s, k, {false, true, {}, tile::Triangle::none}) : Value();
-  Value q = tileOf(withoutNorm(form.query).vector, chunk.rows, ownHead);
-  Value out = e.mma(s, q, {false, true, {}, tile::Triangle::none});
+  Value known = form.p ? byRows(s, k) : Value();
   Value w = transposedLoad(valueOf(form.value, chunk.rows, ownHead));
   if (e.failed())
     return {};
+  // What queries read of the state waits until the chain has its next product.
   if (form.p) {
-    Value own = without(w, scaled(read, factors(Handed::keysFromStart)));
-    w = e.mma(own, loadHandedBlock(Handed::inverse, chunk.number), {false, true, {}, tile::Triangle::none});
+    Value own = e.map(cast<tile::TileType>(w.getType()), {w, known, factors(Handed::keysFromStart)},
+                      [&](OpBuilder &b, ValueRange in) -> Value {
+                        return arith::AddFOp::create(b, e.loc, in[0], arith::MulFOp::create(b, e.loc, in[1], in[2]));
+                      });
+    w = byRows(own, block(Handed::inverse));
   }
-  out = scaled(out, factors(Handed::queriesFromStart));
-  Value kept = scaled(s, chunk.fade);
-  out = e.mma(w, loadHandedBlock(Handed::weights, chunk.number), {false, true, out, tile::Triangle::none});
+  Value q = tileOf(withoutNorm(form.query).vector, chunk.rows, ownHead);
+  Value read = scaled(byRows(s, q), factors(Handed::queriesFromStart));
+  read = byRows(w, block(Handed::weights), read);
   Value left = scaled(w, factors(Handed::keysToEnd));
-  return {e.mma(left, k, {false, false, kept, tile::Triangle::none}), out};
+  return {e.mma(left, k, {false, false, kept, tile::Triangle::none}), read};
 }
