@@ -66,6 +66,8 @@ private:
   /// The other way: binds kernel values to registers.
   void unflatten(mlir::Operation *op, mlir::ValueRange values, mlir::ValueRange registers);
   bool isCarriedPacked(mlir::Operation *op, unsigned index);
+  void packReplaced(mlir::scf::ForOp op);
+  llvm::SmallVector<mlir::Value> packed(const Fragment &fragment);
 
   // ---- the kernel before (Overlap.cpp)
   /// A wait in front of `op` if it is the first that touches what another kernel may write, or still reads.
@@ -516,7 +518,7 @@ private:
       slidingRows;                               ///< of memory, row, column, bounds
   llvm::MapVector<mlir::Value, Rest> unfinished; ///< sums whose parts stand in shared memory
   llvm::DenseMap<mlir::Operation *, llvm::SmallVector<mlir::Value>> dyingAt;
-  llvm::DenseMap<mlir::Value, llvm::SmallVector<mlir::Value>> packedWords; ///< of tiles that are carried packed
+  llvm::DenseMap<mlir::Value, llvm::SmallVector<mlir::Value>> packedWords; ///< of tiles that are carried packed, or replaced
 
   llvm::DenseMap<mlir::Value, Fragment> squares;    ///< sums of squares that are made before their op comes
   llvm::DenseMap<mlir::Value, SharedTile> inverses; ///< of matrices for later solves, and to be stored

@@ -209,6 +209,14 @@ bool KernelLowering::isCarriedPacked(Operation *op, unsigned index) {
   return !argument.use_empty() && onlyLeft(argument) && onlyLeft(result);
 }
 
+SmallVector<Value> KernelLowering::packed(const Fragment &fragment) {
+  SmallVector<Value> words;
+  for (int64_t slab = 0; slab < fragment.shape.slabs(); ++slab)
+    for (int64_t group = 0; group < fragment.shape.groups(); group += 2)
+      llvm::append_range(words, operandWords(fragment, slab, group, 0));
+  return words;
+}
+
 SmallVector<Value> KernelLowering::flatten(Operation *op, ValueRange values) {
   SmallVector<Value> flat;
   for (auto [index, value] : llvm::enumerate(values)) {
@@ -224,10 +232,7 @@ SmallVector<Value> KernelLowering::flatten(Operation *op, ValueRange values) {
     } else if (auto it = packedWords.find(value); it != packedWords.end()) {
       llvm::append_range(flat, it->second);
     } else {
-      Fragment fragment = fragmentOf(value, distributionOf(type).grid);
-      for (int64_t slab = 0; slab < fragment.shape.slabs(); ++slab)
-        for (int64_t group = 0; group < fragment.shape.groups(); group += 2)
-          llvm::append_range(flat, operandWords(fragment, slab, group, 0));
+      llvm::append_range(flat, packed(fragmentOf(value, distributionOf(type).grid)));
     }
   }
   if (holdsStaged(op))
@@ -297,8 +302,10 @@ LogicalResult KernelLowering::lower(scf::ForOp op) {
                            [&](Value counter, ValueRange carried) {
                              scalars.map(op.getInductionVar(), counter);
                              unflatten(op, op.getRegionIterArgs(), carried);
-                             if (!copying)
+                             if (!copying) {
+                               packReplaced(op);
                                shared.beginTurn();
+                             }
                              result = lowerBlock(body);
                              if (failed(result))
                                return SmallVector<Value>(carried);
@@ -318,6 +325,30 @@ LogicalResult KernelLowering::lower(scf::ForOp op) {
   unflatten(op, op.getResults(), results);
   rejoin(before); // there may have been no turn
   return result;
+}
+
+/// Words of a left operand that products read behind an op which makes something else of the tile: they are packed
+/// first, so that what is made takes the tile's registers and need not wait until the products have read them.
+void KernelLowering::packReplaced(scf::ForOp op) {
+  if (precision == Precision::exact)
+    return;
+  for (auto [index, argument] : llvm::enumerate(op.getRegionIterArgs())) {
+    Value tile = argument;
+    if (!isa<tile::TileType>(tile.getType()) || !isHere(op->getResult(index)) || isCarriedPacked(op, index))
+      continue;
+    auto isReplaced = [&](Operation *product) {
+      return llvm::any_of(tile.getUsers(), [&](Operation *user) {
+        return isa<tile::MapOp>(user) && user->getBlock() == product->getBlock() && user->isBeforeInBlock(product);
+      });
+    };
+    bool early = llvm::any_of(tile.getUsers(), [&](Operation *user) {
+      auto mma = dyn_cast<tile::MmaOp>(user);
+      return mma && isHere(user) && mma.getLhs() == tile && mma.getRhs() != tile && mma->getBlock() == op.getBody() &&
+             formOf(mma) == Form::group && lhsInRegisters(mma) && isReplaced(mma);
+    });
+    if (early)
+      packedWords[tile] = packed(fragmentOf(tile));
+  }
 }
 
 /// A turn of the loop may be behind.

@@ -18,6 +18,8 @@
 //     O  = b Q S + A W'               A = scale D B                   weights
 //     S <- f S + K^T (c W')           a = exp(G), b = scale exp(G), c = exp(G_C - G) B, f = exp(G_C)
 //
+// The numbers are -a: V - a K S is one instruction for each element then, where a is not told to be negative in each.
+//
 // A diagonal recurrence has W' = V (and none of this to prepare with one decay per head and no norms:
 // RecurrenceSegments.cpp). So prepare reads keys and queries and never values; scan reads all three where they
 // stand. Vectors that are normed (l2_norm) stand there without it: the norm of a token is a number that multiplies into
@@ -291,7 +293,7 @@ void RecurrenceWriter::writePreparedHead(Value number, Value head, const Fades &
                           e.index(0), Value(), Value());
   };
   if (form.p)
-    writeNumbers(e.product(column, {start, keyNorm}), Handed::keysFromStart, kChunk);
+    writeNumbers(e.product(column, {start, keyNorm, e.splat(-1, kChunk, 1)}), Handed::keysFromStart, kChunk);
   writeNumbers(e.product(column, {start, queryNorm, scale}), Handed::queriesFromStart, kChunk);
   writeNumbers(e.product(column, {toEnd, written}), Handed::keysToEnd, kChunk);
   writeNumbers(last ? e.map(e.tileType(1, 1), last,

@@ -93,6 +93,36 @@ tile.kernel @chained(%a: !tile.memory<64xbf16>, %b: !tile.memory<64xbf16>, %v: !
   tile.store %q, %c[%c0, %c0] : !tile.tile<64x64xf32>, !tile.memory<64xf32>
 }
 
+// A carried tile that is made into something else in front of the products that still read it: words of a left operand
+// first, so that what is made can take its registers.
+// CHECK-LABEL: llvm.func @replaced(
+// BF16: scf.for
+// BF16-NOT: arith.mulf
+// BF16-COUNT-16: cvt.rn.bf16x2.f32
+// BF16-NOT: cvt.rn.bf16x2.f32
+// BF16: arith.mulf
+// BF16-NOT: cvt.rn.bf16x2.f32
+// BF16: wgmma.mma_async
+// BF16: wgmma.commit_group
+tile.kernel @replaced(%a: !tile.memory<64xbf16>, %c: !tile.memory<64xf32>) items <once by 1 times 1> at %item {
+  %c0 = arith.constant 0 : index
+  %c1 = arith.constant 1 : index
+  %c4 = arith.constant 4 : index
+  %half = arith.constant 0.5 : f32
+  %y = tile.load %a[%c0, %c0] : !tile.memory<64xbf16> -> !tile.tile<64x64xf32>
+  %begin = tile.load %c[%c0, %c0] : !tile.memory<64xf32> -> !tile.tile<64x64xf32>
+  %end = scf.for %i = %c0 to %c4 step %c1 iter_args(%s = %begin) -> (!tile.tile<64x64xf32>) {
+    %kept = tile.map (%x = %s : !tile.tile<64x64xf32>) -> !tile.tile<64x64xf32> {
+      %v = arith.mulf %x, %half : f32
+      tile.yield %v : f32
+    }
+    %read = tile.mma %s, transpose_rhs %y : !tile.tile<64x64xf32>, !tile.tile<64x64xf32> -> !tile.tile<64x64xf32>
+    %next = tile.mma %read, %y acc %kept : !tile.tile<64x64xf32>, !tile.tile<64x64xf32>, !tile.tile<64x64xf32> -> !tile.tile<64x64xf32>
+    scf.yield %next : !tile.tile<64x64xf32>
+  }
+  tile.store %end, %c[%c0, %c0] : !tile.tile<64x64xf32>, !tile.memory<64xf32>
+}
+
 // A row times a matrix: f32 in registers, no matrix units. The four warps hold 16 of the rows each, so their sums meet
 // in shared memory.
 // CHECK-LABEL: llvm.func @vector(
