@@ -336,10 +336,13 @@ bool KernelLowering::isCopiedFirst(tile::LoadOp op) {
                      ? !onlyShared.contains(tile)
                      : !staged.contains(tile) && !streamed.contains(tile) && shape.joined == 1 && !shape.sliding &&
                            shape.registers() >= kManyRegisters && tile.hasNUsesOrMore(kManyReaders);
-  // A fragment that is made late must not be made inside a branch that not every reader passes.
+  // A fragment that is made late, and kept, must not be made inside a branch that not every reader passes.
+  auto canRead = [&](Operation *user) {
+    bool chosen = isa<scf::IfOp>(user->getParentOp()) && user->getParentOp()->getBlock() == op->getBlock();
+    return user->getBlock() == op->getBlock() || (chosen && !wantedShared.contains(tile));
+  };
   return brain && isAsked && canCopyToShared(op) && !shape.padsRows() && !shape.padsColumns() && !shape.oneRow() &&
-         shape.columns % 64 == 0 &&
-         llvm::all_of(tile.getUsers(), [&](Operation *user) { return user->getBlock() == op->getBlock(); });
+         shape.columns % 64 == 0 && llvm::all_of(tile.getUsers(), canRead);
 }
 
 void KernelLowering::endCopiesBefore(Operation *next) {

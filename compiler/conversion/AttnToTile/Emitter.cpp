@@ -111,6 +111,20 @@ void Emitter::branch(Value condition, llvm::function_ref<void()> then, llvm::fun
   }
 }
 
+SmallVector<Value> Emitter::choose(Value condition, llvm::function_ref<SmallVector<Value>()> then,
+                                   llvm::function_ref<SmallVector<Value>()> otherwise) {
+  auto side = [this](llvm::function_ref<SmallVector<Value>()> values) {
+    return [this, values](OpBuilder &inside, Location where) {
+      OpBuilder::InsertionGuard guard(b);
+      b.restoreInsertionPoint(inside.saveInsertionPoint());
+      SmallVector<Value> made = values();
+      scf::YieldOp::create(b, where, made);
+    };
+  };
+  auto op = scf::IfOp::create(b, loc, condition, side(then), side(otherwise));
+  return SmallVector<Value>(op.getResults());
+}
+
 void Emitter::anchorProducts(const llvm::DenseMap<Value, Value> &products, const Window &window) {
   setAnchor([this, &products, window](Value value, const Rows &, const Window &asked) -> Value {
     if (!products.contains(value))

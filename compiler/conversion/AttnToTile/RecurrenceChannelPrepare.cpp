@@ -52,9 +52,10 @@ void RecurrenceWriter::writePreparedByChannel(Value number, Value row) {
 
   decay.prepare(k, q, /*own=*/bool(form.p));
   auto vectors = cast<tile::TileType>(k.getType());
-  write(e.product(vectors, {decay.fromStart(q), reads}), Handed::queriesFromStart);
+  Value start = decay.fromStart();
+  write(e.product(vectors, {q, start, reads}), Handed::queriesFromStart);
   if (form.p)
-    write(e.product(vectors, {decay.fromStart(k), keyNorm}), Handed::keysFromStart);
+    write(e.product(vectors, {k, start, keyNorm}), Handed::keysFromStart);
   write(e.product(vectors, {decay.toEnd(k), writes}), Handed::keysToEnd);
   Value place = e.add(e.mul(number, form.valueHeads), ownHead);
   tile::StoreOp::create(e.b, e.loc, decay.total(), handedMemory(Handed::fade), place, e.index(0), Value(), Value());
