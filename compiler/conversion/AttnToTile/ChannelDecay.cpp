@@ -7,6 +7,8 @@ using namespace denim;
 
 /// Rows that a warp holds: products of up to so many rows with themselves cost no exchange.
 static constexpr int64_t kWarpRows = 16;
+/// Rows of a group that is split where those of a warp forget too much: 22 a token, as a logarithm, is rare.
+static constexpr int64_t kFewRows = 4;
 /// Both exponents of a pair that is split in the middle of the decay of its group stay below, so that neither a factor
 /// nor what a vector has on top of it leaves the range of f32 and bf16, 2^127.
 static constexpr double kMostExponent = 64;
@@ -66,43 +68,55 @@ void ChannelDecay::prepare(Value y, Value x, bool own) {
   wantsOwn = own;
   for (int64_t half = 1; half < groupRows; half *= 2)
     join(sumOfFirst(half), half);
-  Value total = e.spread(sum, groupRows - 1, groupRows);
-  if (isBounded)
-    near = splitInMiddle(total, y, x);
-  else
-    near = splitOrHalved(total, y, x);
+  near = isBounded ? splitInMiddle(groupRows, y, x) : splitOrHalved(y, x);
   for (int64_t half = groupRows; half < length; half *= 2)
     halve(half, y, x);
 }
 
-ChannelDecay::Split ChannelDecay::splitInMiddle(Value total, Value y, Value x) {
+ChannelDecay::Split ChannelDecay::splitInMiddle(int64_t rows, Value y, Value x) {
+  // Sums are those of groups that may be longer than these.
+  SmallVector<Value> inputs{sum, e.spread(sum, rows - 1, rows)};
+  if (rows < groupRows)
+    inputs.push_back(e.spread(sum, 0, rows));
   auto factors = [&](bool reader) {
-    return e.map(typeOf(sum), {sum, total}, [&](OpBuilder &b, ValueRange in) -> Value {
-      Value middle = times(b, e.loc, in[1], number(b, e.loc, 0.5));
+    return e.map(typeOf(sum), inputs, [&](OpBuilder &b, ValueRange in) -> Value {
+      Value ends = in.size() > 2 ? arith::AddFOp::create(b, e.loc, in[1], in[2]).getResult() : in[1];
+      Value middle = times(b, e.loc, ends, number(b, e.loc, 0.5));
       return exp2(b, e.loc, reader ? minus(b, e.loc, in[0], middle) : minus(b, e.loc, middle, in[0]));
     });
   };
   Value reading = factors(true), written = faded(y, factors(false));
-  Value queries = product(written, faded(x, reading), groupRows);
-  return {groupRows, wantsOwn ? product(faded(y, reading), written, groupRows) : Value(), queries};
+  Value queries = product(written, faded(x, reading), rows);
+  return {rows, wantsOwn ? product(faded(y, reading), written, rows) : Value(), queries};
 }
 
-ChannelDecay::Split ChannelDecay::splitOrHalved(Value total, Value y, Value x) {
-  Value least = e.reduce(tile::Combiner::min, e.reduce(tile::Combiner::min, total, 1), 0);
-  Value most = e.real(-2 * kMostExponent);
+Value ChannelDecay::canSplit(int64_t rows) {
+  Value decay = e.spread(sum, rows - 1, rows);
+  if (rows < groupRows)
+    decay = e.map(typeOf(sum), {decay, e.spread(sum, 0, rows)},
+                  [&](OpBuilder &b, ValueRange in) -> Value { return minus(b, e.loc, in[0], in[1]); });
+  Value least = e.reduce(tile::Combiner::min, e.reduce(tile::Combiner::min, decay, 1), 0);
   Value known = tile::ExtractOp::create(e.b, e.loc, e.b.getF32Type(), least, 0, 0);
-  Value fits = arith::CmpFOp::create(e.b, e.loc, arith::CmpFPredicate::OGE, known, most);
+  return arith::CmpFOp::create(e.b, e.loc, arith::CmpFPredicate::OGE, known, e.real(-2 * kMostExponent));
+}
+
+ChannelDecay::Split ChannelDecay::splitOrHalved(Value y, Value x) {
   auto products = [&](const Split &split) {
     return wantsOwn ? SmallVector<Value>{split.queries, split.own} : SmallVector<Value>{split.queries};
   };
+  auto halvedFrom = [&](const Split &split) { return products(halved(split, y, x)); };
   SmallVector<Value> made = e.choose(
-      fits, [&] { return products(splitInMiddle(total, y, x)); }, [&] { return products(halved(y, x)); });
+      canSplit(groupRows), [&] { return products(splitInMiddle(groupRows, y, x)); },
+      [&] {
+        return e.choose(
+            canSplit(kFewRows), [&] { return halvedFrom(splitInMiddle(kFewRows, y, x)); },
+            [&] { return halvedFrom({1, {}, e.reduce(tile::Combiner::add, faded(y, x), 1)}); });
+      });
   return {groupRows, wantsOwn ? made[1] : Value(), made[0]};
 }
 
-ChannelDecay::Split ChannelDecay::halved(Value y, Value x) {
-  Split pairs{1, {}, e.reduce(tile::Combiner::add, faded(y, x), 1)};
-  for (int64_t half = 1; half < groupRows; half *= 2) {
+ChannelDecay::Split ChannelDecay::halved(Split pairs, Value y, Value x) {
+  for (int64_t half = pairs.rows; half < groupRows; half *= 2) {
     // Both sides are as far from the last row of the first half as their sums are.
     Value factors =
         e.map(typeOf(sum), {sum, e.spread(sum, half - 1, 2 * half)}, [&](OpBuilder &b, ValueRange in) -> Value {

@@ -60,10 +60,13 @@ private:
   mlir::Value faded(mlir::Value tile, mlir::Value factors);
   /// Products of operands of rows and columns; `group`: pairs of other groups are not used.
   mlir::Value product(mlir::Value rows, mlir::Value columns, int64_t group);
-  /// Pairs of a group, whose decay is `total`, from one product; from one for each halving; from what fits the numbers.
-  Split splitInMiddle(mlir::Value total, mlir::Value y, mlir::Value x);
-  Split halved(mlir::Value y, mlir::Value x);
-  Split splitOrHalved(mlir::Value total, mlir::Value y, mlir::Value x);
+  /// Pairs within groups of `rows` from one product; within groups of `groupRows` from what is there of smaller ones and
+  /// a product for each halving; and by the one or the other, as the numbers allow.
+  Split splitInMiddle(int64_t rows, mlir::Value y, mlir::Value x);
+  Split halved(Split pairs, mlir::Value y, mlir::Value x);
+  Split splitOrHalved(mlir::Value y, mlir::Value x);
+  /// Whether no channel of any group forgets so much that a factor leaves the range: known when the kernel runs.
+  mlir::Value canSplit(int64_t rows);
   void halve(int64_t half, mlir::Value y, mlir::Value x);
   /// The sum over the first half of each group, for all of its rows.
   mlir::Value sumOfFirst(int64_t half);
