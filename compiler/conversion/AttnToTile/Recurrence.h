@@ -10,7 +10,8 @@
 //   RecurrenceTokenOfBlock.cpp     by a block of threads that has one head
 //   RecurrencePrepare.cpp  long sequences by two kernels: what is made for all chunks at once,
 //   RecurrenceChannelPrepare.cpp   the same for a decay per channel,
-//   RecurrenceScan.cpp     and the state through them
+//   RecurrenceScan.cpp     and the state through them,
+//   RecurrenceChannelScan.cpp      of a chunk with a decay per channel
 //   RecurrenceSegments.cpp the two kernels of a diagonal recurrence: states of segments, then all segments at once
 //   ChunkDecay.h           decayed products inside a chunk
 #ifndef COMPILER_CONVERSION_ATTNTOTILE_RECURRENCE_H
@@ -115,7 +116,23 @@ private:
                          llvm::function_ref<Value()> multiplyKeys);
   void writePreparedByChannel(Value number, Value row);
   int64_t channelPrepareWarps();
+  /// The state at the start of a chunk, and what is left of it at the end.
+  struct ScanChunk {
+    Value number;
+    Rows rows;
+    Value state, fade;
+  };
+  /// The state behind a chunk, and what its queries read; columns of values by keys, by tokens.
+  struct Scanned {
+    Value state, read;
+  };
   void writeScanned();
+  Scanned scanChunk(const ScanChunk &chunk);
+  Scanned scanChannelChunk(const ScanChunk &chunk);
+  void writeRead(const Rows &rows, Value read);
+  /// tile * factors, tile - read
+  Value scaled(Value tile, Value factors);
+  Value without(Value tile, Value read);
   /// The two kernels where the sequence is cut into segments (RecurrenceSegments.cpp).
   tile::KernelOp writeSegment();
   tile::KernelOp writeSegmentScan();
@@ -151,6 +168,9 @@ private:
   Value handedMemory(Handed what);
   /// The block of it that belongs to a chunk and head, or the row of numbers.
   Value handedBlock(Handed what, Value number, Value head);
+  /// The same for the item's head, loaded.
+  Value loadHandedBlock(Handed what, Value number);
+  Value handedNumbers(Handed what, Value number, int64_t count);
   int64_t manyTokens() const;
   void writeToken(Value row);
   /// The same for the one head of an item: the state behind the token.

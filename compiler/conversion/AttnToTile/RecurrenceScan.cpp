@@ -103,79 +103,86 @@ Value RecurrenceWriter::transposedLoad(Value tile) {
                               load.getHi(), true);
 }
 
+Value RecurrenceWriter::handedNumbers(Handed what, Value number, int64_t count) {
+  Value place = e.add(e.mul(number, form.valueHeads), ownHead);
+  return tile::LoadOp::create(e.b, e.loc, e.tileType(1, count), handedMemory(what), place, e.index(0), Value(), Value(),
+                              false);
+}
+
+Value RecurrenceWriter::loadHandedBlock(Handed what, Value number) {
+  Value memory = handedBlock(what, number, ownHead);
+  int64_t columns = cast<tile::MemoryType>(memory.getType()).getColumns();
+  return tile::LoadOp::create(e.b, e.loc, e.tileType(kChunk, columns), memory, e.index(0), e.index(0), Value(), Value(),
+                              false);
+}
+
+Value RecurrenceWriter::scaled(Value tile, Value factors) {
+  return e.map(cast<tile::TileType>(tile.getType()), {tile, factors},
+               [&](OpBuilder &b, ValueRange in) -> Value { return arith::MulFOp::create(b, e.loc, in[0], in[1]); });
+}
+
+Value RecurrenceWriter::without(Value tile, Value read) {
+  return e.map(cast<tile::TileType>(tile.getType()), {tile, read},
+               [&](OpBuilder &b, ValueRange in) -> Value { return arith::SubFOp::create(b, e.loc, in[0], in[1]); });
+}
+
+void RecurrenceWriter::writeRead(const Rows &rows, Value read) {
+  Value turned = tile::TransposeOp::create(e.b, e.loc, e.tileType(kChunk, width), read);
+  if (form.skip) {
+    Value skipped = valueOf(form.skip.vector, rows, ownHead);
+    Value skip = strength(form.skip, rows, ownHead);
+    if (e.failed())
+      return;
+    turned = withSkip(turned, skip, skipped);
+  }
+  storeOutput(turned, rows, ownHead);
+}
+
 void RecurrenceWriter::writeScanned() {
   Value column = partColumn ? partColumn : e.index(0);
-  auto panel = e.tileType(width, form.keyDim), across = e.tileType(width, kChunk);
   Value stateRow = e.mul(ownHead, form.keyDim);
-  Value before =
-      tile::LoadOp::create(e.b, e.loc, panel, state, stateRow, column, Value(), Value(), /*transposed=*/true);
+  Value before = tile::LoadOp::create(e.b, e.loc, e.tileType(width, form.keyDim), state, stateRow, column, Value(),
+                                      Value(), /*transposed=*/true);
   Value firstBlock = arith::DivUIOp::create(e.b, e.loc, begin, e.index(kRecurrenceBlockStride));
   Value chunks = arith::DivUIOp::create(e.b, e.loc, e.add(e.sub(end, begin), e.index(kChunk - 1)), e.index(kChunk));
   auto rowsOf = [&](Value c) { return Rows{e.add(begin, e.mul(c, kChunk)), kChunk, begin, end}; };
-  auto numbersOf = [&](Handed what, Value number, int64_t count) -> Value {
-    Value place = e.add(e.mul(number, form.valueHeads), ownHead);
-    return tile::LoadOp::create(e.b, e.loc, e.tileType(1, count), handedMemory(what), place, e.index(0), Value(),
-                                Value(), false);
-  };
-  auto writeRead = [&](const Rows &rows, Value read) {
-    Value turned = tile::TransposeOp::create(e.b, e.loc, e.tileType(kChunk, width), read);
-    if (form.skip) {
-      Value skipped = valueOf(form.skip.vector, rows, ownHead);
-      Value skip = strength(form.skip, rows, ownHead);
-      if (e.failed())
-        return;
-      turned = withSkip(turned, skip, skipped);
-    }
-    storeOutput(turned, rows, ownHead);
-  };
-  auto scaled = [&](Value tile, Value factors) {
-    return e.map(cast<tile::TileType>(tile.getType()), {tile, factors},
-                 [&](OpBuilder &b, ValueRange in) -> Value { return arith::MulFOp::create(b, e.loc, in[0], in[1]); });
-  };
 
   int64_t fadeNumbers = perChannel() ? form.keyDim : 1;
-  Value fade = numbersOf(Handed::fade, firstBlock, fadeNumbers);
+  Value fade = handedNumbers(Handed::fade, firstBlock, fadeNumbers);
   auto after = e.loop(e.index(0), chunks, 1, {before, fade}, [&](Value c, ValueRange carried) {
-    Value number = e.add(firstBlock, c), s = carried[0];
-    Rows rows = rowsOf(c);
-    auto block = [&](Handed what) -> Value {
-      Value memory = handedBlock(what, number, ownHead);
-      return tile::LoadOp::create(e.b, e.loc, e.tileType(kChunk, cast<tile::MemoryType>(memory.getType()).getColumns()),
-                                  memory, e.index(0), e.index(0), Value(), Value(), false);
-    };
-    // A factor for each token, or the vectors with theirs.
-    auto vectorsOf = [&](Handed what, Value vector) {
-      return perChannel() ? block(what) : tileOf(withoutNorm(vector).vector, rows, ownHead);
-    };
-    auto withFactors = [&](Value tile, Handed what) {
-      return perChannel() ? tile : scaled(tile, numbersOf(what, number, kChunk));
-    };
-    Value k = form.p || !perChannel() ? vectorsOf(Handed::keysFromStart, form.k.vector) : Value();
-    Value read = form.p ? e.mma(s, k, {false, true, {}, tile::Triangle::none}) : Value();
-    Value q = vectorsOf(Handed::queriesFromStart, form.query);
-    Value out = e.mma(s, q, {false, true, {}, tile::Triangle::none});
-    Value w = transposedLoad(valueOf(form.value, rows, ownHead));
+    ScanChunk chunk{e.add(firstBlock, c), rowsOf(c), carried[0], carried[1]};
+    Scanned scanned = perChannel() ? scanChannelChunk(chunk) : scanChunk(chunk);
     if (e.failed())
       return SmallVector<Value>(carried);
-    if (form.p) {
-      Value own =
-          e.map(across, {w, withFactors(read, Handed::keysFromStart)},
-                [&](OpBuilder &b, ValueRange in) -> Value { return arith::SubFOp::create(b, e.loc, in[0], in[1]); });
-      w = e.mma(own, block(Handed::inverse), {false, true, {}, tile::Triangle::none});
-    }
-    out = withFactors(out, Handed::queriesFromStart);
-    Value kept = scaled(s, carried[1]);
-    out = e.mma(w, block(Handed::weights), {false, true, out, tile::Triangle::none});
-    Value left = withFactors(w, Handed::keysToEnd);
-    Value state = e.mma(left, perChannel() ? block(Handed::keysToEnd) : k, {false, false, kept, tile::Triangle::none});
     // The next chunk's decay is on its way while this one is worked on; behind the last stands some other's.
-    Value next = numbersOf(Handed::fade, e.min(e.add(number, e.index(1)), e.add(firstBlock, e.sub(chunks, e.index(1)))),
-                           fadeNumbers);
-    writeRead(rows, out);
-    return SmallVector<Value>{state, next};
+    Value last = e.add(firstBlock, e.sub(chunks, e.index(1)));
+    Value next = handedNumbers(Handed::fade, e.min(e.add(chunk.number, e.index(1)), last), fadeNumbers);
+    writeRead(chunk.rows, scanned.read);
+    return SmallVector<Value>{scanned.state, next};
   });
   if (e.failed())
     return;
   Value back = tile::TransposeOp::create(e.b, e.loc, e.tileType(form.keyDim, width), after[0]);
   tile::StoreOp::create(e.b, e.loc, back, state, stateRow, column, Value(), Value());
+}
+
+RecurrenceWriter::Scanned RecurrenceWriter::scanChunk(const ScanChunk &chunk) {
+  Value s = chunk.state;
+  auto factors = [&](Handed what) { return handedNumbers(what, chunk.number, kChunk); };
+  Value k = tileOf(withoutNorm(form.k.vector).vector, chunk.rows, ownHead);
+  Value read = form.p ? e.mma(s, k, {false, true, {}, tile::Triangle::none}) : Value();
+  Value q = tileOf(withoutNorm(form.query).vector, chunk.rows, ownHead);
+  Value out = e.mma(s, q, {false, true, {}, tile::Triangle::none});
+  Value w = transposedLoad(valueOf(form.value, chunk.rows, ownHead));
+  if (e.failed())
+    return {};
+  if (form.p) {
+    Value own = without(w, scaled(read, factors(Handed::keysFromStart)));
+    w = e.mma(own, loadHandedBlock(Handed::inverse, chunk.number), {false, true, {}, tile::Triangle::none});
+  }
+  out = scaled(out, factors(Handed::queriesFromStart));
+  Value kept = scaled(s, chunk.fade);
+  out = e.mma(w, loadHandedBlock(Handed::weights, chunk.number), {false, true, out, tile::Triangle::none});
+  Value left = scaled(w, factors(Handed::keysToEnd));
+  return {e.mma(left, k, {false, false, kept, tile::Triangle::none}), out};
 }

@@ -1,0 +1,21 @@
+// A chunk of the scan where each channel has a decay of its own (RecurrenceScan.cpp has the products and their order):
+// a K, b Q and c K are blocks of vectors that prepare has made, not numbers and the vectors where they stand.
+#include "compiler/conversion/AttnToTile/Recurrence.h"
+
+using namespace mlir;
+using namespace denim;
+
+RecurrenceWriter::Scanned RecurrenceWriter::scanChannelChunk(const ScanChunk &chunk) {
+  Value s = chunk.state;
+  auto block = [&](Handed what) { return loadHandedBlock(what, chunk.number); };
+  Value read = form.p ? e.mma(s, block(Handed::keysFromStart), {false, true, {}, tile::Triangle::none}) : Value();
+  Value out = e.mma(s, block(Handed::queriesFromStart), {false, true, {}, tile::Triangle::none});
+  Value w = transposedLoad(valueOf(form.value, chunk.rows, ownHead));
+  if (e.failed())
+    return {};
+  if (form.p)
+    w = e.mma(without(w, read), block(Handed::inverse), {false, true, {}, tile::Triangle::none});
+  Value kept = scaled(s, chunk.fade);
+  out = e.mma(w, block(Handed::weights), {false, true, out, tile::Triangle::none});
+  return {e.mma(w, block(Handed::keysToEnd), {false, false, kept, tile::Triangle::none}), out};
+}
