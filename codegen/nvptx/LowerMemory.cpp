@@ -387,12 +387,13 @@ void KernelLowering::lower(tile::GatherOp op) {
        }));
 }
 
-bool KernelLowering::isWholeImage(tile::StoreOp op) {
+std::optional<int64_t> KernelLowering::storedPanels(tile::StoreOp op) {
   tile::PagesType pages = pagesOf(op.getMemory());
   auto type = typeOf(op.getValue());
-  return pages && isImage(pages) && !op.getLo() && type.getRows() == pages.getTokens() &&
-         type.getColumns() == pages.getColumns() && getConstantIntValue(op.getRow()) == 0 &&
-         getConstantIntValue(op.getColumn()) == 0;
+  std::optional<int64_t> column = getConstantIntValue(op.getColumn());
+  bool whole = pages && isImage(pages) && !op.getLo() && type.getRows() == pages.getTokens() &&
+               type.getColumns() % 64 == 0 && getConstantIntValue(op.getRow()) == 0 && column && *column % 64 == 0;
+  return whole ? std::optional(*column / 64 * pages.getTokens() * 128) : std::nullopt;
 }
 
 bool KernelLowering::isStoredAsImage(tile::StoreOp op) {
@@ -452,7 +453,7 @@ bool KernelLowering::isStoredTurned(tile::StoreOp op) {
   auto memory = cast<tile::MemoryType>(op.getMemory().getType());
   tile::PagesType pages = pagesOf(op.getMemory());
   if (!turned || !turned.getResult().hasOneUse() || turned->getBlock() != op->getBlock() ||
-      !memory.getElementType().isBF16() || (pages && isImage(pages) && !isWholeImage(op)) || !code.target.matrixStore)
+      !memory.getElementType().isBF16() || (pages && isImage(pages) && !storedPanels(op)) || !code.target.matrixStore)
     return false;
   Distribution from = distributionOf(turned.getSource());
   return !from.padsRows() && !from.padsColumns() && !from.oneRow() && !from.oneColumn() && from.groups() % 2 == 0 &&
@@ -479,8 +480,8 @@ void KernelLowering::storeTurned(tile::StoreOp op) {
       code.storeMatrices(words, pieceOffset(tile, row, piece, 0), /*transposed=*/true);
     }
   shared.reads(tile.offset, tile.bytes());
-  if (isWholeImage(op)) {
-    Value own = code.mul(thread, 16), to = code.advance(view.pointer, code.mul(thread, 4), code.f32());
+  if (std::optional<int64_t> first = storedPanels(op)) {
+    Value own = code.mul(thread, 16), to = code.advance(view.pointer, code.add(own, *first), code.builder.getI8Type());
     for (int64_t at = 0; at < tile.bytes(); at += workers() * 16) {
       Value exists =
           at + workers() * 16 > tile.bytes() ? code.lessThan(own, code.constant32(tile.bytes() - at)) : Value();

@@ -36,8 +36,8 @@ void RecurrenceWriter::writePreparedByChannel(Value number, Value row) {
   Rows rows{row, kChunk, begin, end};
   auto column = e.tileType(kChunk, 1), square = e.tileType(kChunk, kChunk);
   auto write = [&](Value tile, Handed what) {
-    tile::StoreOp::create(e.b, e.loc, tile, handedBlock(what, number, ownHead), e.index(0), e.index(0), Value(),
-                          Value());
+    tile::StoreOp::create(e.b, e.loc, tile, handedBlock(Handed::chunk, number, ownHead), e.index(0),
+                          e.index(handedColumns(form, what).first), Value(), Value());
   };
 
   auto [key, query, g, beta, k, q] = prepareInputs(rows);
