@@ -98,8 +98,9 @@ private:
   View viewOf(mlir::Value memory);
   /// Where element (row, column) is; row i64 or i32, column i32.
   mlir::Value elementAddress(const View &view, mlir::Value row, mlir::Value column);
-  /// Whether a store writes all of a page that is an image; and whether it does so by way of shared memory.
-  bool isWholeImage(tile::StoreOp op);
+  /// The first byte of a store that writes whole panels of a page that is an image; and whether one does so by way of
+  /// shared memory.
+  std::optional<int64_t> storedPanels(tile::StoreOp op);
   bool isStoredAsImage(tile::StoreOp op);
   /// Writes a tile as it stands in a shared operand of bf16, by 8x8 matrices; a thread has whole pairs of groups.
   void storeByMatrices(const Fragment &from, const SharedTile &to);
@@ -465,7 +466,7 @@ private:
   mlir::Value isWriter(const Distribution &shape);
 
   // ---- shared operands (SharedOperands.cpp)
-  /// The tile that stands in shared memory for a right operand: itself, or what it is the first panels of.
+  /// The tile that stands in shared memory for a right operand: itself, or what it is some panels of.
   mlir::Value heldFor(mlir::Value rhs);
   bool isPanels(tile::WindowOp op);
   /// Finds all tiles that products read from shared memory.

@@ -13,6 +13,7 @@ void KernelLowering::lower(tile::SplatOp op) {
 void KernelLowering::lower(tile::WindowOp op) {
   if (isPanels(op) && wantedShared.contains(op.getSource())) {
     SharedTile part = sharedOf(op.getSource());
+    part.offset += op.getColumn() / 64 * part.panelBytes();
     part.columns = typeOf(op.getResult()).getColumns();
     sharedTiles[op.getResult()] = part;
     return;

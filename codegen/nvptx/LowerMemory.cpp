@@ -273,7 +273,8 @@ void KernelLowering::lower(tile::LoadOp op) {
   else if (isCopiedFirst(op)) {
     auto type = typeOf(op.getResult());
     SharedTile tile = allocateShared(type.getRows(), type.getColumns(), 1);
-    if (wantedShared.contains(op.getResult()) && copiesAhead(op, tile))
+    // Four warps have the registers to pass them through, beside what else they load: 3 % of a prepared chunk.
+    if ((wantedShared.contains(op.getResult()) || workers() > 128) && copiesAhead(op, tile))
       copyAhead(op, tile);
     else
       begunCopies.push_back(beginCopy(op, tile));
@@ -293,10 +294,15 @@ bool KernelLowering::isCopiedFirst(tile::LoadOp op) {
                      ? !onlyShared.contains(tile)
                      : !staged.contains(tile) && !streamed.contains(tile) && shape.joined == 1 && !shape.sliding &&
                            shape.registers() >= kManyRegisters && tile.hasNUsesOrMore(kManyReaders);
-  // A fragment that is made late must not be made inside a branch that not every reader passes.
+  // A fragment that is made late, and kept, must not be made inside a branch that not every reader passes.
+  auto canRead = [&](Operation *user) {
+    Operation *own = user;
+    while (own->getBlock() != op->getBlock() && isa<scf::IfOp>(own->getParentOp()))
+      own = own->getParentOp();
+    return own->getBlock() == op->getBlock() && (own == user || !wantedShared.contains(tile));
+  };
   return brain && isAsked && canCopyToShared(op) && !shape.padsRows() && !shape.padsColumns() && !shape.oneRow() &&
-         shape.columns % 64 == 0 &&
-         llvm::all_of(tile.getUsers(), [&](Operation *user) { return user->getBlock() == op->getBlock(); });
+         shape.columns % 64 == 0 && llvm::all_of(tile.getUsers(), canRead);
 }
 
 void KernelLowering::endCopiesBefore(Operation *next) {
@@ -338,12 +344,13 @@ void KernelLowering::lower(tile::GatherOp op) {
        }));
 }
 
-bool KernelLowering::isWholeImage(tile::StoreOp op) {
+std::optional<int64_t> KernelLowering::storedPanels(tile::StoreOp op) {
   tile::PagesType pages = pagesOf(op.getMemory());
   auto type = typeOf(op.getValue());
-  return pages && isImage(pages) && !op.getLo() && type.getRows() == pages.getTokens() &&
-         type.getColumns() == pages.getColumns() && getConstantIntValue(op.getRow()) == 0 &&
-         getConstantIntValue(op.getColumn()) == 0;
+  std::optional<int64_t> column = getConstantIntValue(op.getColumn());
+  bool whole = pages && isImage(pages) && !op.getLo() && type.getRows() == pages.getTokens() &&
+               type.getColumns() % 64 == 0 && getConstantIntValue(op.getRow()) == 0 && column && *column % 64 == 0;
+  return whole ? std::optional(*column / 64 * pages.getTokens() * 128) : std::nullopt;
 }
 
 bool KernelLowering::isStoredAsImage(tile::StoreOp op) {
@@ -403,7 +410,7 @@ bool KernelLowering::isStoredTurned(tile::StoreOp op) {
   auto memory = cast<tile::MemoryType>(op.getMemory().getType());
   tile::PagesType pages = pagesOf(op.getMemory());
   if (!turned || !turned.getResult().hasOneUse() || turned->getBlock() != op->getBlock() ||
-      !memory.getElementType().isBF16() || (pages && isImage(pages) && !isWholeImage(op)) || !code.target.matrixStore)
+      !memory.getElementType().isBF16() || (pages && isImage(pages) && !storedPanels(op)) || !code.target.matrixStore)
     return false;
   Distribution from = distributionOf(turned.getSource());
   return !from.padsRows() && !from.padsColumns() && !from.oneRow() && !from.oneColumn() && from.groups() % 2 == 0 &&
@@ -446,8 +453,8 @@ void KernelLowering::storeTurned(tile::StoreOp op) {
       code.storeMatrices(words, pieceOffset(tile, row, piece, 0), /*transposed=*/true);
     }
   shared.reads(tile.offset, tile.bytes());
-  if (isWholeImage(op)) {
-    Value own = code.mul(thread, 16), to = code.advance(view.pointer, code.mul(thread, 4), code.f32());
+  if (std::optional<int64_t> first = storedPanels(op)) {
+    Value own = code.mul(thread, 16), to = code.advance(view.pointer, code.add(own, *first), code.builder.getI8Type());
     for (int64_t at = 0; at < tile.bytes(); at += workers() * 16) {
       Value exists =
           at + workers() * 16 > tile.bytes() ? code.lessThan(own, code.constant32(tile.bytes() - at)) : Value();

@@ -86,10 +86,10 @@ LogicalResult KernelLowering::lower(tile::InverseOp op) {
   return success();
 }
 
-/// An image of bf16 is the first term as it stands: the nearest to the sum of all.
+/// Panels of an image of bf16 are the first term as it stands: the nearest to the sum of all.
 bool KernelLowering::isStoredFromShared(tile::InverseOp op) {
   auto store = op->hasOneUse() ? dyn_cast<tile::StoreOp>(*op->getUsers().begin()) : nullptr;
-  return store && store->getBlock() == op->getBlock() && isWholeImage(store);
+  return store && store->getBlock() == op->getBlock() && storedPanels(store);
 }
 
 void KernelLowering::storeInverse(tile::StoreOp op) {
@@ -97,7 +97,7 @@ void KernelLowering::storeInverse(tile::StoreOp op) {
   inverses.erase(op.getValue());
   View view = viewOf(op.getMemory());
   shared.reads(tile.offset, tile.termBytes());
-  Value to = code.advance(view.pointer, code.mul(thread, 4), code.f32());
+  Value to = code.advance(view.pointer, code.add(code.mul(thread, 16), *storedPanels(op)), code.builder.getI8Type());
   Value from = code.add(code.mul(thread, 16), tile.offset);
   int64_t bytes = tile.panels() * tile.panelBytes(), step = workers() * 16;
   for (int64_t at = 0; at < bytes; at += step) {

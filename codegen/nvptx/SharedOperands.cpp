@@ -10,7 +10,7 @@ bool KernelLowering::isPanels(tile::WindowOp op) {
   auto load = op.getSource().getDefiningOp<tile::LoadOp>();
   auto part = cast<tile::TileType>(op.getResult().getType()), all = cast<tile::TileType>(op.getSource().getType());
   return load && load->getBlock() == op->getBlock() && termsOf(load.getResult()) == 1 && op.getRow() == 0 &&
-         op.getColumn() == 0 && part.getRows() == all.getRows() && part.getColumns() % 64 == 0 && part.getRows() > 1 &&
+         op.getColumn() % 64 == 0 && part.getRows() == all.getRows() && part.getColumns() % 64 == 0 && part.getRows() > 1 &&
          llvm::all_of(op.getResult().getUses(), [&](OpOperand &use) {
            auto mma = dyn_cast<tile::MmaOp>(use.getOwner());
            return mma && mma->getBlock() == op->getBlock() && mma.getM() > 1 && mma.getRhs() == use.get() &&
@@ -41,7 +41,7 @@ void KernelLowering::findSharedOperands() {
   }
 }
 
-/// Ops that read the tile, or its first panels.
+/// Ops that read the tile, or some of its panels.
 SmallVector<Operation *> KernelLowering::readersOf(Value value) {
   SmallVector<Operation *> readers;
   for (Operation *user : value.getUsers()) {

@@ -7,8 +7,10 @@ using namespace denim;
 
 /// Rows that a warp holds: products of up to so many rows with themselves cost no exchange.
 static constexpr int64_t kWarpRows = 16;
-/// Both exponents of a pair that is split at a middle row stay below, so that neither a factor nor what a vector has on
-/// top of it leaves the range of f32 and bf16, 2^127.
+/// Rows of a group that is split where those of a warp forget too much: 22 a token, as a logarithm, is rare.
+static constexpr int64_t kFewRows = 4;
+/// Both exponents of a pair that is split in the middle of the decay of its group stay below, so that neither a factor
+/// nor what a vector has on top of it leaves the range of f32 and bf16, 2^127.
 static constexpr double kMostExponent = 64;
 static constexpr double kLog2e = 1.4426950408889634;
 
@@ -32,12 +34,14 @@ static tile::TileType typeOf(Value tile) {
 }
 
 ChannelDecay::ChannelDecay(Emitter &e, Value g, std::optional<double> least) : e(e), length(typeOf(g).getRows()) {
-  assert(llvm::isPowerOf2_64(length) && "a chunk is halved until rows are left");
+  assert(llvm::isPowerOf2_64(length) && length >= kWarpRows && "a chunk is halved until groups of a warp are left");
   sum = e.map(typeOf(g), g,
               [&](OpBuilder &b, ValueRange in) -> Value { return times(b, e.loc, in[0], number(b, e.loc, kLog2e)); });
-  // A group of 2 n rows has n on either side of its middle.
-  while (least && middleRows < length && middleRows * std::abs(*least) * kLog2e <= kMostExponent)
-    middleRows *= 2;
+  int64_t rows = 1;
+  while (least && rows < length && rows * std::abs(*least) * kLog2e <= kMostExponent)
+    rows *= 2;
+  isBounded = rows >= kWarpRows;
+  groupRows = std::max(rows, kWarpRows);
 }
 
 Value ChannelDecay::faded(Value tile, Value factors) {
@@ -62,27 +66,78 @@ void ChannelDecay::join(Value first, int64_t half) {
 
 void ChannelDecay::prepare(Value y, Value x, bool own) {
   wantsOwn = own;
-  if (middleRows > 1) {
-    for (int64_t half = 1; half < middleRows; half *= 2)
-      join(sumOfFirst(half), half);
-    splitAtMiddle(y, x);
-  } else {
-    near = {1, {}, e.reduce(tile::Combiner::add, faded(y, x), 1)};
-  }
-  for (int64_t half = middleRows; half < length; half *= 2)
+  for (int64_t half = 1; half < groupRows; half *= 2)
+    join(sumOfFirst(half), half);
+  near = isBounded ? splitInMiddle(groupRows, y, x) : splitOrHalved(y, x);
+  for (int64_t half = groupRows; half < length; half *= 2)
     halve(half, y, x);
 }
 
-void ChannelDecay::splitAtMiddle(Value y, Value x) {
-  Value middle = e.spread(sum, middleRows / 2 - 1, middleRows);
+ChannelDecay::Split ChannelDecay::splitInMiddle(int64_t rows, Value y, Value x) {
+  // Sums are those of groups that may be longer than these.
+  SmallVector<Value> inputs{sum, e.spread(sum, rows - 1, rows)};
+  if (rows < groupRows)
+    inputs.push_back(e.spread(sum, 0, rows));
   auto factors = [&](bool reader) {
-    return e.map(typeOf(sum), {sum, middle}, [&](OpBuilder &b, ValueRange in) -> Value {
-      return exp2(b, e.loc, reader ? minus(b, e.loc, in[0], in[1]) : minus(b, e.loc, in[1], in[0]));
+    return e.map(typeOf(sum), inputs, [&](OpBuilder &b, ValueRange in) -> Value {
+      Value ends = in.size() > 2 ? arith::AddFOp::create(b, e.loc, in[1], in[2]).getResult() : in[1];
+      Value middle = times(b, e.loc, ends, number(b, e.loc, 0.5));
+      return exp2(b, e.loc, reader ? minus(b, e.loc, in[0], middle) : minus(b, e.loc, middle, in[0]));
     });
   };
   Value reading = factors(true), written = faded(y, factors(false));
-  Value queries = product(written, faded(x, reading), middleRows);
-  near = {middleRows, wantsOwn ? product(faded(y, reading), written, middleRows) : Value(), queries};
+  Value queries = product(written, faded(x, reading), rows);
+  return {rows, wantsOwn ? product(faded(y, reading), written, rows) : Value(), queries};
+}
+
+Value ChannelDecay::canSplit(int64_t rows) {
+  Value decay = e.spread(sum, rows - 1, rows);
+  if (rows < groupRows)
+    decay = e.map(typeOf(sum), {decay, e.spread(sum, 0, rows)},
+                  [&](OpBuilder &b, ValueRange in) -> Value { return minus(b, e.loc, in[0], in[1]); });
+  Value least = e.reduce(tile::Combiner::min, e.reduce(tile::Combiner::min, decay, 1), 0);
+  Value known = tile::ExtractOp::create(e.b, e.loc, e.b.getF32Type(), least, 0, 0);
+  return arith::CmpFOp::create(e.b, e.loc, arith::CmpFPredicate::OGE, known, e.real(-2 * kMostExponent));
+}
+
+ChannelDecay::Split ChannelDecay::splitOrHalved(Value y, Value x) {
+  auto products = [&](const Split &split) {
+    return wantsOwn ? SmallVector<Value>{split.queries, split.own} : SmallVector<Value>{split.queries};
+  };
+  auto halvedFrom = [&](const Split &split) { return products(halved(split, y, x)); };
+  SmallVector<Value> made = e.choose(
+      canSplit(groupRows), [&] { return products(splitInMiddle(groupRows, y, x)); },
+      [&] {
+        return e.choose(
+            canSplit(kFewRows), [&] { return halvedFrom(splitInMiddle(kFewRows, y, x)); },
+            [&] { return halvedFrom({1, {}, e.reduce(tile::Combiner::add, faded(y, x), 1)}); });
+      });
+  return {groupRows, wantsOwn ? made[1] : Value(), made[0]};
+}
+
+ChannelDecay::Split ChannelDecay::halved(Split pairs, Value y, Value x) {
+  for (int64_t half = pairs.rows; half < groupRows; half *= 2) {
+    // Both sides are as far from the last row of the first half as their sums are.
+    Value factors =
+        e.map(typeOf(sum), {sum, e.spread(sum, half - 1, 2 * half)}, [&](OpBuilder &b, ValueRange in) -> Value {
+          Value apart = math::AbsFOp::create(b, e.loc, minus(b, e.loc, in[0], in[1]));
+          return exp2(b, e.loc, arith::NegFOp::create(b, e.loc, apart));
+        });
+    Value fadedY = faded(y, factors), fadedX = faded(x, factors);
+    auto merged = [&](Value closer, Value others) {
+      if (!closer) // nobody reads its own
+        return others;
+      return e.map(typeOf(others), {closer, others}, [&](OpBuilder &b, ValueRange in) -> Value {
+        // The numbers within a warp's rows are enough, and the same for every 16 columns.
+        Value apart = arith::XOrIOp::create(b, e.loc, indexOf(b, e.loc, 0), indexOf(b, e.loc, 1));
+        apart = arith::AndIOp::create(b, e.loc, apart, integer(b, e.loc, kWarpRows - 1));
+        return arith::SelectOp::create(b, e.loc, below(b, e.loc, apart, half), in[0], in[1]);
+      });
+    };
+    Value queries = merged(pairs.queries, product(fadedY, fadedX, 2 * half));
+    pairs = {2 * half, wantsOwn ? merged(pairs.own, product(fadedY, fadedY, 2 * half)) : Value(), queries};
+  }
+  return pairs;
 }
 
 void ChannelDecay::halve(int64_t half, Value y, Value x) {
@@ -91,24 +146,8 @@ void ChannelDecay::halve(int64_t half, Value y, Value x) {
     Value rest = minus(b, e.loc, in[1], in[0]);
     return exp2(b, e.loc, arith::SelectOp::create(b, e.loc, isSecond(b, e.loc, half), in[0], rest));
   });
-  y = faded(y, factors), x = faded(x, factors);
+  far.push_back({2 * half, faded(y, factors), faded(x, factors)});
   join(first, half);
-  if (2 * half > kWarpRows) {
-    far.push_back({2 * half, y, x});
-    return;
-  }
-  auto merged = [&](Value closer, Value pairs) {
-    if (!closer) // nobody reads its own
-      return pairs;
-    return e.map(typeOf(pairs), {closer, pairs}, [&](OpBuilder &b, ValueRange in) -> Value {
-      // The numbers within a warp's rows are enough, and the same for every 16 columns.
-      Value apart = arith::XOrIOp::create(b, e.loc, indexOf(b, e.loc, 0), indexOf(b, e.loc, 1));
-      apart = arith::AndIOp::create(b, e.loc, apart, integer(b, e.loc, kWarpRows - 1));
-      return arith::SelectOp::create(b, e.loc, below(b, e.loc, apart, half), in[0], in[1]);
-    });
-  };
-  Value queries = merged(near.queries, product(y, x, 2 * half));
-  near = {2 * half, wantsOwn ? merged(near.own, product(y, y, 2 * half)) : Value(), queries};
 }
 
 ChannelDecay::Reads ChannelDecay::finish() {
@@ -135,9 +174,8 @@ ChannelDecay::Reads ChannelDecay::finish() {
   return {wantsOwn ? merged(true) : Value(), merged(false)};
 }
 
-Value ChannelDecay::fromStart(Value x) {
-  return e.map(typeOf(x), {x, sum},
-               [&](OpBuilder &b, ValueRange in) -> Value { return times(b, e.loc, in[0], exp2(b, e.loc, in[1])); });
+Value ChannelDecay::fromStart() {
+  return e.map(typeOf(sum), sum, [&](OpBuilder &b, ValueRange in) -> Value { return exp2(b, e.loc, in[0]); });
 }
 
 Value ChannelDecay::toEnd(Value y) {

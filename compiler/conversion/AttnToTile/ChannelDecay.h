@@ -44,8 +44,8 @@ public:
   Reads finish();
 
   // Behind `prepare`:
-  /// x decayed from the start of the chunk up to its token.
-  mlir::Value fromStart(mlir::Value x);
+  /// What is left at each token of the state at the start of the chunk.
+  mlir::Value fromStart();
   /// y decayed from its token to the end of the chunk.
   mlir::Value toEnd(mlir::Value y);
   /// What the chunk leaves of the state, [1, dk].
@@ -60,7 +60,13 @@ private:
   mlir::Value faded(mlir::Value tile, mlir::Value factors);
   /// Products of operands of rows and columns; `group`: pairs of other groups are not used.
   mlir::Value product(mlir::Value rows, mlir::Value columns, int64_t group);
-  void splitAtMiddle(mlir::Value y, mlir::Value x);
+  /// Pairs within groups of `rows` from one product; within groups of `groupRows` from what is there of smaller ones and
+  /// a product for each halving; and by the one or the other, as the numbers allow.
+  Split splitInMiddle(int64_t rows, mlir::Value y, mlir::Value x);
+  Split halved(Split pairs, mlir::Value y, mlir::Value x);
+  Split splitOrHalved(mlir::Value y, mlir::Value x);
+  /// Whether no channel of any group forgets so much that a factor leaves the range: known when the kernel runs.
+  mlir::Value canSplit(int64_t rows);
   void halve(int64_t half, mlir::Value y, mlir::Value x);
   /// The sum over the first half of each group, for all of its rows.
   mlir::Value sumOfFirst(int64_t half);
@@ -69,9 +75,10 @@ private:
 
   Emitter &e;
   int64_t length;
-  int64_t middleRows = 1; ///< rows that are split at their middle; 1 without a bound
-  mlir::Value sum;        ///< from the start of each group so far to the row; in powers of two
-  Split near;             ///< what is multiplied already
+  int64_t groupRows; ///< rows that are split in the middle of their decay
+  bool isBounded;    ///< the text says that it may be
+  mlir::Value sum;   ///< from the start of each group so far to the row; in powers of two
+  Split near;        ///< what is multiplied already
   /// Operands of what is not, for groups of `rows`.
   struct Operands {
     int64_t rows;

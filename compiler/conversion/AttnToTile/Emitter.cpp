@@ -111,6 +111,20 @@ void Emitter::branch(Value condition, llvm::function_ref<void()> then, llvm::fun
   }
 }
 
+SmallVector<Value> Emitter::choose(Value condition, llvm::function_ref<SmallVector<Value>()> then,
+                                   llvm::function_ref<SmallVector<Value>()> otherwise) {
+  auto side = [this](llvm::function_ref<SmallVector<Value>()> values) {
+    return [this, values](OpBuilder &inside, Location where) {
+      OpBuilder::InsertionGuard guard(b);
+      b.restoreInsertionPoint(inside.saveInsertionPoint());
+      SmallVector<Value> made = values();
+      scf::YieldOp::create(b, where, made);
+    };
+  };
+  auto op = scf::IfOp::create(b, loc, condition, side(then), side(otherwise));
+  return SmallVector<Value>(op.getResults());
+}
+
 void Emitter::anchorProducts(const llvm::DenseMap<Value, Value> &products, const Window &window) {
   setAnchor([this, &products, window](Value value, const Rows &, const Window &asked) -> Value {
     if (!products.contains(value))
@@ -292,12 +306,12 @@ static Value sigmoid(OpBuilder &b, Location loc, Value x) {
   return arith::DivFOp::create(b, loc, one, arith::AddFOp::create(b, loc, one, e));
 }
 
-/// log(1 + exp(x)), and x above 20, where they agree in f32.
+/// log(1 + exp(x)) = max(x, 0) + log(1 + exp(-|x|)): nothing overflows, and a logarithm of numbers from 1 to 2 is cheap.
 static Value softplus(OpBuilder &b, Location loc, Value x) {
-  Value twenty = arith::ConstantOp::create(b, loc, b.getF32FloatAttr(20.0));
-  Value large = arith::CmpFOp::create(b, loc, arith::CmpFPredicate::OGT, x, twenty);
-  Value soft = math::Log1pOp::create(b, loc, math::ExpOp::create(b, loc, x));
-  return arith::SelectOp::create(b, loc, large, x, soft);
+  Value zero = arith::ConstantOp::create(b, loc, b.getF32FloatAttr(0.0));
+  Value below = arith::NegFOp::create(b, loc, math::AbsFOp::create(b, loc, x));
+  Value soft = math::Log1pOp::create(b, loc, math::ExpOp::create(b, loc, below));
+  return arith::AddFOp::create(b, loc, arith::MaximumFOp::create(b, loc, x, zero), soft);
 }
 
 Value denim::elementwise(OpBuilder &b, Location loc, Operation *op, ValueRange in) {

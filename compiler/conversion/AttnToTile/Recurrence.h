@@ -68,12 +68,18 @@ enum class Handed : uint8_t {
   queriesFromStart, ///< factor: how queries read it
   keysToEnd,        ///< factor: what is left at the end of the chunk of what a token wrote
   fade,             ///< numbers: what is left then of the state at the start
+  chunk,            ///< block: all blocks of a chunk side by side, where all are blocks (handedColumns)
 };
 struct HandedOver {
   Handed what;
   int64_t rows, columns; ///< of a head; one row: numbers in f32, otherwise a block in bf16
   bool isBlock() const { return rows > 1; }
 };
+/// Where a block stands in that of a chunk with a decay per channel: one copy brings all of them, and is waited for once.
+struct HandedColumns {
+  int64_t first, count;
+};
+HandedColumns handedColumns(const NormalForm &form, Handed what);
 llvm::SmallVector<HandedOver> handedOver(const NormalForm &form);
 /// How a kernel of the two (`prepare`, `scan`) sees what is handed over, and the activations that hold it.
 llvm::SmallVector<mlir::Type> scanScratch(plan::KernelOp kernel, const NormalForm &form, llvm::StringRef name);

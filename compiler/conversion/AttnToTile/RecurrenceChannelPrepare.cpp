@@ -36,8 +36,8 @@ void RecurrenceWriter::writePreparedByChannel(Value number, Value row) {
   Rows rows{row, kChunk, begin, end};
   auto column = e.tileType(kChunk, 1), square = e.tileType(kChunk, kChunk);
   auto write = [&](Value tile, Handed what) {
-    tile::StoreOp::create(e.b, e.loc, tile, handedBlock(what, number, ownHead), e.index(0), e.index(0), Value(),
-                          Value());
+    tile::StoreOp::create(e.b, e.loc, tile, handedBlock(Handed::chunk, number, ownHead), e.index(0),
+                          e.index(handedColumns(form, what).first), Value(), Value());
   };
 
   auto [key, query, g, beta, k, q] = prepareInputs(rows);
@@ -52,9 +52,10 @@ void RecurrenceWriter::writePreparedByChannel(Value number, Value row) {
 
   decay.prepare(k, q, /*own=*/bool(form.p));
   auto vectors = cast<tile::TileType>(k.getType());
-  write(e.product(vectors, {decay.fromStart(q), reads}), Handed::queriesFromStart);
+  Value start = decay.fromStart();
+  write(e.product(vectors, {q, start, reads}), Handed::queriesFromStart);
   if (form.p)
-    write(e.product(vectors, {decay.fromStart(k), keyNorm}), Handed::keysFromStart);
+    write(e.product(vectors, {k, start, keyNorm}), Handed::keysFromStart);
   write(e.product(vectors, {decay.toEnd(k), writes}), Handed::keysToEnd);
   Value place = e.add(e.mul(number, form.valueHeads), ownHead);
   tile::StoreOp::create(e.b, e.loc, decay.total(), handedMemory(Handed::fade), place, e.index(0), Value(), Value());

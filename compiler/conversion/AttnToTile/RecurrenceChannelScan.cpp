@@ -1,5 +1,6 @@
 // A chunk of the scan where each channel has a decay of its own (RecurrenceScan.cpp has the products and their order):
-// a K, b Q and c K are blocks of vectors that prepare has made, not numbers and the vectors where they stand.
+// a K, b Q and c K are blocks of vectors that prepare has made, not numbers and the vectors where they stand. They come
+// with T and A as one block: in a chain of short steps each wait for a copy is one of them.
 #include "compiler/conversion/AttnToTile/Recurrence.h"
 
 using namespace mlir;
@@ -7,7 +8,11 @@ using namespace denim;
 
 RecurrenceWriter::Scanned RecurrenceWriter::scanChannelChunk(const ScanChunk &chunk) {
   Value s = chunk.state;
-  auto block = [&](Handed what) { return loadHandedBlock(what, chunk.number); };
+  Value all = loadHandedBlock(Handed::chunk, chunk.number);
+  auto block = [&](Handed what) {
+    HandedColumns columns = handedColumns(form, what);
+    return e.window(all, 0, columns.first, kRecurrenceChunk, columns.count);
+  };
   Value read = form.p ? e.mma(s, block(Handed::keysFromStart), {false, true, {}, tile::Triangle::none}) : Value();
   Value out = e.mma(s, block(Handed::queriesFromStart), {false, true, {}, tile::Triangle::none});
   Value w = transposedLoad(valueOf(form.value, chunk.rows, ownHead));

@@ -46,9 +46,11 @@ bool denim::canScan(const NormalForm &form, int64_t chunk) {
 
 SmallVector<HandedOver> denim::handedOver(const NormalForm &form) {
   SmallVector<HandedOver> all;
-  bool perChannel = form.decayKind == NormalForm::Decay::Channel;
-  HandedOver factor{Handed::fade, perChannel ? kChunk : 1, perChannel ? form.keyDim : kChunk};
-  auto pushFactor = [&](Handed what) { all.push_back({what, factor.rows, factor.columns}); };
+  if (form.decayKind == NormalForm::Decay::Channel) {
+    HandedColumns last = handedColumns(form, Handed::keysToEnd);
+    return {{Handed::chunk, kChunk, last.first + last.count}, {Handed::fade, 1, form.keyDim}};
+  }
+  auto pushFactor = [&](Handed what) { all.push_back({what, 1, kChunk}); };
   if (form.p)
     all.push_back({Handed::inverse, kChunk, kChunk});
   all.push_back({Handed::weights, kChunk, kChunk});
@@ -56,8 +58,21 @@ SmallVector<HandedOver> denim::handedOver(const NormalForm &form) {
     pushFactor(Handed::keysFromStart);
   pushFactor(Handed::queriesFromStart);
   pushFactor(Handed::keysToEnd);
-  all.push_back({Handed::fade, 1, perChannel ? form.keyDim : 1});
+  all.push_back({Handed::fade, 1, 1});
   return all;
+}
+
+HandedColumns denim::handedColumns(const NormalForm &form, Handed what) {
+  int64_t first = 0;
+  for (Handed block : {Handed::keysFromStart, Handed::queriesFromStart, Handed::inverse, Handed::weights, Handed::keysToEnd}) {
+    if (!form.p && (block == Handed::keysFromStart || block == Handed::inverse))
+      continue;
+    int64_t count = block == Handed::inverse || block == Handed::weights ? kChunk : form.keyDim;
+    if (block == what)
+      return {first, count};
+    first += count;
+  }
+  llvm_unreachable("expected a block that is handed over");
 }
 
 SmallVector<Type> denim::scanScratch(plan::KernelOp kernel, const NormalForm &form, StringRef name) {

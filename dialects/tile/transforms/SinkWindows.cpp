@@ -27,10 +27,11 @@ static bool mayMove(LoadOp load, Operation *to) {
   return true;
 }
 
-/// First columns of what is loaded whole for others too, as an operand of products: they read a part of the operand
-/// that stands there already.
+/// First columns of what is loaded whole for others too, or panels of a block, as an operand of products: they read a
+/// part of the operand that stands there already. A block that one kernel hands to another comes by one copy.
 static bool isPartOfOperand(WindowOp window, LoadOp load) {
-  return window.getRow() == 0 && window.getColumn() == 0 && !load.getResult().hasOneUse() &&
+  bool block = load.getMemory().getDefiningOp<BlockOp>() && window.getColumn() % 64 == 0;
+  return window.getRow() == 0 && (window.getColumn() == 0 || block) && !load.getResult().hasOneUse() &&
          cast<TileType>(window.getResult().getType()).getRows() ==
              cast<TileType>(window.getSource().getType()).getRows() &&
          llvm::all_of(window.getResult().getUses(), [](OpOperand &use) {

@@ -318,3 +318,32 @@ tile.kernel @alone(%x: !tile.memory<64xf32>, %y: !tile.memory<64xf32>) items <to
   %a = tile.load %x[%c0, %c0] : !tile.memory<64xf32> -> !tile.tile<64x64xf32>
   tile.store %a, %y[%c0, %c0] : !tile.tile<64x64xf32>, !tile.memory<64xf32>
 }
+
+// The logarithm of 1 + x is the hardware's from sqrt(2) on; where x is an exponential of what is not above 0, it needs none.
+// CHECK-LABEL: llvm.func @logarithms(
+// CHECK: llvm.nvvm.lg2.approx
+// CHECK: llvm.return
+// CHECK-LABEL: llvm.func @softplus(
+// CHECK-NOT: lg2
+// CHECK: llvm.return
+tile.kernel @logarithms(%x: !tile.memory<64xf32>) items <once by 1 times 1> at %item {
+  %c0 = arith.constant 0 : index
+  %a = tile.load %x[%c0, %c0] : !tile.memory<64xf32> -> !tile.tile<16x64xf32>
+  %b = tile.map (%e = %a : !tile.tile<16x64xf32>) -> !tile.tile<16x64xf32> {
+    %l = math.log1p %e : f32
+    tile.yield %l : f32
+  }
+  tile.store %b, %x[%c0, %c0] : !tile.tile<16x64xf32>, !tile.memory<64xf32>
+}
+tile.kernel @softplus(%x: !tile.memory<64xf32>) items <once by 1 times 1> at %item {
+  %c0 = arith.constant 0 : index
+  %a = tile.load %x[%c0, %c0] : !tile.memory<64xf32> -> !tile.tile<16x64xf32>
+  %b = tile.map (%e = %a : !tile.tile<16x64xf32>) -> !tile.tile<16x64xf32> {
+    %m = math.absf %e : f32
+    %n = arith.negf %m : f32
+    %f = math.exp %n : f32
+    %l = math.log1p %f : f32
+    tile.yield %l : f32
+  }
+  tile.store %b, %x[%c0, %c0] : !tile.tile<16x64xf32>, !tile.memory<64xf32>
+}

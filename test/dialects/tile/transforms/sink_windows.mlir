@@ -126,3 +126,27 @@ tile.kernel @part_of_operand(%x: !tile.memory<128xf32>, %y: !tile.memory<64xf32>
   tile.store %s, %y[%c0, %c0] : !tile.tile<16x64xf32>, !tile.memory<64xf32>
   tile.store %r, %y[%c0, %c0] : !tile.tile<64x64xf32>, !tile.memory<64xf32>
 }
+
+// Panels of a block that one kernel hands to another are read where it stands, from the middle, too: it comes by one copy.
+// Columns that are no panels are loaded by themselves.
+// CHECK-LABEL: tile.kernel @panels_of_block
+// CHECK: %[[ALL:.*]] = tile.load %{{.*}}[%c0, %c0] {{.*}} -> !tile.tile<64x192xf32>
+// CHECK: %[[K:.*]] = tile.window %[[ALL]][0, 0] {{.*}} -> !tile.tile<64x64xf32>
+// CHECK: tile.mma %{{.*}}, transpose_rhs %[[K]]
+// CHECK: %[[Q:.*]] = tile.window %[[ALL]][0, 64] {{.*}} -> !tile.tile<64x64xf32>
+// CHECK: tile.mma %{{.*}}, transpose_rhs %[[Q]]
+// CHECK: %[[R:.*]] = tile.load %{{.*}} -> !tile.tile<64x64xf32>
+// CHECK: tile.mma %{{.*}}, %[[R]]
+tile.kernel @panels_of_block(%x: !tile.pages<2x64x192xbf16>, %y: !tile.memory<64xf32>) items <once by 1 times 1> at %item {
+  %c0 = arith.constant 0 : index
+  %block = tile.block %x[%item, %c0] : !tile.pages<2x64x192xbf16> -> !tile.memory<192xbf16>
+  %p = tile.load %y[%c0, %c0] : !tile.memory<64xf32> -> !tile.tile<64x64xf32>
+  %all = tile.load %block[%c0, %c0] : !tile.memory<192xbf16> -> !tile.tile<64x192xf32>
+  %k = tile.window %all[0, 0] : !tile.tile<64x192xf32> -> !tile.tile<64x64xf32>
+  %s = tile.mma %p, transpose_rhs %k : !tile.tile<64x64xf32>, !tile.tile<64x64xf32> -> !tile.tile<64x64xf32>
+  %q = tile.window %all[0, 64] : !tile.tile<64x192xf32> -> !tile.tile<64x64xf32>
+  %t = tile.mma %s, transpose_rhs %q : !tile.tile<64x64xf32>, !tile.tile<64x64xf32> -> !tile.tile<64x64xf32>
+  %r = tile.window %all[0, 96] : !tile.tile<64x192xf32> -> !tile.tile<64x64xf32>
+  %u = tile.mma %t, %r : !tile.tile<64x64xf32>, !tile.tile<64x64xf32> -> !tile.tile<64x64xf32>
+  tile.store %u, %y[%c0, %c0] : !tile.tile<64x64xf32>, !tile.memory<64xf32>
+}
