@@ -10,8 +10,8 @@ bool KernelLowering::isPanels(tile::WindowOp op) {
   auto load = op.getSource().getDefiningOp<tile::LoadOp>();
   auto part = cast<tile::TileType>(op.getResult().getType()), all = cast<tile::TileType>(op.getSource().getType());
   return load && load->getBlock() == op->getBlock() && termsOf(load.getResult()) == 1 && op.getRow() == 0 &&
-         op.getColumn() % 64 == 0 && part.getRows() == all.getRows() && part.getColumns() % 64 == 0 && part.getRows() > 1 &&
-         llvm::all_of(op.getResult().getUses(), [&](OpOperand &use) {
+         op.getColumn() % 64 == 0 && part.getRows() == all.getRows() && part.getColumns() % 64 == 0 &&
+         part.getRows() > 1 && llvm::all_of(op.getResult().getUses(), [&](OpOperand &use) {
            auto mma = dyn_cast<tile::MmaOp>(use.getOwner());
            return mma && mma->getBlock() == op->getBlock() && mma.getM() > 1 && mma.getRhs() == use.get() &&
                   mma.getLhs() != use.get() && mma.getAcc() != use.get();

@@ -5,8 +5,8 @@
 using namespace mlir;
 using namespace denim;
 
-/// Rows that a warp holds: products of up to so many rows with themselves cost no exchange.
-static constexpr int64_t kWarpRows = 16;
+/// No chunk has more.
+static constexpr int64_t kMostRows = 1024;
 /// Rows of a group that is split where those of a warp forget too much: 22 a token, as a logarithm, is rare.
 static constexpr int64_t kFewRows = 4;
 /// Both exponents of a pair that is split in the middle of the decay of its group stay below, so that neither a factor
@@ -37,11 +37,15 @@ ChannelDecay::ChannelDecay(Emitter &e, Value g, std::optional<double> least) : e
   assert(llvm::isPowerOf2_64(length) && length >= kWarpRows && "a chunk is halved until groups of a warp are left");
   sum = e.map(typeOf(g), g,
               [&](OpBuilder &b, ValueRange in) -> Value { return times(b, e.loc, in[0], number(b, e.loc, kLog2e)); });
+  bounded = isBounded(least);
+  groupRows = std::clamp(rowsToSplit(least), int64_t(kWarpRows), length);
+}
+
+int64_t ChannelDecay::rowsToSplit(std::optional<double> least) {
   int64_t rows = 1;
-  while (least && rows < length && rows * std::abs(*least) * kLog2e <= kMostExponent)
+  while (least && rows < kMostRows && 2 * rows * std::abs(*least) * kLog2e <= 2 * kMostExponent)
     rows *= 2;
-  isBounded = rows >= kWarpRows;
-  groupRows = std::max(rows, kWarpRows);
+  return rows;
 }
 
 Value ChannelDecay::faded(Value tile, Value factors) {
@@ -68,7 +72,7 @@ void ChannelDecay::prepare(Value y, Value x, bool own) {
   wantsOwn = own;
   for (int64_t half = 1; half < groupRows; half *= 2)
     join(sumOfFirst(half), half);
-  near = isBounded ? splitInMiddle(groupRows, y, x) : splitOrHalved(y, x);
+  near = bounded ? splitInMiddle(groupRows, y, x) : splitOrHalved(y, x);
   for (int64_t half = groupRows; half < length; half *= 2)
     halve(half, y, x);
 }
@@ -110,7 +114,9 @@ ChannelDecay::Split ChannelDecay::splitOrHalved(Value y, Value x) {
       [&] {
         return e.choose(
             canSplit(kFewRows), [&] { return halvedFrom(splitInMiddle(kFewRows, y, x)); },
-            [&] { return halvedFrom({1, {}, e.reduce(tile::Combiner::add, faded(y, x), 1)}); });
+            [&] {
+              return halvedFrom({1, {}, e.reduce(tile::Combiner::add, faded(y, x), 1)});
+            });
       });
   return {groupRows, wantsOwn ? made[1] : Value(), made[0]};
 }

@@ -17,10 +17,19 @@
 //
 //     rows of the second half: C         rows of the first: P - C         sums over twice the length: C, or C + P
 //
-// No difference of long sums is taken, so a chunk that forgets quickly costs no digits.
+// No difference of sums over more than a half is taken, so a chunk that forgets quickly costs few digits. Within the 16
+// rows of a warp the sums over all of them are there first, and both sides are |C - C_r| away from row r.
 //
-// A decay that the text bounds (attn.log_decay at_least) may be split at one row in the middle of as many rows as keep
-// both exponents small: one product in place of several, with the factors of a row and their inverses.
+// Pairs of a group in which no channel forgets more than 2^-128 take one product in place of several: split in the
+// middle of what the channel forgets there, with the factors of a row and their inverses, up to 2^64 each. A decay that
+// the text bounds (attn.log_decay at_least) says so for some number of rows. Any other is asked when the kernel runs,
+// once for all channels of the chunk, and either way is right for all numbers:
+//
+//     16 rows forget no more than that      one product
+//      4 rows do not                        one for groups of 4, two halvings
+//     otherwise                             four halvings
+//
+// On an H200 (8192 tokens, 32 heads) the mixer as a whole takes 0.49, 0.63 and 0.68 ms so.
 #ifndef COMPILER_CONVERSION_ATTNTOTILE_CHANNELDECAY_H
 #define COMPILER_CONVERSION_ATTNTOTILE_CHANNELDECAY_H
 
@@ -32,6 +41,9 @@ class ChannelDecay {
 public:
   /// `g`: log decays, [length, dk], `length` a power of two; `least` what none of them is below, if the text says so.
   ChannelDecay(Emitter &e, mlir::Value g, std::optional<double> least);
+
+  /// Whether groups of a warp's rows can be split with such a bound, and nothing is asked when the kernel runs.
+  static bool isBounded(std::optional<double> least) { return rowsToSplit(least) >= kWarpRows; }
 
   /// What tokens of the chunk read of what those before them wrote along y, [length, length].
   struct Reads {
@@ -52,6 +64,11 @@ public:
   mlir::Value total();
 
 private:
+  /// Rows that a warp holds: products of up to so many rows with themselves cost no exchange.
+  static constexpr int64_t kWarpRows = 16;
+  /// Rows of the largest group that never forgets too much with such a bound, a power of two.
+  static int64_t rowsToSplit(std::optional<double> least);
+
   /// Products, good for pairs in the same group of `rows`.
   struct Split {
     int64_t rows;
@@ -60,8 +77,8 @@ private:
   mlir::Value faded(mlir::Value tile, mlir::Value factors);
   /// Products of operands of rows and columns; `group`: pairs of other groups are not used.
   mlir::Value product(mlir::Value rows, mlir::Value columns, int64_t group);
-  /// Pairs within groups of `rows` from one product; within groups of `groupRows` from what is there of smaller ones and
-  /// a product for each halving; and by the one or the other, as the numbers allow.
+  /// Pairs within groups of `rows` from one product; within groups of `groupRows` from what is there of smaller ones
+  /// and a product for each halving; and by the one or the other, as the numbers allow.
   Split splitInMiddle(int64_t rows, mlir::Value y, mlir::Value x);
   Split halved(Split pairs, mlir::Value y, mlir::Value x);
   Split splitOrHalved(mlir::Value y, mlir::Value x);
@@ -76,7 +93,7 @@ private:
   Emitter &e;
   int64_t length;
   int64_t groupRows; ///< rows that are split in the middle of their decay
-  bool isBounded;    ///< the text says that it may be
+  bool bounded;      ///< the text says that they may be
   mlir::Value sum;   ///< from the start of each group so far to the row; in powers of two
   Split near;        ///< what is multiplied already
   /// Operands of what is not, for groups of `rows`.

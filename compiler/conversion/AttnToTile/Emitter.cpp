@@ -306,7 +306,8 @@ static Value sigmoid(OpBuilder &b, Location loc, Value x) {
   return arith::DivFOp::create(b, loc, one, arith::AddFOp::create(b, loc, one, e));
 }
 
-/// log(1 + exp(x)) = max(x, 0) + log(1 + exp(-|x|)): nothing overflows, and a logarithm of numbers from 1 to 2 is cheap.
+/// log(1 + exp(x)) = max(x, 0) + log(1 + exp(-|x|)): nothing overflows, and a logarithm of numbers from 1 to 2 is
+/// cheap.
 static Value softplus(OpBuilder &b, Location loc, Value x) {
   Value zero = arith::ConstantOp::create(b, loc, b.getF32FloatAttr(0.0));
   Value below = arith::NegFOp::create(b, loc, math::AbsFOp::create(b, loc, x));

@@ -103,7 +103,8 @@ public:
        llvm::function_ref<llvm::SmallVector<mlir::Value>(mlir::Value, mlir::ValueRange)> body);
   void branch(mlir::Value condition, llvm::function_ref<void()> then, llvm::function_ref<void()> otherwise = {});
   /// The values of one side or the other.
-  llvm::SmallVector<mlir::Value> choose(mlir::Value condition, llvm::function_ref<llvm::SmallVector<mlir::Value>()> then,
+  llvm::SmallVector<mlir::Value> choose(mlir::Value condition,
+                                        llvm::function_ref<llvm::SmallVector<mlir::Value>()> then,
                                         llvm::function_ref<llvm::SmallVector<mlir::Value>()> otherwise);
 
   mlir::OpBuilder b;

@@ -75,7 +75,8 @@ struct HandedOver {
   int64_t rows, columns; ///< of a head; one row: numbers in f32, otherwise a block in bf16
   bool isBlock() const { return rows > 1; }
 };
-/// Where a block stands in that of a chunk with a decay per channel: one copy brings all of them, and is waited for once.
+/// Where a block stands in that of a chunk with a decay per channel: one copy brings all of them, and is waited for
+/// once.
 struct HandedColumns {
   int64_t first, count;
 };

@@ -3,7 +3,7 @@
 //
 // The decay stands between the vectors of every pair of tokens, so L and D come from products of vectors that were
 // decayed before (ChannelDecay.h), and the scan gets vectors that were: exp(G) K, scale exp(G) Q and exp(G_C - G) B K,
-// each a block.
+// with T and A as one block (handedColumns).
 //
 // Registers decide the order. Sums of decays are a tile of the width of a head; keys and queries would be two more, but
 // each op reads them anew from where they were copied to. So they stand as memory has them, and their norms multiply
@@ -29,7 +29,7 @@ int64_t RecurrenceWriter::channelPrepareWarps() {
   // Four warps hold whole rows, and nothing goes between them but the products of many rows. All of it is one long line
   // of code, though, and with a halving for every power of two it is more than the 128 KB that a multiprocessor keeps
   // of it: eight warps have half as much each.
-  return leastDecay(operandOf(form.decay)) ? 4 : 8;
+  return ChannelDecay::isBounded(leastDecay(operandOf(form.decay))) ? 4 : 8;
 }
 
 void RecurrenceWriter::writePreparedByChannel(Value number, Value row) {

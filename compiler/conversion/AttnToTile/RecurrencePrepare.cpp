@@ -25,8 +25,8 @@
 // stand. Vectors that are normed (l2_norm) stand there without it: the norm of a token is a number that multiplies into
 // a, b, c and into rows and columns of L and D, more exact than vectors that were normed and rounded again.
 //
-// One decay per channel does not leave the products: a K, b Q and c K are handed over as blocks of vectors then
-// (Handed).
+// One decay per channel does not leave the products: a K, b Q and c K are handed over as vectors then, side by side
+// with T and A in one block (handedColumns).
 #include "compiler/conversion/AttnToTile/Recurrence.h"
 #include "compiler/conversion/AttnToTile/RecurrenceChoices.h"
 
@@ -64,7 +64,8 @@ SmallVector<HandedOver> denim::handedOver(const NormalForm &form) {
 
 HandedColumns denim::handedColumns(const NormalForm &form, Handed what) {
   int64_t first = 0;
-  for (Handed block : {Handed::keysFromStart, Handed::queriesFromStart, Handed::inverse, Handed::weights, Handed::keysToEnd}) {
+  for (Handed block :
+       {Handed::keysFromStart, Handed::queriesFromStart, Handed::inverse, Handed::weights, Handed::keysToEnd}) {
     if (!form.p && (block == Handed::keysFromStart || block == Handed::inverse))
       continue;
     int64_t count = block == Handed::inverse || block == Handed::weights ? kChunk : form.keyDim;

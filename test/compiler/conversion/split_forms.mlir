@@ -230,12 +230,12 @@ module attributes {plan.machine = "cuda"} {
 
 // -----
 
-// A decay per channel is no product of a block with a number: vectors are handed over with theirs, three blocks of 64 x 64
-// elements behind the two of the chunk, and a number for each channel, whatever chunk other forms have.
+// A decay per channel is no product of a block with a number: vectors are handed over with theirs, three times 64 x 64
+// elements beside the two matrices of the chunk, as one block, and a number for each channel, whatever chunk other forms have.
 // CHECK-LABEL: module attributes {plan.machine = "cuda"}
 // CHECK: plan.kernel @r_few({{.*}} attributes {form = "few", kind = "recurrence", scans}
-// CHECK: plan.kernel @r_prepare({{.*}} attributes {form = "prepare", kind = "recurrence", scans, scratch = [!tile.pages<1x64x64xbf16>, !tile.pages<1x64x64xbf16>, !tile.pages<1x64x64xbf16>, !tile.pages<1x64x64xbf16>, !tile.pages<1x64x64xbf16>, !tile.memory<64xf32>]}
-// CHECK: plan.kernel @r_scan({{.*}}, %{{.*}}: tensor<?x128xbf16>, %{{.*}}: tensor<?x2xf32>) attributes {form = "scan", kind = "recurrence", scans, scratch = [!tile.pages<1x64x64xbf16>, !tile.pages<1x64x64xbf16>, !tile.pages<1x64x64xbf16>, !tile.pages<1x64x64xbf16>, !tile.pages<1x64x64xbf16>, !tile.memory<64xf32>]}
+// CHECK: plan.kernel @r_prepare({{.*}} attributes {form = "prepare", kind = "recurrence", scans, scratch = [!tile.pages<1x64x320xbf16>, !tile.memory<64xf32>]}
+// CHECK: plan.kernel @r_scan({{.*}}, %{{.*}}: tensor<?x640xbf16>, %{{.*}}: tensor<?x2xf32>) attributes {form = "scan", kind = "recurrence", scans, scratch = [!tile.pages<1x64x320xbf16>, !tile.memory<64xf32>]}
 // CHECK: plan.launch @r_few({{.*}}) {when = {least = 1 : i64, most = 31 : i64, of = "sequence"}}
 // CHECK: plan.launch @r_prepare({{.*}}) {when = {least = 32 : i64, most = 2147483647 : i64, of = "sequence"}}
 // CHECK: plan.launch @r_scan({{.*}}) {when = {least = 32 : i64, most = 2147483647 : i64, of = "sequence"}}
