@@ -85,8 +85,9 @@ struct LaunchConfig {
   unsigned attributeCount;
 };
 
-/// How the copying unit finds a tensor; the driver alone knows what the words mean.
-struct alignas(64) TensorMap {
+/// How the copying unit finds a tensor; the driver alone knows what the words mean. CUDA 12 aligns it to 64 bytes,
+/// CUDA 13 to 128.
+struct alignas(128) TensorMap {
   uint64_t words[16];
 };
 // What cuTensorMapEncodeTiled is told.

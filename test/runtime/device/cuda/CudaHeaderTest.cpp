@@ -83,7 +83,7 @@ static_assert(sizeof(cuda::LaunchConfig) == sizeof(CUlaunchConfig) &&
 static_assert(sizeof(cuda::LaunchAttribute) == sizeof(CUlaunchAttribute) &&
               offsetof(cuda::LaunchAttribute, number) == offsetof(CUlaunchAttribute, value) &&
               cuda::kOverlapsLaunchBefore == CU_LAUNCH_ATTRIBUTE_PROGRAMMATIC_STREAM_SERIALIZATION);
-static_assert(sizeof(cuda::TensorMap) == sizeof(CUtensorMap) && alignof(cuda::TensorMap) == alignof(CUtensorMap) &&
+static_assert(sizeof(cuda::TensorMap) == sizeof(CUtensorMap) && alignof(cuda::TensorMap) >= alignof(CUtensorMap) &&
               cuda::kTensorBF16 == CU_TENSOR_MAP_DATA_TYPE_BFLOAT16 &&
               cuda::kInterleaveNone == CU_TENSOR_MAP_INTERLEAVE_NONE &&
               cuda::kSwizzle128 == CU_TENSOR_MAP_SWIZZLE_128B &&
