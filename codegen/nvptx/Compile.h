@@ -57,8 +57,8 @@ std::unique_ptr<mlir::Pass> createConvertTileToNvptxPass();
 /// `nvptx-division`: divisions of f32 by the hardware.
 std::unique_ptr<mlir::Pass> createNvptxDivisionPass();
 
-/// `verify-nvptx-synchronization`: refuses what `convert-tile-to-nvptx` leaves if a barrier, a wait or a fence is missing
-/// between threads that meet in shared memory (codegen/nvptx/verify).
+/// `verify-nvptx-synchronization`: refuses what `convert-tile-to-nvptx` leaves if a barrier, a wait or a fence is
+/// missing between threads that meet in shared memory (codegen/nvptx/verify).
 std::unique_ptr<mlir::Pass> createVerifySynchronizationPass();
 
 /// tile to the LLVM dialect: the passes above and the conversions of what it leaves.

@@ -7,6 +7,7 @@
 #include "mlir/Dialect/Math/IR/Math.h"
 #include "mlir/Dialect/SCF/IR/SCF.h"
 #include "mlir/Pass/Pass.h"
+#include "runtime/abi/Kernel.h"
 
 using namespace mlir;
 using namespace denim;
@@ -61,8 +62,9 @@ struct ConvertTileToNvptxPass : PassWrapper<ConvertTileToNvptxPass, OperationPas
     SmallVector<Attribute> described;
     for (auto [index, map] : llvm::enumerate(maps)) {
       function.setArgAttr(before + index, LLVM::LLVMDialect::getByValAttrName(),
-                          TypeAttr::get(LLVM::LLVMArrayType::get(b.getI8Type(), 128)));
-      function.setArgAttr(before + index, LLVM::LLVMDialect::getAlignAttrName(), b.getI64IntegerAttr(64));
+                          TypeAttr::get(LLVM::LLVMArrayType::get(b.getI8Type(), DENIM_TENSOR_MAP_BYTES)));
+      function.setArgAttr(before + index, LLVM::LLVMDialect::getAlignAttrName(),
+                          b.getI64IntegerAttr(DENIM_TENSOR_MAP_ALIGNMENT));
       function.setArgAttr(before + index, NVVM::NVVMDialect::getGridConstantAttrName(), b.getUnitAttr());
       auto number = [&](StringRef name, int64_t value) { return b.getNamedAttr(name, b.getIntegerAttr(word, value)); };
       described.push_back(
@@ -91,6 +93,9 @@ struct ConvertTileToNvptxPass : PassWrapper<ConvertTileToNvptxPass, OperationPas
       return failure();
     builder.setInsertionPointToEnd(entry);
     LLVM::ReturnOp::create(builder, loc, ValueRange());
+    if (lowering.tensorMaps().size() > DENIM_TENSOR_MAP_MOST)
+      return kernel.emitError() << "expected at most " << DENIM_TENSOR_MAP_MOST
+                                << " kinds of boxes that are copied, but got " << lowering.tensorMaps().size();
     if (lowering.sharedBytes() > chosen->sharedBytes)
       return kernel.emitError() << "expected a block to need at most " << chosen->sharedBytes
                                 << " bytes of shared memory, but it needs " << lowering.sharedBytes();

@@ -519,7 +519,8 @@ private:
       slidingRows;                               ///< of memory, row, column, bounds
   llvm::MapVector<mlir::Value, Rest> unfinished; ///< sums whose parts stand in shared memory
   llvm::DenseMap<mlir::Operation *, llvm::SmallVector<mlir::Value>> dyingAt;
-  llvm::DenseMap<mlir::Value, llvm::SmallVector<mlir::Value>> packedWords; ///< of tiles that are carried packed, or replaced
+  llvm::DenseMap<mlir::Value, llvm::SmallVector<mlir::Value>>
+      packedWords; ///< of tiles that are carried packed, or replaced
 
   llvm::DenseMap<mlir::Value, Fragment> squares;    ///< sums of squares that are made before their op comes
   llvm::DenseMap<mlir::Value, SharedTile> inverses; ///< of matrices for later solves, and to be stored

@@ -42,9 +42,14 @@ void KernelLowering::lower(tile::WindowOp op) {
 }
 
 void KernelLowering::lower(tile::TransposeOp op) {
-  if (op.getResult().hasOneUse())
-    if (auto store = dyn_cast<tile::StoreOp>(*op.getResult().getUsers().begin()); store && (isStoredTurned(store) || isStoredAcross(store)))
-      return;
+  auto store =
+      op.getResult().hasOneUse() ? dyn_cast<tile::StoreOp>(*op.getResult().getUsers().begin()) : tile::StoreOp();
+  if (store && (isStoredTurned(store) || isStoredAcross(store))) {
+    // The store reads the source, of which this is the last reader to be seen.
+    if (readLater.contains(op.getSource()))
+      fragmentOf(op.getSource());
+    return;
+  }
   Fragment from = fragmentOf(op.getSource());
   bind(op.getResult(), exchange(from, distributionOf(op.getResult()), true, 0, 0));
 }

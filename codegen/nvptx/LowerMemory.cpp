@@ -423,7 +423,7 @@ bool KernelLowering::isStoredTurned(tile::StoreOp op) {
 /// delta rule's scan would load two spilled words in each turn for the places it stores to at its end).
 bool KernelLowering::isStoredAcross(tile::StoreOp op) {
   auto blocks = kernel->getAttrOfType<IntegerAttr>("tile.blocks");
-  if (staged.empty() || (blocks && blocks.getInt() > 1))
+  if (staged.empty() || (blocks && blocks.getInt() > 1) || standsInFragments(op.getMemory()))
     return false;
   auto turned = op.getValue().getDefiningOp<tile::TransposeOp>();
   if (!turned || !turned.getResult().hasOneUse() || turned->getBlock() != op->getBlock() || op.getLo() ||

@@ -447,6 +447,8 @@ void KernelLowering::issueStaged(tile::LoadOp op) {
     // The first round finds the slots empty: the parity before the first is that of a round done.
     code.waitBarrier(code.add(full, 8 * load.parts), code.exclusiveOr(ring.phase, code.constant32(1)));
     if (load.fetch == Fetch::tensor) {
+      // One lane arrives for all: none may be left behind that still looks for this round.
+      code.warpBarrier();
       copyBoxes(op, slot, full);
     } else if (load.fetch == Fetch::pieces) {
       copyRows(op, slot);

@@ -26,13 +26,14 @@
 // Rows of a few numbers stay pieces, although their bytes follow each other: bulk copies of 256 bytes behind boxes come
 // too late on an H200, by 300 cycles a turn of a scan.
 #include "codegen/nvptx/KernelLowering.h"
+#include "runtime/abi/Kernel.h"
 
 using namespace mlir;
 using namespace denim;
 using namespace denim::codegen::nvptx;
 
-/// Limits of the instruction; and the columns of a panel, 128 bytes, within which the swizzle exchanges pieces.
-static constexpr int64_t kMostBoxRows = 256, kRowBytes = 16, kBoxColumns = 64;
+/// What the bytes of a row are a multiple of; and the columns of a panel, within which the swizzle exchanges pieces.
+static constexpr int64_t kRowMultiple = 16, kBoxColumns = DENIM_TENSOR_BOX_COLUMNS;
 
 bool KernelLowering::isTensorCopy(tile::LoadOp op) {
   auto memory = dyn_cast<tile::MemoryType>(op.getMemory().getType());
@@ -41,8 +42,8 @@ bool KernelLowering::isTensorCopy(tile::LoadOp op) {
   if (cast<scf::ForOp>(op->getParentOp()).isDefinedOutsideOfLoop(op.getRow()))
     return false;
   SharedTile tile = stagedTile(op);
-  return tile.rows <= kMostBoxRows && tile.rows % 8 == 0 && tile.columns % kBoxColumns == 0 &&
-         memory.getColumns() * 2 % kRowBytes == 0;
+  return tile.rows <= DENIM_TENSOR_BOX_MOST_ROWS && tile.rows % 8 == 0 && tile.columns % kBoxColumns == 0 &&
+         memory.getColumns() * 2 % kRowMultiple == 0;
 }
 
 void KernelLowering::makeTensorMaps() {

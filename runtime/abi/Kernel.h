@@ -33,7 +33,8 @@ extern "C" {
 #define DENIM_CUDA_ALIGNMENT 256
 /* Bytes of dynamic shared memory that a kernel may ask for; what a device gives is compared when it is loaded. */
 #define DENIM_CUDA_MAX_SHARED (232448)
-/* Bytes and alignment of a tensor map, how many a kernel may take, and rows and columns of the boxes they copy. */
+/* Bytes of a tensor map and its alignment as a parameter, how many a kernel may take, and rows and columns of the boxes
+ * they copy. */
 #define DENIM_TENSOR_MAP_BYTES 128
 #define DENIM_TENSOR_MAP_ALIGNMENT 64
 #define DENIM_TENSOR_MAP_MOST 16

@@ -441,6 +441,13 @@ void checkMappedParameters(PlanText &in, const Plan &plan, const PlanLaunch &lau
       if (argument.kind != PlanArgument::Parameter)
         continue;
       const PlanParameter &parameter = plan.parameters[step.parameters[argument.index]];
+      int64_t elements = 1;
+      for (int64_t extent : parameter.shape)
+        elements *= extent;
+      if (elements < map.columns)
+        in.expected(path + ".parameters[" + std::to_string(argument.index) + "]",
+                    "at least a row of " + std::to_string(map.columns) + " for a tensor map", describe(parameter),
+                    " ('", parameter.name, "')");
       if (parameter.type != PlanType::BF16)
         in.expected(path + ".parameters[" + std::to_string(argument.index) + "]", "bf16 for a tensor map",
                     describe(parameter), " ('", parameter.name, "')");

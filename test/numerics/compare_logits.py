@@ -5,8 +5,7 @@
                       [--relative] [--got-name NAME] [--rows=A:B]
 
 T is a number or a golden's meta.json (`meta.json:f64` for its stricter one); with --relative it is a share of the
-largest magnitude of the golden's. Prints the largest absolute difference;
-exit status 1 and one line on stderr when it is above T, when a value is not a number, or when shapes differ.
+largest magnitude of the golden's rows. Prints the largest absolute difference; exit status 1 and one line on stderr when it is above T, when a value is not a number, or when shapes differ.
 """
 
 import argparse

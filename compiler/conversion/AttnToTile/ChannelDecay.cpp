@@ -7,7 +7,7 @@ using namespace denim;
 
 /// No chunk has more.
 static constexpr int64_t kMostRows = 1024;
-/// Rows of a group that is split where those of a warp forget too much: 22 a token, as a logarithm, is rare.
+/// Rows of a group that is split where those of a warp forget too much: 29 a token, as a logarithm, is rare.
 static constexpr int64_t kFewRows = 4;
 /// Both exponents of a pair that is split in the middle of the decay of its group stay below, so that neither a factor
 /// nor what a vector has on top of it leaves the range of f32 and bf16, 2^127.

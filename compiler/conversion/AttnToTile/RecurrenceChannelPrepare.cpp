@@ -27,8 +27,8 @@ static std::optional<double> leastDecay(Value decay) {
 
 int64_t RecurrenceWriter::channelPrepareWarps() {
   // Four warps hold whole rows, and nothing goes between them but the products of many rows. All of it is one long line
-  // of code, though, and with a halving for every power of two it is more than the 128 KB that a multiprocessor keeps
-  // of it: eight warps have half as much each.
+  // of code, though, and with the ways to split groups that are chosen from at run time it is more than the 128 KB
+  // that a multiprocessor keeps of it: eight warps have half as much each.
   return ChannelDecay::isBounded(leastDecay(operandOf(form.decay))) ? 4 : 8;
 }
 

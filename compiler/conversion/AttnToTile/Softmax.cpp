@@ -20,8 +20,8 @@
 #include "compiler/conversion/AttnToTile/KeyParts.h"
 #include "compiler/conversion/AttnToTile/SoftmaxParts.h"
 #include "compiler/conversion/AttnToTile/SoftmaxTiles.h"
-#include "compiler/conversion/Variants.h"
 #include "compiler/conversion/Reshapes.h"
+#include "compiler/conversion/Variants.h"
 #include "compiler/tuning/Choices.h"
 #include "runtime/abi/Kernel.h"
 #include <limits>
@@ -45,8 +45,6 @@ constexpr int64_t kMostWholeRows = 128;
 constexpr int64_t kWholeTokens = 32768;
 /// Bytes of latents in f32 that stand in a tile: shared memory holds them as three terms.
 constexpr int64_t kLatentBytes = 64 * 1024;
-/// Parts that are merged at once.
-constexpr int64_t kMostParts = 64;
 
 /// Whether parts are written by the kernel of SoftmaxWhole.cpp: tiles of 64 heads, most of them zero, cost nothing
 /// where products of warpgroups have bf16 to read.
@@ -75,7 +73,7 @@ FailureOr<int64_t> choosePartItems(plan::KernelOp kernel, const Attention &op) {
   question.choice = "attend_part.key_splits";
   question.shape = tuning::shapeText(
       {{"heads", shape.queryHeads}, {"kv_heads", shape.keyHeads}, {"dk", shape.keyDim}, {"dv", shape.valueDim}});
-  for (int64_t parts = op.splits; parts <= std::max(op.splits, kMostParts); parts *= 2)
+  for (int64_t parts = op.splits; parts <= std::max(op.splits, softmax::kMostParts); parts *= 2)
     question.candidates.push_back(parts);
   question.predict = [&](int64_t parts) { return tuning::keySplits(*target, shape, parts); };
   return tuning::choose(kernel, question);

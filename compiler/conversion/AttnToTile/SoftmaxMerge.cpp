@@ -9,9 +9,11 @@
 #include "compiler/conversion/AttnToTile/SoftmaxParts.h"
 #include "compiler/conversion/AttnToTile/SoftmaxTiles.h"
 #include "compiler/conversion/Reshapes.h"
+#include <limits>
 
 using namespace mlir;
 using namespace denim;
+using softmax::kMostParts;
 using softmax::Running;
 
 namespace {
@@ -21,8 +23,6 @@ constexpr int64_t kMergeItems = 512, kMergedHeads = 16, kMergedColumns = 128;
 /// Parts up to which they are merged one after the other, for all these heads at once; from there on all parts of a
 /// head are rows of tiles.
 constexpr int64_t kMergedInTurn = 8;
-/// Parts that are merged at once.
-constexpr int64_t kMostParts = 64;
 
 /// The largest number up to `most` that divides `whole`.
 int64_t largestDivisor(int64_t whole, int64_t most) {

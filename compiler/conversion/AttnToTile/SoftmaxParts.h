@@ -18,6 +18,9 @@ inline constexpr int64_t kLeastPagesOfBlock = 2;
 /// 64 x 512 over two of them.
 inline constexpr int64_t kLatentHeadsOfBlock = 64;
 
+/// Parts that are merged at once.
+inline constexpr int64_t kMostParts = 64;
+
 /// Query heads of a key head that are one tile. `ofBlock`: an item is what a block of threads does.
 int64_t headsOfTile(const Attention &op, bool ofBlock);
 

@@ -259,7 +259,7 @@ def Attn_DeltaRuleOp : Attn_Inferred<"delta_rule", [AttrSizedOperandSegments,
     * (C1) query and key `[T, Hk, dk]`
     * (C2) value `[T, Hv, dv]`, Hv a multiple of Hk
     * (C3) beta `[T, Hv]`
-    * (C4) decay `[T, Hv]` or `[T, Hv, dk]`
+    * (C4) decay `[T, Hv]` or `[T, Hv, dk]`, logarithms, at most 0
 
     ```mlir
     model.block @delta(%x: tensor<?x512xf32>) {

@@ -27,10 +27,14 @@ static bool mayMove(LoadOp load, Operation *to) {
   return true;
 }
 
+/// Columns of the panels in which machines with matrix units keep an operand.
+static constexpr int64_t kPanelColumns = 64;
+
 /// First columns of what is loaded whole for others too, or panels of a block, as an operand of products: they read a
 /// part of the operand that stands there already. A block that one kernel hands to another comes by one copy.
 static bool isPartOfOperand(WindowOp window, LoadOp load) {
-  bool block = load.getMemory().getDefiningOp<BlockOp>() && window.getColumn() % 64 == 0;
+  bool block = load.getMemory().getDefiningOp<BlockOp>() && window.getColumn() % kPanelColumns == 0 &&
+               cast<TileType>(window.getResult().getType()).getColumns() % kPanelColumns == 0;
   return window.getRow() == 0 && (window.getColumn() == 0 || block) && !load.getResult().hasOneUse() &&
          cast<TileType>(window.getResult().getType()).getRows() ==
              cast<TileType>(window.getSource().getType()).getRows() &&

@@ -154,7 +154,7 @@ bool run(const GpuCase &c) {
   std::vector<void *> pointers;
   for (Address &argument : arguments)
     pointers.push_back(&argument);
-  struct alignas(DENIM_TENSOR_MAP_ALIGNMENT) TensorMap {
+  struct alignas(128) TensorMap { // CUDA 13; less before
     char bytes[DENIM_TENSOR_MAP_BYTES];
   };
   std::vector<TensorMap> maps(c.tensorMaps.size());

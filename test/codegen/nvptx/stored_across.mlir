@@ -52,3 +52,27 @@ tile.kernel @two(%x: !tile.memory<256xbf16>, %y: !tile.memory<64xf32>) items <on
   %z = tile.transpose %s : !tile.tile<64x128xf32> -> !tile.tile<128x64xf32>
   tile.store %z, %y[%c0, %c0] : !tile.tile<128x64xf32>, !tile.memory<64xf32>
 }
+
+// Memory in the order of registers takes a tile as it stands: it is turned in front of that.
+// CHECK-LABEL: llvm.func @in_fragments(
+// CHECK: wgmma.mma_async
+// CHECK: st.shared.b32
+// CHECK: bar.sync 1, 128;
+// CHECK: ld.shared.b32
+// CHECK: st.global.v4.b32
+// CHECK: llvm.return
+tile.kernel @in_fragments(%x: !tile.memory<256xbf16>, %y: !tile.memory<64xf32>) items <once by 1 times 1> at %item attributes {tile.ahead, tile.fragments = array<i64: 1>, tile.warps = 4 : i64} {
+  %c0 = arith.constant 0 : index
+  %c64 = arith.constant 64 : index
+  %c256 = arith.constant 256 : index
+  %zero = arith.constant 0.0 : f32
+  %s0 = tile.splat %zero : f32 -> !tile.tile<64x128xf32>
+  %s = scf.for %k = %c0 to %c256 step %c64 iter_args(%t = %s0) -> (!tile.tile<64x128xf32>) {
+    %u = tile.load %x[%c0, %k] : !tile.memory<256xbf16> -> !tile.tile<64x64xf32>
+    %v = tile.load %x[%c64, %k] : !tile.memory<256xbf16> -> !tile.tile<128x64xf32>
+    %p = tile.mma %u, transpose_rhs %v acc %t : !tile.tile<64x64xf32>, !tile.tile<128x64xf32>, !tile.tile<64x128xf32> -> !tile.tile<64x128xf32>
+    scf.yield %p : !tile.tile<64x128xf32>
+  }
+  %z = tile.transpose %s : !tile.tile<64x128xf32> -> !tile.tile<128x64xf32>
+  tile.store %z, %y[%c0, %c0] : !tile.tile<128x64xf32>, !tile.memory<64xf32>
+}

@@ -19,9 +19,12 @@
 // CHECK: scf.for
 // CHECK: mbarrier.try_wait.parity
 // CHECK: %[[ROW:.*]] = arith.index_cast %{{.*}} : index to i64
-// CHECK: arith.addi %[[ROW]], %c63
-// CHECK: %[[WHOLE:.*]] = arith.cmpi slt,
-// CHECK: scf.if %{{.*}} {
+// CHECK: %[[LAST:.*]] = arith.addi %[[ROW]], %c63
+// CHECK: %[[NOTBEHIND:.*]] = arith.cmpi slt, %[[LAST]],
+// CHECK: %[[NEXT:.*]] = arith.addi %[[ROW]], %c1
+// CHECK: %[[NOTBEFORE:.*]] = arith.cmpi slt, %{{.*}}, %[[NEXT]]
+// CHECK: %[[WHOLE:.*]] = arith.andi %[[NOTBEFORE]], %[[NOTBEHIND]]
+// CHECK: scf.if %[[WHOLE]] {
 // CHECK: mbarrier.arrive.expect_tx.shared::cta.b64 _, [$0], 16384;
 // CHECK-COUNT-2: cp.async.bulk.tensor.2d.shared::cluster.global.tile.mbarrier::complete_tx::bytes [$0], [$1, {$2, $3}], [$4];", "r,l,r,r,r,~{memory}" %{{[^,]*}}, %[[K]],
 // CHECK-NOT: cp.async.bulk

@@ -144,7 +144,7 @@ model.block @kda(%x: tensor<?x64xf32>) {
   yield %out
 }
 
-// The same with a bound, so that rows are split at their middle.
+// The same with a bound, so that groups of rows are always split in the middle of their decay.
 model.block @kda_bounded(%x: tensor<?x64xf32>) {
   %w_b = param "b" : tensor<2x64xf32>
   %w_a = param "a" : tensor<128x64xf32>

@@ -395,6 +395,9 @@ TEST(PlanReader, RefusesOtherTensorMaps) {
   EXPECT_EQ(readOf(with(planWithTensorMaps(kTensorMaps), R"({"name": "head", "type": "bf16")",
                         R"({"name": "head", "type": "f32")")),
             "plan.steps[3].parameters[0]: expected bf16 for a tensor map, but got f32[32, 16] ('head')");
+  EXPECT_EQ(
+      refusal("\"columns\": 72", "\"columns\": 520"),
+      "plan.steps[3].parameters[0]: expected at least a row of 520 for a tensor map, but got bf16[32, 16] ('head')");
 }
 
 TEST(PlanReader, RefusesOtherTargets) {
