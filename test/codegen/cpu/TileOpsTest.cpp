@@ -115,6 +115,48 @@ TEST(TileOps, ReduceKeepsNaNAndInfinity) {
   check(cases);
 }
 
+/// log(1 + e) of an e that is an exponential of what is not above 0 has a form of its own on a GPU. Relative to the
+/// largest result, so in cases within which results are alike.
+TEST(TileOps, SoftplusFarAndNear) {
+  std::vector<Case> cases;
+  struct Range {
+    double from, to, tolerance;
+  };
+  // The error of an exponential grows with what it is taken of.
+  for (Range range :
+       {Range{-1, 1, 5e-7}, Range{-2, -1, 5e-7}, Range{-10, -9, 2e-6}, Range{-80, -79, 1e-5}, Range{20, 40, 3e-7},
+        Range{0, 0, 3e-7}, Range{NAN, NAN, 0}, Range{-INFINITY, -INFINITY, 0}, Range{INFINITY, INFINITY, 0}}) {
+    Case c;
+    c.name = fmt::format("softplus_{}", cases.size());
+    c.kernel = fmt::format(R"(
+      tile.kernel @{0}(%X: !tile.memory<64xf32>, %Y: !tile.memory<64xf32>) items <once by 1 times 1> at %item {{
+        %c0 = arith.constant 0 : index
+        %x = tile.load %X[%c0, %c0] : !tile.memory<64xf32> -> !tile.tile<16x64xf32>
+        %y = tile.map (%a = %x : !tile.tile<16x64xf32>) -> !tile.tile<16x64xf32> {{
+          %zero = arith.constant 0.0 : f32
+          %size = math.absf %a : f32
+          %below = arith.negf %size : f32
+          %e = math.exp %below : f32
+          %soft = math.log1p %e : f32
+          %straight = arith.maximumf %a, %zero : f32
+          %sum = arith.addf %straight, %soft : f32
+          tile.yield %sum : f32
+        }}
+        tile.store %y, %Y[%c0, %c0] : !tile.tile<16x64xf32>, !tile.memory<64xf32>
+      }})",
+                           c.name);
+    Buffer x = {"f32", 16 * 64};
+    x.value = [range](int64_t i) {
+      return range.from == range.to || std::isnan(range.from) ? range.from
+                                                              : range.from + (range.to - range.from) * double(i) / 1023;
+    };
+    c.buffers = {x, {"f32", 16 * 64}};
+    c.tolerance = c.gpuTolerance = range.tolerance;
+    cases.push_back(c);
+  }
+  check(cases);
+}
+
 TEST(TileOps, WindowsWithinBounds) {
   std::vector<Case> cases;
   for (auto [m, n] : shapes)
