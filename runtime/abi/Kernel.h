@@ -86,8 +86,8 @@ typedef void (*denim_kernel_fn)(const denim_batch_t *batch, void *const *args, i
  *           row; a kernel asks for boxes inside of the argument only
  *
  * The grid is one-dimensional. What it counts is the kernel's "grid" in the plan: "items" is one block for each work
- * item, block i does item i. (A persistent kernel has an item for each multiprocessor.) Blocks have "threads" threads and
- * "shared" bytes of dynamic shared memory. There is no scratch: what a block needs is registers and shared memory.
+ * item, block i does item i. (A persistent kernel has an item for each multiprocessor.) Blocks have "threads" threads
+ * and "shared" bytes of dynamic shared memory. There is no scratch: what a block needs is registers and shared memory.
  * All launches of a pass run on one stream in order. Whether denormal numbers count as zero is the kernel's choice. */
 
 #ifdef __cplusplus

@@ -40,12 +40,13 @@
  *                                   "overlaps": true,
  *                                   "tensor_maps": [ {"memory": 1, "columns": 4096, "box_rows": 64,
  *                                                     "box_columns": 64} ]} ]}
- *          shared: bytes of dynamic shared memory. grid: "items"|"parts", may be absent, "items" then. registers (of a thread) and spills
- *          (bytes) are for people; -1 when no assembler was there. overlaps: may be absent, false then; the kernel
- *          waits itself for the ones before it (griddepcontrol.wait, on every path, in front of all it reads or writes
- *          but parameters and the step), and may be launched so that it begins while they run. tensor_maps: may be absent,
- *          none then; what the kernel takes behind its arguments (runtime/abi/Kernel.h). memory: index of an argument, of
- *          every launch of the kernel a slot or a parameter of bf16 with rows of at least so many columns, a multiple of 8.
+ *          shared: bytes of dynamic shared memory. grid: "items"|"parts", may be absent, "items" then. registers (of a
+ *          thread) and spills (bytes) are for people; -1 when no assembler was there. overlaps: may be absent, false
+ *          then; the kernel waits itself for the ones before it (griddepcontrol.wait, on every path, in front of all it
+ *          reads or writes but parameters and the step), and may be launched so that it begins while they run.
+ *          tensor_maps: may be absent, none then; what the kernel takes behind its arguments (runtime/abi/Kernel.h).
+ *          memory: index of an argument, of every launch of the kernel a slot with rows of at least so many columns of
+ *          bf16, a multiple of 8, or a parameter of bf16 with at least a row of them.
  *          A plan with a kernel that has some is of "kernel_abi" 2, all others of 1.
  *   LAUNCH = {"kernel": 0,                                       index into each target's kernels
  *             "items": {"per": "once"|"tokens"|"outputs"|"sequences", "block": 64, "times": 3,
