@@ -12,7 +12,6 @@ static constexpr int64_t kFewRows = 4;
 /// Both exponents of a pair that is split in the middle of the decay of its group stay below, so that neither a factor
 /// nor what a vector has on top of it leaves the range of f32 and bf16, 2^127.
 static constexpr double kMostExponent = 64;
-static constexpr double kLog2e = 1.4426950408889634;
 
 // Elements of a map.
 static Value exp2(OpBuilder &b, Location loc, Value x) {
@@ -36,14 +35,14 @@ static tile::TileType typeOf(Value tile) {
 ChannelDecay::ChannelDecay(Emitter &e, Value g, std::optional<double> least) : e(e), length(typeOf(g).getRows()) {
   assert(llvm::isPowerOf2_64(length) && length >= kWarpRows && "a chunk is halved until groups of a warp are left");
   sum = e.map(typeOf(g), g,
-              [&](OpBuilder &b, ValueRange in) -> Value { return times(b, e.loc, in[0], number(b, e.loc, kLog2e)); });
+              [&](OpBuilder &b, ValueRange in) -> Value { return times(b, e.loc, in[0], number(b, e.loc, kLog2E)); });
   bounded = isBounded(least);
   groupRows = std::clamp(rowsToSplit(least), int64_t(kWarpRows), length);
 }
 
 int64_t ChannelDecay::rowsToSplit(std::optional<double> least) {
   int64_t rows = 1;
-  while (least && rows < kMostRows && 2 * rows * std::abs(*least) * kLog2e <= 2 * kMostExponent)
+  while (least && rows < kMostRows && 2 * rows * std::abs(*least) * kLog2E <= 2 * kMostExponent)
     rows *= 2;
   return rows;
 }

@@ -12,7 +12,7 @@
 // (SoftmaxBlocks.cpp): `latent` has forms that store the rows of their own sequences only (split-forms), or two
 // variants where latents are f32.
 #include "compiler/conversion/AttnToTile/LatentKeys.h"
-#include "compiler/conversion/AttnToTile/Softmax.h"
+#include "compiler/conversion/AttnToTile/SoftmaxParts.h"
 
 using namespace mlir;
 using namespace denim;
@@ -141,10 +141,7 @@ private:
 
 /// A width of at most `kPanel` that cuts the latent without a rest.
 int64_t latentPanel(int64_t rank) {
-  int64_t width = std::min(rank, kPanel);
-  while (rank % width)
-    --width;
-  return width;
+  return softmax::largestDivisor(rank, kPanel);
 }
 
 int64_t headsOf(Value value) {

@@ -137,9 +137,8 @@ private:
   Scanned scanChunk(const ScanChunk &chunk);
   Scanned scanChannelChunk(const ScanChunk &chunk);
   void writeRead(const Rows &rows, Value read);
-  /// tile * factors, tile - read
+  /// tile * factors, of the shape of tile
   Value scaled(Value tile, Value factors);
-  Value without(Value tile, Value read);
   /// The two kernels where the sequence is cut into segments (RecurrenceSegments.cpp).
   tile::KernelOp writeSegment();
   tile::KernelOp writeSegmentScan();

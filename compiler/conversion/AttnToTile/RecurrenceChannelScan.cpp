@@ -2,6 +2,7 @@
 // a K, b Q and c K are blocks of vectors that prepare has made, not numbers and the vectors where they stand. They come
 // with T and A as one block: in a chain of short steps each wait for a copy is one of them.
 #include "compiler/conversion/AttnToTile/Recurrence.h"
+#include "compiler/conversion/AttnToTile/Scalars.h"
 
 using namespace mlir;
 using namespace denim;
@@ -18,8 +19,11 @@ RecurrenceWriter::Scanned RecurrenceWriter::scanChannelChunk(const ScanChunk &ch
   Value w = transposedLoad(valueOf(form.value, chunk.rows, ownHead));
   if (e.failed())
     return {};
-  if (form.p)
-    w = e.mma(without(w, read), block(Handed::inverse), {false, true, {}, tile::Triangle::none});
+  if (form.p) {
+    Value own = e.map(cast<tile::TileType>(w.getType()), {w, read},
+                      [&](OpBuilder &b, ValueRange in) -> Value { return minus(b, e.loc, in[0], in[1]); });
+    w = e.mma(own, block(Handed::inverse), {false, true, {}, tile::Triangle::none});
+  }
   Value kept = scaled(s, chunk.fade);
   out = e.mma(w, block(Handed::weights), {false, true, out, tile::Triangle::none});
   return {e.mma(w, block(Handed::keysToEnd), {false, false, kept, tile::Triangle::none}), out};

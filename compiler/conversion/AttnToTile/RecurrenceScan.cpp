@@ -119,13 +119,7 @@ Value RecurrenceWriter::loadHandedBlock(Handed what, Value number) {
 }
 
 Value RecurrenceWriter::scaled(Value tile, Value factors) {
-  return e.map(cast<tile::TileType>(tile.getType()), {tile, factors},
-               [&](OpBuilder &b, ValueRange in) -> Value { return arith::MulFOp::create(b, e.loc, in[0], in[1]); });
-}
-
-Value RecurrenceWriter::without(Value tile, Value read) {
-  return e.map(cast<tile::TileType>(tile.getType()), {tile, read},
-               [&](OpBuilder &b, ValueRange in) -> Value { return arith::SubFOp::create(b, e.loc, in[0], in[1]); });
+  return e.product(cast<tile::TileType>(tile.getType()), {tile, factors});
 }
 
 void RecurrenceWriter::writeRead(const Rows &rows, Value read) {

@@ -147,7 +147,6 @@ Value RecurrenceWriter::entryNumber(Value entry) {
 static Value exponential(OpBuilder &b, Location loc, Value x) {
   return math::Exp2Op::create(b, loc, x);
 }
-static constexpr double kLog2OfE = 1.4426950408889634;
 
 /// What is read for the numbers of a chunk: asked for first, computed with last (`computed`).
 SmallVector<Value> RecurrenceWriter::askNumbers(const Rows &rows, SmallVectorImpl<Operation *> &computed) {
@@ -170,7 +169,7 @@ RecurrenceWriter::ChunkNumbers RecurrenceWriter::numbersOf(ValueRange asked) {
   if (form.decayKind == NormalForm::Decay::Scalar) {
     Value sum = tile::CumsumOp::create(e.b, e.loc, asked.front().getType(), asked.front());
     numbers.column = e.map(e.tileType(kChunk, 1), sum,
-                           [&](OpBuilder &b, ValueRange in) -> Value { return times(b, e.loc, kLog2OfE, in[0]); });
+                           [&](OpBuilder &b, ValueRange in) -> Value { return times(b, e.loc, kLog2E, in[0]); });
     numbers.row = e.turned(numbers.column);
     numbers.total = e.window(numbers.row, 0, kChunk - 1, 1, 1);
   }
@@ -185,7 +184,7 @@ RecurrenceWriter::ChunkNumbers RecurrenceWriter::numbersOfText() {
   if (form.decayKind == NormalForm::Decay::Constant) {
     SmallVector<double> rates;
     for (double rate : form.constantDecay)
-      rates.push_back(rate * kLog2OfE);
+      rates.push_back(rate * kLog2E);
     Value rate = numbers.rate = constantOfHead(rates, ownHead);
     auto sums = [&](tile::TileType type, int64_t dimension) {
       return e.map(type, rate, [&](OpBuilder &b, ValueRange in) -> Value {

@@ -6,6 +6,9 @@
 
 namespace denim {
 
+/// exp(x) = 2^(kLog2E x)
+inline constexpr double kLog2E = 1.44269504088896341;
+
 inline mlir::Value number(mlir::OpBuilder &b, mlir::Location loc, double x) {
   return mlir::arith::ConstantOp::create(b, loc, b.getF32FloatAttr(x));
 }

@@ -250,7 +250,7 @@ private:
   /// subtracted is the same for a row.
   Value fadedPower(tile::TileType type, Value x, Value y) {
     return e.map(type, {x, y}, [&](OpBuilder &b, ValueRange in) -> Value {
-      Value factor = f32(b, op.scale * 1.44269504088896340736);
+      Value factor = f32(b, op.scale * kLog2E);
       Value from = arith::MulFOp::create(b, e.loc, in[0], factor),
             less = arith::MulFOp::create(b, e.loc, in[1], factor);
       return math::Exp2Op::create(b, e.loc, arith::SubFOp::create(b, e.loc, from, less));
@@ -381,7 +381,7 @@ private:
     if (!op.sinks)
       return done[1];
     auto column = cast<tile::TileType>(done[0].getType());
-    Value base = softmax::baseOf(e, column, done[0], softmax::kLog2E);
+    Value base = softmax::baseOf(e, column, done[0], kLog2E);
     return softmax::withSinks(e, done[1], base, sinks, first, heads, heads);
   }
 

@@ -232,7 +232,7 @@ private:
   /// Channels of a latent.
   int64_t rank() { return cast<RankedTensorType>(op.kvB.getType()).getDimSize(1); }
   Value f32(OpBuilder &b, double x) { return arith::ConstantOp::create(b, e.loc, b.getF32FloatAttr(x)); }
-  double exponentScale() { return softmax::kLog2E * (op.softcap ? 1 : op.scale); }
+  double exponentScale() { return kLog2E * (op.softcap ? 1 : op.scale); }
 
   void writeRows(Value lo, Value hi) {
     Value shift = e.sub(bounds.getPast(), bounds.getBegin());

@@ -14,6 +14,7 @@
 using namespace mlir;
 using namespace denim;
 using softmax::kMostParts;
+using softmax::largestDivisor;
 using softmax::Running;
 
 namespace {
@@ -23,14 +24,6 @@ constexpr int64_t kMergeItems = 512, kMergedHeads = 16, kMergedColumns = 128;
 /// Parts up to which they are merged one after the other, for all these heads at once; from there on all parts of a
 /// head are rows of tiles.
 constexpr int64_t kMergedInTurn = 8;
-
-/// The largest number up to `most` that divides `whole`.
-int64_t largestDivisor(int64_t whole, int64_t most) {
-  int64_t divisor = std::min(whole, most);
-  while (whole % divisor)
-    --divisor;
-  return divisor;
-}
 
 class SoftmaxMerge {
 public:
@@ -71,7 +64,7 @@ private:
       Value sum = e.reduce(tile::Combiner::add, e.product(number, {l, weight}), 0);
       Value all = e.reduce(tile::Combiner::add, e.product(e.tileType(most, valueDim()), {acc, weight}), 0);
       if (op.sinks) {
-        Value base = softmax::baseOf(e, cast<tile::TileType>(largest.getType()), largest, softmax::kLog2E);
+        Value base = softmax::baseOf(e, cast<tile::TileType>(largest.getType()), largest, kLog2E);
         sum = softmax::withSinks(e, sum, base, sinks, head, 1, 1);
       }
       output = softmax::divided(e, all, sum);

@@ -5,12 +5,16 @@
 using namespace mlir;
 using namespace denim;
 
+int64_t softmax::largestDivisor(int64_t whole, int64_t most) {
+  int64_t divisor = std::min(whole, most);
+  while (whole % divisor)
+    --divisor;
+  return divisor;
+}
+
 int64_t softmax::headsOfTile(const Attention &op, bool ofBlock) {
-  int64_t most = ofBlock && op.hasBf16Keys() ? kLatentHeadsOfBlock : kLatentHeads, all = op.group();
-  int64_t heads = op.sharesRows() ? std::min(all, most) : all;
-  while (all % heads)
-    --heads;
-  return heads;
+  int64_t most = ofBlock && op.hasBf16Keys() ? kLatentHeadsOfBlock : kLatentHeads;
+  return op.sharesRows() ? largestDivisor(op.group(), most) : op.group();
 }
 
 Value softmax::partCount(Emitter &e, const Attention &op, int64_t partItems) {

@@ -21,6 +21,8 @@ inline constexpr int64_t kLatentHeadsOfBlock = 64;
 /// Parts that are merged at once.
 inline constexpr int64_t kMostParts = 64;
 
+/// The largest number up to `most` that divides `whole`.
+int64_t largestDivisor(int64_t whole, int64_t most);
 /// Query heads of a key head that are one tile. `ofBlock`: an item is what a block of threads does.
 int64_t headsOfTile(const Attention &op, bool ofBlock);
 

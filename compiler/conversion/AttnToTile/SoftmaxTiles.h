@@ -9,8 +9,6 @@
 
 namespace denim::softmax {
 
-inline constexpr double kLog2E = 1.44269504088896341;
-
 /// Running maximum, sum of weights and sum of weighted values.
 using Running = llvm::SmallVector<mlir::Value>;
 

@@ -78,7 +78,7 @@ private:
   int64_t keyDim() { return queryType.getDimSize(2); }
   int64_t valueDim() { return op.valueWidth; }
   Value div(Value x, int64_t n) { return arith::DivUIOp::create(e.b, e.loc, x, e.index(n)); }
-  double exponentScale() { return softmax::kLog2E * (op.softcap ? 1 : op.scale); }
+  double exponentScale() { return kLog2E * (op.softcap ? 1 : op.scale); }
 
   void writeToken(Value row, Value position) {
     pages = softmax::visiblePages(e, op.visible, position, position, kPage);

@@ -1,8 +1,8 @@
 // Two launches that overlap, in PTX by hand: what the second has not waited for is named.
-#include "test/codegen/nvptx/emulator/Machine.h"
-#include <gtest/gtest.h>
+#include "test/codegen/nvptx/emulator/TestKernel.h"
 
 using namespace denim::ptx;
+using namespace denim::test;
 
 namespace {
 
@@ -65,10 +65,6 @@ LOOK:
 }
 )";
 
-struct Change {
-  const char *from = nullptr, *to = nullptr;
-};
-
 class Overlap : public ::testing::Test {
 protected:
   void SetUp() override {
@@ -79,15 +75,8 @@ protected:
 
   /// What is found when a kernel is executed with the addresses as parameters.
   std::string run(std::string text, const char *name, std::vector<void *> parameters, Change change = {}) {
-    if (change.from) {
-      size_t at = text.find(change.from);
-      EXPECT_NE(at, std::string::npos) << change.from;
-      text.replace(at, std::strlen(change.from), change.to);
-    }
-    auto module = std::make_shared<Module>();
     Program program;
-    std::string error;
-    if (!parse(text, *module, error) || !decode(module, module->entries.front(), program, error))
+    if (std::string error = decodeChanged(std::move(text), change, program); !error.empty())
       return error;
     EXPECT_EQ(program.name, name);
     Launch launch;
@@ -99,7 +88,6 @@ protected:
   }
   std::string gives(Change change = {}) { return run(kGives, "gives", {data, flag}, change); }
   std::string takes(Change change = {}) { return run(kTakes, "takes", {data, flag, out}, change); }
-  static bool has(const std::string &message, const char *text) { return message.find(text) != std::string::npos; }
 
   alignas(256) uint32_t data[32] = {}, flag[1] = {}, out[32] = {};
   GlobalMemory memory;

@@ -1,9 +1,8 @@
 // Copies of boxes by a tensor map, in PTX by hand: what stands in shared memory, and what is found when a part is
 // missing.
 #include "test/codegen/nvptx/emulator/Inputs/TensorCopy.h"
-#include "test/codegen/nvptx/emulator/Machine.h"
 #include "test/codegen/nvptx/emulator/TensorMap.h"
-#include <gtest/gtest.h>
+#include "test/codegen/nvptx/emulator/TestKernel.h"
 
 using namespace denim::ptx;
 using namespace denim::test;
@@ -11,10 +10,6 @@ using namespace denim::test;
 namespace {
 
 constexpr int64_t kRows = 16, kColumns = 128;
-
-struct Change {
-  const char *from = nullptr, *to = nullptr;
-};
 
 class TensorCopy : public ::testing::Test {
 protected:
@@ -30,16 +25,8 @@ protected:
 
   /// What is found when the kernel is executed.
   std::string run(Change change = {}) {
-    std::string text = kTensorCopy;
-    if (change.from) {
-      size_t at = text.find(change.from);
-      EXPECT_NE(at, std::string::npos) << change.from;
-      text.replace(at, std::strlen(change.from), change.to);
-    }
-    auto module = std::make_shared<Module>();
     Program program;
-    std::string error;
-    if (!parse(text, *module, error) || !decode(module, module->entries.front(), program, error))
+    if (std::string error = decodeChanged(kTensorCopy, change, program); !error.empty())
       return error;
     EXPECT_EQ(program.parameters.back().offset, 64); // behind four of 8 bytes, aligned
     EXPECT_EQ(program.parameters.back().bytes, kTensorMapBytes);
@@ -55,7 +42,6 @@ protected:
     execute(program, launch, memory, findings);
     return findings.messages.empty() ? std::string() : findings.messages.front();
   }
-  static bool has(const std::string &message, const char *text) { return message.find(text) != std::string::npos; }
 
   /// Whether each element of the boxes is the matrix's, moved by so many rows and columns; zero outside of it.
   void expectBoxes(int64_t rowsOn, int64_t columnsOn) {
