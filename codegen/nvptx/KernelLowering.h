@@ -313,12 +313,13 @@ private:
     int64_t parts = 1; ///< groups of panels that a page comes in, each with an mbarrier that says it is there
     int64_t warp = 0;  ///< the copying warp
     unsigned ring = 0, map = 0;
+    mlir::Value as; ///< the load of another loop whose slots it has; null: its own
   };
   /// The place that both sides keep count of.
   struct Ring {
     int64_t slots = 0;
-    mlir::Value index, phase; ///< i32: the slot and the parity of the next load
-    mlir::Value last;         ///< the place moves on behind this load; null: behind each
+    mlir::Value index, phase;               ///< i32: the slot and the parity of the next load
+    llvm::SmallVector<mlir::Value, 2> last; ///< the place moves on behind these, of each loop one; none: behind each
   };
   void findStaged();
   /// The extract of a word (isWord) whose place is known, in memory that the kernel does not write: the copying warps
@@ -328,6 +329,7 @@ private:
   bool isStagedPage(tile::LoadOp op);
   bool isStagedRows(tile::LoadOp op);
   Fetch fetchOf(tile::LoadOp op);
+  bool shareSlots(llvm::ArrayRef<mlir::Value> own, llvm::ArrayRef<mlir::Value> others);
   void addStaged(tile::LoadOp op);
   /// What a load of rows or of a page is in its slot.
   SharedTile stagedTile(tile::LoadOp op);
@@ -340,6 +342,8 @@ private:
   bool waitsByParts(mlir::Value page);
   /// From the mbarriers of a slot to those of the next: full for each part, empty.
   static int64_t barrierBytes(const Staged &load) { return llvm::alignTo(8 * (load.parts + 1), 16); }
+  /// Whether no load ahead comes behind the op: the rings' memory is free there.
+  bool isBehindRings(mlir::Operation *op);
   bool holdsStaged(mlir::Operation *op);
   void makeRings();
   /// Gives their memory back behind the last op that holds staged loads.

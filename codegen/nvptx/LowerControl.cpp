@@ -8,7 +8,7 @@ using namespace denim;
 using namespace denim::codegen::nvptx;
 
 /// Registers of a thread in kernels with a copying warpgroup: it needs few, and gives the rest to those that compute.
-static constexpr int64_t kCopyingPages = 24, kCopyingRows = 40, kMostRegisters = 240;
+static constexpr int64_t kCopyingPages = 24, kCopyingRows = 40, kCopyingTwoLoops = 48, kMostRegisters = 240;
 /// Loops around pages from which on a copying thread has to remember more than the fewest registers hold.
 static constexpr int64_t kManyLoops = 3;
 /// Those of warps that compute ahead: two tiles of 64 x 64 over four warps, and what a row of them takes.
@@ -119,15 +119,20 @@ LogicalResult KernelLowering::lower() {
 /// Registers of a block are dealt to its threads evenly; one computing warpgroup alone has what it wants anyway.
 KernelLowering::Registers KernelLowering::dealRegisters() {
   int64_t loops = 0;
+  bool shares = false;
   for (auto &[value, load] : staged) {
     int64_t own = 0;
     for (Operation *parent = value.getDefiningOp()->getParentOp(); parent != kernel; parent = parent->getParentOp())
       own += isa<scf::ForOp>(parent);
     loops = std::max(loops, own);
+    shares |= bool(load.as);
   }
-  int64_t few = ownSlots || (!hasTeams() && loops >= kManyLoops) ? kCopyingRows : kCopyingPages;
-  int64_t all = code.target.registers / blocksTogether();
-  int64_t workers = (hasTeams() ? sumWarps : warps) * 32, even = all / threads();
+  int64_t few = shares                                             ? kCopyingTwoLoops
+                : ownSlots || (!hasTeams() && loops >= kManyLoops) ? kCopyingRows
+                                                                   : kCopyingPages;
+  // A block has what its threads get evenly, in eights; who waits for more than is given back waits for ever.
+  int64_t even = code.target.registers / blocksTogether() / threads(), all = even / 8 * 8 * threads();
+  int64_t workers = (hasTeams() ? sumWarps : warps) * 32;
   int64_t ahead = hasTeams() ? kRegistersAhead : 0;
   int64_t many = std::min(kMostRegisters, (all - few * 128 - ahead * aheadWarps * 32) / workers / 8 * 8);
   bool divides = even < many && workers % 128 == 0 && workers <= 256 && even > few && (!ahead || even < ahead);

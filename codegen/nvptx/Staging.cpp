@@ -18,6 +18,9 @@
 // the place in the ring is all they need to agree on: slot index and the parity of its round, carried by every loop and
 // branch that holds a staged load. Loads of one kind and size have a ring of their own. One that has a slot for every
 // load of a turn cannot wait for itself.
+//
+// A kernel may have two such loops, one behind the other or on two sides of a branch, where what the one reads are
+// loads as the other has them, too: those share their slots, and neither side needs to know which loop filled them.
 #include "codegen/nvptx/KernelLowering.h"
 #include "mlir/Dialect/Arith/IR/Arith.h"
 
@@ -190,8 +193,14 @@ bool KernelLowering::dealSlots(int64_t bytes) {
 bool KernelLowering::dealOwnSlots(int64_t bytes) {
   // Those first that are read longest, then the largest, which take longest to come.
   llvm::DenseMap<Operation *, int64_t> position;
-  for (Operation &op : *staged.front().first.getParentBlock())
-    position[&op] = position.size();
+  llvm::SmallPtrSet<Value, 8> shares;
+  for (auto &[value, load] : staged) {
+    if (load.as)
+      shares.insert(load.as);
+    if (!position.contains(value.getDefiningOp()))
+      for (Operation &op : *value.getParentBlock())
+        position[&op] = position.size();
+  }
   auto heldFor = [&](Value value) {
     int64_t held = 0, begin = position[value.getDefiningOp()];
     if (wantedShared.contains(value))
@@ -201,7 +210,8 @@ bool KernelLowering::dealOwnSlots(int64_t bytes) {
   };
   SmallVector<Value> order;
   for (auto &[value, load] : staged)
-    order.push_back(value);
+    if (!load.as)
+      order.push_back(value);
   std::sort(order.begin(), order.end(), [&](Value a, Value b) {
     return std::tuple(heldFor(a), staged[a].bytes, position[b.getDefiningOp()]) >
            std::tuple(heldFor(b), staged[b].bytes, position[a.getDefiningOp()]);
@@ -228,14 +238,54 @@ bool KernelLowering::dealOwnSlots(int64_t bytes) {
     load.warp = std::min_element(copied, copied + kCopyingWarps) - copied;
     copied[load.warp] += kLoadCost + (load.fetch == Fetch::pieces ? load.bytes : kPieceBytes);
   }
+  // A ring moves on once in each turn of a loop that reads it: what only one of two loops reads is apart.
+  SmallVector<bool> isShared;
   for (auto &[value, load] : staged) {
+    if (load.as)
+      continue;
     int64_t own = slots[value];
-    auto it = llvm::find_if(rings, [&](const Ring &ring) { return ring.slots == own; });
-    if (it == rings.end())
-      it = rings.insert(rings.end(), Ring{own, {}, {}, {}});
-    load.ring = it - rings.begin();
-    it->last = value;
+    bool shared = shares.contains(value);
+    unsigned number = 0;
+    while (number < rings.size() && (rings[number].slots != own || isShared[number] != shared))
+      ++number;
+    if (number == rings.size()) {
+      rings.push_back({own, {}, {}, {}});
+      isShared.push_back(shared);
+    }
+    load.ring = number;
   }
+  for (auto &[value, load] : staged) {
+    if (load.as) {
+      load.ring = staged[load.as].ring;
+      load.warp = staged[load.as].warp;
+    }
+    SmallVector<Value, 2> &last = rings[load.ring].last;
+    llvm::erase_if(last, [&](Value other) { return other.getParentBlock() == value.getParentBlock(); });
+    last.push_back(value);
+  }
+  return true;
+}
+
+/// Whether the loads of a loop can have slots of those of another, and then have; each loop's loads in their order.
+bool KernelLowering::shareSlots(ArrayRef<Value> own, ArrayRef<Value> others) {
+  SmallVector<Value> free(others);
+  SmallVector<std::pair<Value, Value>> pairs;
+  for (Value value : own) {
+    const Staged &load = staged[value];
+    auto isAlike = [&](Value other) {
+      const Staged &that = staged[other];
+      return that.fetch == load.fetch && that.bytes == load.bytes &&
+             onlyShared.contains(other) == onlyShared.contains(value) &&
+             wantedShared.contains(other) == wantedShared.contains(value);
+    };
+    auto *it = llvm::find_if(free, isAlike);
+    if (it == free.end())
+      return false;
+    pairs.push_back({value, *it});
+    free.erase(it);
+  }
+  for (auto [value, other] : pairs)
+    staged[value].as = other;
   return true;
 }
 
@@ -271,12 +321,26 @@ void KernelLowering::findStaged() {
   if (loops.empty())
     return;
   // In the order of the walk, which is that of the loads.
-  kernel.walk([&](tile::LoadOp op) {
-    bool rows = loops.size() == 1 && op->getBlock() == loops.front() && isStagedRows(op) && mayGoAhead(op);
-    ownSlots |= rows;
-    if (rows || llvm::is_contained(pages, op))
-      addStaged(op);
-  });
+  auto add = [&](bool withRows) {
+    kernel.walk([&](tile::LoadOp op) {
+      bool rows = withRows && loops.contains(op->getBlock()) && isStagedRows(op) && mayGoAhead(op);
+      ownSlots |= rows;
+      if (rows || llvm::is_contained(pages, op))
+        addStaged(op);
+    });
+  };
+  add(loops.size() <= 2);
+  if (ownSlots && loops.size() == 2) {
+    SmallVector<Value> of[2];
+    for (auto &[value, load] : staged)
+      of[value.getParentBlock() == loops.back()].push_back(value);
+    bool firstIsMore = of[0].size() > of[1].size();
+    if (!shareSlots(of[firstIsMore], of[!firstIsMore])) {
+      staged.clear();
+      ownSlots = false;
+      add(false);
+    }
+  }
   int64_t resident = 0;
   llvm::SmallDenseSet<Type> places;
   for (auto &[value, own] : handed)
@@ -304,12 +368,7 @@ void KernelLowering::findStaged() {
     auto store = op.getResult().hasOneUse() ? dyn_cast<tile::StoreOp>(*op.getResult().getUsers().begin()) : nullptr;
     int64_t bytes = store && isStoredTurned(store) ? type.getRows() * type.getColumns() * 2
                                                    : type.getRows() * (type.getColumns() | 1) * 4 + 2048;
-    bool behind = true;
-    for (Operation *own = op; own != kernel && behind; own = own->getParentOp())
-      behind =
-          !isa<scf::ForOp>(own) && llvm::none_of(llvm::make_range(own->getIterator(), own->getBlock()->end()),
-                                                 [&](Operation &next) { return &next != own && holdsStaged(&next); });
-    if (!behind)
+    if (!isBehindRings(op) && !(store && isStoredAcross(store)))
       exchanged = std::max<int64_t>(exchanged, bytes);
   });
   // An image that is stored between them goes by memory of its own.
@@ -344,6 +403,16 @@ bool KernelLowering::waitsByParts(Value page) {
          product->getBlock() == page.getParentBlock() && formOf(product) == Form::group;
 }
 
+bool KernelLowering::isBehindRings(Operation *op) {
+  for (Operation *own = op; own != kernel; own = own->getParentOp()) {
+    auto behind = llvm::make_range(own->getIterator(), own->getBlock()->end());
+    if (isa<scf::ForOp>(own) ||
+        llvm::any_of(behind, [&](Operation &next) { return &next != own && holdsStaged(&next); }))
+      return false;
+  }
+  return true;
+}
+
 bool KernelLowering::holdsStaged(Operation *op) {
   if (staged.empty())
     return false;
@@ -362,12 +431,18 @@ void KernelLowering::makeRings() {
   SmallVector<Barriers> all;
   if (ownSlots) {
     for (auto &[value, load] : staged)
-      load.offset = shared.allocate(rings[load.ring].slots * load.bytes, 1024);
+      if (!load.as)
+        load.offset = shared.allocate(rings[load.ring].slots * load.bytes, 1024);
     for (auto &[value, load] : staged) {
+      if (load.as)
+        continue;
       load.barriers = shared.allocate(rings[load.ring].slots * 16, 16);
       all.push_back({load.barriers, rings[load.ring].slots, load.fetch == Fetch::pieces ? kLanes : 1,
                      warps * (leavesByLanes(value) ? kLanes : 1)});
     }
+    for (auto &[value, load] : staged)
+      if (load.as)
+        load.offset = staged[load.as].offset, load.barriers = staged[load.as].barriers;
   } else {
     int64_t slot = 0;
     for (auto &[value, load] : staged)
@@ -409,12 +484,13 @@ void KernelLowering::releaseRings(Operation &done) {
   code.barrier(1, workers());
   ringsHeld = false;
   for (auto &[value, load] : staged)
-    shared.release(load.offset);
+    if (!load.as)
+      shared.release(load.offset);
 }
 
 void KernelLowering::advance(Value load) {
   Ring &ring = rings[staged[load].ring];
-  if (ring.last && ring.last != load)
+  if (!ring.last.empty() && !llvm::is_contained(ring.last, load))
     return;
   if (ring.slots == 1) {
     ring.phase = code.exclusiveOr(ring.phase, code.constant32(1));

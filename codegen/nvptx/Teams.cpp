@@ -225,7 +225,7 @@ void KernelLowering::makeHanded(llvm::function_ref<void(int64_t barriers, int64_
       place->second.offset = shared.allocate(handedBytes(value), own.operand ? 1024 : 128);
       place->second.barriers = shared.allocate(16, 16);
       place->second.ring = rings.size();
-      rings.push_back({1, {}, {}, value});
+      rings.push_back({1, {}, {}, {value}});
       // Arrivals of a warp: what threads write and read, each lane answers for itself (leavesByLanes).
       int64_t each = own.operand ? 1 : kLanes;
       add(place->second.barriers, each * aheadWarps, each * sumWarps);

@@ -65,9 +65,9 @@ def SplitFormsPass : Pass<"split-forms", "::mlir::ModuleOp"> {
     which the hardware deals out the work that items of `many` share by their numbers (AttnToTile/SoftmaxBlocks.cpp).
 
     A recurrence with one decay per head does long sequences by two kernels, one behind the other, `prepare` and `scan`,
-    with `plan.scratch` between them (RecurrencePrepare.cpp), a diagonal one by `segment` and `scan`
-    (RecurrenceSegments.cpp). What is computed in front of its keys, queries and values,
-    but for norms and cuts, is then a kernel of its own in front of both (`_front`). Latent attention of many tokens does the
+    with `plan.scratch` between them (RecurrencePrepare.cpp), that of a few heads with `segment` and `fold` between
+    (RecurrenceTransitions.cpp), a diagonal one by `segment` and `scan` (RecurrenceSegments.cpp). What is computed in
+    front of its keys, queries and values, but for norms and cuts, is then a kernel of its own in front of both (`_front`). Latent attention of many tokens does the
     same with `expand` and `many`, and has `far` for sequences whose keys have no room in scratch (AttnToTile/LatentKeys.h).
   }];
   let options = [Option<"exact", "exact", "bool", /*default=*/"false", "nothing may be handed over in bf16">];

@@ -21,16 +21,21 @@ namespace {
 
 /// A launch in place of the one for all.
 struct Form {
-  /// Of two kernels with scratch between them.
-  enum Half : uint8_t { whole, first, second };
-
   StringRef name;
   int64_t least, most; ///< new tokens of a sequence
-  Half half = whole;
+  /// Of a chain of kernels with scratch between them: whether it leaves scratch, behind the result for some sequences
+  /// or instead of it, and the earlier ones whose scratch it takes.
+  enum Makes : uint8_t { result, scratch, both };
+  Makes makes = result;
+  SmallVector<StringRef, 2> takes = {};
   bool beyond = false; ///< only sequences whose latents have no room in scratch
   /// Only steps with at least so many sequences, of about the same length and none longer than `longest`; or only other
   /// steps. 0: all steps.
   int64_t even = 0, uneven = 0, longest = 0;
+  int64_t fromTokens = 0; ///< only steps of so many new tokens and more; 0: all
+
+  bool isInChain() const { return makes != result || !takes.empty(); }
+  bool isFirstOfChain() const { return makes != result && takes.empty(); }
 };
 
 attn::AttendLatentOp latentOf(plan::KernelOp kernel) {
@@ -58,9 +63,38 @@ FailureOr<WholeSteps> wholeStepsOf(plan::LaunchOp launch, plan::KernelOp kernel,
   return WholeSteps();
 }
 
-SmallVector<Form> formsOf(plan::KernelOp kernel, StringRef kind, bool scans, bool exact, const WholeSteps &steps) {
+/// Forms of a recurrence that is scanned: what later ones need is prepared first, or states of segments of the step.
+FailureOr<SmallVector<Form>> scannedForms(plan::KernelOp kernel) {
+  NormalForm normal = recurrenceOf(kernel).getNormalForm();
+  auto isLong = [](StringRef name, Form::Makes makes, SmallVector<StringRef, 2> takes, int64_t even = 0,
+                   int64_t uneven = 0, int64_t fromTokens = 0) {
+    return Form{name,      kRecurrenceLongTokens, kAnyNumber, makes, std::move(takes), false, even, uneven, kAnyNumber,
+                fromTokens};
+  };
+  Form few{"few", 1, kRecurrenceLongTokens - 1};
+  if (canSegment(normal))
+    return SmallVector<Form>{few, isLong("segment", Form::scratch, {}, 0, 0, kRecurrenceSegment + 1),
+                             isLong("scan", Form::result, {"segment"})};
+  FailureOr<int64_t> segments = transitionSegments(kernel, normal);
+  if (failed(segments))
+    return failure();
+  Form prepare = isLong("prepare", Form::scratch, {});
+  if (*segments == 1)
+    return SmallVector<Form>{few, prepare, isLong("scan", Form::result, {"prepare"})};
+  // Two sequences of about the same length are as many items as segments of one.
+  int64_t even = 2, least = tokensInSegments(*segments);
+  return SmallVector<Form>{few,
+                           prepare,
+                           isLong("whole", Form::result, {"prepare"}, even),
+                           isLong("segment", Form::both, {"prepare"}, 0, even),
+                           isLong("fold", Form::scratch, {"segment"}, 0, even, least),
+                           isLong("scan", Form::result, {"prepare", "fold"}, 0, even, least)};
+}
+
+FailureOr<SmallVector<Form>> formsOf(plan::KernelOp kernel, StringRef kind, bool scans, bool exact,
+                                     const WholeSteps &steps) {
   auto few = [](int64_t even, int64_t uneven, int64_t longest) {
-    return Form{even ? "whole" : "few", 1, kSoftmaxManyTokens - 1, Form::whole, false, even, uneven, longest};
+    return Form{even ? "whole" : "few", 1, kSoftmaxManyTokens - 1, Form::result, {}, false, even, uneven, longest};
   };
   SmallVector<Form> ofFew{few(0, steps.sequences, steps.longest)};
   if (kind == "softmax" && steps.sequences)
@@ -80,18 +114,15 @@ SmallVector<Form> formsOf(plan::KernelOp kernel, StringRef kind, bool scans, boo
     return ofFew;
   }
   if (kind == "recurrence" && scans)
-    return {{"few", 1, kRecurrenceLongTokens - 1},
-            {canSegment(recurrenceOf(kernel).getNormalForm()) ? "segment" : "prepare", kRecurrenceLongTokens,
-             kAnyNumber, Form::first},
-            {"scan", kRecurrenceLongTokens, kAnyNumber, Form::second}};
+    return scannedForms(kernel);
   if (kind == "recurrence")
-    return {{"few", 1, kRecurrenceManyTokens - 1}, {"many", kRecurrenceManyTokens, kAnyNumber}};
+    return SmallVector<Form>{{"few", 1, kRecurrenceManyTokens - 1}, {"many", kRecurrenceManyTokens, kAnyNumber}};
   if (kind == "latent" && !exact && latentOf(kernel) && canExpandLatents(latentOf(kernel)))
-    return {{"few", 1, kSoftmaxManyTokens - 1},
-            {"expand", kSoftmaxManyTokens, kAnyNumber, Form::first},
-            {"many", kSoftmaxManyTokens, kAnyNumber, Form::second},
-            {"far", kSoftmaxManyTokens, kAnyNumber, Form::whole, /*beyond=*/true}};
-  return {};
+    return SmallVector<Form>{{"few", 1, kSoftmaxManyTokens - 1},
+                             {"expand", kSoftmaxManyTokens, kAnyNumber, Form::scratch},
+                             {"many", kSoftmaxManyTokens, kAnyNumber, Form::result, {"expand"}},
+                             {"far", kSoftmaxManyTokens, kAnyNumber, Form::result, {}, /*beyond=*/true}};
+  return SmallVector<Form>();
 }
 
 /// What is computed in front of keys, queries and values (convolutions, activations). One token does it where it is
@@ -123,18 +154,17 @@ llvm::SetVector<Value> frontsOf(RecurrenceOpInterface op) {
   return fronts;
 }
 
-/// What the first kernel of two hands to the second: the activations that hold it, and how the kernel of a form sees
-/// them.
+/// What form `maker` leaves to later ones: the activations that hold it, and how the kernel of form `seer` sees them.
 struct Scratch {
   SmallVector<Type> tensors, seen;
 };
-Scratch scratchOf(plan::KernelOp kernel, const Form &form) {
+Scratch scratchOf(plan::KernelOp kernel, StringRef maker, StringRef seer) {
   if (attn::AttendLatentOp latent = latentOf(kernel)) {
     LatentKeys keys(latent);
     return {{keys.scratch(kernel.getContext())}, {keys.blocks(kernel.getContext())}};
   }
   NormalForm normal = recurrenceOf(kernel).getNormalForm();
-  return {scanScratchTensors(kernel, normal), scanScratch(kernel, normal, form.name)};
+  return {recurrenceScratchTensors(kernel, normal, maker), recurrenceScratch(kernel, normal, maker, seer)};
 }
 
 /// Drops what nothing uses; the numbers of the arguments that are left.
@@ -186,10 +216,12 @@ struct SplitFormsPass : impl::SplitFormsPassBase<SplitFormsPass> {
       FailureOr<WholeSteps> steps = wholeStepsOf(launch, kernel, symbols);
       if (failed(steps))
         return signalPassFailure();
-      SmallVector<Form> forms = formsOf(kernel, kind.getValue(), scans, exact, *steps);
-      if (forms.empty())
+      FailureOr<SmallVector<Form>> forms = formsOf(kernel, kind.getValue(), scans, exact, *steps);
+      if (failed(forms))
+        return signalPassFailure();
+      if (forms->empty())
         continue;
-      split(launch, kernel, forms, scans, symbols);
+      split(launch, kernel, *forms, scans, symbols);
       replaced.insert(kernel);
     }
     for (Operation *kernel : replaced)
@@ -225,7 +257,7 @@ struct SplitFormsPass : impl::SplitFormsPassBase<SplitFormsPass> {
     symbols.insert(clone, Block::iterator(kernel));
     if (scans)
       clone->setAttr("scans", b.getUnitAttr());
-    if (form.half == Form::whole)
+    if (!form.isInChain())
       return;
     for (Value front : fronts) {
       BlockArgument argument = clone.getBlock()->addArgument(frontType(front), front.getLoc());
@@ -235,30 +267,40 @@ struct SplitFormsPass : impl::SplitFormsPassBase<SplitFormsPass> {
     }
     if (!fronts.empty())
       operandsOf[name] = dropUnused(clone);
-    Scratch scratch = scratchOf(clone, form);
-    clone->setAttr("scratch", b.getTypeArrayAttr(scratch.seen));
-    Operation *yield = clone.getBlock()->getTerminator();
-    if (form.half == Form::first) {
-      OpBuilder inside(yield);
-      auto handed = plan::ScratchOp::create(inside, yield->getLoc(), scratch.tensors, yield->getOperand(0));
-      yield->setOperands(handed.getResults());
-    } else {
-      for (Type type : scratch.tensors)
+    SmallVector<Type> seen;
+    for (StringRef maker : form.takes) {
+      Scratch taken = scratchOf(clone, maker, form.name);
+      llvm::append_range(seen, taken.seen);
+      for (Type type : taken.tensors)
         clone.getBlock()->addArgument(type, clone.getLoc());
     }
+    if (form.makes != Form::result) {
+      Scratch made = scratchOf(clone, form.name, form.name);
+      llvm::append_range(seen, made.seen);
+      Operation *yield = clone.getBlock()->getTerminator();
+      OpBuilder inside(yield);
+      auto handed = plan::ScratchOp::create(inside, yield->getLoc(), made.tensors, yield->getOperand(0));
+      SmallVector<Value> yielded;
+      if (form.makes == Form::both)
+        llvm::append_range(yielded, yield->getOperands());
+      llvm::append_range(yielded, handed.getResults());
+      yield->setOperands(yielded);
+    }
+    clone->setAttr("scratch", b.getTypeArrayAttr(seen));
   }
 
   void split(plan::LaunchOp launch, plan::KernelOp kernel, ArrayRef<Form> forms, bool scans, SymbolTable &symbols) {
     OpBuilder b(launch);
     SmallVector<plan::LaunchOp> made;
-    plan::LaunchOp prepared;
+    llvm::StringMap<SmallVector<Value>> handed;
     auto condition = [&](const Form &form) {
-      if (form.name == "segment") // of smaller steps there is one, which needs no state of another
-        return whenTokens(whenSequence(&getContext(), form.least, form.most), kRecurrenceSegment + 1);
+      DictionaryAttr when = whenSequence(&getContext(), form.least, form.most);
+      // Smaller steps have one segment, which needs no state of another.
+      if (form.fromTokens)
+        when = whenTokens(when, form.fromTokens);
       if (form.even || form.uneven)
-        return whenEven(whenSequence(&getContext(), form.least, form.most), form.even, form.uneven, form.longest);
-      return form.beyond ? whenSequenceBeyond(&getContext(), form.least, kLatentBlock, kLatentStride)
-                         : whenSequence(&getContext(), form.least, form.most);
+        when = whenEven(when, form.even, form.uneven, form.longest);
+      return form.beyond ? whenSequenceBeyond(&getContext(), form.least, kLatentBlock, kLatentStride) : when;
     };
     auto operandsFor = [&](StringRef name, SmallVector<Value> all) {
       auto it = operandsOf.find(name);
@@ -274,7 +316,7 @@ struct SplitFormsPass : impl::SplitFormsPassBase<SplitFormsPass> {
       fronts = frontsOf(recurrenceOf(kernel)).takeVector();
     for (const Form &form : forms) {
       std::string name = (kernel.getSymName() + "_" + form.name).str();
-      if (form.half == Form::first)
+      if (form.isFirstOfChain())
         for (auto [index, front] : llvm::enumerate(fronts)) {
           std::string own = (kernel.getSymName() + "_front").str() + (index ? std::to_string(index) : "");
           if (!symbols.lookup(own))
@@ -288,21 +330,22 @@ struct SplitFormsPass : impl::SplitFormsPassBase<SplitFormsPass> {
       if (!symbols.lookup(name))
         addKernel(kernel, form, name, scans, fronts, symbols);
       SmallVector<Value> operands(launch.getOperands());
-      if (form.half != Form::whole) {
+      if (form.isInChain()) {
         llvm::append_range(operands, inFront);
         operands = operandsFor(name, operands);
       }
       SmallVector<Type> results(launch.getResultTypes());
-      if (form.half == Form::first)
-        results = scratchOf(kernel, form).tensors;
-      else if (form.half == Form::second)
-        llvm::append_range(operands, prepared.getResults());
+      if (form.makes == Form::scratch)
+        results.clear();
+      if (form.makes != Form::result)
+        llvm::append_range(results, scratchOf(kernel, form.name, form.name).tensors);
+      for (StringRef maker : form.takes)
+        llvm::append_range(operands, handed[maker]);
       auto own = plan::LaunchOp::create(b, launch.getLoc(), results, name, operands, DenseI64ArrayAttr());
       own->setAttr("when", condition(form));
-      if (form.half == Form::first)
-        prepared = own;
-      else
+      if (form.makes != Form::scratch)
         made.push_back(own);
+      handed[form.name] = own->getResults().drop_front(form.makes == Form::scratch ? 0 : launch.getNumResults());
     }
     for (unsigned i = 0; i < launch.getNumResults(); ++i) {
       SmallVector<Value> parts;

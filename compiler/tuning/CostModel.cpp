@@ -286,6 +286,40 @@ double tuning::segmentScan(const GpuTarget &target, const StateShape &shape, int
   return segments == 1 ? scan : scan + kLaunch + segmentStates(target, shape, segments);
 }
 
+double tuning::transitionScan(const GpuTarget &target, const StateShape &shape, int64_t columns,
+                              const ScannedChunk &chunk, int64_t segments) {
+  constexpr int64_t kChunks = 128;
+  // A block alone on its multiprocessor, on an H200, of 64 columns by 128 keys: a chunk with results and without; fewer
+  // waits where what was prepared is one block. More columns are other warps', which wait for one another.
+  constexpr double kTransition = 0.97, kWider = 0.5;
+  const double kResults = chunk.isOneBlock ? 1.1 : 1.33;
+  // The last cache gives all of them 5.5 TB/s.
+  constexpr double kCacheRate = 5.5e6;
+  // To begin and to end an item; a product of two states; a launch that waits for the one before it.
+  constexpr double kEnds = 3, kFold = 1, kLaunch = 3;
+  // The first segment is as long as three halves of another (kFirstSegment).
+  double length = kChunks / (static_cast<double>(segments) + 0.5);
+  double first = segments == 1 ? kChunks : 1.5 * length;
+  int64_t parts = shape.valueDim / columns, ofKeys = shape.keyDim / columns, processors = target.multiprocessors;
+  double wider = 1 + kWider * (static_cast<double>(columns) / 64 - 1);
+  // So many items, of so many chunks each, on so many multiprocessors.
+  auto time = [&](int64_t items, double chunks, double chain, int64_t bytes, int64_t on) {
+    double together = static_cast<double>(std::min(items, on));
+    double step = std::max(chain * wider, together * static_cast<double>(bytes) / kCacheRate);
+    return static_cast<double>(llvm::divideCeil(items, on)) * (kEnds + chunks * step);
+  };
+  int64_t own = shape.heads * parts, left = processors - own;
+  double results = time(own, first, kResults, chunk.results, processors);
+  if (segments == 1)
+    return results;
+  // On multiprocessors that the first segment leaves, or behind it.
+  int64_t between = (segments - 2) * shape.heads * (parts + ofKeys);
+  double transitions = time(between, length, kTransition, chunk.state, left > 0 ? left : processors);
+  double begun = left > 0 ? std::max(results, transitions) : results + transitions;
+  double scan = time((segments - 1) * own, length, kResults, chunk.results, processors);
+  return begun + kFold * static_cast<double>(segments - 2) + scan + 2 * kLaunch;
+}
+
 //===--------------------------------------------------------------------------------------------------------------===//
 // experts.few_rows, experts.group_rows
 //===--------------------------------------------------------------------------------------------------------------===//

@@ -88,6 +88,16 @@ double stateScan(const codegen::GpuTarget &target, const StateShape &shape, int6
 /// The same for a diagonal recurrence in segments, each from what those before it left: the kernel that makes the
 /// states of all segments but the last, by blocks of 64 columns, and the scan of all segments at once.
 double segmentScan(const codegen::GpuTarget &target, const StateShape &shape, int64_t columns, int64_t segments);
+/// Bytes that a block reads of a chunk, where it makes results, and where it makes a state alone; whether what was
+/// prepared comes as one block of vectors and matrices.
+struct ScannedChunk {
+  int64_t results, state;
+  bool isOneBlock = false;
+};
+/// The same for a delta rule, by transitions of the segments between the first and the last: the first segment and the
+/// transitions, the states that follow from them, and the scan of all segments but the first.
+double transitionScan(const codegen::GpuTarget &target, const StateShape &shape, int64_t columns,
+                      const ScannedChunk &chunk, int64_t segments);
 /// The same for four sequences, where there is work for several `blocks` on each multiprocessor; a block reads
 /// `chunkBytes` of a chunk, and copies ahead as far as its share of shared memory goes.
 double scanBlocks(const codegen::GpuTarget &target, const StateShape &shape, int64_t columns, int64_t chunkBytes,

@@ -185,9 +185,9 @@ Emitter::Emitter(plan::KernelOp kernel, tile::ItemsAttr items, StringRef variant
   // Scratch of an op that several kernels do: last arguments of those that take it, results of those that make it.
   auto scratch = kernel->getAttrOfType<ArrayAttr>("scratch");
   auto scratchType = [&](unsigned index) { return cast<TypeAttr>(scratch[index]).getValue(); };
-  bool makes =
-      scratch && isa_and_nonnull<plan::ScratchOp>(kernel.getBlock()->getTerminator()->getOperand(0).getDefiningOp());
-  unsigned made = makes ? kernel.getBlock()->getTerminator()->getNumOperands() : 0;
+  auto isScratch = [](Value result) { return isa_and_nonnull<plan::ScratchOp>(result.getDefiningOp()); };
+  OperandRange yielded = kernel.getBlock()->getTerminator()->getOperands();
+  unsigned made = llvm::count_if(yielded, isScratch);
   unsigned taken = scratch ? scratch.size() - made : 0, own = kernel.getBlock()->getNumArguments() - taken;
   for (BlockArgument argument : kernel.getBlock()->getArguments()) {
     if (argument.getArgNumber() >= own) {
@@ -206,8 +206,10 @@ Emitter::Emitter(plan::KernelOp kernel, tile::ItemsAttr items, StringRef variant
                         : memoryType(argument.getType());
     memories[argument] = block->addArgument(type, loc);
   }
-  for (auto [index, result] : llvm::enumerate(kernel.getBlock()->getTerminator()->getOperands()))
-    results.push_back(block->addArgument(makes ? scratchType(taken + index) : memoryType(result.getType()), loc));
+  unsigned nextMade = taken;
+  for (Value result : yielded)
+    results.push_back(
+        block->addArgument(isScratch(result) ? scratchType(nextMade++) : memoryType(result.getType()), loc));
   block->addArgument(b.getIndexType(), loc);
   b.setInsertionPointToStart(block);
   SmallVector<int64_t> constants;

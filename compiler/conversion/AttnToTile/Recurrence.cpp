@@ -10,11 +10,14 @@ static tile::ItemsAttr itemsOf(plan::KernelOp kernel, const NormalForm &form, St
     return tile::ItemsAttr::get(context, tile::CountKind::sequences, 1, form.keyHeads);
   if (only.getValue() == "prepare") // for items of one head; writePrepare knows better
     return tile::ItemsAttr::get(context, tile::CountKind::tokens, kRecurrenceChunk, form.valueHeads);
-  if (only.getValue() == "segment" || (only.getValue() == "scan" && canSegment(form)))
+  FailureOr<int64_t> transitions = transitionSegments(kernel, form);
+  bool inSegments = canSegment(form) || (succeeded(transitions) && *transitions > 1);
+  if (only.getValue() == "segment" || (only.getValue() == "scan" && inSegments))
     return tile::ItemsAttr::get(context, tile::CountKind::once, 1, segmentItems(kernel, form, only));
-  int64_t parts = only.getValue() == "scan"  ? scanParts(kernel, form)
-                  : only.getValue() == "few" ? tokenParts(kernel, form)
-                                             : 1;
+  if (only.getValue() == "fold")
+    return tile::ItemsAttr::get(context, tile::CountKind::once, 1, form.valueHeads * scanParts(kernel, form));
+  bool scans = only.getValue() == "scan" || only.getValue() == "whole";
+  int64_t parts = scans ? scanParts(kernel, form) : only.getValue() == "few" ? tokenParts(kernel, form) : 1;
   return tile::ItemsAttr::get(context, tile::CountKind::sequences, 1, form.valueHeads * parts);
 }
 
@@ -27,9 +30,19 @@ tile::KernelOp RecurrenceWriter::write() {
   if (only && only.getValue() == "prepare")
     return writePrepare();
   if (only && only.getValue() == "segment")
-    return writeSegment();
-  if (only && only.getValue() == "scan")
-    return canSegment(form) ? writeSegmentScan() : writeScan();
+    return canSegment(form) ? writeSegment() : writeTransitions();
+  if (only && only.getValue() == "fold")
+    return writeFold();
+  if (only && only.getValue() == "whole")
+    return writeScan();
+  if (only && only.getValue() == "scan") {
+    if (canSegment(form))
+      return writeSegmentScan();
+    FailureOr<int64_t> transitions = transitionSegments(kernel, form);
+    if (failed(transitions))
+      return nullptr;
+    return *transitions > 1 ? writeTransitionScan() : writeScan();
+  }
   int64_t parts = only && only.getValue() == "few" ? tokenParts(kernel, form) : 1;
   if (parts > 1) { // waiting for memory is all they do: several blocks wait at once, as many as have the registers
     FailureOr<int64_t> blocks = chooseTokenBlocks(kernel, form, form.valueDim / parts);
@@ -56,11 +69,7 @@ tile::KernelOp RecurrenceWriter::write() {
   e.sequence = s;
   begin = sequence.getBegin();
   end = sequence.getEnd();
-  e.setAnchor([&](Value value, const Rows &, const Window &window) -> Value {
-    if (value != op->getResult(0) || window.columns != width)
-      return e.fail(value.getDefiningOp(), "expected to be used one head at a time");
-    return output;
-  });
+  setOwnAnchor();
 
   auto chunk = op->getAttrOfType<IntegerAttr>("chunk");
   if (only) {
@@ -99,6 +108,32 @@ tile::KernelOp RecurrenceWriter::write() {
         [&] { e.loop(begin, end, 1, [&](Value row) { writeToken(row); }); });
   }
   return e.failed() ? nullptr : e.tileKernel;
+}
+
+/// What is behind the recurrence takes what an item has made of it.
+void RecurrenceWriter::setOwnAnchor() {
+  e.setAnchor([&](Value value, const Rows &, const Window &window) -> Value {
+    if (value != op->getResult(0) || window.columns != width)
+      return e.fail(value.getDefiningOp(), "expected to be used one head at a time");
+    return output;
+  });
+}
+
+SmallVector<Type> denim::recurrenceScratch(plan::KernelOp kernel, const NormalForm &form, StringRef maker,
+                                           StringRef seer) {
+  if (maker == "prepare")
+    return preparedScratch(kernel, form, seer);
+  if (maker == "fold")
+    return foldScratch(kernel, form);
+  return canSegment(form) ? segmentScratch(kernel, form) : transitionScratch(kernel, form);
+}
+
+SmallVector<Type> denim::recurrenceScratchTensors(plan::KernelOp kernel, const NormalForm &form, StringRef maker) {
+  if (maker == "prepare")
+    return preparedScratchTensors(kernel, form);
+  if (maker == "fold")
+    return foldScratchTensors(kernel, form);
+  return canSegment(form) ? segmentScratchTensors(kernel, form) : transitionScratchTensors(kernel, form);
 }
 
 //===--------------------------------------------------------------------------------------------------------------===//

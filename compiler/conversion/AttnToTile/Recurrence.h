@@ -13,6 +13,7 @@
 //   RecurrenceScan.cpp     and the state through them,
 //   RecurrenceChannelScan.cpp      of a chunk with a decay per channel
 //   RecurrenceSegments.cpp the two kernels of a diagonal recurrence: states of segments, then all segments at once
+//   RecurrenceTransitions.cpp      segments of a delta rule, which also leave what they make of any state
 //   ChunkDecay.h           decayed products inside a chunk
 #ifndef COMPILER_CONVERSION_ATTNTOTILE_RECURRENCE_H
 #define COMPILER_CONVERSION_ATTNTOTILE_RECURRENCE_H
@@ -46,17 +47,26 @@ int64_t tokenParts(plan::KernelOp kernel, const NormalForm &form);
 /// Least rows of a segment (RecurrenceSegments.cpp): eight chunks cost more than to leave a state and to read it.
 /// Memory for what segments leave is 8 KB for each token then, at 32 heads of 128 channels.
 inline constexpr int64_t kRecurrenceSegment = 512;
-/// Value columns of an item that makes the state of a segment, whatever the scan has: all that it does with a chunk is
-/// one product, which waits for its rows and is waited for. Two blocks on a multiprocessor fill each other's waits:
-/// 0.042 ms on an H200 where one of 128 columns took 0.049.
+/// Of a delta rule the first segment, which has no transition to make, is as long as kFirstSegment / kOtherSegments of
+/// the others: with them twice as many items as multiprocessors are left for, all end together on an H200.
+inline constexpr int64_t kFirstSegment = 3, kOtherSegments = 2;
+/// New tokens of a step from which on it is cut: two launches more cost as much as the chunks of some 800 tokens, and
+/// of the chain of chunks a first segment and another are left.
+constexpr int64_t tokensInSegments(int64_t segments) {
+  int64_t all = kFirstSegment + (segments - 1) * kOtherSegments, left = kFirstSegment + kOtherSegments;
+  return 800 * all / std::max<int64_t>(all - left, 1);
+}
+/// Value columns of an item that makes the state of a segment of a diagonal recurrence, whatever the scan has: all that
+/// it does with a chunk is one product, which waits for its rows and is waited for. Two blocks on a multiprocessor fill
+/// each other's waits: 0.042 ms on an H200 where one of 128 columns took 0.049.
 inline constexpr int64_t kRecurrenceSegmentColumns = 64;
 /// Whether a recurrence that `canScan` is done by `segment` and `scan`: nothing to solve, one decay per head.
 bool canSegment(const NormalForm &form);
-/// Items of a kernel of the two (`segment`, `scan`): segments by heads by parts of the value columns.
+/// Segments that a step of a delta rule that `canScan` is cut into (RecurrenceTransitions.cpp); 1: it is not.
+mlir::FailureOr<int64_t> transitionSegments(plan::KernelOp kernel, const NormalForm &form);
+/// Items of a kernel that does segments (`segment`, `scan`): segments by heads by parts of the value columns, and where
+/// transitions are made, of the key columns.
 int64_t segmentItems(plan::KernelOp kernel, const NormalForm &form, llvm::StringRef name);
-/// What segments leave, as the kernels see it, and the activations that hold it.
-llvm::SmallVector<mlir::Type> segmentScratch(plan::KernelOp kernel, const NormalForm &form);
-llvm::SmallVector<mlir::Type> segmentScratchTensors(plan::KernelOp kernel, const NormalForm &form);
 
 /// What `prepare` hands to `scan` for a chunk of a head (RecurrencePrepare.cpp has the formulas). A factor is a number
 /// for each token, applied to what is read or written; where one does not suffice, it is the vectors themselves, a
@@ -82,9 +92,21 @@ struct HandedColumns {
 };
 HandedColumns handedColumns(const NormalForm &form, Handed what);
 llvm::SmallVector<HandedOver> handedOver(const NormalForm &form);
-/// How a kernel of the two (`prepare`, `scan`) sees what is handed over, and the activations that hold it.
-llvm::SmallVector<mlir::Type> scanScratch(plan::KernelOp kernel, const NormalForm &form, llvm::StringRef name);
-llvm::SmallVector<mlir::Type> scanScratchTensors(plan::KernelOp kernel, const NormalForm &form);
+/// How the kernel of form `name` sees what `prepare` hands over, and the activations that hold it.
+llvm::SmallVector<mlir::Type> preparedScratch(plan::KernelOp kernel, const NormalForm &form, llvm::StringRef name);
+llvm::SmallVector<mlir::Type> preparedScratchTensors(plan::KernelOp kernel, const NormalForm &form);
+/// The same of what segments leave: of a diagonal recurrence, of a delta rule, and of the states that follow from that.
+llvm::SmallVector<mlir::Type> segmentScratch(plan::KernelOp kernel, const NormalForm &form);
+llvm::SmallVector<mlir::Type> segmentScratchTensors(plan::KernelOp kernel, const NormalForm &form);
+llvm::SmallVector<mlir::Type> transitionScratch(plan::KernelOp kernel, const NormalForm &form);
+llvm::SmallVector<mlir::Type> transitionScratchTensors(plan::KernelOp kernel, const NormalForm &form);
+llvm::SmallVector<mlir::Type> foldScratch(plan::KernelOp kernel, const NormalForm &form);
+llvm::SmallVector<mlir::Type> foldScratchTensors(plan::KernelOp kernel, const NormalForm &form);
+/// The same of what form `maker` (`prepare`, `segment`, `fold`) of the kernel leaves, as form `seer` sees it.
+llvm::SmallVector<mlir::Type> recurrenceScratch(plan::KernelOp kernel, const NormalForm &form, llvm::StringRef maker,
+                                                llvm::StringRef seer);
+llvm::SmallVector<mlir::Type> recurrenceScratchTensors(plan::KernelOp kernel, const NormalForm &form,
+                                                       llvm::StringRef maker);
 
 class RecurrenceWriter {
 public:
@@ -133,17 +155,43 @@ private:
   struct Scanned {
     Value state, read;
   };
+  /// What a scan does with values: queries read behind them, or the state alone is wanted, of values times `share`.
+  struct ScanMode {
+    bool reads = true;
+    Value share = {};
+  };
+  void beginScan();
+  /// Whether sequences of a delta rule are done in segments.
+  bool inTransitions();
+  void setOwnAnchor();
   void writeScanned();
-  Scanned scanChunk(const ScanChunk &chunk);
-  Scanned scanChannelChunk(const ScanChunk &chunk);
+  Value stateColumns();
+  void storeStateColumns(Value columns);
+  Value scanChunks(Value before, Value first, Value last, Value chunks, const ScanMode &mode);
+  Scanned scanChunk(const ScanChunk &chunk, const ScanMode &mode);
+  Scanned scanChannelChunk(const ScanChunk &chunk, const ScanMode &mode);
   void writeRead(const Rows &rows, Value read);
   /// tile * factors, of the shape of tile
   Value scaled(Value tile, Value factors);
   /// The two kernels where the sequence is cut into segments (RecurrenceSegments.cpp).
   tile::KernelOp writeSegment();
   tile::KernelOp writeSegmentScan();
-  struct Run;
-  void forEachRun(int64_t segments, llvm::function_ref<void(const Run &)> body);
+  /// Chunks `first` to `last` of a sequence that lie in a segment.
+  struct Run {
+    Value segment, begin; ///< its number, and its first row
+    Value length;         ///< rows of a segment
+    Value first, last, chunks;
+    Value isFirst, goesOn; ///< from the start of the sequence; behind the segment
+    Value isNew;           ///< the sequence has no tokens from before the step, and its state is zero
+  };
+  /// `body` for each run of the item's segment; items of a segment are heads by `parts` of `width` columns.
+  void forEachRun(int64_t segments, int64_t parts, llvm::function_ref<void(const Run &)> body);
+  /// Rows of a segment of the step, and of the first, where it has another length.
+  struct SegmentGrid {
+    Value first, length;
+  };
+  SegmentGrid segmentGrid(int64_t segments);
+  Value segmentOf(const SegmentGrid &grid, Value row);
   void writeSegmentScanned(const Run &run);
   void beginSegments(int64_t columns);
   Value bothOf(Value x, Value y);
@@ -151,7 +199,18 @@ private:
   Value choose(Value condition, Value x, Value y);
   Value entryRow(Value entry);
   Value entryNumber(Value entry);
-  void standsInFragments(Value entries);
+  void standsInFragments(mlir::ValueRange memories);
+  /// The kernels of a delta rule in segments (RecurrenceTransitions.cpp).
+  tile::KernelOp writeTransitions();
+  tile::KernelOp writeFold();
+  tile::KernelOp writeTransitionScan();
+  Value stateRow(Value number);
+  Value identityRows(Value row);
+  /// The item's columns of state `number` in a memory of states.
+  Value stateColumnsOf(Value states, Value number);
+  void storeStateColumnsOf(Value columns, Value states, Value number);
+  Value transitionOf(Value transitions, Value segment);
+  Value loadIf(Value condition, Value otherwise, llvm::function_ref<Value()> load);
   struct ChunkNumbers;
   llvm::SmallVector<Value> askNumbers(const Rows &rows, llvm::SmallVectorImpl<mlir::Operation *> &computed);
   ChunkNumbers numbersOf(mlir::ValueRange asked);
@@ -237,6 +296,7 @@ private:
   mlir::StringAttr only; ///< the form of a kernel that has one (split-forms); an item is then a value head
   Emitter e;
   int64_t width;    ///< value columns of an item
+  Value part;       ///< the item's number among those of its head
   Value partColumn; ///< the first of them in its head; null for 0
   Value ownHead;    ///< of an item that is one value head
   Value result, keyHead, begin, end, state, output;

@@ -104,16 +104,30 @@ FailureOr<int64_t> denim::chooseScanColumns(plan::KernelOp kernel, const NormalF
   return tuning::choose(kernel, question);
 }
 
+/// What a scan reads of a chunk: values, what was handed over, and vectors where those are not part of it.
+static tuning::ScannedChunk scannedChunk(const NormalForm &form, int64_t columns) {
+  int64_t vectors = 2 * kRecurrenceChunk * form.keyDim;
+  int64_t bytes = 2 * kRecurrenceChunk * columns, ofQueries = 0;
+  bool isOneBlock = false;
+  for (const HandedOver &handed : handedOver(form)) {
+    int64_t own = handed.rows * handed.columns * (handed.isBlock() ? 2 : 4);
+    bytes += own;
+    isOneBlock |= handed.what == Handed::chunk;
+    if (handed.what == Handed::weights || handed.what == Handed::queriesFromStart)
+      ofQueries += own;
+  }
+  if (!isOneBlock) {
+    bytes += 2 * vectors;
+    ofQueries += vectors;
+  }
+  return {bytes, bytes - ofQueries, isOneBlock};
+}
+
 FailureOr<int64_t> denim::chooseScanBlocks(plan::KernelOp kernel, const NormalForm &form, int64_t columns) {
   FailureOr<codegen::GpuTarget> target = tuning::gpuTargetOf(kernel);
   if (failed(target))
     return failure();
-  // What the scan reads of a chunk: values, what was handed over, and vectors where those are not part of it.
-  int64_t bytes = 2 * kRecurrenceChunk * columns;
-  if (form.decayKind != NormalForm::Decay::Channel)
-    bytes += 2 * 2 * kRecurrenceChunk * form.keyDim;
-  for (const HandedOver &handed : handedOver(form))
-    bytes += handed.rows * handed.columns * (handed.isBlock() ? 2 : 4);
+  int64_t bytes = scannedChunk(form, columns).results;
   tuning::Question question{"recurrence_scan.blocks", shapeText(form), {1, 2}, {}};
   question.predict = [&](int64_t blocks) {
     return tuning::scanBlocks(*target, stateShape(form), columns, bytes, blocks);
@@ -129,13 +143,24 @@ FailureOr<int64_t> denim::chooseScanSegments(plan::KernelOp kernel, const Normal
   tuning::Question question{"recurrence_scan.segments", shapeText(form), {}, {}};
   llvm::append_range(question.candidates, kSegments);
   question.predict = [&](int64_t segments) {
-    return tuning::segmentScan(*target, stateShape(form), columns, segments);
+    return form.p ? tuning::transitionScan(*target, stateShape(form), columns, scannedChunk(form, columns), segments)
+                  : tuning::segmentScan(*target, stateShape(form), columns, segments);
   };
   return tuning::choose(kernel, question);
 }
 
+FailureOr<int64_t> denim::transitionSegments(plan::KernelOp kernel, const NormalForm &form) {
+  int64_t columns = form.valueDim / scanParts(kernel, form);
+  // A state and its words, and what a chunk writes: more keys have not the registers.
+  if (!form.p || form.keyDim > 128 || form.keyDim % columns)
+    return int64_t(1);
+  return chooseScanSegments(kernel, form);
+}
+
 int64_t denim::segmentItems(plan::KernelOp kernel, const NormalForm &form, StringRef name) {
   FailureOr<int64_t> segments = chooseScanSegments(kernel, form);
-  int64_t parts = name == "segment" ? form.valueDim / kRecurrenceSegmentColumns : scanParts(kernel, form);
+  int64_t parts = scanParts(kernel, form);
+  if (name == "segment")
+    parts = form.p ? parts + form.keyDim * parts / form.valueDim : form.valueDim / kRecurrenceSegmentColumns;
   return (failed(segments) ? 1 : *segments) * form.valueHeads * parts;
 }

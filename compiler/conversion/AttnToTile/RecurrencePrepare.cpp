@@ -76,9 +76,7 @@ HandedColumns denim::handedColumns(const NormalForm &form, Handed what) {
   llvm_unreachable("expected a block that is handed over");
 }
 
-SmallVector<Type> denim::scanScratch(plan::KernelOp kernel, const NormalForm &form, StringRef name) {
-  if (canSegment(form))
-    return segmentScratch(kernel, form);
+SmallVector<Type> denim::preparedScratch(plan::KernelOp kernel, const NormalForm &form, StringRef name) {
   MLIRContext *context = kernel.getContext();
   SmallVector<Type> types;
   for (const HandedOver &handed : handedOver(form))
@@ -92,9 +90,7 @@ SmallVector<Type> denim::scanScratch(plan::KernelOp kernel, const NormalForm &fo
   return types;
 }
 
-SmallVector<Type> denim::scanScratchTensors(plan::KernelOp kernel, const NormalForm &form) {
-  if (canSegment(form))
-    return segmentScratchTensors(kernel, form);
+SmallVector<Type> denim::preparedScratchTensors(plan::KernelOp kernel, const NormalForm &form) {
   MLIRContext *context = kernel.getContext();
   SmallVector<Type> types;
   for (const HandedOver &handed : handedOver(form)) {
@@ -113,7 +109,11 @@ Value RecurrenceWriter::handedMemory(Handed what) {
   unsigned index = it - all.begin();
   if (only.getValue() == "prepare")
     return e.resultMemory(index);
-  return e.memoryOf(kernel.getBlock()->getArguments().take_back(all.size())[index]);
+  // The first of what the kernel takes from others.
+  size_t taken = all.size();
+  if (only.getValue() == "scan" && inTransitions())
+    taken += foldScratchTensors(kernel, form).size();
+  return e.memoryOf(kernel.getBlock()->getArguments().take_back(taken)[index]);
 }
 
 Value RecurrenceWriter::handedBlock(Handed what, Value number, Value head) {

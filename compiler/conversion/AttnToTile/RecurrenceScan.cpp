@@ -59,17 +59,23 @@ int64_t RecurrenceWriter::manyTokens() const {
   return scans && chunk ? kRecurrenceLongTokens : kRecurrenceManyTokens;
 }
 
+/// Warps and blocks of a kernel that holds `width` columns of the state from chunk to chunk.
+void RecurrenceWriter::beginScan() {
+  // Four warps for each 64 value columns: rows of one product.
+  e.tileKernel->setAttr("tile.warps", e.b.getI64IntegerAttr(width / 16));
+  setOwnAnchor();
+}
+
 tile::KernelOp RecurrenceWriter::writeScan() {
   int64_t parts = scanParts(kernel, form);
   width = form.valueDim / parts;
   Value s = arith::DivUIOp::create(e.b, e.loc, e.item(), e.index(form.valueHeads * parts));
   Value within = arith::RemUIOp::create(e.b, e.loc, e.item(), e.index(form.valueHeads * parts));
   ownHead = arith::DivUIOp::create(e.b, e.loc, within, e.index(parts));
-  Value part = arith::RemUIOp::create(e.b, e.loc, within, e.index(parts));
+  part = arith::RemUIOp::create(e.b, e.loc, within, e.index(parts));
   partColumn = parts > 1 ? e.mul(part, width) : Value();
   keyHead = arith::DivUIOp::create(e.b, e.loc, ownHead, e.index(heads));
-  // Four warps for each 64 value columns: rows of one product.
-  e.tileKernel->setAttr("tile.warps", e.b.getI64IntegerAttr(width / 16));
+  beginScan();
   // A chain from chunk to chunk: two of them fill each other's waits, where both have the registers and room to copy
   // ahead.
   FailureOr<int64_t> blocks = width == 64 ? chooseScanBlocks(kernel, form, width) : 1;
@@ -83,11 +89,6 @@ tile::KernelOp RecurrenceWriter::writeScan() {
   end = sequence.getEnd();
   state = tile::SlotOp::create(e.b, e.loc, tile::MemoryType::get(e.b.getContext(), form.valueDim, e.b.getF32Type()),
                                e.memoryOf(cast<StatefulOpInterface>(op.getOperation()).getCachesMutable()[0].get()), s);
-  e.setAnchor([&](Value value, const Rows &, const Window &window) -> Value {
-    if (value != op->getResult(0) || window.columns != width)
-      return e.fail(value.getDefiningOp(), "expected to be used one head at a time");
-    return output;
-  });
   Value isLong = e.less(e.index(kRecurrenceLongTokens - 1), e.sub(end, begin));
   e.branch(isLong, [&] { writeScanned(); });
   return e.failed() ? nullptr : e.tileKernel;
@@ -134,19 +135,35 @@ void RecurrenceWriter::writeRead(const Rows &rows, Value read) {
   storeOutput(turned, rows, ownHead);
 }
 
+/// The item's columns of the state, as rows.
+Value RecurrenceWriter::stateColumns() {
+  return tile::LoadOp::create(e.b, e.loc, e.tileType(width, form.keyDim), state, e.mul(ownHead, form.keyDim),
+                              partColumn ? partColumn : e.index(0), Value(), Value(), /*transposed=*/true);
+}
+
+void RecurrenceWriter::storeStateColumns(Value columns) {
+  Value back = tile::TransposeOp::create(e.b, e.loc, e.tileType(form.keyDim, width), columns);
+  tile::StoreOp::create(e.b, e.loc, back, state, e.mul(ownHead, form.keyDim), partColumn ? partColumn : e.index(0),
+                        Value(), Value());
+}
+
 void RecurrenceWriter::writeScanned() {
-  Value column = partColumn ? partColumn : e.index(0);
-  Value stateRow = e.mul(ownHead, form.keyDim);
-  Value before = tile::LoadOp::create(e.b, e.loc, e.tileType(width, form.keyDim), state, stateRow, column, Value(),
-                                      Value(), /*transposed=*/true);
-  Value firstBlock = arith::DivUIOp::create(e.b, e.loc, begin, e.index(kRecurrenceBlockStride));
+  Value before = stateColumns();
   Value chunks = arith::DivUIOp::create(e.b, e.loc, e.add(e.sub(end, begin), e.index(kChunk - 1)), e.index(kChunk));
+  Value after = scanChunks(before, e.index(0), chunks, chunks, {});
+  if (after)
+    storeStateColumns(after);
+}
+
+/// The state behind chunks `first` to `last` of the sequence, which has `chunks`; null after an error.
+Value RecurrenceWriter::scanChunks(Value before, Value first, Value last, Value chunks, const ScanMode &mode) {
+  Value firstBlock = arith::DivUIOp::create(e.b, e.loc, begin, e.index(kRecurrenceBlockStride));
   auto rowsOf = [&](Value c) { return Rows{e.add(begin, e.mul(c, kChunk)), kChunk, begin, end}; };
 
   int64_t fadeNumbers = perChannel() ? form.keyDim : 1;
   Value lastBlock = e.add(firstBlock, e.sub(chunks, e.index(1)));
-  Value fade = handedNumbers(Handed::fade, firstBlock, fadeNumbers);
-  auto after = e.loop(e.index(0), chunks, 1, {before, fade}, [&](Value c, ValueRange carried) {
+  Value fade = handedNumbers(Handed::fade, e.add(firstBlock, first), fadeNumbers);
+  auto after = e.loop(first, last, 1, {before, fade}, [&](Value c, ValueRange carried) {
     ScanChunk chunk{e.add(firstBlock, c), rowsOf(c), carried[0], carried[1]};
     // The next chunk's decay is on its way while this one is worked on; behind the last stands some other's. One number
     // is asked for at once, numbers of channels when registers are free for them.
@@ -154,21 +171,19 @@ void RecurrenceWriter::writeScanned() {
       return handedNumbers(Handed::fade, e.min(e.add(chunk.number, e.index(1)), lastBlock), fadeNumbers);
     };
     Value nextFade = perChannel() ? Value() : next();
-    Scanned scanned = perChannel() ? scanChannelChunk(chunk) : scanChunk(chunk);
+    Scanned scanned = perChannel() ? scanChannelChunk(chunk, mode) : scanChunk(chunk, mode);
     if (e.failed())
       return SmallVector<Value>(carried);
     if (!nextFade)
       nextFade = next();
-    writeRead(chunk.rows, scanned.read);
+    if (scanned.read)
+      writeRead(chunk.rows, scanned.read);
     return SmallVector<Value>{scanned.state, nextFade};
   });
-  if (e.failed())
-    return;
-  Value back = tile::TransposeOp::create(e.b, e.loc, e.tileType(form.keyDim, width), after[0]);
-  tile::StoreOp::create(e.b, e.loc, back, state, stateRow, column, Value(), Value());
+  return e.failed() ? Value() : after[0];
 }
 
-RecurrenceWriter::Scanned RecurrenceWriter::scanChunk(const ScanChunk &chunk) {
+RecurrenceWriter::Scanned RecurrenceWriter::scanChunk(const ScanChunk &chunk, const ScanMode &mode) {
   Value s = chunk.state;
   auto factors = [&](Handed what) { return handedNumbers(what, chunk.number, kChunk); };
   auto block = [&](Handed what) { return loadHandedBlock(what, chunk.number); };
@@ -185,15 +200,21 @@ RecurrenceWriter::Scanned RecurrenceWriter::scanChunk(const ScanChunk &chunk) {
     return {};
   // What queries read of the state waits until the chain has its next product.
   if (form.p) {
-    Value own = e.map(cast<tile::TileType>(w.getType()), {w, known, factors(Handed::keysFromStart)},
-                      [&](OpBuilder &b, ValueRange in) -> Value {
-                        return arith::AddFOp::create(b, e.loc, in[0], arith::MulFOp::create(b, e.loc, in[1], in[2]));
-                      });
+    SmallVector<Value> inputs{w, known, factors(Handed::keysFromStart)};
+    if (mode.share)
+      inputs.push_back(mode.share);
+    Value own = e.map(cast<tile::TileType>(w.getType()), inputs, [&](OpBuilder &b, ValueRange in) -> Value {
+      Value value = in.size() > 3 ? Value(arith::MulFOp::create(b, e.loc, in[0], in[3])) : in[0];
+      return arith::AddFOp::create(b, e.loc, value, arith::MulFOp::create(b, e.loc, in[1], in[2]));
+    });
     w = byRows(own, block(Handed::inverse));
   }
-  Value q = tileOf(withoutNorm(form.query).vector, chunk.rows, ownHead);
-  Value read = scaled(byRows(s, q), factors(Handed::queriesFromStart));
-  read = byRows(w, block(Handed::weights), read);
+  Value read;
+  if (mode.reads) {
+    Value q = tileOf(withoutNorm(form.query).vector, chunk.rows, ownHead);
+    read = scaled(byRows(s, q), factors(Handed::queriesFromStart));
+    read = byRows(w, block(Handed::weights), read);
+  }
   Value left = scaled(w, factors(Handed::keysToEnd));
   return {e.mma(left, k, {false, false, kept, tile::Triangle::none}), read};
 }

@@ -78,29 +78,48 @@ struct RecurrenceWriter::ChunkNumbers {
   Value rate;        ///< of a token, where the text has it
 };
 
-/// Chunks `first` to `last` of a sequence that lie in a segment.
-struct RecurrenceWriter::Run {
-  Value segment, begin; ///< its number, and its first row
-  Value length;         ///< rows of a segment
-  Value first, last, chunks;
-  Value isFirst, goesOn; ///< from the start of the sequence; behind the segment
-  Value isNew;           ///< the sequence has no tokens from before the step, and its state is zero
-};
+RecurrenceWriter::SegmentGrid RecurrenceWriter::segmentGrid(int64_t segments) {
+  Value tokens = tile::CountOp::create(e.b, e.loc, tile::CountKind::tokens);
+  if (!form.p) {
+    Value share = e.ceilDiv(e.ceilDiv(tokens, e.index(segments)), e.index(kChunk));
+    return {{}, e.max(e.mul(share, kChunk), e.index(kRecurrenceSegment))};
+  }
+  // first + (segments - 1) * length >= tokens, and first = length * kFirstSegment / kOtherSegments.
+  Value parts = e.ceilDiv(e.mul(tokens, kOtherSegments), e.index(kFirstSegment + (segments - 1) * kOtherSegments));
+  Value length = e.max(e.mul(e.ceilDiv(parts, e.index(kChunk)), kChunk), e.index(kRecurrenceSegment));
+  Value first = e.mul(e.ceilDiv(e.mul(length, kFirstSegment), e.index(kOtherSegments * kChunk)), kChunk);
+  // A smaller step is one segment.
+  return {choose(e.less(tokens, e.index(tokensInSegments(segments))), e.max(first, tokens), first), length};
+}
 
-void RecurrenceWriter::forEachRun(int64_t segments, llvm::function_ref<void(const Run &)> body) {
-  int64_t parts = form.valueDim / width;
+Value RecurrenceWriter::segmentOf(const SegmentGrid &grid, Value row) {
+  if (!grid.first)
+    return arith::DivUIOp::create(e.b, e.loc, row, grid.length);
+  // The first reaches back by what it is longer.
+  Value more = e.sub(grid.first, grid.length);
+  return arith::DivUIOp::create(e.b, e.loc, e.sub(e.max(row, more), more), grid.length);
+}
+
+void RecurrenceWriter::forEachRun(int64_t segments, int64_t parts, llvm::function_ref<void(const Run &)> body) {
+  int64_t ofValues = form.valueDim / width;
   Run run;
   run.segment = arith::DivUIOp::create(e.b, e.loc, e.item(), e.index(form.valueHeads * parts));
   Value within = arith::RemUIOp::create(e.b, e.loc, e.item(), e.index(form.valueHeads * parts));
   ownHead = arith::DivUIOp::create(e.b, e.loc, within, e.index(parts));
-  partColumn = parts > 1 ? e.mul(arith::RemUIOp::create(e.b, e.loc, within, e.index(parts)), width) : Value();
+  part = arith::RemUIOp::create(e.b, e.loc, within, e.index(parts));
+  Value ofHead = parts > ofValues ? arith::RemUIOp::create(e.b, e.loc, part, e.index(ofValues)) : part;
+  partColumn = ofValues > 1 ? e.mul(ofHead, width) : Value();
   keyHead = arith::DivUIOp::create(e.b, e.loc, ownHead, e.index(heads));
 
-  Value tokens = tile::CountOp::create(e.b, e.loc, tile::CountKind::tokens);
-  Value share = e.ceilDiv(e.ceilDiv(tokens, e.index(segments)), e.index(kChunk));
-  run.length = e.max(e.mul(share, kChunk), e.index(kRecurrenceSegment));
+  SegmentGrid grid = segmentGrid(segments);
+  run.length = grid.length;
   run.begin = arith::MulIOp::create(e.b, e.loc, run.segment, run.length);
   Value segmentEnd = e.add(run.begin, run.length);
+  if (grid.first) {
+    Value more = e.sub(grid.first, grid.length);
+    segmentEnd = e.add(segmentEnd, more);
+    run.begin = choose(e.less(run.segment, e.index(1)), e.index(0), e.add(run.begin, more));
+  }
   Value sequences = tile::CountOp::create(e.b, e.loc, tile::CountKind::sequences);
   e.loop(e.index(0), sequences, 1, [&](Value s) {
     auto sequence = tile::SequenceOp::create(e.b, e.loc, s);
@@ -245,9 +264,11 @@ void RecurrenceWriter::beginSegments(int64_t columns) {
 }
 
 /// What segments leave goes from registers to registers.
-void RecurrenceWriter::standsInFragments(Value entries) {
-  int64_t number = cast<BlockArgument>(entries).getArgNumber();
-  e.tileKernel->setAttr("tile.fragments", e.b.getDenseI64ArrayAttr({number}));
+void RecurrenceWriter::standsInFragments(ValueRange memories) {
+  SmallVector<int64_t> numbers;
+  for (Value memory : memories)
+    numbers.push_back(cast<BlockArgument>(memory).getArgNumber());
+  e.tileKernel->setAttr("tile.fragments", e.b.getDenseI64ArrayAttr(numbers));
 }
 
 tile::KernelOp RecurrenceWriter::writeSegment() {
@@ -259,7 +280,7 @@ tile::KernelOp RecurrenceWriter::writeSegment() {
   Value entries = e.resultMemory(0), fades = e.resultMemory(1);
   standsInFragments(entries);
   auto panel = e.tileType(width, form.keyDim), one = e.tileType(1, 1);
-  forEachRun(*segments, [&](const Run &run) {
+  forEachRun(*segments, form.valueDim / width, [&](const Run &run) {
     e.branch(run.goesOn, [&] {
       Value column = partColumn ? partColumn : e.index(0);
       Value entry = e.mul(run.segment, kEntries), behind = e.add(entry, e.index(1));
@@ -341,12 +362,8 @@ tile::KernelOp RecurrenceWriter::writeSegmentScan() {
   if (failed(segments))
     return nullptr;
   beginSegments(form.valueDim / scanParts(kernel, form));
-  e.setAnchor([&](Value value, const Rows &, const Window &window) -> Value {
-    if (value != op->getResult(0) || window.columns != width)
-      return e.fail(value.getDefiningOp(), "expected to be used one head at a time");
-    return output;
-  });
-  forEachRun(*segments, [&](const Run &run) { writeSegmentScanned(run); });
+  setOwnAnchor();
+  forEachRun(*segments, form.valueDim / width, [&](const Run &run) { writeSegmentScanned(run); });
   return e.failed() ? nullptr : e.tileKernel;
 }
 

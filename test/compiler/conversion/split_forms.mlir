@@ -96,15 +96,15 @@ module attributes {plan.machine = "cuda", plan.target = "sm_90a"} {
 // One decay per head: long sequences are prepared and scanned. Two blocks of 64 x 64 elements, three times 64 numbers
 // and the decay of a chunk are handed over. A chunk has 64 tokens, but of a sequence of 32 tokens it is a block of its own:
 // 32 rows of the scratch have to hold the 4096 elements of one block, 128 each.
-// CHECK-LABEL: module attributes {plan.machine = "cuda"}
-// CHECK: plan.kernel @r_few({{.*}} attributes {form = "few", kind = "recurrence", scans}
+// CHECK-LABEL: module attributes {plan.machine = "cuda"
+// CHECK: plan.kernel @r_few({{.*}} attributes {{.*}}form = "few", kind = "recurrence", scans}
 // CHECK-NOT: plan.scratch
-// CHECK: plan.kernel @r_prepare({{.*}} attributes {form = "prepare", kind = "recurrence", scans, scratch = [!tile.pages<1x64x64xbf16>, !tile.pages<1x64x64xbf16>, !tile.memory<1xf32>, !tile.memory<1xf32>, !tile.memory<1xf32>, !tile.memory<1xf32>]}
+// CHECK: plan.kernel @r_prepare({{.*}} attributes {{.*}}form = "prepare", kind = "recurrence", scans, scratch = [!tile.pages<1x64x64xbf16>, !tile.pages<1x64x64xbf16>, !tile.memory<1xf32>, !tile.memory<1xf32>, !tile.memory<1xf32>, !tile.memory<1xf32>]}
 // CHECK: %[[O:.*]] = attn.delta_rule
 // CHECK: %[[N:.*]] = plan.cast %[[O]]
 // CHECK: %[[S:.*]]:6 = plan.scratch of %[[N]] : tensor<?x1x64xbf16> -> tensor<?x128xbf16>, tensor<?x128xbf16>, tensor<?x2xf32>, tensor<?x2xf32>, tensor<?x2xf32>, tensor<?x1xf32>
 // CHECK: plan.yield %[[S]]#0, %[[S]]#1, %[[S]]#2, %[[S]]#3, %[[S]]#4, %[[S]]#5
-// CHECK: plan.kernel @r_scan({{.*}}, %{{.*}}: tensor<?x2xf32>, %{{.*}}: tensor<?x1xf32>) attributes {form = "scan", kind = "recurrence", scans, scratch = [!tile.pages<1x64x64xbf16>, !tile.pages<1x64x64xbf16>, !tile.memory<64xf32>, !tile.memory<64xf32>, !tile.memory<64xf32>, !tile.memory<1xf32>]}
+// CHECK: plan.kernel @r_scan({{.*}}, %{{.*}}: tensor<?x2xf32>, %{{.*}}: tensor<?x1xf32>) attributes {{.*}}form = "scan", kind = "recurrence", scans, scratch = [!tile.pages<1x64x64xbf16>, !tile.pages<1x64x64xbf16>, !tile.memory<64xf32>, !tile.memory<64xf32>, !tile.memory<64xf32>, !tile.memory<1xf32>]}
 // CHECK: %[[O:.*]] = attn.delta_rule
 // CHECK-NEXT: %[[N:.*]] = plan.cast %[[O]]
 // CHECK-NEXT: plan.yield %[[N]] : tensor<?x1x64xbf16>
@@ -122,7 +122,7 @@ module attributes {plan.machine = "cuda", plan.target = "sm_90a"} {
 // EXACT: %[[FEW:.*]] = plan.launch @r_few({{.*}}) {when = {least = 1 : i64, most = 7 : i64, of = "sequence"}}
 // EXACT: %[[MANY:.*]] = plan.launch @r_many({{.*}}) {when = {least = 8 : i64, most = 2147483647 : i64, of = "sequence"}}
 // EXACT: plan.merge %[[FEW]], %[[MANY]]
-module attributes {plan.machine = "cuda"} {
+module attributes {plan.machine = "cuda", plan.overrides = [{by = "user", choice = "recurrence_scan.segments", value = 1 : i64}]} {
   plan.kernel @r(%x: tensor<?x192xbf16>, %bg: tensor<?x2xf32>, %s: !attn.cache<state 1x64x64xf32>) attributes {kind = "recurrence"} {
     %w = plan.cast %x : tensor<?x192xbf16> to tensor<?x192xf32>
     %q, %k, %v = model.split %w into 1x64, 1x64, 1x64
@@ -154,7 +154,7 @@ module attributes {plan.machine = "cuda"} {
 // CHECK: %[[LEFT:.*]]:2 = plan.launch @r_segment({{.*}}) {when = {least = 32 : i64, most = 2147483647 : i64, of = "sequence", tokens = 513 : i64}}
 // CHECK: plan.launch @r_scan({{.*}}, %[[LEFT]]#0, %[[LEFT]]#1) {when = {least = 32 : i64, most = 2147483647 : i64, of = "sequence"}}
 
-// EXACT-NOT: {{segment|scratch}}
+// EXACT-NOT: {{_segment|plan.scratch}}
 module attributes {plan.machine = "cuda"} {
   plan.kernel @r(%x: tensor<?x192xbf16>, %s: !attn.cache<state 1x64x64xf32>) attributes {kind = "recurrence"} {
     %w = plan.cast %x : tensor<?x192xbf16> to tensor<?x192xf32>
@@ -192,12 +192,50 @@ module attributes {plan.machine = "cuda"} {
 
 // -----
 
+// Few heads of a delta rule, in segments: these are scanned from states that `fold` makes of what `segment` leaves, which
+// does the first of each sequence itself. Sequences of about the same length fill the machine as they are. What a segment
+// leaves is a state of 64 x 128 and a transition of 64 x 64: 512 rows of the scratch have to hold those of two heads. Three
+// segments, the first half as long again as another, are worth two launches from 2800 tokens on.
+// CHECK-LABEL: module attributes {plan.machine = "cuda"
+// CHECK: plan.kernel @r_few(
+// CHECK: plan.kernel @r_prepare({{.*}}scratch = [!tile.pages<2x64x64xbf16>, !tile.pages<2x64x64xbf16>, !tile.memory<1xf32>, !tile.memory<1xf32>, !tile.memory<1xf32>, !tile.memory<1xf32>]}
+// CHECK: plan.kernel @r_whole({{.*}}scratch = [!tile.pages<2x64x64xbf16>, !tile.pages<2x64x64xbf16>, !tile.memory<64xf32>, !tile.memory<64xf32>, !tile.memory<64xf32>, !tile.memory<1xf32>]}
+// CHECK: plan.kernel @r_segment({{.*}}scratch = [!tile.pages<2x64x64xbf16>, {{.*}}, !tile.memory<64xf32>, !tile.pages<2x64x64xbf16>]}
+// CHECK: %[[LEFT:.*]]:2 = plan.scratch of %[[O:.*]] : tensor<?x2x128xf32> -> tensor<?x32xf32>, tensor<?x16xbf16>
+// CHECK: plan.yield %[[O]], %[[LEFT]]#0, %[[LEFT]]#1
+// CHECK: plan.kernel @r_fold({{.*}}, %{{.*}}: tensor<?x32xf32>, %{{.*}}: tensor<?x16xbf16>) {{.*}}scratch = [!tile.memory<64xf32>, !tile.pages<2x64x64xbf16>, !tile.memory<64xf32>]}
+// CHECK: plan.kernel @r_scan({{.*}}, %{{.*}}: tensor<?x32xf32>) {{.*}}scratch = [!tile.pages<2x64x64xbf16>, {{.*}}, !tile.memory<64xf32>]}
+// CHECK: plan.program @p
+// CHECK: %[[FEW:.*]] = plan.launch @r_few({{.*}}) {when = {least = 1 : i64, most = 31 : i64, of = "sequence"}}
+// CHECK: %[[B:.*]]:6 = plan.launch @r_prepare({{.*}}) {when = {least = 32 : i64, most = 2147483647 : i64, of = "sequence"}}
+// CHECK: %[[WHOLE:.*]] = plan.launch @r_whole({{.*}}, %[[B]]#0, {{.*}}) {when = {even = 2 : i64, least = 32 : i64, {{.*}}}}
+// CHECK: %[[FIRST:.*]]:3 = plan.launch @r_segment({{.*}}, %[[B]]#0, {{.*}}, %[[B]]#5) {when = {{{.*}}, of = "sequence", uneven = 2 : i64}}
+// CHECK: %[[STARTS:.*]] = plan.launch @r_fold({{.*}}, %[[FIRST]]#1, %[[FIRST]]#2) {when = {{{.*}}, tokens = 2800 : i64, uneven = 2 : i64}}
+// CHECK: %[[SCAN:.*]] = plan.launch @r_scan({{.*}}, %[[B]]#5, %[[STARTS]]) {when = {{{.*}}, tokens = 2800 : i64, uneven = 2 : i64}}
+// CHECK: plan.merge %[[FEW]], %[[WHOLE]], %[[FIRST]]#0, %[[SCAN]] : tensor<?x2x128xf32>
+module attributes {plan.machine = "cuda", plan.overrides = [{by = "user", choice = "recurrence_scan.segments", value = 3 : i64}]} {
+  plan.kernel @r(%x: tensor<?x512xf32>, %bg: tensor<?x4xf32>, %s: !attn.cache<state 2x64x128xf32>) attributes {kind = "recurrence"} {
+    %q, %k, %v = model.split %x into 2x64, 2x64, 2x128
+    %b, %g = model.split %bg into 2, 2
+    %o = attn.delta_rule %q, %k, %v beta %b decay %g chunk 64 state %s
+    plan.yield %o : tensor<?x2x128xf32>
+  }
+  plan.program @p(%x: tensor<?x512xf32>) {
+    %s = attn.cache "s" : !attn.cache<state 2x64x128xf32>
+    %bg = plan.launch @gates(%x) : (tensor<?x512xf32>) -> tensor<?x4xf32>
+    %y = plan.launch @r(%x, %bg, %s) : (tensor<?x512xf32>, tensor<?x4xf32>, !attn.cache<state 2x64x128xf32>) -> tensor<?x2x128xf32>
+    plan.return %y : tensor<?x2x128xf32>
+  }
+}
+
+// -----
+
 // What is computed in front of keys and values is written once for the two kernels of long sequences; a norm and a cut are
 // theirs, and a few tokens compute it where they use it. What a kernel does not use any more it does not take.
-// CHECK-LABEL: module attributes {plan.machine = "cuda"}
+// CHECK-LABEL: module attributes {plan.machine = "cuda"
 // CHECK: plan.kernel @r_few(%{{.*}}: tensor<?x192xbf16>, %{{.*}}: tensor<?x2xf32>
 // CHECK: model.silu
-// CHECK: plan.kernel @r_front(%[[X:.*]]: tensor<?x192xbf16>) attributes {kind = "rows"}
+// CHECK: plan.kernel @r_front(%[[X:.*]]: tensor<?x192xbf16>) attributes {{.*}}kind = "rows"}
 // CHECK: %[[S:.*]] = model.silu
 // CHECK-NEXT: %[[N:.*]] = plan.cast %[[S]] : tensor<?x192xf32> to tensor<?x192xbf16>
 // CHECK-NEXT: plan.yield %[[N]]
@@ -209,7 +247,7 @@ module attributes {plan.machine = "cuda"} {
 // CHECK: %[[F:.*]] = plan.launch @r_front(%[[X]]) {when = {least = 32 : i64
 // CHECK: %[[B:.*]]:6 = plan.launch @r_prepare(%[[BG]], %[[STATE]], %[[F]]) {when
 // CHECK: plan.launch @r_scan(%[[BG]], %[[STATE]], %[[F]], %[[B]]#0
-module attributes {plan.machine = "cuda"} {
+module attributes {plan.machine = "cuda", plan.overrides = [{by = "user", choice = "recurrence_scan.segments", value = 1 : i64}]} {
   plan.kernel @r(%x: tensor<?x192xbf16>, %bg: tensor<?x2xf32>, %s: !attn.cache<state 1x64x64xf32>) attributes {kind = "recurrence"} {
     %w = plan.cast %x : tensor<?x192xbf16> to tensor<?x192xf32>
     %a = model.silu %w
@@ -232,15 +270,15 @@ module attributes {plan.machine = "cuda"} {
 
 // A decay per channel is no product of a block with a number: vectors are handed over with theirs, three times 64 x 64
 // elements beside the two matrices of the chunk, as one block, and a number for each channel, whatever chunk other forms have.
-// CHECK-LABEL: module attributes {plan.machine = "cuda"}
-// CHECK: plan.kernel @r_few({{.*}} attributes {form = "few", kind = "recurrence", scans}
-// CHECK: plan.kernel @r_prepare({{.*}} attributes {form = "prepare", kind = "recurrence", scans, scratch = [!tile.pages<1x64x320xbf16>, !tile.memory<64xf32>]}
-// CHECK: plan.kernel @r_scan({{.*}}, %{{.*}}: tensor<?x640xbf16>, %{{.*}}: tensor<?x2xf32>) attributes {form = "scan", kind = "recurrence", scans, scratch = [!tile.pages<1x64x320xbf16>, !tile.memory<64xf32>]}
+// CHECK-LABEL: module attributes {plan.machine = "cuda"
+// CHECK: plan.kernel @r_few({{.*}} attributes {{.*}}form = "few", kind = "recurrence", scans}
+// CHECK: plan.kernel @r_prepare({{.*}} attributes {{.*}}form = "prepare", kind = "recurrence", scans, scratch = [!tile.pages<1x64x320xbf16>, !tile.memory<64xf32>]}
+// CHECK: plan.kernel @r_scan({{.*}}, %{{.*}}: tensor<?x640xbf16>, %{{.*}}: tensor<?x2xf32>) attributes {{.*}}form = "scan", kind = "recurrence", scans, scratch = [!tile.pages<1x64x320xbf16>, !tile.memory<64xf32>]}
 // CHECK: plan.launch @r_few({{.*}}) {when = {least = 1 : i64, most = 31 : i64, of = "sequence"}}
 // CHECK: plan.launch @r_prepare({{.*}}) {when = {least = 32 : i64, most = 2147483647 : i64, of = "sequence"}}
 // CHECK: plan.launch @r_scan({{.*}}) {when = {least = 32 : i64, most = 2147483647 : i64, of = "sequence"}}
 // CHECK: plan.merge
-module attributes {plan.machine = "cuda"} {
+module attributes {plan.machine = "cuda", plan.overrides = [{by = "user", choice = "recurrence_scan.segments", value = 1 : i64}]} {
   plan.kernel @r(%x: tensor<?x257xf32>, %s: !attn.cache<state 1x64x64xf32>) attributes {kind = "recurrence"} {
     %q, %k, %v, %b, %g = model.split %x into 1x64, 1x64, 1x64, 1, 1x64
     %o = attn.delta_rule %q, %k, %v beta %b decay %g chunk 16 state %s

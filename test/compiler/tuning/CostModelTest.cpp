@@ -267,6 +267,36 @@ TEST(SegmentScan, WholeHeadsWhereSegmentsFillTheMachine) {
   EXPECT_LT(segmentScan(gpu(), {32, 128, 128}, 128, 4), segmentScan(gpu(), {32, 128, 128}, 64, 2));
 }
 
+// Of a chunk of 128 keys and 64 values in bf16, with two matrices of 64 x 64; or five blocks handed over as one.
+constexpr ScannedChunk kNumbers = {57 * 1024, 33 * 1024}, kVectors = {73 * 1024, 73 * 1024, true};
+
+int64_t bestTransitions(const StateShape &shape, const ScannedChunk &chunk, int64_t columns = 64) {
+  return predict({"",
+                  "",
+                  {1, 2, 3, 4, 6, 8, 12, 16},
+                  [&](int64_t segments) { return transitionScan(gpu(), shape, columns, chunk, segments); }})
+      .best;
+}
+
+TEST(TransitionScan, AllSegmentsButTheFirstFillTheMachine) {
+  // Two parts of 32 heads are 64 items: two segments behind the first are 128 of 132 multiprocessors, three would be
+  // two waves. Of 16 heads there are four.
+  EXPECT_EQ(bestTransitions({32, 128, 128}, kNumbers), 3);
+  EXPECT_EQ(bestTransitions({16, 128, 128}, kNumbers), 5);
+}
+
+TEST(TransitionScan, HeadsThatFillTheMachineAreNotCut) {
+  EXPECT_EQ(bestTransitions({66, 128, 128}, kNumbers), 1);
+  // Two segments are one behind the other, without a transition: the chain is as long, and a launch longer.
+  EXPECT_LT(transitionScan(gpu(), {32, 128, 128}, 64, kNumbers, 1),
+            transitionScan(gpu(), {32, 128, 128}, 64, kNumbers, 2));
+}
+
+TEST(TransitionScan, ScansThatTheCacheLimitsAreNotMadeTwice) {
+  // 128 blocks that read 73 KB for each chunk wait for the last cache, with or without results.
+  EXPECT_EQ(bestTransitions({32, 128, 128}, kVectors), 1);
+}
+
 double step(const StateShape &shape, int64_t columns, int64_t blocks, int64_t sequences = 32) {
   return tokenStep(gpu(), shape, /*beside=*/88, /*threads=*/128, columns, blocks, sequences);
 }
