@@ -31,6 +31,8 @@ struct Form {
   /// Only steps with at least so many sequences, of about the same length and none longer than `longest`; or only other
   /// steps. 0: all steps.
   int64_t even = 0, uneven = 0, longest = 0;
+  /// Only steps with at least so many of these sequences, or with fewer than so many. 0: all steps.
+  int64_t sequences = 0, fewer = 0;
 };
 
 attn::AttendLatentOp latentOf(plan::KernelOp kernel) {
@@ -58,7 +60,17 @@ FailureOr<WholeSteps> wholeStepsOf(plan::LaunchOp launch, plan::KernelOp kernel,
   return WholeSteps();
 }
 
-SmallVector<Form> formsOf(plan::KernelOp kernel, StringRef kind, bool scans, bool exact, const WholeSteps &steps) {
+/// Tokens one by one: sequences with fewer than `many` new tokens, in steps with few such sequences and with many.
+SmallVector<Form> tokenForms(int64_t many, int64_t wideFrom) {
+  Form few{"few", 1, many - 1}, wide{"wide", 1, many - 1};
+  if (!wideFrom)
+    return {few};
+  few.fewer = wide.sequences = wideFrom;
+  return {few, wide};
+}
+
+SmallVector<Form> formsOf(plan::KernelOp kernel, StringRef kind, bool scans, bool exact, const WholeSteps &steps,
+                          int64_t wideFrom) {
   auto few = [](int64_t even, int64_t uneven, int64_t longest) {
     return Form{even ? "whole" : "few", 1, kSoftmaxManyTokens - 1, Form::whole, false, even, uneven, longest};
   };
@@ -79,13 +91,16 @@ SmallVector<Form> formsOf(plan::KernelOp kernel, StringRef kind, bool scans, boo
       ofFew.push_back({"long", kSoftmaxLongTokens, kAnyNumber});
     return ofFew;
   }
-  if (kind == "recurrence" && scans)
-    return {{"few", 1, kRecurrenceLongTokens - 1},
-            {canSegment(recurrenceOf(kernel).getNormalForm()) ? "segment" : "prepare", kRecurrenceLongTokens,
-             kAnyNumber, Form::first},
-            {"scan", kRecurrenceLongTokens, kAnyNumber, Form::second}};
-  if (kind == "recurrence")
-    return {{"few", 1, kRecurrenceManyTokens - 1}, {"many", kRecurrenceManyTokens, kAnyNumber}};
+  if (kind == "recurrence") {
+    SmallVector<Form> forms = tokenForms(scans ? kRecurrenceLongTokens : kRecurrenceManyTokens, wideFrom);
+    if (scans)
+      forms.append({{canSegment(recurrenceOf(kernel).getNormalForm()) ? "segment" : "prepare", kRecurrenceLongTokens,
+                     kAnyNumber, Form::first},
+                    {"scan", kRecurrenceLongTokens, kAnyNumber, Form::second}});
+    else
+      forms.push_back({"many", kRecurrenceManyTokens, kAnyNumber});
+    return forms;
+  }
   if (kind == "latent" && !exact && latentOf(kernel) && canExpandLatents(latentOf(kernel)))
     return {{"few", 1, kSoftmaxManyTokens - 1},
             {"expand", kSoftmaxManyTokens, kAnyNumber, Form::first},
@@ -184,9 +199,11 @@ struct SplitFormsPass : impl::SplitFormsPassBase<SplitFormsPass> {
       auto chunk = recurrence ? recurrence->getAttrOfType<IntegerAttr>("chunk") : IntegerAttr();
       bool scans = !exact && chunk && canScan(recurrence.getNormalForm(), chunk.getInt());
       FailureOr<WholeSteps> steps = wholeStepsOf(launch, kernel, symbols);
-      if (failed(steps))
+      FailureOr<int64_t> wideFrom =
+          recurrence ? wideTokenSequences(kernel, recurrence.getNormalForm()) : FailureOr<int64_t>(0);
+      if (failed(steps) || failed(wideFrom))
         return signalPassFailure();
-      SmallVector<Form> forms = formsOf(kernel, kind.getValue(), scans, exact, *steps);
+      SmallVector<Form> forms = formsOf(kernel, kind.getValue(), scans, exact, *steps, *wideFrom);
       if (forms.empty())
         continue;
       split(launch, kernel, forms, scans, symbols);
@@ -223,6 +240,8 @@ struct SplitFormsPass : impl::SplitFormsPassBase<SplitFormsPass> {
     clone.setSymName(name);
     clone->setAttr("form", b.getStringAttr(form.name));
     symbols.insert(clone, Block::iterator(kernel));
+    if (recurrenceOf(clone) && form.name != "few" && form.name != "wide")
+      clone->removeAttr("choices"); // what was chosen so far is which steps take which of these two
     if (scans)
       clone->setAttr("scans", b.getUnitAttr());
     if (form.half == Form::whole)
@@ -255,6 +274,8 @@ struct SplitFormsPass : impl::SplitFormsPassBase<SplitFormsPass> {
     auto condition = [&](const Form &form) {
       if (form.name == "segment") // of smaller steps there is one, which needs no state of another
         return whenTokens(whenSequence(&getContext(), form.least, form.most), kRecurrenceSegment + 1);
+      if (form.sequences || form.fewer)
+        return whenSequences(whenSequence(&getContext(), form.least, form.most), form.sequences, form.fewer);
       if (form.even || form.uneven)
         return whenEven(whenSequence(&getContext(), form.least, form.most), form.even, form.uneven, form.longest);
       return form.beyond ? whenSequenceBeyond(&getContext(), form.least, kLatentBlock, kLatentStride)
