@@ -219,6 +219,7 @@ struct SplitFormsPass : impl::SplitFormsPassBase<SplitFormsPass> {
     auto clone = cast<plan::KernelOp>(kernel->clone(map));
     OpBuilder b(clone.getBlock()->getTerminator());
     clone.setSymName(name);
+    clone->removeAttr("choices");
     clone->setAttr("kind", b.getStringAttr("rows"));
     Value result = plan::CastOp::create(b, front.getLoc(), frontType(front), map.lookup(front));
     clone.getBlock()->getTerminator()->setOperands(result);
@@ -241,7 +242,7 @@ struct SplitFormsPass : impl::SplitFormsPassBase<SplitFormsPass> {
     clone->setAttr("form", b.getStringAttr(form.name));
     symbols.insert(clone, Block::iterator(kernel));
     if (recurrenceOf(clone) && form.name != "few" && form.name != "wide")
-      clone->removeAttr("choices"); // what was chosen so far is which steps take which of these two
+      clone->removeAttr("choices"); // so far those of which steps take which of the two
     if (scans)
       clone->setAttr("scans", b.getUnitAttr());
     if (form.half == Form::whole)

@@ -36,8 +36,8 @@ static std::string shapeText(const NormalForm &form) {
   return shape + decay.str() + (form.p ? " delta" : "");
 }
 
-/// Sequences of a step with many.
-static constexpr int64_t kManySequences = 32;
+/// Sequences of a step with many; and so many that no form of its own is worth it from there on.
+static constexpr int64_t kManySequences = 32, kNoSequences = 128;
 
 bool denim::isWideForm(plan::KernelOp kernel) {
   auto form = kernel->getAttrOfType<StringAttr>("form");
@@ -79,14 +79,15 @@ FailureOr<int64_t> denim::chooseWideSequences(plan::KernelOp kernel, const Norma
     return failure();
   if (*few == *wide)
     return 0;
-  tuning::Question question{"recurrence_wide.sequences", shapeText(form), {2, 4, 8, 16, 32, 64}, {}};
+  tuning::Question question{"recurrence_wide.sequences", shapeText(form), {2, 4, 8, 16, 32, 64, kNoSequences}, {}};
   question.predict = [&](int64_t from) {
     double sum = 0;
-    for (int64_t sequences = 1; sequences <= 64; sequences *= 2)
+    for (int64_t sequences = 1; sequences < kNoSequences; sequences *= 2)
       sum += tokenStep(*target, kernel, form, sequences < from ? *few : *wide, sequences);
     return sum;
   };
-  return tuning::choose(kernel, question);
+  FailureOr<int64_t> from = tuning::choose(kernel, question);
+  return succeeded(from) && *from == kNoSequences ? FailureOr<int64_t>(0) : from;
 }
 
 FailureOr<int64_t> denim::chooseTokenBlocks(plan::KernelOp kernel, const NormalForm &form, int64_t columns, bool wide) {

@@ -13,7 +13,8 @@ mlir::FailureOr<int64_t> chooseTokenColumns(plan::KernelOp kernel, const NormalF
 mlir::FailureOr<int64_t> chooseTokenBlocks(plan::KernelOp kernel, const NormalForm &form, int64_t columns, bool wide);
 /// Whether the kernel has the form `wide`.
 bool isWideForm(plan::KernelOp kernel);
-/// Sequences of a step from which on it takes that form; 0 where both have as many columns.
+/// Sequences of a step from which on it takes that form; 0 where there is none: both would have as many columns, or it
+/// would be slower in steps of up to 64 sequences.
 mlir::FailureOr<int64_t> chooseWideSequences(plan::KernelOp kernel, const NormalForm &form);
 
 /// Value heads that an item of `prepare` takes of those with the same keys and queries.

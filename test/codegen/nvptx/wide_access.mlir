@@ -179,8 +179,9 @@ tile.kernel @half_lines(%s: !tile.memory<64xf32>, %k: !tile.memory<256xbf16>, %y
 
 // What is loaded in front of a branch for one of its sides stays there: the assembler moves no load across this barrier.
 // CHECK-LABEL: llvm.func @loaded_ahead(
-// CHECK: ld.global.v4.b32
-// CHECK: nvvm.bar.warp.sync
+// CHECK-COUNT-4: ld.global.v4.b32
+// CHECK-NOT: ld.global
+// CHECK: bar.warp.sync
 // CHECK: scf.if
 // CHECK: llvm.return
 tile.kernel @loaded_ahead(%x: !tile.memory<128xf32>, %y: !tile.memory<128xf32>) items <sequences by 1 times 1> at %item {

@@ -97,7 +97,7 @@ module attributes {plan.machine = "cuda", plan.target = "sm_90a"} {
 // and the decay of a chunk are handed over. A chunk has 64 tokens, but of a sequence of 32 tokens it is a block of its own:
 // 32 rows of the scratch have to hold the 4096 elements of one block, 128 each.
 // CHECK-LABEL: module attributes {plan.machine = "cuda"}
-// CHECK: plan.kernel @r_few({{.*}} attributes {form = "few", kind = "recurrence", scans}
+// CHECK: plan.kernel @r_few({{.*}} form = "few", kind = "recurrence", scans}
 // CHECK-NOT: plan.scratch
 // CHECK: plan.kernel @r_prepare({{.*}} attributes {form = "prepare", kind = "recurrence", scans, scratch = [!tile.pages<1x64x64xbf16>, !tile.pages<1x64x64xbf16>, !tile.memory<1xf32>, !tile.memory<1xf32>, !tile.memory<1xf32>, !tile.memory<1xf32>]}
 // CHECK: %[[O:.*]] = attn.delta_rule
@@ -233,7 +233,7 @@ module attributes {plan.machine = "cuda"} {
 // A decay per channel is no product of a block with a number: vectors are handed over with theirs, three times 64 x 64
 // elements beside the two matrices of the chunk, as one block, and a number for each channel, whatever chunk other forms have.
 // CHECK-LABEL: module attributes {plan.machine = "cuda"}
-// CHECK: plan.kernel @r_few({{.*}} attributes {form = "few", kind = "recurrence", scans}
+// CHECK: plan.kernel @r_few({{.*}} form = "few", kind = "recurrence", scans}
 // CHECK: plan.kernel @r_prepare({{.*}} attributes {form = "prepare", kind = "recurrence", scans, scratch = [!tile.pages<1x64x320xbf16>, !tile.memory<64xf32>]}
 // CHECK: plan.kernel @r_scan({{.*}}, %{{.*}}: tensor<?x640xbf16>, %{{.*}}: tensor<?x2xf32>) attributes {form = "scan", kind = "recurrence", scans, scratch = [!tile.pages<1x64x320xbf16>, !tile.memory<64xf32>]}
 // CHECK: plan.launch @r_few({{.*}}) {when = {least = 1 : i64, most = 31 : i64, of = "sequence"}}
@@ -258,7 +258,7 @@ module attributes {plan.machine = "cuda"} {
 // Keys of 256 channels with a decay each are too wide for the registers of a block: one kernel does a chunk.
 // CHECK-LABEL: module attributes {plan.machine = "cuda"}
 // CHECK-NOT: scratch
-// CHECK: plan.kernel @r_few({{.*}} attributes {form = "few", kind = "recurrence"}
+// CHECK: plan.kernel @r_few({{.*}} form = "few", kind = "recurrence"}
 // CHECK: plan.kernel @r_many({{.*}} attributes {form = "many", kind = "recurrence"}
 // CHECK: plan.launch @r_few({{.*}}) {when = {least = 1 : i64, most = 7 : i64, of = "sequence"}}
 // CHECK: plan.launch @r_many({{.*}}) {when = {least = 8 : i64, most = 2147483647 : i64, of = "sequence"}}
