@@ -72,6 +72,9 @@ FailureOr<int64_t> denim::chooseTokenColumns(plan::KernelOp kernel, const Normal
 }
 
 FailureOr<int64_t> denim::chooseWideSequences(plan::KernelOp kernel, const NormalForm &form) {
+  // Taps of a convolution take the registers that larger parts need.
+  if (convolves(kernel))
+    return 0;
   FailureOr<codegen::GpuTarget> target = tuning::gpuTargetOf(kernel);
   FailureOr<int64_t> few = chooseTokenColumns(kernel, form, /*wide=*/false),
                      wide = chooseTokenColumns(kernel, form, /*wide=*/true);
