@@ -183,27 +183,38 @@ struct ConvertTileToNvptxPass : PassWrapper<ConvertTileToNvptxPass, OperationPas
   Option<bool> exact{*this, "exact", llvm::cl::desc("products with errors near those of f32"), llvm::cl::init(false)};
 };
 
-/// f32 / f32 becomes the hardware's division, within two units in the last place; exact division branches for what is
-/// very large or small. Behind `expand-math`, whose polynomials divide, too.
+/// f32 / f32 and square roots become those of the hardware, within two units in the last place; the exact ones branch
+/// for what is very large or small, and nothing is moved across a branch to hide what it waits for. Behind
+/// `expand-math`, whose polynomials divide, too.
 struct NvptxDivisionPass : PassWrapper<NvptxDivisionPass, OperationPass<ModuleOp>> {
   MLIR_DEFINE_EXPLICIT_INTERNAL_INLINE_TYPE_ID(NvptxDivisionPass)
 
   StringRef getArgument() const final { return "nvptx-division"; }
-  StringRef getDescription() const final { return "Divides f32 as NVIDIA GPUs do"; }
+  StringRef getDescription() const final { return "Divides f32 and takes its roots as NVIDIA GPUs do"; }
   void getDependentDialects(DialectRegistry &registry) const override { registry.insert<LLVM::LLVMDialect>(); }
   void runOnOperation() override {
-    getOperation().walk([](arith::DivFOp op) {
+    auto replace = [](Operation *op, StringRef name, ValueRange operands) {
+      OpBuilder b(op);
+      auto call =
+          LLVM::CallIntrinsicOp::create(b, op->getLoc(), op->getResult(0).getType(), b.getStringAttr(name), operands);
+      op->replaceAllUsesWith(call->getResults());
+      op->erase();
+    };
+    getOperation().walk([&](arith::DivFOp op) {
       if (!op.getType().isF32())
         return;
-      OpBuilder b(op);
       // Reciprocals need no quotient behind them. They differ where one is a denormal number, which counts as zero.
       bool reciprocal = matchPattern(op.getLhs(), m_OneFloat());
+      if (auto root = op.getRhs().getDefiningOp<math::SqrtOp>(); root && reciprocal)
+        return replace(op, "llvm.nvvm.rsqrt.approx.ftz.f", root.getOperand());
       SmallVector<Value> operands(op->getOperands().drop_front(reciprocal ? 1 : 0));
-      StringRef name = reciprocal ? "llvm.nvvm.rcp.approx.ftz.f" : "llvm.nvvm.div.full";
-      auto division =
-          LLVM::CallIntrinsicOp::create(b, op.getLoc(), op.getType(), b.getStringAttr(name), ValueRange(operands));
-      op.replaceAllUsesWith(division.getResult(0));
-      op.erase();
+      replace(op, reciprocal ? "llvm.nvvm.rcp.approx.ftz.f" : "llvm.nvvm.div.full", operands);
+    });
+    getOperation().walk([&](math::SqrtOp op) {
+      if (op.use_empty())
+        op.erase();
+      else if (op.getType().isF32())
+        replace(op, "llvm.nvvm.sqrt.approx.ftz.f", op.getOperand());
     });
   }
 };

@@ -17,7 +17,7 @@ Value KernelLowering::rowOf(const Distribution &shape, int64_t slab, int64_t hal
     return code.constant32(0);
   Value row = shape.sliding ? code.mul(laneRow, 2 * shape.slabs()) : laneRow;
   if (shape.grid.down > 1)
-    row = code.add(code.mul(warpDown(shape.grid), shape.sliding ? 16 * shape.slabs() : 16), row);
+    row = code.add(code.mul(warpDown(shape.grid), shape.slabRows() * (shape.sliding ? shape.slabs() : 1)), row);
   return code.add(row, shape.rowAt(slab, half));
 }
 
@@ -66,8 +66,8 @@ void KernelLowering::spill(const Fragment &from, Value offset, int64_t pitch, in
     if (shape.sliding)
       return true;
     for (int64_t down = 0; down < shape.grid.down; ++down) {
-      int64_t row = (slab * shape.grid.down + down) * 16 + half * 8;
-      if (row < firstRow + rows && row + 8 > firstRow)
+      int64_t row = (slab * shape.grid.down + down) * shape.slabRows() + half * shape.laneRows();
+      if (row < firstRow + rows && row + shape.laneRows() > firstRow)
         return true;
     }
     return false;

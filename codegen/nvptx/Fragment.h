@@ -24,6 +24,9 @@
 //
 // Where windows of one memory overlap row by row, as those of a convolution do, the rows of a thread are neighbours as
 // well (`sliding`): of a tile of 64 rows a thread of one warp has 8g to 8g+7, and four windows are 11 rows, not 32.
+//
+// Four lanes with 16 bytes of f32 each are half of a line of memory. A kernel without products that reads a matrix of
+// f32 deals a row to eight (`lanes`): g = lane / 8 and t = lane mod 8, a slab is 8 rows, a group 16 columns.
 #ifndef CODEGEN_NVPTX_FRAGMENT_H
 #define CODEGEN_NVPTX_FRAGMENT_H
 
@@ -42,30 +45,34 @@ struct Distribution {
   WarpGrid grid;
   int64_t joined = 1;   ///< groups whose columns of a thread are neighbours; the same for all tiles of a kernel
   bool sliding = false; ///< the rows of a thread are neighbours; the same for all tiles of a kernel
+  int64_t lanes = 4;    ///< that share a row; the same for all tiles of a kernel
 
   bool oneRow() const { return rows == 1; }
   bool oneColumn() const { return columns == 1; }
-  int64_t slabs() const { return oneRow() ? 1 : llvm::divideCeil(rows, 16 * grid.down); }         ///< of a warp
-  int64_t groups() const { return oneColumn() ? 1 : llvm::divideCeil(columns, 8 * grid.across); } ///< of 8 columns
+  int64_t laneRows() const { return 32 / lanes; }
+  int64_t slabRows() const { return 2 * laneRows(); }
+  int64_t groupColumns() const { return 2 * lanes; }
+  int64_t slabs() const { return oneRow() ? 1 : llvm::divideCeil(rows, slabRows() * grid.down); } ///< of a warp
+  int64_t groups() const { return oneColumn() ? 1 : llvm::divideCeil(columns, groupColumns() * grid.across); }
   int64_t halves() const { return oneRow() ? 1 : 2; }
   int64_t pairs() const { return oneColumn() ? 1 : 2; }
   int64_t registers() const { return slabs() * groups() * halves() * pairs(); }
   int64_t at(int64_t slab, int64_t group, int64_t half, int64_t element) const {
     return ((slab * groups() + group) * halves() + half) * pairs() + element;
   }
-  int64_t columnsOfWarp() const { return groups() * 8; }
+  int64_t columnsOfWarp() const { return groups() * groupColumns(); }
   /// Rows from the first of a thread to this one.
   int64_t rowAt(int64_t slab, int64_t half) const {
-    return sliding ? slab * 2 + half : slab * 16 * grid.down + half * 8;
+    return sliding ? slab * 2 + half : slab * slabRows() * grid.down + half * laneRows();
   }
   int64_t neighbours() const { return pairs() * joined; }
   /// Columns from the first of a thread to this one.
   int64_t columnAt(int64_t group, int64_t element) const {
-    return group / joined * 8 * joined + group % joined * 2 + element;
+    return group / joined * groupColumns() * joined + group % joined * 2 + element;
   }
   /// Whether threads hold elements that the tile does not have.
-  bool padsRows() const { return !oneRow() && rows % (16 * grid.down) != 0; }
-  bool padsColumns() const { return !oneColumn() && columns % (8 * grid.across) != 0; }
+  bool padsRows() const { return !oneRow() && rows % (slabRows() * grid.down) != 0; }
+  bool padsColumns() const { return !oneColumn() && columns % (groupColumns() * grid.across) != 0; }
 };
 
 /// A tile in registers: one value per register.

@@ -57,6 +57,7 @@ private:
   };
   Registers dealRegisters();
   void settle();
+  bool isLoadedAhead(mlir::scf::IfOp op);
   mlir::LogicalResult lower(mlir::scf::ForOp op);
   mlir::LogicalResult lower(mlir::scf::IfOp op);
   /// What control flow carries of a value: registers of tiles, packed for those that only products read; scalars; and
@@ -179,13 +180,18 @@ private:
   // ---- 16 bytes at a time where there are no products (WideAccess.cpp)
   int64_t joinedGroups();
   bool isOfVectors(tile::MmaOp op);
+  /// Lanes that share a row.
+  int64_t lanesOfRow();
   /// `divisor`: of the column of memory that the tile begins at.
   int64_t elementsAtOnce(const View &view, const Distribution &shape, int64_t divisor);
   bool isPickedOut(tile::LoadOp op);
   Fragment loadPickedOut(tile::LoadOp op);
-  /// Whether rows of a thread should be neighbours; and loads of windows that overlap.
-  bool hasSlidingWindows();
+  /// Whether rows of a thread should be neighbours; loads of windows that overlap, and of a column that is part of a
+  /// row of memory.
+  bool hasNeighbouringRows();
   Fragment loadSliding(tile::LoadOp op);
+  bool isPartOfRow(tile::LoadOp op);
+  Fragment loadPartOfRow(tile::LoadOp op);
   /// What was read around one row and column of a memory, in a block of the kernel: elements by row and group.
   struct SlidingRows {
     mlir::Block *block = nullptr;
@@ -432,7 +438,8 @@ private:
   // ---- fragments (Exchange.cpp)
   Distribution distributionOf(mlir::Value tile) { return distributionOf(typeOf(tile)); }
   Distribution distributionOf(tile::TileType type) {
-    return {type.getRows(), type.getColumns(), chooseGrid(type.getRows(), type.getColumns(), warps), joined, sliding};
+    return {type.getRows(), type.getColumns(), chooseGrid(type.getRows(), type.getColumns(), warps),
+            joined,         sliding,           lanes};
   }
   /// The registers of a tile; waits for the product that makes it.
   const Fragment &fragmentOf(mlir::Value tile) {
@@ -498,7 +505,7 @@ private:
   // Asked for by the first analyses already.
   int64_t aheadWarps = 0, sumWarps = 0; ///< of two teams; 0: there is one
   llvm::DenseSet<mlir::Operation *> sumOps;
-  int64_t warps, joined;
+  int64_t warps, joined, lanes;
   bool sliding;
   SharedMemory shared;
   StepFields<Code> step;

@@ -17,8 +17,8 @@ static constexpr int64_t kRegistersAhead = 152;
 KernelLowering::KernelLowering(tile::KernelOp kernel, Code &code, Precision precision, Value batch,
                                ArrayRef<Value> arguments)
     : kernel(kernel), code(code), precision(precision), warps(chooseWarps(kernel)), joined(joinedGroups()),
-      sliding(hasSlidingWindows()), shared(code, workers(), [this](int64_t group) { finishGroups(group); }),
-      step(code, batch, code.globalPointer()) {
+      lanes(lanesOfRow()), sliding(hasNeighbouringRows()),
+      shared(code, workers(), [this](int64_t group) { finishGroups(group); }), step(code, batch, code.globalPointer()) {
   for (auto [memory, argument] : llvm::zip_equal(kernel.getMemories(), arguments))
     pointers[memory] = argument;
   if (auto numbers = kernel->getAttrOfType<DenseI64ArrayAttr>("tile.constants"))
@@ -28,8 +28,8 @@ KernelLowering::KernelLowering(tile::KernelOp kernel, Code &code, Precision prec
   lane = code.modulo(thread, 32);
   // The number of the warp as one value for all its lanes: the assembler then keeps what follows from it once a warp.
   warp = code.shuffleIndex(code.divide(thread, 32), 0);
-  laneRow = code.divide(lane, 4);
-  laneColumn = code.modulo(lane, 4);
+  laneRow = code.divide(lane, lanes);
+  laneColumn = code.modulo(lane, lanes);
 }
 
 LogicalResult KernelLowering::lower() {
@@ -380,8 +380,21 @@ void KernelLowering::rejoin(const std::pair<llvm::DenseSet<Value>, llvm::DenseMa
   }
 }
 
+/// Whether a load in front of a branch is for one of its sides alone: asked for before it is known which way to go.
+bool KernelLowering::isLoadedAhead(scf::IfOp op) {
+  auto isForBranch = [&](Operation &before) {
+    auto load = dyn_cast<tile::LoadOp>(before);
+    return load && !isWord(load) && !staged.contains(load.getResult()) &&
+           llvm::all_of(load->getUsers(), [&](Operation *user) { return op->isProperAncestor(user); });
+  };
+  return llvm::any_of(llvm::make_range(op->getBlock()->begin(), op->getIterator()), isForBranch);
+}
+
 LogicalResult KernelLowering::lower(scf::IfOp op) {
   settle();
+  // The assembler moves loads to where they are used, but not across this, of which nothing else is left.
+  if (!copying && isLoadedAhead(op))
+    code.warpBarrier();
   auto before = std::pair(stored, loaded);
   LogicalResult result = success();
   SmallVector<Ring> ringsBefore = rings;

@@ -23,14 +23,14 @@ void KernelLowering::lower(tile::WindowOp op) {
   bool whole = to.rows == from.shape.rows && to.columns == from.shape.columns;
   int64_t column = op.getColumn();
   if (!whole && to.rows == from.shape.rows && from.shape.grid.across == 1 && to.grid == from.shape.grid &&
-      to.oneColumn() == from.shape.oneColumn() && column % (8 * to.joined) == 0) {
+      to.oneColumn() == from.shape.oneColumn() && column % (to.groupColumns() * to.joined) == 0) {
     // Every thread has all columns of its rows.
     Fragment part{to, from.element, {}};
     for (int64_t slab = 0; slab < to.slabs(); ++slab)
       for (int64_t group = 0; group < to.groups(); ++group)
         for (int64_t half = 0; half < to.halves(); ++half)
           for (int64_t e = 0; e < to.pairs(); ++e)
-            part.values.push_back(from.at(slab, column / 8 + group, half, e));
+            part.values.push_back(from.at(slab, column / to.groupColumns() + group, half, e));
     return bind(op.getResult(), std::move(part));
   }
   if (from.shape.oneRow() && from.shape.grid.across == 1 && to.oneColumn() && to.joined == 1) {

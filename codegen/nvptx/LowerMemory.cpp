@@ -241,8 +241,10 @@ Fragment KernelLowering::loadFragment(tile::LoadOp op) {
   bool transposed = op.getTransposed();
   if (isPickedOut(op))
     return loadPickedOut(op);
+  if (isPartOfRow(op))
+    return loadPartOfRow(op);
   int64_t atOnce = transposed ? 1 : elementsAtOnce(view, shape, divisorOf(op.getColumn()));
-  if (shape.sliding && atOnce > 2)
+  if (shape.sliding && !shape.oneRow() && atOnce > 2)
     return loadSliding(op);
   if (!transposed && goesByQuads(view, shape, op.getColumn()))
     return loadByQuads(op, shape);

@@ -63,8 +63,8 @@ void KernelLowering::multiplyAlone(tile::MmaOp op) {
 Fragment KernelLowering::outerProduct(tile::MmaOp op) {
   Distribution shape = distributionOf(op.getResult());
   Fragment left = fragmentOf(op.getLhs()), right = fragmentOf(op.getRhs());
-  Distribution column{shape.rows, 1, shape.grid}, row{1, shape.columns, shape.grid};
-  column.joined = row.joined = shape.joined, column.sliding = row.sliding = shape.sliding;
+  Distribution column = shape, row = shape;
+  column.columns = row.rows = 1;
   left = op.getTransposeLhs() && shape.rows > 1 ? exchange(left, column, true, 0, 0) : convert(left, shape.grid);
   right = op.getTransposeRhs() && shape.columns > 1 ? exchange(right, row, true, 0, 0) : convert(right, shape.grid);
   Fragment acc;
@@ -88,9 +88,8 @@ void KernelLowering::vectorProduct(tile::MmaOp op) {
   Fragment vector = fragmentOf(matrixRight ? op.getLhs() : op.getRhs());
   bool overColumns = matrixRight ? op.getTransposeRhs() : !op.getTransposeLhs();
   const Distribution &shape = matrix.shape;
-  Distribution wanted =
-      overColumns ? Distribution{1, shape.columns, shape.grid} : Distribution{shape.rows, 1, shape.grid};
-  wanted.joined = shape.joined, wanted.sliding = shape.sliding;
+  Distribution wanted = shape;
+  (overColumns ? wanted.rows : wanted.columns) = 1;
   bool turned = vector.shape.oneRow() != wanted.oneRow();
   vector = turned ? exchange(vector, wanted, true, 0, 0) : convert(vector, shape.grid);
   Fragment products{shape, code.f32(), {}};

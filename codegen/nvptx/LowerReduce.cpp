@@ -68,8 +68,8 @@ KernelLowering::Rest KernelLowering::reduce(const Fragment &from, tile::Combiner
     return predicate ? code.select(predicate, value, identityOf(code, combiner, from.element)) : value;
   };
   Fragment result{partial, from.element, {}};
-  auto reduceLanes = [&](Value value, std::initializer_list<int64_t> masks) {
-    for (int64_t mask : masks)
+  auto reduceLanes = [&](Value value, int64_t first, int64_t behind) {
+    for (int64_t mask = first; mask < behind; mask *= 2)
       value = combine(combiner, value, code.shuffleXor(value, mask));
     return value;
   };
@@ -83,7 +83,7 @@ KernelLowering::Rest KernelLowering::reduce(const Fragment &from, tile::Combiner
             Value value = inside(from.at(slab, group, half, e), columnInside(shape, columnOf(shape, group, e)));
             sums[e] = sums[e] ? combine(combiner, sums[e], value) : value;
           }
-        result.values.push_back(reduceLanes(combine(combiner, sums[0], sums[1]), {1, 2}));
+        result.values.push_back(reduceLanes(combine(combiner, sums[0], sums[1]), 1, shape.lanes));
       }
   } else {
     for (int64_t group = 0; group < shape.groups(); ++group)
@@ -94,7 +94,7 @@ KernelLowering::Rest KernelLowering::reduce(const Fragment &from, tile::Combiner
             Value value = inside(from.at(slab, group, half, e), rowInside(shape, rowOf(shape, slab, half)));
             sum = sum ? combine(combiner, sum, value) : value;
           }
-        result.values.push_back(reduceLanes(sum, {4, 8, 16}));
+        result.values.push_back(reduceLanes(sum, shape.lanes, 32));
       }
   }
 
@@ -103,7 +103,8 @@ KernelLowering::Rest KernelLowering::reduce(const Fragment &from, tile::Combiner
   int64_t parts = overColumns ? shape.grid.across : shape.grid.down;
   if (parts == 1)
     return {};
-  int64_t length = overColumns ? partial.slabs() * 16 * shape.grid.down : shape.grid.across * partial.columnsOfWarp();
+  int64_t length =
+      overColumns ? partial.slabs() * shape.slabRows() * shape.grid.down : shape.grid.across * partial.columnsOfWarp();
   int64_t bytes = parts * length * 4, offset = shared.allocate(bytes);
   Value part = overColumns ? warpAcross(shape.grid) : warpDown(shape.grid);
   Value writer = code.equal(overColumns ? laneColumn : laneRow, code.constant32(0));

@@ -45,6 +45,29 @@ int64_t KernelLowering::joinedGroups() {
   return joined;
 }
 
+/// A row of a matrix of f32 as whole lines, where every tile has columns for as many lanes.
+int64_t KernelLowering::lanesOfRow() {
+  constexpr int64_t kUsual = 4, kOfLines = 8;
+  bool multiplies = false, reads = false, fits = joined == 2;
+  kernel.walk([&](Operation *op) {
+    if (auto mma = dyn_cast<tile::MmaOp>(op))
+      multiplies |= isOfVectors(mma);
+    if (auto load = dyn_cast<tile::LoadOp>(op)) {
+      auto type = typeOf(load.getResult());
+      reads |= !load.getTransposed() && type.getRows() > 1 && type.getColumns() > 1 &&
+               cast<tile::MemoryType>(load.getMemory().getType()).getElementType().isF32();
+    }
+    if (auto window = dyn_cast<tile::WindowOp>(op))
+      fits &= window.getColumn() % (2 * kOfLines * joined) == 0;
+    for (Value result : op->getResults())
+      if (auto type = dyn_cast<tile::TileType>(result.getType()); type && type.getColumns() > 1) {
+        WarpGrid grid = chooseGrid(type.getRows(), type.getColumns(), warps);
+        fits &= type.getColumns() % (2 * kOfLines * joined * grid.across) == 0;
+      }
+  });
+  return fits && multiplies && reads ? kOfLines : kUsual;
+}
+
 /// A row or column as a value and what is added to it.
 static std::pair<Value, int64_t> splitSum(Value row) {
   int64_t add = 0;
@@ -71,12 +94,13 @@ static SmallVector<Value> placeOf(tile::LoadOp load) {
   return {load.getMemory(), splitSum(load.getRow()).first, load.getColumn(), load.getLo(), load.getHi()};
 }
 
-/// Two windows of one place of a memory, rows apart, where every tile has the same rows and a thread several of them.
-bool KernelLowering::hasSlidingWindows() {
+/// Two windows of one place of a memory, rows apart, or (beside rows of eight lanes) a column that is part of a row of
+/// memory: where every tile has the same rows and a thread several of them.
+bool KernelLowering::hasNeighbouringRows() {
   if (joined == 1)
     return false;
   int64_t rows = 1;
-  bool alike = true, overlap = false;
+  bool alike = true, overlap = false, column = false;
   SmallVector<tile::LoadOp> loads;
   kernel.walk([&](Operation *op) {
     for (Value result : op->getResults())
@@ -85,15 +109,18 @@ bool KernelLowering::hasSlidingWindows() {
         rows = type.getRows();
       }
     auto load = dyn_cast<tile::LoadOp>(op);
-    if (!load || load.getTransposed() || typeOf(load.getResult()).getRows() == 1)
+    if (!load || typeOf(load.getResult()).getRows() == 1)
+      return;
+    column |= lanes > 4 && load.getTransposed() && typeOf(load.getResult()).getColumns() == 1;
+    if (load.getTransposed())
       return;
     for (tile::LoadOp other : loads)
       overlap |=
           other->getBlock() == op->getBlock() && placeOf(other) == placeOf(load) && other.getRow() != load.getRow();
     loads.push_back(load);
   });
-  Distribution shape{rows, 1, chooseGrid(rows, 1, warps)};
-  return overlap && alike && !shape.padsRows() && shape.slabs() > 1;
+  Distribution shape{rows, 1, chooseGrid(rows, 1, warps), joined, /*sliding=*/false, lanes};
+  return (overlap || column) && alike && !shape.padsRows() && shape.slabs() > 1;
 }
 
 /// Every row of the thread is read once, for all windows that have it: until something is stored to their memory.
@@ -114,7 +141,7 @@ Fragment KernelLowering::loadSliding(tile::LoadOp op) {
   }
   SlidingRows &known = it->second;
   Distribution one = shape; // a row of one group's neighbours
-  one.rows = 1, one.columns = 8 * shape.joined, one.grid = {warps, 1};
+  one.rows = 1, one.columns = shape.groupColumns() * shape.joined, one.grid = {warps, 1};
   Fragment to{shape, code.f32(), SmallVector<Value>(shape.registers())};
   int64_t above = splitSum(op.getRow()).second;
   for (int64_t slab = 0; slab < shape.slabs(); ++slab)
@@ -137,6 +164,32 @@ Fragment KernelLowering::loadSliding(tile::LoadOp op) {
           to.values[shape.at(slab, group + n / 2, half, n % 2)] = elements[n];
       }
   return to;
+}
+
+/// Whether the rows of a thread, which are neighbours, stand side by side in memory.
+bool KernelLowering::isPartOfRow(tile::LoadOp op) {
+  View view = viewOf(op.getMemory());
+  Distribution shape = distributionOf(op.getResult());
+  int64_t count = shape.slabs() * 2;
+  return shape.sliding && op.getTransposed() && shape.oneColumn() && !shape.oneRow() && !view.imageRows &&
+         llvm::isPowerOf2_64(count) && view.columns % count == 0 && divisorOf(op.getColumn()) % count == 0;
+}
+
+Fragment KernelLowering::loadPartOfRow(tile::LoadOp op) {
+  View view = viewOf(op.getMemory());
+  const Distribution shape = distributionOf(op.getResult());
+  Value row = i64Of(op.getRow()), column = code.add(i64Of(op.getColumn()), code.toI64(rowOf(shape, 0, 0)));
+  Value pointer = code.advance(view.pointer, code.add(code.mul(row, view.columns), column), view.stored);
+  Distribution line = shape; // its elements as a thread's neighbours in a row
+  line.rows = 1, line.joined = shape.slabs(), line.columns = line.groupColumns() * line.joined, line.grid = {warps, 1};
+  Value inside = within(row, op.getLo(), op.getHi());
+  Fragment elements = loadElements(
+      line, view.stored, line.neighbours(),
+      [&](int64_t, int64_t, int64_t, int64_t) {
+        return Address{pointer, 0};
+      },
+      [&](int64_t, int64_t, int64_t, int64_t) { return inside; });
+  return {shape, elements.element, std::move(elements.values)};
 }
 
 /// Elements of a row that are read or written by one access, or by several side by side: all neighbours of a thread, a

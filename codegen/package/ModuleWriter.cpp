@@ -40,8 +40,9 @@ static json::Value conditionOf(const LaunchCondition &when) {
     object["block"] = when.block;
     object["stride"] = when.stride;
   }
-  std::pair<const char *, int64_t> others[] = {
-      {"tokens", when.tokens}, {"even", when.even}, {"uneven", when.uneven}, {"longest", when.longest}};
+  std::pair<const char *, int64_t> others[] = {{"tokens", when.tokens},       {"even", when.even},
+                                               {"uneven", when.uneven},       {"longest", when.longest},
+                                               {"sequences", when.sequences}, {"fewer", when.fewer}};
   for (auto [key, number] : others)
     if (number)
       object[key] = number;

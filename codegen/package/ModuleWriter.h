@@ -32,6 +32,8 @@ struct LaunchCondition {
   int64_t tokens = 0;            ///< that the pass has at least
   int64_t even = 0, uneven = 0;  ///< sequences of passes with even lengths, and of passes it is not for; 0: any
   int64_t longest = 0;           ///< tokens of a sequence of such passes; 0: any
+  int64_t sequences = 0;         ///< such sequences that the pass has at least
+  int64_t fewer = 0;             ///< such sequences that the pass has less than; 0: any
 };
 
 /// That a launch computes out = x * weight^T (+ residual): positions in its arguments; residual -1: none.

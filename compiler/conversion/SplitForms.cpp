@@ -33,6 +33,8 @@ struct Form {
   /// steps. 0: all steps.
   int64_t even = 0, uneven = 0, longest = 0;
   int64_t fromTokens = 0; ///< only steps of so many new tokens and more; 0: all
+  /// Only steps with at least so many of these sequences, or with fewer than so many. 0: all steps.
+  int64_t sequences = 0, fewer = 0;
 
   bool isInChain() const { return makes != result || !takes.empty(); }
   bool isFirstOfChain() const { return makes != result && takes.empty(); }
@@ -63,36 +65,46 @@ FailureOr<WholeSteps> wholeStepsOf(plan::LaunchOp launch, plan::KernelOp kernel,
   return WholeSteps();
 }
 
+/// Tokens one by one: sequences with fewer than `many` new tokens, in steps with few such sequences and with many.
+SmallVector<Form> tokenForms(int64_t many, int64_t wideFrom) {
+  Form few{"few", 1, many - 1}, wide{"wide", 1, many - 1};
+  if (!wideFrom)
+    return {few};
+  few.fewer = wide.sequences = wideFrom;
+  return {few, wide};
+}
+
 /// Forms of a recurrence that is scanned: what later ones need is prepared first, or states of segments of the step.
-FailureOr<SmallVector<Form>> scannedForms(plan::KernelOp kernel) {
+FailureOr<SmallVector<Form>> scannedForms(plan::KernelOp kernel, SmallVector<Form> forms) {
   NormalForm normal = recurrenceOf(kernel).getNormalForm();
   auto isLong = [](StringRef name, Form::Makes makes, SmallVector<StringRef, 2> takes, int64_t even = 0,
                    int64_t uneven = 0, int64_t fromTokens = 0) {
     return Form{name,      kRecurrenceLongTokens, kAnyNumber, makes, std::move(takes), false, even, uneven, kAnyNumber,
                 fromTokens};
   };
-  Form few{"few", 1, kRecurrenceLongTokens - 1};
+  auto with = [&](std::initializer_list<Form> more) {
+    llvm::append_range(forms, more);
+    return forms;
+  };
   if (canSegment(normal))
-    return SmallVector<Form>{few, isLong("segment", Form::scratch, {}, 0, 0, kRecurrenceSegment + 1),
-                             isLong("scan", Form::result, {"segment"})};
+    return with({isLong("segment", Form::scratch, {}, 0, 0, kRecurrenceSegment + 1),
+                 isLong("scan", Form::result, {"segment"})});
   FailureOr<int64_t> segments = transitionSegments(kernel, normal);
   if (failed(segments))
     return failure();
   Form prepare = isLong("prepare", Form::scratch, {});
   if (*segments == 1)
-    return SmallVector<Form>{few, prepare, isLong("scan", Form::result, {"prepare"})};
+    return with({prepare, isLong("scan", Form::result, {"prepare"})});
   // Two sequences of about the same length are as many items as segments of one.
   int64_t even = 2, least = tokensInSegments(*segments);
-  return SmallVector<Form>{few,
-                           prepare,
-                           isLong("whole", Form::result, {"prepare"}, even),
-                           isLong("segment", Form::both, {"prepare"}, 0, even),
-                           isLong("fold", Form::scratch, {"segment"}, 0, even, least),
-                           isLong("scan", Form::result, {"prepare", "fold"}, 0, even, least)};
+  return with({prepare, isLong("whole", Form::result, {"prepare"}, even),
+               isLong("segment", Form::both, {"prepare"}, 0, even),
+               isLong("fold", Form::scratch, {"segment"}, 0, even, least),
+               isLong("scan", Form::result, {"prepare", "fold"}, 0, even, least)});
 }
 
 FailureOr<SmallVector<Form>> formsOf(plan::KernelOp kernel, StringRef kind, bool scans, bool exact,
-                                     const WholeSteps &steps) {
+                                     const WholeSteps &steps, int64_t wideFrom) {
   auto few = [](int64_t even, int64_t uneven, int64_t longest) {
     return Form{even ? "whole" : "few", 1, kSoftmaxManyTokens - 1, Form::result, {}, false, even, uneven, longest};
   };
@@ -113,10 +125,13 @@ FailureOr<SmallVector<Form>> formsOf(plan::KernelOp kernel, StringRef kind, bool
       ofFew.push_back({"long", kSoftmaxLongTokens, kAnyNumber});
     return ofFew;
   }
-  if (kind == "recurrence" && scans)
-    return scannedForms(kernel);
-  if (kind == "recurrence")
-    return SmallVector<Form>{{"few", 1, kRecurrenceManyTokens - 1}, {"many", kRecurrenceManyTokens, kAnyNumber}};
+  if (kind == "recurrence") {
+    SmallVector<Form> forms = tokenForms(scans ? kRecurrenceLongTokens : kRecurrenceManyTokens, wideFrom);
+    if (scans)
+      return scannedForms(kernel, std::move(forms));
+    forms.push_back({"many", kRecurrenceManyTokens, kAnyNumber});
+    return forms;
+  }
   if (kind == "latent" && !exact && latentOf(kernel) && canExpandLatents(latentOf(kernel)))
     return SmallVector<Form>{{"few", 1, kSoftmaxManyTokens - 1},
                              {"expand", kSoftmaxManyTokens, kAnyNumber, Form::scratch},
@@ -214,9 +229,11 @@ struct SplitFormsPass : impl::SplitFormsPassBase<SplitFormsPass> {
       auto chunk = recurrence ? recurrence->getAttrOfType<IntegerAttr>("chunk") : IntegerAttr();
       bool scans = !exact && chunk && canScan(recurrence.getNormalForm(), chunk.getInt());
       FailureOr<WholeSteps> steps = wholeStepsOf(launch, kernel, symbols);
-      if (failed(steps))
+      FailureOr<int64_t> wideFrom =
+          recurrence ? wideTokenSequences(kernel, recurrence.getNormalForm()) : FailureOr<int64_t>(0);
+      if (failed(steps) || failed(wideFrom))
         return signalPassFailure();
-      FailureOr<SmallVector<Form>> forms = formsOf(kernel, kind.getValue(), scans, exact, *steps);
+      FailureOr<SmallVector<Form>> forms = formsOf(kernel, kind.getValue(), scans, exact, *steps, *wideFrom);
       if (failed(forms))
         return signalPassFailure();
       if (forms->empty())
@@ -234,6 +251,7 @@ struct SplitFormsPass : impl::SplitFormsPassBase<SplitFormsPass> {
     auto clone = cast<plan::KernelOp>(kernel->clone(map));
     OpBuilder b(clone.getBlock()->getTerminator());
     clone.setSymName(name);
+    clone->removeAttr("choices");
     clone->setAttr("kind", b.getStringAttr("rows"));
     Value result = plan::CastOp::create(b, front.getLoc(), frontType(front), map.lookup(front));
     clone.getBlock()->getTerminator()->setOperands(result);
@@ -246,6 +264,20 @@ struct SplitFormsPass : impl::SplitFormsPassBase<SplitFormsPass> {
     return RankedTensorType::get(type.getShape(), BFloat16Type::get(type.getContext()));
   }
 
+  /// Which forms there are is recorded on the kernel that had none: each keeps what it is about.
+  static void keepChoices(plan::KernelOp kernel, StringRef prefix) {
+    auto choices = kernel->getAttrOfType<DictionaryAttr>("choices");
+    if (!choices)
+      return;
+    SmallVector<NamedAttribute> kept;
+    for (NamedAttribute choice : choices)
+      if (choice.getName().getValue().starts_with(prefix))
+        kept.push_back(choice);
+    kernel->removeAttr("choices");
+    if (!kept.empty())
+      kernel->setAttr("choices", DictionaryAttr::get(kernel.getContext(), kept));
+  }
+
   /// The kernel of a form; made for the first launch that asks.
   void addKernel(plan::KernelOp kernel, const Form &form, StringRef name, bool scans, ArrayRef<Value> fronts,
                  SymbolTable &symbols) {
@@ -255,6 +287,8 @@ struct SplitFormsPass : impl::SplitFormsPassBase<SplitFormsPass> {
     clone.setSymName(name);
     clone->setAttr("form", b.getStringAttr(form.name));
     symbols.insert(clone, Block::iterator(kernel));
+    if (recurrenceOf(clone))
+      keepChoices(clone, form.name == "few" || form.name == "wide" ? "recurrence_wide." : "recurrence_scan.");
     if (scans)
       clone->setAttr("scans", b.getUnitAttr());
     if (!form.isInChain())
@@ -298,6 +332,8 @@ struct SplitFormsPass : impl::SplitFormsPassBase<SplitFormsPass> {
       // Smaller steps have one segment, which needs no state of another.
       if (form.fromTokens)
         when = whenTokens(when, form.fromTokens);
+      if (form.sequences || form.fewer)
+        when = whenSequences(when, form.sequences, form.fewer);
       if (form.even || form.uneven)
         when = whenEven(when, form.even, form.uneven, form.longest);
       return form.beyond ? whenSequenceBeyond(&getContext(), form.least, kLatentBlock, kLatentStride) : when;

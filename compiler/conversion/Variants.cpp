@@ -31,6 +31,12 @@ DictionaryAttr denim::whenTokens(DictionaryAttr when, int64_t tokens) {
   return all.getDictionary(when.getContext());
 }
 
+DictionaryAttr denim::whenSequences(DictionaryAttr when, int64_t least, int64_t fewer) {
+  NamedAttrList all(when);
+  all.set(least ? "sequences" : "fewer", Builder(when.getContext()).getI64IntegerAttr(least ? least : fewer));
+  return all.getDictionary(when.getContext());
+}
+
 DictionaryAttr denim::whenEven(DictionaryAttr when, int64_t even, int64_t uneven, int64_t longest) {
   Builder b(when.getContext());
   NamedAttrList all(when);

@@ -38,6 +38,8 @@ mlir::DictionaryAttr whenRows(mlir::MLIRContext *context, int64_t least, int64_t
 mlir::DictionaryAttr whenSequence(mlir::MLIRContext *context, int64_t least, int64_t most = kAnyNumber);
 /// The same in passes of so many new tokens and more.
 mlir::DictionaryAttr whenTokens(mlir::DictionaryAttr when, int64_t tokens);
+/// The same in passes with at least so many of these sequences, or with fewer than so many. One of the two is 0.
+mlir::DictionaryAttr whenSequences(mlir::DictionaryAttr when, int64_t least, int64_t fewer);
 /// Of these sequences one with more blocks of keys than one for each `stride` of its new tokens.
 mlir::DictionaryAttr whenSequenceBeyond(mlir::MLIRContext *context, int64_t least, int64_t block, int64_t stride);
 

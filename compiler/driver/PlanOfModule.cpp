@@ -147,10 +147,9 @@ private:
         return failure();
       made.when->block = *block, made.when->stride = *stride;
     }
-    std::pair<StringRef, int64_t *> others[] = {{"tokens", &made.when->tokens},
-                                                {"even", &made.when->even},
-                                                {"uneven", &made.when->uneven},
-                                                {"longest", &made.when->longest}};
+    std::pair<StringRef, int64_t *> others[] = {{"tokens", &made.when->tokens},       {"even", &made.when->even},
+                                                {"uneven", &made.when->uneven},       {"longest", &made.when->longest},
+                                                {"sequences", &made.when->sequences}, {"fewer", &made.when->fewer}};
     for (auto [key, to] : others)
       if (when.contains(key)) {
         FailureOr<int64_t> number = numberOf(launch, "when", when, key);

@@ -18,6 +18,9 @@ static constexpr ChoiceKind kKinds[] = {
     {"recurrence_scan.blocks", "blocks of the state through the chunks that a multiprocessor should hold at once"},
     {"recurrence_scan.segments", "segments of a step whose states are made first, each scanned by items of its own"},
     {"recurrence_scan.value_columns", "value columns of a head that a block has, for the state through the chunks"},
+    {"recurrence_wide.blocks", "the same as for recurrence_few, in steps of many sequences"},
+    {"recurrence_wide.sequences", "sequences of a step from which on it is one of many, for tokens one by one"},
+    {"recurrence_wide.value_columns", "the same as for recurrence_few, in steps of many sequences"},
 };
 
 ArrayRef<ChoiceKind> denim::tuning::choiceKinds() {

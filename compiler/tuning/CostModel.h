@@ -68,7 +68,7 @@ double linearPanel(const codegen::Target &target, int64_t columns, int64_t inner
 
 //===--------------------------------------------------------------------------------------------------------------===//
 // recurrence_few.value_columns, recurrence_few.blocks, recurrence_prepare.value_heads, recurrence_scan.value_columns,
-// recurrence_scan.blocks, recurrence_scan.segments
+// recurrence_scan.blocks, recurrence_scan.segments, recurrence_wide.*
 //===--------------------------------------------------------------------------------------------------------------===//
 
 /// The state of a linear recurrence: `heads` of keyDim x valueDim in f32.

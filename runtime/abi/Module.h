@@ -53,8 +53,8 @@
  *                       "parts": 64, "wanted": 256},             the last two optional
  *             "args": [ ["slot", 0], ["parameter", 2], ["stack", 3, 6], ["cache", 1] ],
  *             "when": {"of": "rows"|"sequence", "least": 1, "most": 16, "block": 128, "stride": 32,
- *                       "tokens": 2, "even": 16, "uneven": 16, "longest": 32768},
- *                                                                optional, the last six, too
+ *                       "tokens": 2, "even": 16, "uneven": 16, "longest": 32768, "sequences": 8, "fewer": 8},
+ *                                                                optional, the last eight, too
  *             "product": {"x": 0, "weight": 2, "out": 3, "residual": 1, "inner": 2048, "columns": 512, "least": 64}}
  *                                                                optional
  *          items: n = times * ceil(count / block), once: count = block = 1. With "parts" (and that grid) each is cut
@@ -67,7 +67,8 @@
  *          many tokens are two launches; a kernel under `sequence` does the sequences it is made for and passes over
  *          the others. With "tokens" the pass has at least so many new ones, too; with "even" it has at least so many
  *          such sequences, none of them longer (past and new tokens) than twice their mean, nor than "longest"; with
- *          "uneven": not so.
+ *          "uneven": not so. With "sequences" it has at least so many such sequences, whatever their lengths, with
+ *          "fewer" less than so many.
  *          product: the launch computes out[rows, columns] = x[rows, inner] * weight[columns, inner]^T
  *          (+ residual[rows, columns]) with sums in f32. The values of x, weight, out and residual are positions in
  *          "args": slots, and a parameter; residual -1: none. x and weight have one element type, out and residual

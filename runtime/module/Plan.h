@@ -68,12 +68,15 @@ struct PlanCondition {
   /// Of a sequence: only passes that are even from so many such sequences on, or only passes that are not. 0: any.
   int64_t even = 0, uneven = 0;
   int64_t longest = INT64_MAX; ///< tokens of a sequence in an even pass
+  /// Of a sequence: only passes with at least so many such sequences, or with fewer than so many. 0: any.
+  int64_t sequences = 0, fewer = 0;
 
-  /// Whether it may hold in a pass of so many new tokens, of whose sequences so many are such, with so many tokens in all
-  /// and at most.
-  bool holdsIn(int64_t newTokens, int64_t sequences, int64_t all, int64_t most) const {
-    auto isEven = [&](int64_t least) { return sequences >= least && most <= longest && most * sequences <= 2 * all; };
-    return newTokens >= tokens && (even == 0 || isEven(even)) && (uneven == 0 || !isEven(uneven));
+  /// Whether it may hold in a pass of so many new tokens, of whose sequences so many are such, with so many tokens in
+  /// all and at most.
+  bool holdsIn(int64_t newTokens, int64_t count, int64_t all, int64_t most) const {
+    auto isEven = [&](int64_t least) { return count >= least && most <= longest && most * count <= 2 * all; };
+    return newTokens >= tokens && count >= sequences && (fewer == 0 || count < fewer) && (even == 0 || isEven(even)) &&
+           (uneven == 0 || !isEven(uneven));
   }
   bool holdsFor(int64_t past, int64_t count) const {
     return count >= least && count <= most && (block == 0 || (past + count + block - 1) / block > count / stride);
@@ -81,7 +84,7 @@ struct PlanCondition {
   bool operator==(const PlanCondition &other) const {
     return of == other.of && least == other.least && most == other.most && block == other.block &&
            stride == other.stride && tokens == other.tokens && even == other.even && uneven == other.uneven &&
-           longest == other.longest;
+           longest == other.longest && sequences == other.sequences && fewer == other.fewer;
   }
 };
 

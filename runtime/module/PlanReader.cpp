@@ -288,8 +288,9 @@ PlanCondition readCondition(PlanText &in, const json &value, const std::string &
     if (when.of != PlanCondition::Sequence)
       in.expected(path + ".block", "a condition on sequences", "one on rows");
   }
-  std::pair<const char *, int64_t *> others[] = {
-      {"tokens", &when.tokens}, {"even", &when.even}, {"uneven", &when.uneven}, {"longest", &when.longest}};
+  std::pair<const char *, int64_t *> others[] = {{"tokens", &when.tokens},       {"even", &when.even},
+                                                 {"uneven", &when.uneven},       {"longest", &when.longest},
+                                                 {"sequences", &when.sequences}, {"fewer", &when.fewer}};
   for (auto [key, to] : others)
     if (value.is_object() && value.contains(key)) {
       *to = in.integer(value, path, key, 1, kMaxInt32);

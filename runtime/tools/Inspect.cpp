@@ -51,6 +51,10 @@ void printPrograms(const Plan &plan) {
                     static_cast<long long>(launch.when->block), static_cast<long long>(launch.when->stride));
       if (launch.when && launch.when->tokens)
         std::printf(", of %lld tokens and more", static_cast<long long>(launch.when->tokens));
+      if (launch.when && launch.when->sequences)
+        std::printf(", %lld sequences and more", static_cast<long long>(launch.when->sequences));
+      if (launch.when && launch.when->fewer)
+        std::printf(", fewer than %lld sequences", static_cast<long long>(launch.when->fewer));
       if (launch.when && (launch.when->even || launch.when->uneven))
         std::printf(", %s %lld sequences of about one length", launch.when->even ? "from" : "unless there are",
                     static_cast<long long>(launch.when->even ? launch.when->even : launch.when->uneven));

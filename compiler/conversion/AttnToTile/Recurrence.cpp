@@ -17,7 +17,7 @@ static tile::ItemsAttr itemsOf(plan::KernelOp kernel, const NormalForm &form, St
   if (only.getValue() == "fold")
     return tile::ItemsAttr::get(context, tile::CountKind::once, 1, form.valueHeads * scanParts(kernel, form));
   bool scans = only.getValue() == "scan" || only.getValue() == "whole";
-  int64_t parts = scans ? scanParts(kernel, form) : only.getValue() == "few" ? tokenParts(kernel, form) : 1;
+  int64_t parts = scans ? scanParts(kernel, form) : isTokenForm(only) ? tokenParts(kernel, form) : 1;
   return tile::ItemsAttr::get(context, tile::CountKind::sequences, 1, form.valueHeads * parts);
 }
 
@@ -43,9 +43,9 @@ tile::KernelOp RecurrenceWriter::write() {
       return nullptr;
     return *transitions > 1 ? writeTransitionScan() : writeScan();
   }
-  int64_t parts = only && only.getValue() == "few" ? tokenParts(kernel, form) : 1;
+  int64_t parts = isTokenForm(only) ? tokenParts(kernel, form) : 1;
   if (parts > 1) { // waiting for memory is all they do: several blocks wait at once, as many as have the registers
-    FailureOr<int64_t> blocks = chooseTokenBlocks(kernel, form, form.valueDim / parts);
+    FailureOr<int64_t> blocks = chooseTokenBlocks(kernel, form, form.valueDim / parts, isWideForm(kernel));
     if (failed(blocks))
       return nullptr;
     e.tileKernel->setAttr("tile.blocks", e.b.getI64IntegerAttr(*blocks));
@@ -75,7 +75,7 @@ tile::KernelOp RecurrenceWriter::write() {
   if (only) {
     Value many = e.less(e.index(manyTokens() - 1), e.sub(end, begin));
     // Where few tokens are all that the kernel does, the state is asked for before it is known how many they are.
-    bool few = only.getValue() == "few";
+    bool few = isTokenForm(only);
     Value first = few && form.outside.empty() ? stateOf(ownHead) : Value();
     auto byToken = [&] {
       if (!form.outside.empty()) {

@@ -41,8 +41,12 @@ bool canScan(const NormalForm &form, int64_t chunk);
 /// Parts of the value columns that are scanned by blocks of threads of their own. What follows the recurrence in the
 /// kernel may need a whole head.
 int64_t scanParts(plan::KernelOp kernel, const NormalForm &form);
-/// The same for tokens one by one, where smaller parts keep more of memory busy.
+/// The same for tokens one by one, in steps with few sequences (form `few`), where small parts keep more of memory
+/// busy, and with many (`wide`), where longer pieces of rows are read faster.
 int64_t tokenParts(plan::KernelOp kernel, const NormalForm &form);
+bool isTokenForm(mlir::StringAttr form);
+/// Sequences of a step from which on it is one with many; 0: there is one form for all.
+mlir::FailureOr<int64_t> wideTokenSequences(plan::KernelOp kernel, const NormalForm &form);
 
 /// Least rows of a segment (RecurrenceSegments.cpp): eight chunks cost more than to leave a state and to read it.
 /// Memory for what segments leave is 8 KB for each token then, at 32 heads of 128 channels.

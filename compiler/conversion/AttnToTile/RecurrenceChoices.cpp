@@ -36,35 +36,74 @@ static std::string shapeText(const NormalForm &form) {
   return shape + decay.str() + (form.p ? " delta" : "");
 }
 
-FailureOr<int64_t> denim::chooseTokenColumns(plan::KernelOp kernel, const NormalForm &form) {
+/// Sequences of a step with many; and so many that no form of its own is worth it from there on.
+static constexpr int64_t kManySequences = 32, kNoSequences = 128;
+
+bool denim::isWideForm(plan::KernelOp kernel) {
+  auto form = kernel->getAttrOfType<StringAttr>("form");
+  return form && form.getValue() == "wide";
+}
+
+/// A step of so many sequences with the best number of blocks.
+static double tokenStep(const codegen::GpuTarget &target, plan::KernelOp kernel, const NormalForm &form,
+                        int64_t columns, int64_t sequences) {
+  double best = 0;
+  for (int64_t blocks = 1; blocks <= 8; ++blocks) {
+    double time =
+        tuning::tokenStep(target, stateShape(form), registers(kernel), kTokenThreads, columns, blocks, sequences);
+    best = blocks == 1 ? time : std::min(best, time);
+  }
+  return best;
+}
+
+FailureOr<int64_t> denim::chooseTokenColumns(plan::KernelOp kernel, const NormalForm &form, bool wide) {
   FailureOr<codegen::GpuTarget> target = tuning::gpuTargetOf(kernel);
   if (failed(target))
     return failure();
-  tuning::Question question{"recurrence_few.value_columns", shapeText(form), {}, {}};
+  tuning::Question question{
+      wide ? "recurrence_wide.value_columns" : "recurrence_few.value_columns", shapeText(form), {}, {}};
   // 32 columns of a row of the state are a line of memory.
   question.candidates = tuning::divisors(form.valueDim, 32, 32, 128);
   // One sequence has the fewest items.
   question.predict = [&](int64_t columns) {
-    double best = 0; // of the numbers of blocks
-    for (int64_t blocks = 1; blocks <= 8; ++blocks) {
-      double time = tuning::tokenStep(*target, stateShape(form), registers(kernel), kTokenThreads, columns, blocks, 1);
-      best = blocks == 1 ? time : std::min(best, time);
-    }
-    return best;
+    return tokenStep(*target, kernel, form, columns, wide ? kManySequences : 1);
   };
   return tuning::choose(kernel, question);
 }
 
-FailureOr<int64_t> denim::chooseTokenBlocks(plan::KernelOp kernel, const NormalForm &form, int64_t columns) {
+FailureOr<int64_t> denim::chooseWideSequences(plan::KernelOp kernel, const NormalForm &form) {
+  // Taps of a convolution take the registers that larger parts need.
+  if (convolves(kernel))
+    return 0;
+  FailureOr<codegen::GpuTarget> target = tuning::gpuTargetOf(kernel);
+  FailureOr<int64_t> few = chooseTokenColumns(kernel, form, /*wide=*/false),
+                     wide = chooseTokenColumns(kernel, form, /*wide=*/true);
+  if (failed(target) || failed(few) || failed(wide))
+    return failure();
+  if (*few == *wide)
+    return 0;
+  tuning::Question question{"recurrence_wide.sequences", shapeText(form), {2, 4, 8, 16, 32, 64, kNoSequences}, {}};
+  question.predict = [&](int64_t from) {
+    double sum = 0;
+    for (int64_t sequences = 1; sequences < kNoSequences; sequences *= 2)
+      sum += tokenStep(*target, kernel, form, sequences < from ? *few : *wide, sequences);
+    return sum;
+  };
+  FailureOr<int64_t> from = tuning::choose(kernel, question);
+  return succeeded(from) && *from == kNoSequences ? FailureOr<int64_t>(0) : from;
+}
+
+FailureOr<int64_t> denim::chooseTokenBlocks(plan::KernelOp kernel, const NormalForm &form, int64_t columns, bool wide) {
   FailureOr<codegen::GpuTarget> target = tuning::gpuTargetOf(kernel);
   if (failed(target))
     return failure();
-  tuning::Question question{"recurrence_few.blocks",
+  tuning::Question question{wide ? "recurrence_wide.blocks" : "recurrence_few.blocks",
                             shapeText(form) + (convolves(kernel) ? " convolution" : ""),
                             {1, 2, 3, 4, 5, 6, 7, 8},
                             {}};
   question.predict = [&](int64_t blocks) {
-    return tuning::tokenStep(*target, stateShape(form), registers(kernel), kTokenThreads, columns, blocks, 32);
+    return tuning::tokenStep(*target, stateShape(form), registers(kernel), kTokenThreads, columns, blocks,
+                             kManySequences);
   };
   return tuning::choose(kernel, question);
 }

@@ -7,10 +7,15 @@
 
 namespace denim {
 
-/// Value columns that an item of the form `few` has of a head, whose columns may be done apart, and the blocks that a
-/// multiprocessor should hold of it.
-mlir::FailureOr<int64_t> chooseTokenColumns(plan::KernelOp kernel, const NormalForm &form);
-mlir::FailureOr<int64_t> chooseTokenBlocks(plan::KernelOp kernel, const NormalForm &form, int64_t columns);
+/// Value columns that an item of the form `few` (or `wide`) has of a head, whose columns may be done apart, and the
+/// blocks that a multiprocessor should hold of it.
+mlir::FailureOr<int64_t> chooseTokenColumns(plan::KernelOp kernel, const NormalForm &form, bool wide);
+mlir::FailureOr<int64_t> chooseTokenBlocks(plan::KernelOp kernel, const NormalForm &form, int64_t columns, bool wide);
+/// Whether the kernel has the form `wide`.
+bool isWideForm(plan::KernelOp kernel);
+/// Sequences of a step from which on it takes that form; 0 where there is none: both would have as many columns, or it
+/// would be slower in steps of up to 64 sequences.
+mlir::FailureOr<int64_t> chooseWideSequences(plan::KernelOp kernel, const NormalForm &form);
 
 /// Value heads that an item of `prepare` takes of those with the same keys and queries.
 mlir::FailureOr<int64_t> choosePrepareHeads(plan::KernelOp kernel, const NormalForm &form);

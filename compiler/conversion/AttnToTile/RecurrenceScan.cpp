@@ -36,10 +36,11 @@ int64_t denim::scanParts(plan::KernelOp kernel, const NormalForm &form) {
   return failed(columns) ? 1 : form.valueDim / *columns;
 }
 
-int64_t denim::tokenParts(plan::KernelOp kernel, const NormalForm &form) {
+/// Whether value columns of a head can be done apart, token by token.
+static bool hasTokenParts(plan::KernelOp kernel, const NormalForm &form) {
   // Outside the normal form there is no one value that a state takes.
   if (!form.outside.empty())
-    return 1;
+    return false;
   // Values with a head each can be taken in parts.
   Value value = form.value;
   if (auto argument = dyn_cast<BlockArgument>(value))
@@ -47,10 +48,22 @@ int64_t denim::tokenParts(plan::KernelOp kernel, const NormalForm &form) {
       value = recurrence.getInput(argument);
   auto type = cast<RankedTensorType>(value.getType());
   bool apart = type.getRank() == 3 && type.getDimSize(1) == form.valueHeads && form.valueDim % 32 == 0;
-  if (!apart || !isAlone(kernel, form))
+  return apart && isAlone(kernel, form);
+}
+
+bool denim::isTokenForm(StringAttr form) {
+  return form && (form.getValue() == "few" || form.getValue() == "wide");
+}
+
+int64_t denim::tokenParts(plan::KernelOp kernel, const NormalForm &form) {
+  if (!hasTokenParts(kernel, form))
     return 1;
-  FailureOr<int64_t> columns = chooseTokenColumns(kernel, form);
+  FailureOr<int64_t> columns = chooseTokenColumns(kernel, form, isWideForm(kernel));
   return failed(columns) ? 1 : form.valueDim / *columns;
+}
+
+FailureOr<int64_t> denim::wideTokenSequences(plan::KernelOp kernel, const NormalForm &form) {
+  return hasTokenParts(kernel, form) ? chooseWideSequences(kernel, form) : FailureOr<int64_t>(0);
 }
 
 int64_t RecurrenceWriter::manyTokens() const {

@@ -30,6 +30,8 @@ static cl::opt<bool> planOfCuda("plan-of-cuda",
                                 cl::cat(category));
 static cl::opt<bool> exact("exact", cl::desc("with activations and products of a CUDA device near f32"),
                            cl::cat(category));
+static cl::list<std::string> forced("choose", cl::desc("as for denim-compile"), cl::value_desc("NAME=VALUE"),
+                                    cl::cat(category));
 static cl::opt<std::string> assembler("assembler", cl::desc("as for denim-compile"), cl::value_desc("path"),
                                       cl::cat(category));
 static cl::opt<int64_t> tokenCount("tokens", cl::desc("length of the sequences"), cl::init(150), cl::cat(category));
@@ -106,6 +108,12 @@ llvm::Expected<std::string> compilePage(mlir::ModuleOp page) {
   options.pipeline.chunk = chunk;
   options.exact = exact;
   options.assembler = assembler;
+  for (const std::string &text : forced) {
+    llvm::Expected<tuning::Entry> entry = tuning::parseForced(text);
+    if (!entry)
+      return entry.takeError();
+    options.forced.push_back(std::move(*entry));
+  }
   std::string name = target;
   if (name.empty())
     name = runsOnCuda() ? "nvptx" : "cpu,native";

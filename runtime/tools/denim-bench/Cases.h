@@ -10,7 +10,12 @@
 // layers then walks states and little else. Weights are random; norms keep keys below unit length, and gates come
 // from sigmoid and softplus.
 //
-// `ring=R` is R layers: their states, keys or weights are R times as many bytes, walked once per step.
+// `ring=R` is R layers: their states, keys or weights are R times as many bytes, walked once per step. On a GPU the
+// replayed graph of such a row holds R launches, so that its time is what a layer costs inside a step; that of one
+// launch includes what lies between two graphs.
+//
+// `empty kernel` rows have no model: a kernel that returns at once, measured as all others are. They are the part of
+// a row that is no work of its kernel.
 //
 // Operations and bytes are counted the same way whatever the algorithm does; test/perf/README.md lists the counts.
 //
@@ -46,6 +51,7 @@ struct Case {
   int64_t sequences = 1;       ///< of a step
   int64_t past = 0;            ///< tokens of each sequence before the step
   int64_t applications = 1;    ///< of the operator in a step
+  int64_t emptyBlocks = 0;     ///< of a kernel that does nothing, instead of a model; 0: there is a model
   double flops = 0, bytes = 0; ///< of one application
   Traffic traffic = Traffic::Read;
 };

@@ -16,6 +16,8 @@ namespace denim::bench {
 namespace {
 
 constexpr int64_t kDim = 128;
+/// Layers of a row that is about one of them inside a step.
+constexpr int64_t kRing = 8;
 /// Channels of the residual stream: few, for the products around the mixer are not timed.
 constexpr int64_t kStream = 16;
 
@@ -28,8 +30,8 @@ std::string headed(const std::string &name, int64_t heads, int64_t dim = kDim) {
   return projection(name, heads * dim) + text("  %", name, " = heads %", name, "_flat, ", heads, "\n");
 }
 
-/// |body| makes `%o` of |outputs| channels from `%x`; a product reads all of it.
-std::string model(const std::string &body, int64_t outputs) {
+/// |layers| layers whose |body| makes `%o` of |outputs| channels from `%x`; a product reads all of it.
+std::string model(const std::string &body, int64_t outputs, int64_t layers = 1) {
   std::string tail = text("  %w_out = param \"out.weight\" : tensor<", kStream, "x", outputs, R"(xbf16>
   %all = flatten %o
   %back = linear %all, %w_out
@@ -44,7 +46,8 @@ model.network @bench(%ids: tensor<?xi32>) {
   %head = param "head.weight" : tensor<256x)",
               kStream, R"(xbf16>
   %x = embed %ids, %table
-  %y = layers %x, "layers.{i}" = 1 x @mix
+  %y = layers %x, "layers.{i}" = )",
+              layers, R"( x @mix
   %logits = linear %y, %head
   output %logits
 }
@@ -54,8 +57,9 @@ model.block @mix(%x: tensor<?x)",
 
 /// An operator: its page, and what a token costs in operations and bytes.
 struct Operator {
-  std::string name; ///< "GDN prefill 16/32"
-  std::string model;
+  std::string name;    ///< "GDN prefill 16/32"
+  std::string body;    ///< of a layer
+  int64_t outputs = 0; ///< channels of `%o`
   std::string kernels; ///< see Case
   double tokenFlops = 0, tokenBytes = 0;
   double sequenceBytes = 0; ///< of a decode step: the state, read and written
@@ -64,10 +68,13 @@ struct Operator {
 constexpr double kElements = double(kDim) * kDim; ///< of a state
 constexpr double kChannelBytes = 2 * kDim;        ///< of one head
 
-Case makeCase(const Operator &op, int64_t sequences, int64_t tokens) {
+Case makeCase(const Operator &op, int64_t sequences, int64_t tokens, int64_t layers = 1) {
   Case result;
   result.name = tokens == 1 ? text(op.name, " B=", sequences) : text(op.name, " B=", sequences, " T=", tokens);
-  result.model = op.model;
+  if (layers > 1)
+    result.name += text(" ring=", layers);
+  result.model = model(op.body, op.outputs, layers);
+  result.applications = layers;
   result.kernels = op.kernels;
   result.whole = true;
   result.tokens = tokens;
@@ -99,7 +106,7 @@ Operator deltaRule(const std::string &name, int64_t keyHeads, int64_t valueHeads
                  gate == Gate::Bounded ? " at_least -5" : "", "\n");
   }
   body += text("  %o = attn.delta_rule %q, %k, %v beta %beta", gates ? " decay %decay" : "", "\n");
-  Operator op{name, model(body, valueHeads * kDim), "recurrence"};
+  Operator op{name, body, valueHeads * kDim, "recurrence"};
   // S^T k, the rank-1 update and S^T q; libraries do not count the decay.
   op.tokenFlops = 6 * kElements * static_cast<double>(valueHeads);
   // Gates of heads are f32, of channels bf16; a rate per head is f32 as well.
@@ -127,11 +134,25 @@ Operator fading(const std::string &name, int64_t heads, bool gated) {
   }
   body << "    %n = write %d, %k, %v\n    %y = read %n, %q\n    %z = scale %y, 0.08838834764831845\n"
           "    yield %n, %z\n  }\n";
-  Operator op{name, model(body.str(), heads * kDim), "recurrence"};
+  Operator op{name, body.str(), heads * kDim, "recurrence"};
   op.tokenFlops = 4 * kElements * static_cast<double>(heads);
   op.tokenBytes = kChannelBytes * static_cast<double>(4 * heads) + (gated ? 4.0 * static_cast<double>(heads) : 0);
   op.sequenceBytes = 8 * kElements * static_cast<double>(heads);
   return op;
+}
+
+//===----------------------------------------------------------------------===//
+// Launches
+//===----------------------------------------------------------------------===//
+
+Case emptyKernel(int64_t blocks, int64_t launches) {
+  Case result;
+  result.name = text("empty kernel blocks=", blocks);
+  if (launches > 1)
+    result.name += text(" ring=", launches);
+  result.emptyBlocks = blocks;
+  result.applications = launches;
+  return result;
 }
 
 //===----------------------------------------------------------------------===//
@@ -341,9 +362,14 @@ std::vector<Case> cudaCases() {
   gdn.name = "GDN decode 16/32";
   kda.name = "KDA decode 32 softplus";
   scan.name = "SSD decode 32/32";
-  for (const Operator &op : {gdn, kda, scan})
+  for (const Operator &op : {gdn, kda, scan}) {
     for (int64_t sequences : {1, 32, 128})
       cases.push_back(makeCase(op, sequences, 1));
+    cases.push_back(makeCase(op, 1, 1, kRing));
+  }
+  // As many as a recurrence of 32 heads has at B=1.
+  cases.push_back(emptyKernel(128, 1));
+  cases.push_back(emptyKernel(128, kRing));
   for (int64_t keys : {8192, 32768, 131072})
     for (int64_t sequences : {1, 32, 128})
       cases.push_back(softmaxDecode(8, keys, sequences));

@@ -5,6 +5,7 @@
 #include "runtime/tools/denim-bench/Measurement.h"
 #include "runtime/tools/denim-bench/Tune.h"
 
+#include <algorithm>
 #include <cmath>
 #include <cstdio>
 #include <cstring>
@@ -19,6 +20,9 @@ const char *const kUsage = R"(usage: denim-bench [FILTER] [options]
 
 Times operators at the sizes of language models, each kernel alone, and sets them against what this machine can do.
 FILTER: only rows whose name contains one of these words, separated by commas.
+On a GPU `ms` is between two events around each kernel, behind a copy of more bytes than the caches hold; `replay ms`
+of rows of one token is that of a graph of the same launches, again and again. Rows with `ring=8` have eight layers in
+that graph: what one of them costs inside a step. `empty kernel` is what of either time is no kernel's work.
 
   --list                names only
   --threads N           1 unless given
@@ -61,8 +65,12 @@ public:
     if (row.limitSeconds > 0)
       std::printf(" %-6s %9.4f %5.1f %% %5.1f %%", row.limit.c_str(), row.limitSeconds * 1e3,
                   100 * row.limitSeconds / t.median, 100 * row.limitSeconds / t.least);
-    if (row.replaySeconds > 0)
-      std::printf(" %10.4f %8.2f", row.replaySeconds * 1e3, row.bytes / row.replaySeconds / 1e9);
+    else if (row.replaySeconds > 0)
+      std::printf("%34s", "");
+    if (row.replaySeconds > 0) {
+      std::printf(" %10.4f", row.replaySeconds * 1e3);
+      number(row.bytes / row.replaySeconds / 1e9, 8);
+    }
     std::printf("\n");
     std::fflush(stdout);
     json.push_back({{"case", row.name},
@@ -199,6 +207,10 @@ Status run(int count, char **words) {
       std::printf("%s\n", one.name.c_str());
     return {};
   }
+  // Rows without a model are of GPUs alone, and there is nothing to compile for them or to choose.
+  if (isCpu || tunes || arguments.has("--write-modules"))
+    cases.erase(std::remove_if(cases.begin(), cases.end(), [](const Case &one) { return one.emptyBlocks > 0; }),
+                cases.end());
 
   int64_t threads = 1, prompt = 512;
   double seconds = 0.5;

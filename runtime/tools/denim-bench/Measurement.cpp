@@ -39,7 +39,8 @@ std::vector<uint32_t> timedKernels(const Session &session, const Case &which) {
     while (end > 0 && !begins(launches[end - 1], which.kernels))
       --end;
     for (size_t i = 0; i < end; ++i) {
-      bool around = launches[i].product || begins(launches[i], "linear") || begins(launches[i], "cache");
+      bool around = launches[i].product || begins(launches[i], "linear") || begins(launches[i], "one_row") ||
+                    begins(launches[i], "cache");
       if (which.whole ? !around : begins(launches[i], which.kernels))
         kernels.push_back(launches[i].kernel);
     }
@@ -74,27 +75,21 @@ Status fillPages(Device &device, const Session &session, int64_t pages) {
   return device.synchronize();
 }
 
-/// A copy of more bytes than a GPU's cache holds, so that a kernel finds it without what it read the time before.
-class CacheSweep {
-public:
-  Status create(Device &device) {
-    this->device = &device;
-    return device.machine() == Machine::Cpu ? Status() : device.allocate(2 * kBytes, memory);
-  }
-  void operator()() {
-    if (memory.data())
-      device->copy(memory.data(), memory.data() + kBytes, kBytes);
-  }
-
-private:
-  static constexpr size_t kBytes = size_t(128) << 20; // twice the largest there is
-  Device *device = nullptr;
-  DeviceMemory memory;
-};
-
 } // namespace
 
+Status CacheSweep::create(Device &device) {
+  this->device = &device;
+  return device.machine() == Machine::Cpu ? Status() : device.allocate(2 * kBytes, memory);
+}
+
+void CacheSweep::operator()() {
+  if (memory.data())
+    device->copy(memory.data(), memory.data() + kBytes, kBytes);
+}
+
 Status measureCase(Bench &bench, const Case &which, Row &out) {
+  if (which.emptyBlocks)
+    return measureEmptyKernel(bench, which, out);
   std::string path;
   if (Status status = bench.compiler.compileText(which.model, which.tuning, path))
     return status;
@@ -169,15 +164,10 @@ Status measureCase(Bench &bench, const Case &which, Row &out) {
   out.bytes = which.bytes;
   if (Status status = timeRow(bench, bench.seconds / static_cast<double>(which.applications), once, out))
     return status;
-  // What libraries report for a step of one token: a graph of the call, again and again, its operands in the cache if
-  // they fit there, and no events between kernels.
   if (bench.device->machine() == Machine::Cuda && which.tokens == 1) {
-    int64_t times = std::clamp<int64_t>(static_cast<int64_t>(0.01 / out.times.median), 10, 200);
-    std::vector<double> replays(5);
-    for (double &one : replays)
-      if (Status status = session->replay(kernels, times, one))
-        return status;
-    out.replaySeconds = Times::of(replays).median / static_cast<double>(which.applications);
+    auto replay = [&](int64_t times, double &one) { return session->replay(kernels, times, one); };
+    if (Status status = timeReplays(which, replay, out))
+      return status;
   }
   // Forms of a mixer for other steps than this one were not launched.
   for (uint32_t kernel : kernels)

@@ -56,6 +56,25 @@ template <typename Once> Status timeRow(Bench &bench, double budget, const Once 
 
 Status measureCase(Bench &bench, const Case &which, Row &out);
 
+/// A kernel that does nothing, on a GPU.
+Status measureEmptyKernel(Bench &bench, const Case &which, Row &out);
+
+/// A copy of more bytes than a GPU's cache holds, so that a kernel finds it without what it read the time before.
+class CacheSweep {
+public:
+  Status create(Device &device);
+  void operator()();
+
+private:
+  static constexpr size_t kBytes = size_t(128) << 20; // twice the largest there is
+  Device *device = nullptr;
+  DeviceMemory memory;
+};
+
+/// What libraries report for a step of one token: a graph of the call, again and again, its operands in the cache if
+/// they fit there, and no events between kernels. |once| takes how often to replay it and returns seconds of one time.
+template <typename Once> Status timeReplays(const Case &which, const Once &once, Row &row);
+
 /// Prefill of |prompt| tokens and decode steps behind them of a model (`.mlir` or `.denim`); with a checkpoint also the
 /// start of `denim-run generate` to its first token.
 Status measureModel(Bench &bench, const std::string &file, const std::string &weights, int64_t prompt,
@@ -65,6 +84,16 @@ Status measureModel(Bench &bench, const std::string &file, const std::string &we
 std::vector<Row> measureLibraries(Bench &bench);
 
 //===----------------------------------------------------------------------===//
+
+template <typename Once> Status timeReplays(const Case &which, const Once &once, Row &row) {
+  int64_t times = std::clamp<int64_t>(static_cast<int64_t>(0.01 / row.times.median), 10, 200);
+  std::vector<double> replays(5);
+  for (double &one : replays)
+    if (Status status = once(times, one))
+      return status;
+  row.replaySeconds = Times::of(replays).median / static_cast<double>(which.applications);
+  return {};
+}
 
 template <typename Once> Status repeat(double budget, const Once &once, Times &out) {
   constexpr int64_t kLeast = 5, kMost = 5000;

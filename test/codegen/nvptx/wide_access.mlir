@@ -128,3 +128,70 @@ tile.kernel @stored_between(%x: !tile.memory<64xbf16>, %y: !tile.memory<64xbf16>
   %b = tile.load %x[%row, %c0] : !tile.memory<64xbf16> -> !tile.tile<128x32xf32>
   tile.store %b, %y[%c0, %c0] : !tile.tile<128x32xf32>, !tile.memory<64xbf16>
 }
+
+// A matrix of f32 times a vector: eight lanes of a row have a line of memory together, so an access of a warp is four whole
+// lines. The rows of a thread are neighbours, and the eight of them that it needs of a vector are one access.
+// CHECK-LABEL: llvm.func @lines(
+// CHECK-COUNT-8: ld.global.v4.b32
+// CHECK-NOT: ld.global
+// CHECK: ld.global.v4.b32
+// CHECK-NOT: ld.global
+// CHECK-COUNT-8: st.global.v4.b32
+// CHECK: llvm.return
+tile.kernel @lines(%s: !tile.memory<64xf32>, %k: !tile.memory<256xbf16>, %y: !tile.memory<64xf32>) items <tokens by 1 times 2> at %item {
+  %c0 = arith.constant 0 : index
+  %c2 = arith.constant 2 : index
+  %c32 = arith.constant 32 : index
+  %c128 = arith.constant 128 : index
+  %row = arith.divui %item, %c2 : index
+  %part = arith.remui %item, %c2 : index
+  %column = arith.muli %part, %c32 : index
+  %from = arith.muli %part, %c128 : index
+  %t = tile.load %s[%c0, %column] : !tile.memory<64xf32> -> !tile.tile<128x32xf32>
+  %v = tile.load %k[%row, %from] transposed : !tile.memory<256xbf16> -> !tile.tile<128x1xf32>
+  %p = tile.mma transpose_lhs %v, %t : !tile.tile<128x1xf32>, !tile.tile<128x32xf32> -> !tile.tile<1x32xf32>
+  %o = tile.map (%a = %t : !tile.tile<128x32xf32>, %b = %v : !tile.tile<128x1xf32>, %c = %p : !tile.tile<1x32xf32>) -> !tile.tile<128x32xf32> {
+    %1 = arith.mulf %b, %c : f32
+    %2 = arith.addf %a, %1 : f32
+    tile.yield %2 : f32
+  }
+  tile.store %o, %s[%c0, %column] : !tile.tile<128x32xf32>, !tile.memory<64xf32>
+}
+
+// Sixteen columns are half of a line: four lanes share a row, as elsewhere.
+// CHECK-LABEL: llvm.func @half_lines(
+// CHECK-COUNT-4: ld.global.v4.b32
+// CHECK-NOT: ld.global.v4
+// CHECK-COUNT-4: ld.global.b16
+// CHECK: llvm.return
+tile.kernel @half_lines(%s: !tile.memory<64xf32>, %k: !tile.memory<256xbf16>, %y: !tile.memory<64xf32>) items <tokens by 1 times 4> at %item {
+  %c0 = arith.constant 0 : index
+  %c4 = arith.constant 4 : index
+  %c16 = arith.constant 16 : index
+  %row = arith.divui %item, %c4 : index
+  %part = arith.remui %item, %c4 : index
+  %column = arith.muli %part, %c16 : index
+  %t = tile.load %s[%c0, %column] : !tile.memory<64xf32> -> !tile.tile<128x16xf32>
+  %v = tile.load %k[%row, %c0] transposed : !tile.memory<256xbf16> -> !tile.tile<128x1xf32>
+  %p = tile.mma transpose_lhs %v, %t : !tile.tile<128x1xf32>, !tile.tile<128x16xf32> -> !tile.tile<1x16xf32>
+  tile.store %p, %y[%item, %c0] : !tile.tile<1x16xf32>, !tile.memory<64xf32>
+}
+
+// What is loaded in front of a branch for one of its sides stays there: the assembler moves no load across this barrier.
+// CHECK-LABEL: llvm.func @loaded_ahead(
+// CHECK-COUNT-4: ld.global.v4.b32
+// CHECK-NOT: ld.global
+// CHECK: bar.warp.sync
+// CHECK: scf.if
+// CHECK: llvm.return
+tile.kernel @loaded_ahead(%x: !tile.memory<128xf32>, %y: !tile.memory<128xf32>) items <sequences by 1 times 1> at %item {
+  %c0 = arith.constant 0 : index
+  %c1 = arith.constant 1 : index
+  %begin, %end, %past = tile.sequence %item
+  %count = arith.subi %end, %begin : index
+  %t = tile.load %x[%c0, %c0] : !tile.memory<128xf32> -> !tile.tile<16x128xf32>
+  %one = arith.cmpi eq, %count, %c1 : index
+  scf.if %one {
+    tile.store %t, %y[%c0, %c0] : !tile.tile<16x128xf32>, !tile.memory<128xf32>
+  }
+}

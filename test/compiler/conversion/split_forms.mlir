@@ -296,7 +296,7 @@ module attributes {plan.machine = "cuda", plan.overrides = [{by = "user", choice
 // Keys of 256 channels with a decay each are too wide for the registers of a block: one kernel does a chunk.
 // CHECK-LABEL: module attributes {plan.machine = "cuda"}
 // CHECK-NOT: scratch
-// CHECK: plan.kernel @r_few({{.*}} attributes {form = "few", kind = "recurrence"}
+// CHECK: plan.kernel @r_few({{.*}} form = "few", kind = "recurrence"}
 // CHECK: plan.kernel @r_many({{.*}} attributes {form = "many", kind = "recurrence"}
 // CHECK: plan.launch @r_few({{.*}}) {when = {least = 1 : i64, most = 7 : i64, of = "sequence"}}
 // CHECK: plan.launch @r_many({{.*}}) {when = {least = 8 : i64, most = 2147483647 : i64, of = "sequence"}}

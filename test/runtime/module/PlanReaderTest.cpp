@@ -164,6 +164,12 @@ TEST(PlanReader, RefusesOtherConditions) {
             path + ".block: expected a condition on sequences, but got one on rows");
   EXPECT_EQ(refusal(when(R"({"of": "sequence", "least": 1, "most": 9, "tokens": 2})")), "");
   EXPECT_EQ(refusal(when(R"({"of": "sequence", "least": 1, "most": 9, "even": 16})")), "");
+  EXPECT_EQ(refusal(when(R"({"of": "sequence", "least": 1, "most": 9, "sequences": 8})")), "");
+  EXPECT_EQ(refusal(when(R"({"of": "sequence", "least": 1, "most": 9, "fewer": 8})")), "");
+  EXPECT_EQ(refusal(when(R"({"of": "sequence", "least": 1, "most": 9, "fewer": 0})")),
+            path + ".fewer: expected a whole number from 1 to 2147483647, but got 0");
+  EXPECT_EQ(refusal(when(R"({"of": "rows", "least": 1, "most": 9, "sequences": 8})")),
+            path + ".sequences: expected a condition on sequences, but got one on rows");
   EXPECT_EQ(refusal(when(R"({"of": "sequence", "least": 1, "most": 9, "uneven": -1})")),
             path + ".uneven: expected a whole number from 1 to 2147483647, but got -1");
   EXPECT_EQ(refusal(when(R"({"of": "rows", "least": 1, "most": 9, "even": 2})")),
@@ -172,6 +178,17 @@ TEST(PlanReader, RefusesOtherConditions) {
             path + ".tokens: expected a whole number from 1 to 2147483647, but got 0");
   EXPECT_EQ(refusal(when(R"({"of": "rows", "least": 1, "most": 9, "tokens": 2})")),
             path + ".tokens: expected a condition on sequences, but got one on rows");
+}
+
+TEST(PlanReader, AConditionMayAskForManySequences) {
+  PlanCondition many{PlanCondition::Sequence, 1, 7}, few = many;
+  many.sequences = few.fewer = 4;
+  // Of the two conditions one holds, always, whatever the lengths.
+  for (int64_t sequences : {1, 3, 4, 5, 100})
+    for (int64_t longest : {1, 1000}) {
+      EXPECT_EQ(many.holdsIn(sequences, sequences, sequences - 1 + longest, longest), sequences >= 4) << sequences;
+      EXPECT_EQ(few.holdsIn(sequences, sequences, sequences - 1 + longest, longest), sequences < 4) << sequences;
+    }
 }
 
 TEST(PlanReader, AConditionMayAskForEvenSequences) {

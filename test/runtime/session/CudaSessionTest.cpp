@@ -201,6 +201,10 @@ TEST_F(CudaSessionTest, LaunchesRunWhenTheirConditionHolds) {
   EXPECT_EQ(only(R"("even": 3)"), without);
   EXPECT_EQ(only(R"("uneven": 2)"), without);
   EXPECT_EQ(only(R"("uneven": 3)"), always);
+  EXPECT_EQ(only(R"("sequences": 2)"), always);
+  EXPECT_EQ(only(R"("sequences": 3)"), without);
+  EXPECT_EQ(only(R"("fewer": 2)"), without);
+  EXPECT_EQ(only(R"("fewer": 3)"), always);
   auto ofMany = only(R"("tokens": 5)");
   for (size_t i = 0; i < always.size(); ++i)
     EXPECT_EQ(ofMany[i], i >= 4 ? always[i] : without[i]) << i;
