@@ -104,41 +104,50 @@ static int64_t pitchOf(int64_t columns) {
 
 Fragment KernelLowering::exchange(const Fragment &from, const Distribution &to, bool transposed, int64_t firstRow,
                                   int64_t firstColumn) {
+  return beginExchange(from, to, transposed, firstRow, firstColumn)();
+}
+
+KernelLowering::Rest KernelLowering::beginExchange(const Fragment &from, const Distribution &to, bool transposed,
+                                                   int64_t firstRow, int64_t firstColumn, int64_t limit) {
   assert((!transposed || firstRow == 0) && "a transpose is of all rows");
   // Only the rows that are read: one row of a large tile is little memory.
   int64_t rows = transposed ? from.shape.rows : to.rows;
   int64_t pitch = pitchOf(from.shape.columns), bytes = rows * pitch * 4;
-  int64_t offset = shared.allocate(bytes);
+  int64_t offset = shared.allocate(bytes, 128, limit);
   shared.writes(offset, bytes);
   spill(from, code.constant32(offset), pitch, firstRow, rows);
-  shared.reads(offset, bytes);
-  Fragment result{to, from.element, {}};
-  Value row0 = rowOf(to, 0, 0), column0 = columnOf(to, 0, 0);
-  if (transposed)
-    std::swap(row0, column0);
-  Value base = code.add(code.mul(row0, pitch * 4), code.mul(column0, 4));
-  for (int64_t slab = 0; slab < to.slabs(); ++slab)
-    for (int64_t group = 0; group < to.groups(); ++group)
-      for (int64_t half = 0; half < to.halves(); ++half)
-        for (int64_t e = 0; e < to.pairs(); ++e) {
-          if (to.padsRows() || to.padsColumns()) { // padding reads what some other element has
-            Value row = rowOf(to, slab, half), column = columnOf(to, group, e);
+  Type element = from.element;
+  int64_t columns = from.shape.columns;
+  return [=] {
+    shared.reads(offset, bytes);
+    Fragment result{to, element, {}};
+    Value row0 = rowOf(to, 0, 0), column0 = columnOf(to, 0, 0);
+    if (transposed)
+      std::swap(row0, column0);
+    Value base = code.add(code.mul(row0, pitch * 4), code.mul(column0, 4));
+    for (int64_t slab = 0; slab < to.slabs(); ++slab)
+      for (int64_t group = 0; group < to.groups(); ++group)
+        for (int64_t half = 0; half < to.halves(); ++half)
+          for (int64_t e = 0; e < to.pairs(); ++e) {
+            if (to.padsRows() || to.padsColumns()) { // padding reads what some other element has
+              Value row = rowOf(to, slab, half), column = columnOf(to, group, e);
+              if (transposed)
+                std::swap(row, column);
+              row = code.mini(row, code.constant32(rows - 1));
+              column = code.mini(code.add(column, firstColumn), code.constant32(columns - 1));
+              Value address = code.add(code.mul(row, pitch * 4), code.add(code.mul(column, 4), offset));
+              result.values.push_back(code.ofType(code.loadShared(address, 1)[0], element));
+              continue;
+            }
+            int64_t i = to.rowAt(slab, half), j = to.columnAt(group, e);
             if (transposed)
-              std::swap(row, column);
-            row = code.mini(row, code.constant32(rows - 1));
-            column = code.mini(code.add(column, firstColumn), code.constant32(from.shape.columns - 1));
-            Value address = code.add(code.mul(row, pitch * 4), code.add(code.mul(column, 4), offset));
-            result.values.push_back(code.ofType(code.loadShared(address, 1)[0], from.element));
-            continue;
+              std::swap(i, j);
+            int64_t plus = i * pitch * 4 + (firstColumn + j) * 4 + offset;
+            result.values.push_back(code.ofType(code.loadShared(base, 1, plus)[0], element));
           }
-          int64_t i = to.rowAt(slab, half), j = to.columnAt(group, e);
-          if (transposed)
-            std::swap(i, j);
-          int64_t plus = i * pitch * 4 + (firstColumn + j) * 4 + offset;
-          result.values.push_back(code.ofType(code.loadShared(base, 1, plus)[0], from.element));
-        }
-  shared.release(offset);
-  return result;
+    shared.release(offset);
+    return result;
+  };
 }
 
 Fragment KernelLowering::convert(const Fragment &from, const WarpGrid &grid) {

@@ -268,6 +268,7 @@ private:
   Fragment slabProduct(tile::MmaOp op);
   void addAcross(llvm::MutableArrayRef<llvm::SmallVector<mlir::Value>> sums, const WarpGrid &grid);
   Fragment outerProduct(tile::MmaOp op);
+  bool turnLater(tile::MmaOp op);
   void vectorProduct(tile::MmaOp op);
   /// Words of the left operand for 16 columns from `group` on; term 1 is what rounding left over.
   llvm::SmallVector<mlir::Value, 4> operandWords(const Fragment &lhs, int64_t slab, int64_t group, int64_t term);
@@ -455,6 +456,9 @@ private:
   Fragment convert(const Fragment &from, const WarpGrid &grid);
   /// The fragment of the same elements with rows and columns exchanged or shifted: through shared memory.
   Fragment exchange(const Fragment &from, const Distribution &to, bool transposed, int64_t row, int64_t column);
+  /// Writes it; what is left is to read. `limit`: of SharedMemory::allocate.
+  Rest beginExchange(const Fragment &from, const Distribution &to, bool transposed, int64_t row, int64_t column,
+                     int64_t limit = 0);
   /// Writes the elements of some rows as 32-bit words, row-major with `pitch` words, to shared memory; each by one
   /// thread.
   void spill(const Fragment &from, mlir::Value offset, int64_t pitch, int64_t firstRow, int64_t rows);
@@ -487,7 +491,7 @@ private:
   llvm::SmallVector<mlir::Operation *> readersOf(mlir::Value value);
   /// Copies the tile to shared memory if a product wants it there.
   void shareIfWanted(mlir::Value tile);
-  SharedTile allocateShared(int64_t rows, int64_t columns, int64_t terms);
+  SharedTile allocateShared(int64_t rows, int64_t columns, int64_t terms, int64_t limit = 0);
   void writeShared(const Fragment &from, const SharedTile &to);
   int64_t termsOf(mlir::Value tile);
   const SharedTile &sharedOf(mlir::Value tile) { return sharedTiles.find(tile)->second; }

@@ -441,7 +441,7 @@ void KernelLowering::storeTurned(tile::StoreOp op) {
   View view = viewOf(op.getMemory());
   const Fragment from = fragmentOf(op.getValue().getDefiningOp<tile::TransposeOp>().getSource());
   const Distribution &shape = from.shape;
-  SharedTile tile = allocateShared(shape.columns, shape.rows, 1);
+  SharedTile tile = allocateShared(shape.columns, shape.rows, 1, staged.empty() ? 0 : sharedLimit());
   shared.writes(tile.offset, tile.bytes());
   // Matrix m of an instruction: rows `8 (m mod 2)` of the slab, columns of group `m div 2`; a lane gives the address of
   // one row of the turned matrix.

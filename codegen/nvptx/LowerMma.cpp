@@ -18,6 +18,8 @@ void KernelLowering::lower(tile::MmaOp op) {
 
 void KernelLowering::multiplyAlone(tile::MmaOp op) {
   Form form = formOf(op);
+  if (form == Form::outer && turnLater(op))
+    return;
   if (form == Form::outer)
     return bind(op.getResult(), outerProduct(op));
   if (form == Form::vector && streamed.contains(op.getRhs()))
@@ -57,6 +59,24 @@ void KernelLowering::multiplyAlone(tile::MmaOp op) {
   bind(op.getResult(), std::move(acc));
   if (form == Form::group)
     startGroup(op.getResult());
+}
+
+/// A column that only becomes a row (of a number times it), in a kernel whose operands are copied ahead: the row is
+/// read where something asks for it, so that columns which follow each other share a barrier and their rows hold no
+/// registers meanwhile.
+bool KernelLowering::turnLater(tile::MmaOp op) {
+  if (staged.empty() || copying || op.getM() != 1 || op.getN() == 1 || !op.getTransposeRhs() || op.getAcc())
+    return false;
+  Distribution shape = distributionOf(op.getResult());
+  Value left = convert(fragmentOf(op.getLhs()), shape.grid).values.front();
+  Rest turned = beginExchange(fragmentOf(op.getRhs()), shape, true, 0, 0, sharedLimit());
+  bindLater(op.getResult(), [=] {
+    Fragment row = turned();
+    for (Value &value : row.values)
+      value = code.mulf(left, value);
+    return row;
+  });
+  return true;
 }
 
 /// A column times a row.

@@ -42,7 +42,9 @@ void KernelLowering::lower(tile::ReduceOp op) {
   }
   Fragment sum;
   Rest rest = reduce(fragmentOf(op.getSource()), op.getCombiner(), op.getDimension() == 1, sum);
-  if (rest && joined > 1)
+  // A number that is asked for behind the barrier of what follows needs none of its own.
+  bool isNumber = !staged.empty() && typeOf(op.getResult()).getRows() == 1 && typeOf(op.getResult()).getColumns() == 1;
+  if (rest && (joined > 1 || isNumber))
     bindLater(op.getResult(), [=] { return convert(rest(), grid); });
   else
     bind(op.getResult(), convert(rest ? rest() : sum, grid));

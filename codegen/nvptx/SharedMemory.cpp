@@ -3,16 +3,24 @@
 
 using namespace denim::codegen::nvptx;
 
-int64_t SharedMemory::allocate(int64_t bytes, int64_t alignment) {
-  int64_t offset = 0;
-  // First fit; `held` is sorted.
-  auto it = held.begin();
-  for (; it != held.end(); ++it) {
-    if (offset + bytes <= it->begin)
-      break;
-    offset = llvm::alignTo(std::max(offset, it->end), alignment);
-  }
-  held.insert(it, {offset, offset + bytes});
+int64_t SharedMemory::allocate(int64_t bytes, int64_t alignment, int64_t limit) {
+  auto firstFit = [&](llvm::SmallVector<Range> taken) {
+    llvm::sort(taken, [](const Range &a, const Range &b) { return a.begin < b.begin; });
+    int64_t offset = 0;
+    for (const Range &range : taken) {
+      if (offset + bytes <= range.begin)
+        break;
+      offset = llvm::alignTo(std::max(offset, range.end), alignment);
+    }
+    return offset;
+  };
+  llvm::SmallVector<Range> busy = held;
+  for (const auto &ranges : {read, written, flying})
+    busy.append(ranges.begin(), ranges.end());
+  int64_t offset = limit ? firstFit(busy) : firstFit(held);
+  if (limit && offset + bytes > limit)
+    offset = firstFit(held);
+  held.push_back({offset, offset + bytes});
   highest = std::max(highest, offset + bytes);
   return offset;
 }

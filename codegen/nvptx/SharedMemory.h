@@ -19,8 +19,9 @@ public:
   SharedMemory(Code &code, int64_t threads, std::function<void(int64_t)> finish)
       : code(code), threads(threads), finish(std::move(finish)) {}
 
-  /// Bytes that are held until released; the offset is a multiple of `alignment`, at most 1024.
-  int64_t allocate(int64_t bytes, int64_t alignment = 128);
+  /// Bytes that are held until released; the offset is a multiple of `alignment`, at most 1024. `limit`: where there is
+  /// room below it, bytes that no thread may still be reading, so that they are written without a barrier.
+  int64_t allocate(int64_t bytes, int64_t alignment = 128, int64_t limit = 0);
   void release(int64_t offset);
 
   /// Call before code that reads or writes the bytes; writes a barrier if one is due. `operand`: the bytes written are

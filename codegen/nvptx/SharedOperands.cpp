@@ -113,9 +113,9 @@ int64_t KernelLowering::termsOf(Value tile) {
   return precision == Precision::exact && !brain ? 3 : 1;
 }
 
-SharedTile KernelLowering::allocateShared(int64_t rows, int64_t columns, int64_t terms) {
+SharedTile KernelLowering::allocateShared(int64_t rows, int64_t columns, int64_t terms, int64_t limit) {
   SharedTile tile{0, {}, rows, columns, terms};
-  tile.offset = shared.allocate(tile.bytes(), 1024);
+  tile.offset = shared.allocate(tile.bytes(), 1024, limit);
   return tile;
 }
 

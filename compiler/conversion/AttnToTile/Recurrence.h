@@ -217,10 +217,14 @@ private:
   Value loadIf(Value condition, Value otherwise, llvm::function_ref<Value()> load);
   struct ChunkNumbers;
   llvm::SmallVector<Value> askNumbers(const Rows &rows, llvm::SmallVectorImpl<mlir::Operation *> &computed);
+  llvm::SmallVector<Value> loadNumbers(const Rows &rows);
+  llvm::SmallVector<Value> numbersOfLoads(const Rows &rows, mlir::ValueRange loads);
   ChunkNumbers numbersOf(mlir::ValueRange asked);
+  ChunkNumbers turnedNumbersOf(mlir::ValueRange asked);
   ChunkNumbers numbersOfText();
   ChunkNumbers withText(ChunkNumbers numbers, const ChunkNumbers &text, const Rows &rows);
-  Value fadeToEnd(const ChunkNumbers &numbers, Value later);
+  Value fadeToEnd(Value total, Value sums, Value later);
+  Value writtenToEnd(const ChunkNumbers &numbers, Value later);
   /// A tile of rows as columns; what was loaded is loaded that way.
   Value transposedLoad(Value tile);
   /// A vector as it stands in memory, and the norm that it is divided by: a factor of its own.

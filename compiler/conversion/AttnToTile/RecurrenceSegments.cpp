@@ -28,10 +28,15 @@
 // of four folds three of them before its first chunk, while the rows of all segments are asked for.
 //
 // Sums in `segment` run backwards through the chunks, every token faded to the end of the segment, so that nothing has
-// to fade what was added before. All exponents are at most 0.
+// to fade what was added before. All exponents are at most 0, but for the rounding of a chunk's total, which is added
+// up in another order than the sums up to its tokens.
+//
+// In `scan` the product that makes the output goes in front of the one that makes the state: queries need it no sooner,
+// but it is turned and stored while the other one runs.
 #include "compiler/conversion/AttnToTile/Recurrence.h"
 #include "compiler/conversion/AttnToTile/RecurrenceChoices.h"
 #include "compiler/conversion/AttnToTile/Scalars.h"
+#include <algorithm>
 #include <cmath>
 
 using namespace mlir;
@@ -71,11 +76,14 @@ SmallVector<Type> denim::segmentScratchTensors(plan::KernelOp kernel, const Norm
 }
 
 /// What the tokens of a chunk are faded by, and how strongly they write. Null where there is nothing of it.
+///
+/// A row of 64 numbers is 16 in each thread, the same in 64 of them; a column is two. What waits for nothing else is
+/// made of columns. Rows, which products need, are columns turned (through shared memory).
 struct RecurrenceWriter::ChunkNumbers {
-  Value column, row; ///< sums of log decays from the start of the chunk up to each token
-  Value total;       ///< over the whole chunk
-  Value strengths;   ///< row
-  Value rate;        ///< of a token, where the text has it
+  Value column, row;              ///< sums of log decays from the start of the chunk up to each token
+  Value total;                    ///< over the whole chunk
+  Value strengths, rowOfStrength; ///< column, where they are read; row
+  Value rate;                     ///< of a token, where the text has it
 };
 
 RecurrenceWriter::SegmentGrid RecurrenceWriter::segmentGrid(int64_t segments) {
@@ -183,17 +191,63 @@ SmallVector<Value> RecurrenceWriter::askNumbers(const Rows &rows, SmallVectorImp
   return asked;
 }
 
+/// The loads of it alone.
+SmallVector<Value> RecurrenceWriter::loadNumbers(const Rows &rows) {
+  Operation *marker = e.index(0).getDefiningOp();
+  SmallVector<Operation *> computed;
+  askNumbers(rows, computed);
+  if (e.failed())
+    return {};
+  for (Operation *op : llvm::reverse(computed))
+    op->erase();
+  SmallVector<Value> loads;
+  for (auto op = marker->getIterator(); op != e.b.getInsertionPoint(); ++op)
+    if (auto load = dyn_cast<tile::LoadOp>(*op))
+      loads.push_back(load.getResult());
+  return loads;
+}
+
+/// What is read, made of loads that were asked for before.
+SmallVector<Value> RecurrenceWriter::numbersOfLoads(const Rows &rows, ValueRange loads) {
+  Operation *marker = e.index(0).getDefiningOp();
+  SmallVector<Operation *> computed;
+  SmallVector<Value> asked = askNumbers(rows, computed);
+  if (e.failed())
+    return {};
+  for (auto op = marker->getIterator(); op != e.b.getInsertionPoint();)
+    if (auto load = dyn_cast<tile::LoadOp>(*op++)) {
+      std::replace(asked.begin(), asked.end(), Value(load.getResult()), loads.front());
+      load.getResult().replaceAllUsesWith(loads.front());
+      load.erase();
+      loads = loads.drop_front();
+    }
+  return asked;
+}
+
 RecurrenceWriter::ChunkNumbers RecurrenceWriter::numbersOf(ValueRange asked) {
   ChunkNumbers numbers;
   if (form.decayKind == NormalForm::Decay::Scalar) {
-    Value sum = tile::CumsumOp::create(e.b, e.loc, asked.front().getType(), asked.front());
-    numbers.column = e.map(e.tileType(kChunk, 1), sum,
-                           [&](OpBuilder &b, ValueRange in) -> Value { return times(b, e.loc, kLog2E, in[0]); });
-    numbers.row = e.turned(numbers.column);
-    numbers.total = e.window(numbers.row, 0, kChunk - 1, 1, 1);
+    auto inBase2 = [&](Value tile) {
+      return e.map(cast<tile::TileType>(tile.getType()), tile,
+                   [&](OpBuilder &b, ValueRange in) -> Value { return times(b, e.loc, kLog2E, in[0]); });
+    };
+    // Both sums share a barrier.
+    Value total = e.reduce(tile::Combiner::add, asked.front(), 0);
+    numbers.column = inBase2(tile::CumsumOp::create(e.b, e.loc, asked.front().getType(), asked.front()));
+    numbers.total = inBase2(total);
   }
   if (!form.k.scales.empty())
-    numbers.strengths = e.turned(asked.back());
+    numbers.strengths = asked.back();
+  return numbers;
+}
+
+/// The same with rows.
+RecurrenceWriter::ChunkNumbers RecurrenceWriter::turnedNumbersOf(ValueRange asked) {
+  ChunkNumbers numbers = numbersOf(asked);
+  if (numbers.column)
+    numbers.row = e.turned(numbers.column);
+  if (numbers.strengths)
+    numbers.rowOfStrength = e.turned(numbers.strengths);
   return numbers;
 }
 
@@ -216,15 +270,15 @@ RecurrenceWriter::ChunkNumbers RecurrenceWriter::numbersOfText() {
     numbers.row = sums(e.tileType(1, kChunk), 1);
   }
   if (form.k.scales.empty() && form.k.factor != 1)
-    numbers.strengths = e.splat(form.k.factor, 1, kChunk);
+    numbers.rowOfStrength = e.splat(form.k.factor, 1, kChunk);
   return numbers;
 }
 
 /// Adds to `numbers` what the text says, to `text` what was read.
 RecurrenceWriter::ChunkNumbers RecurrenceWriter::withText(ChunkNumbers numbers, const ChunkNumbers &text,
                                                           const Rows &rows) {
-  if (text.strengths)
-    numbers.strengths = text.strengths;
+  if (text.rowOfStrength)
+    numbers.rowOfStrength = text.rowOfStrength;
   if (!text.column)
     return numbers;
   numbers.column = text.column, numbers.row = text.row;
@@ -235,24 +289,33 @@ RecurrenceWriter::ChunkNumbers RecurrenceWriter::withText(ChunkNumbers numbers, 
   return numbers;
 }
 
-/// How a token is faded behind it to the end of its chunk and by `later` beyond, times its strength; null for 1.
-Value RecurrenceWriter::fadeToEnd(const ChunkNumbers &numbers, Value later) {
-  auto line = e.tileType(1, kChunk);
-  Value faded;
-  if (numbers.total) {
-    SmallVector<Value> inputs{numbers.total, numbers.row};
-    if (later)
-      inputs.push_back(later);
-    // Sums of a decay of the text go on behind the last token.
-    bool clamps = form.decayKind == NormalForm::Decay::Constant;
-    faded = e.map(line, inputs, [&](OpBuilder &b, ValueRange in) -> Value {
-      Value exponent = minus(b, e.loc, in[0], in[1]);
-      if (clamps)
-        exponent = arith::MinimumFOp::create(b, e.loc, exponent, number(b, e.loc, 0));
-      return exponential(b, e.loc, in.size() > 2 ? plus(b, e.loc, exponent, in[2]) : exponent);
-    });
+/// What is left of what tokens wrote behind the end of their chunk and `later` beyond, by their `sums`, a row or a
+/// column; null for all.
+Value RecurrenceWriter::fadeToEnd(Value total, Value sums, Value later) {
+  if (!total)
+    return {};
+  SmallVector<Value> inputs{total, sums};
+  if (later)
+    inputs.push_back(later);
+  // Sums of a decay of the text go on behind the last token.
+  bool clamps = form.decayKind == NormalForm::Decay::Constant;
+  return e.map(cast<tile::TileType>(sums.getType()), inputs, [&](OpBuilder &b, ValueRange in) -> Value {
+    Value exponent = minus(b, e.loc, in[0], in[1]);
+    if (clamps)
+      exponent = arith::MinimumFOp::create(b, e.loc, exponent, number(b, e.loc, 0));
+    return exponential(b, e.loc, in.size() > 2 ? plus(b, e.loc, exponent, in[2]) : exponent);
+  });
+}
+
+/// That times the strengths, as a row. Where there are rows already it is made of them, without a barrier.
+Value RecurrenceWriter::writtenToEnd(const ChunkNumbers &numbers, Value later) {
+  auto line = e.tileType(1, kChunk), column = e.tileType(kChunk, 1);
+  if (numbers.row || !numbers.column) {
+    Value strengths = numbers.rowOfStrength || !numbers.strengths ? numbers.rowOfStrength : e.turned(numbers.strengths);
+    return e.product(line, {fadeToEnd(numbers.total, numbers.row, later), strengths});
   }
-  return e.product(line, {faded, numbers.strengths});
+  Value written = e.turned(e.product(column, {fadeToEnd(numbers.total, numbers.column, later), numbers.strengths}));
+  return e.product(line, {written, numbers.rowOfStrength});
 }
 
 /// Items with `columns` value columns, whose rows are copied ahead.
@@ -297,27 +360,28 @@ tile::KernelOp RecurrenceWriter::writeSegment() {
       auto rowsOf = [&](Value c) { return Rows{e.add(begin, e.mul(c, kChunk)), kChunk, begin, end}; };
       auto chunkOf = [&](Value turn) { return e.sub(e.sub(run.last, e.index(1)), turn); };
       // How the tokens of a chunk are faded to the end of the segment is made while the products of the chunk behind it
-      // run, of numbers that were asked for one chunk earlier still. In front of the first stand rows of another
-      // segment, or none: their numbers are not used.
+      // run, of numbers that were asked for one chunk earlier still: a turn is shorter than memory takes. In front of
+      // the first stand rows of another segment, or none: their numbers are not used.
       ChunkNumbers text = numbersOfText();
       auto zero = e.splat(0, 1, 1);
-      SmallVector<Operation *> ignored;
-      auto factorOf = [&](ValueRange asked, Value turn, Value later) {
-        ChunkNumbers numbers = withText(numbersOf(asked), text, rowsOf(chunkOf(turn)));
-        return std::pair(fadeToEnd(numbers, later), numbers.total ? numbers.total : zero);
+      auto factorOf = [&](ValueRange loads, Value turn, Value later) {
+        Rows rows = rowsOf(chunkOf(turn));
+        ChunkNumbers numbers = withText(numbersOf(numbersOfLoads(rows, loads)), text, rows);
+        return std::pair(writtenToEnd(numbers, later), numbers.total ? numbers.total : zero);
       };
-      auto [factor, total] = factorOf(askNumbers(rowsOf(chunkOf(e.index(0))), ignored), e.index(0), zero);
+      auto loadsOf = [&](Value turn) { return loadNumbers(rowsOf(chunkOf(turn))); };
+      SmallVector<Value> firstLoads = loadsOf(e.index(0)), nextLoads = loadsOf(e.index(1));
+      if (e.failed())
+        return;
+      auto [factor, total] = factorOf(firstLoads, e.index(0), zero);
       SmallVector<Value> carried{e.splat(0, width, form.keyDim), zero, total};
       if (factor)
         carried.push_back(factor);
       size_t fixed = carried.size();
-      llvm::append_range(carried, askNumbers(rowsOf(chunkOf(e.index(1))), ignored));
-      if (e.failed())
-        return;
+      llvm::append_range(carried, nextLoads);
       auto body = [&](Value turn, ValueRange carried) -> SmallVector<Value> {
         Rows rows = rowsOf(chunkOf(turn));
-        SmallVector<Operation *> computed;
-        SmallVector<Value> next = askNumbers(rowsOf(chunkOf(e.add(turn, e.index(2)))), computed);
+        SmallVector<Value> next = loadsOf(e.add(turn, e.index(2)));
         Value k = tileOf(form.k.vector, rows, ownHead);
         Value w = transposedLoad(valueOf(form.value, rows, ownHead));
         if (e.failed())
@@ -330,8 +394,6 @@ tile::KernelOp RecurrenceWriter::writeSegment() {
         SmallVector<Value> yielded{sum, later, total};
         if (factor)
           yielded.push_back(factor);
-        for (Operation *op : computed)
-          op->moveBefore(e.b.getInsertionBlock(), e.b.getInsertionPoint());
         llvm::append_range(yielded, next);
         return yielded;
       };
@@ -379,6 +441,12 @@ void RecurrenceWriter::writeSegmentScanned(const Run &run) {
     return e.map(cast<tile::TileType>(tile.getType()), {tile, factors},
                  [&](OpBuilder &b, ValueRange in) -> Value { return times(b, e.loc, in[0], in[1]); });
   };
+  auto rowsOf = [&](Value c) { return Rows{e.add(begin, e.mul(c, kChunk)), kChunk, begin, end}; };
+  // Numbers of the first chunks are on their way while the state is folded.
+  Rows firstRows = rowsOf(run.first), secondRows = rowsOf(e.add(run.first, e.index(1)));
+  SmallVector<Value> firstLoads = loadNumbers(firstRows), secondLoads = loadNumbers(secondRows);
+  if (e.failed())
+    return;
   // The state at the start: of the sequence, where nobody else needs it, or what earlier segments left.
   Value alone = bothOf(run.isFirst, notOf(run.goesOn));
   auto start = e.loop(e.index(0), choose(bothOf(alone, notOf(run.isNew)), e.index(1), e.index(0)), 1,
@@ -400,21 +468,19 @@ void RecurrenceWriter::writeSegmentScanned(const Run &run) {
     })};
   });
 
-  auto rowsOf = [&](Value c) { return Rows{e.add(begin, e.mul(c, kChunk)), kChunk, begin, end}; };
   // Numbers of a chunk are made while the products of the one before run, of what was asked for one chunk earlier
   // still.
   ChunkNumbers text = numbersOfText();
-  SmallVector<Operation *> ignored;
-  ChunkNumbers first = numbersOf(askNumbers(rowsOf(run.first), ignored));
+  ChunkNumbers first = turnedNumbersOf(numbersOfLoads(firstRows, firstLoads));
   SmallVector<Value> initial{folded[0]};
   auto push = [](SmallVector<Value> &values, const ChunkNumbers &numbers) {
-    for (Value value : {numbers.column, numbers.row, numbers.total, numbers.strengths})
+    for (Value value : {numbers.column, numbers.row, numbers.total, numbers.rowOfStrength})
       if (value)
         values.push_back(value);
   };
   push(initial, first);
   size_t fixed = initial.size();
-  llvm::append_range(initial, askNumbers(rowsOf(e.add(run.first, e.index(1))), ignored));
+  llvm::append_range(initial, numbersOfLoads(secondRows, secondLoads));
   if (e.failed())
     return;
   auto body = [&](Value c, ValueRange carried) -> SmallVector<Value> {
@@ -424,8 +490,9 @@ void RecurrenceWriter::writeSegmentScanned(const Run &run) {
     Value s = carried[0];
     ChunkNumbers numbers;
     size_t taken = 1;
-    for (auto [to, from] : {std::pair(&numbers.column, first.column), std::pair(&numbers.row, first.row),
-                            std::pair(&numbers.total, first.total), std::pair(&numbers.strengths, first.strengths)})
+    for (auto [to, from] :
+         {std::pair(&numbers.column, first.column), std::pair(&numbers.row, first.row),
+          std::pair(&numbers.total, first.total), std::pair(&numbers.rowOfStrength, first.rowOfStrength)})
       if (from)
         *to = carried[taken++];
     numbers = withText(numbers, text, rows);
@@ -437,13 +504,11 @@ void RecurrenceWriter::writeSegmentScanned(const Run &run) {
     Value w = transposedLoad(valueOf(form.value, rows, ownHead));
     if (e.failed())
       return SmallVector<Value>(carried);
-    Value left = faded(w, fadeToEnd(numbers, {}));
+    Value left = faded(w, writtenToEnd(numbers, {}));
     Value fade;
     if (numbers.total)
       fade = e.map(e.tileType(1, 1), numbers.total,
                    [&](OpBuilder &b, ValueRange in) -> Value { return exponential(b, e.loc, in[0]); });
-    Value state = e.mma(left, k, {false, false, faded(s, fade), tile::Triangle::none});
-
     // The scale of what is read goes into the sums of the reading token, where it costs nothing.
     double scale = form.readScale;
     SmallVector<Value> inputs{scores};
@@ -455,13 +520,13 @@ void RecurrenceWriter::writeSegmentScanned(const Run &run) {
       }));
       inputs.push_back(numbers.row);
     }
-    if (numbers.strengths)
-      inputs.push_back(numbers.strengths);
+    if (numbers.rowOfStrength)
+      inputs.push_back(numbers.rowOfStrength);
     Value weights = e.map(square, inputs, [&](OpBuilder &b, ValueRange in) -> Value {
       Value weight = times(b, e.loc, scale, in[0]);
       if (numbers.total) // what is above the diagonal may overflow and is not used
         weight = times(b, e.loc, weight, exponential(b, e.loc, minus(b, e.loc, in[1], in[2])));
-      if (numbers.strengths)
+      if (numbers.rowOfStrength)
         weight = times(b, e.loc, weight, in.back());
       Value i = tile::IndexOp::create(b, e.loc, b.getI32Type(), b.getI64IntegerAttr(0));
       Value j = tile::IndexOp::create(b, e.loc, b.getI32Type(), b.getI64IntegerAttr(1));
@@ -475,9 +540,12 @@ void RecurrenceWriter::writeSegmentScanned(const Run &run) {
       });
     else if (form.readScale != 1)
       fromStart = e.splat(form.readScale, 1, kChunk);
+    // Behind the scores: an op on the state beside products that read it would have to wait for these.
+    Value kept = faded(s, fade);
     out = e.mma(w, weights, {false, true, faded(out, fromStart), tile::Triangle::none});
-    // Beside the products of the state and the output, when those of this chunk need no registers any more.
-    ChunkNumbers following = numbersOf(carried.drop_front(fixed));
+    Value state = e.mma(left, k, {false, false, kept, tile::Triangle::none});
+    // Beside the products of the output and the state, when those of this chunk need no registers any more.
+    ChunkNumbers following = turnedNumbersOf(carried.drop_front(fixed));
     for (Operation *op : computed)
       op->moveBefore(e.b.getInsertionBlock(), e.b.getInsertionPoint());
     Value turned = tile::TransposeOp::create(e.b, e.loc, e.tileType(kChunk, width), out);
