@@ -10,6 +10,8 @@ static constexpr ChoiceKind kKinds[] = {
     {"attend_part.key_splits", "parts of the keys of one sequence, each an item of its own"},
     {"experts.few_rows", "rows of a step up to which each reads the weights of its own experts"},
     {"experts.group_rows", "rows of one expert that are multiplied together"},
+    {"experts.panel_columns",
+     "columns of the weights, of all it reads together, that an item of experts' products takes"},
     {"linear.panel_columns", "columns of the result that an item of a product on a CPU makes"},
     {"recurrence_few.blocks", "blocks of tokens one by one that a multiprocessor should hold at once"},
     {"recurrence_few.value_columns", "value columns of a head that a block has, for tokens one by one"},
@@ -18,6 +20,11 @@ static constexpr ChoiceKind kKinds[] = {
     {"recurrence_scan.blocks", "blocks of the state through the chunks that a multiprocessor should hold at once"},
     {"recurrence_scan.segments", "segments of a step whose states are made first, each scanned by items of its own"},
     {"recurrence_scan.value_columns", "value columns of a head that a block has, for the state through the chunks"},
+    {"short_conv.blocks", "blocks of a short convolution that a multiprocessor should hold at once"},
+    {"short_conv.columns", "channels that an item of a short convolution makes"},
+    {"short_conv.rows", "rows that an item of a short convolution makes"},
+    {"softmax_whole.most_tokens",
+     "tokens of a sequence up to which its keys are not split, where sequences fill the GPU"},
 };
 
 ArrayRef<ChoiceKind> denim::tuning::choiceKinds() {
