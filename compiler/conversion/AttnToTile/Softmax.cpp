@@ -315,12 +315,7 @@ private:
     // Where several warps share a row, weights are summed key by key, and along the row when all pages are through.
     bool sumsLast = valuesArePanels();
     Value m = softmax::maximum(e, column, before[0], e.reduce(tile::Combiner::max, seen, 1));
-    // A row that has seen no key yet has m = -inf: its weights are exp(-inf - 0) = 0.
-    Value base = e.map(column, m, [&](OpBuilder &b, ValueRange in) -> Value {
-      Value least = f32(b, -std::numeric_limits<double>::infinity());
-      Value none = arith::CmpFOp::create(b, e.loc, arith::CmpFPredicate::OEQ, in[0], least);
-      return arith::SelectOp::create(b, e.loc, none, f32(b, 0), in[0]);
-    });
+    Value base = softmax::baseOf(e, column, m, 1);
     Value fade = powers ? fadedPower(column, before[0], base) : softmax::faded(e, column, before[0], base);
     Value p = powers ? fadedPower(scores, seen, base) : softmax::faded(e, scores, seen, base);
     Value l = softmax::added(e, sumsLast ? scores : column, before[1], fade,

@@ -270,22 +270,37 @@ TEST_F(CudaTensorMapTest, MapsOfOtherMemoryAreKept) {
   EXPECT_EQ(device->keptMaps(), 1u);
 }
 
-TEST_F(CudaTensorMapTest, MapsAreForgottenWithTheirExecutable) {
+TEST_F(CudaTensorMapTest, RunnersShareAnExecutable) {
   std::string failure;
   prepare();
-  EXPECT_EQ(run(0, failure), expected());
-  // A runner of its own beside the first, with the same executable: the map is the executable's.
+  // Two sessions: the same kernels and the same key of their passes, each with memory and a graph of its own.
+  DeviceMemory otherIn, otherOut;
   std::unique_ptr<PassRunner> other;
+  ASSERT_OK(device->allocate(kRoom, otherIn));
+  ASSERT_OK(device->allocate(kRoom, otherOut));
   ASSERT_OK(device->createRunner(executable, 4096, other));
   ASSERT_OK(other->reserve(64));
+  for (uint16_t pass = 0; pass < 8; ++pass) {
+    matrix[70] = pass;
+    EXPECT_EQ(run(0, failure), expected()) << pass;
+    EXPECT_EQ(failure, "");
+    std::swap(in, otherIn);
+    std::swap(out, otherOut);
+    std::swap(runner, other);
+  }
+  // The first pass of each launches, and each records the second.
+  EXPECT_EQ(fake_cuda_count("graph launches"), 6);
+  EXPECT_EQ(fake_cuda_count("tensor maps"), 2);
+  // The executable is there as long as one of them.
+  executable.reset();
+  runner.reset();
+  EXPECT_EQ(device->keptMaps(), 2u);
+  std::swap(in, otherIn);
+  std::swap(out, otherOut);
   std::swap(runner, other);
   EXPECT_EQ(run(0, failure), expected());
   EXPECT_EQ(failure, "");
-  EXPECT_EQ(fake_cuda_count("tensor maps"), 1);
-  executable.reset();
   runner.reset();
-  EXPECT_EQ(device->keptMaps(), 1u);
-  other.reset();
   EXPECT_EQ(device->keptMaps(), 0u);
 }
 
