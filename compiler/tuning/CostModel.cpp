@@ -340,7 +340,7 @@ double tuning::shortConv(const GpuTarget &target, int64_t taps, int64_t rows, in
 }
 
 //===--------------------------------------------------------------------------------------------------------------===//
-// experts.few_rows, experts.group_rows, experts.panel_columns
+// experts.few_rows, experts.group_rows, experts.panel_columns, experts.step_channels
 //===--------------------------------------------------------------------------------------------------------------===//
 
 namespace {
@@ -391,20 +391,27 @@ double tuning::expertGroupRows(const GpuTarget &target, const ExpertShape &shape
 }
 
 double tuning::expertPanels(const GpuTarget &target, const ExpertShape &shape, int64_t rows, int64_t innerColumns,
-                            int64_t outerColumns) {
+                            int64_t outerColumns, int64_t step) {
   // On an H200, 8 of 128 experts of 768 channels, the first product of 2048 took 0.76 ms: 24 items one behind the other
-  // on a multiprocessor, 128 rows with 256 columns, which are 24.5 us each by what they read and 7.3 more. Half of that
-  // is to look for the group and to wait for the first operands, the other half to store.
-  constexpr int64_t kRows = 8192, kSquare = 128 * 256;
-  constexpr double kBegin = 4, kStore = 3.3;
+  // on a multiprocessor, 128 rows with 256 columns, which are 24.5 us each by what they read and 7.3 more. Part of that
+  // is that warps meet copies at every step, of which there were 32; another, to look for the group and to wait for the
+  // first operands; the rest, to store.
+  constexpr int64_t kRows = 8192, kSquare = 128 * 256, kExchanged = 16 * 1024;
+  constexpr double kBegin = 4, kStore = 1.7, kMeet = 0.05;
+  // Steps of 128 channels, of which two fit shared memory, took both products from 1.47 ms to 1.51.
+  constexpr int64_t kSlots = 3;
+  constexpr double kExposed = 1.07;
   auto processors = static_cast<double>(target.multiprocessors);
   // Operands come from the last cache, at twice the rate of memory.
   double cacheRate = 2 * target.memoryRate / processors, productRate = target.matrixRate / processors;
   int64_t groups = shape.count * int64_t(llvm::divideCeil(llvm::divideCeil(kRows * shape.top, shape.count), rows));
   auto product = [&](int64_t columns, int64_t width, int64_t together, int64_t length) {
     auto elements = static_cast<double>(rows * width * together), inner = static_cast<double>(length);
-    double read = 2.0 * static_cast<double>(rows + width * together) * inner / cacheRate;
-    double item = kBegin + kStore * elements / kSquare + std::max(2 * elements * inner / productRate, read);
+    int64_t operands = 2 * (rows + width * together);
+    int64_t slots = (target.sharedBytes - kExchanged) / (operands * std::min(step, length));
+    double read = static_cast<double>(operands) * inner / cacheRate;
+    double item = kBegin + kStore * elements / kSquare + kMeet * static_cast<double>(llvm::divideCeil(length, step)) +
+                  std::max(2 * elements * inner / productRate, read) * (slots < kSlots ? kExposed : 1);
     int64_t items = groups * int64_t(llvm::divideCeil(columns, width));
     return static_cast<double>(llvm::divideCeil(items, target.multiprocessors)) * item;
   };

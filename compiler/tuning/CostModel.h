@@ -110,7 +110,7 @@ double scanBlocks(const codegen::GpuTarget &target, const StateShape &shape, int
 double shortConv(const codegen::GpuTarget &target, int64_t taps, int64_t rows, int64_t columns, int64_t blocks);
 
 //===--------------------------------------------------------------------------------------------------------------===//
-// experts.few_rows, experts.group_rows, experts.panel_columns
+// experts.few_rows, experts.group_rows, experts.panel_columns, experts.step_channels
 //===--------------------------------------------------------------------------------------------------------------===//
 
 /// A mixture of `count` experts, of which each row takes `top`.
@@ -126,9 +126,9 @@ double expertFewRows(const codegen::Target &target, const ExpertShape &shape, in
 /// 8192 rows in groups of up to `rows`, evenly among experts.
 double expertGroupRows(const codegen::GpuTarget &target, const ExpertShape &shape, int64_t rows);
 /// The same 8192 rows in groups of `rows`, by items that multiply with `innerColumns` rows of `gate` and as many of
-/// `up`, and then by others with `outerColumns` rows of `down`.
+/// `up`, and then by others with `outerColumns` rows of `down`, in steps along the contraction.
 double expertPanels(const codegen::GpuTarget &target, const ExpertShape &shape, int64_t rows, int64_t innerColumns,
-                    int64_t outerColumns);
+                    int64_t outerColumns, int64_t step);
 
 } // namespace denim::tuning
 
