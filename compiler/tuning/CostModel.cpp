@@ -145,12 +145,12 @@ double tuning::wholeKeys(const GpuTarget &target, const KeySplits &shape, int64_
   double between = 2 * partBytes(shape) * static_cast<double>(sequences * shape.queryHeads * parts);
   double merged = kLaunch + between / target.memoryRate + waves * kPart;
   double keyBytes = static_cast<double>(sequences * shape.keyHeads) * pageBytes(shape) / double(shape.pageTokens);
+  auto readOf = [&](int64_t tokens) { return static_cast<double>(tokens) * keyBytes / target.memoryRate; };
   double sum = 0;
-  for (int64_t tokens = 2048; tokens <= 524288; tokens *= 2) {
-    double read = static_cast<double>(tokens) * keyBytes / target.memoryRate;
-    sum += 1 + (tokens <= most ? kLate : merged / read);
-  }
-  return sum;
+  int64_t count = 0;
+  for (int64_t tokens = 2048; tokens <= 524288; tokens *= 2, ++count)
+    sum += 1 + (tokens <= most ? kLate : merged / readOf(tokens));
+  return sum / static_cast<double>(count) * readOf(32768);
 }
 
 //===--------------------------------------------------------------------------------------------------------------===//
@@ -317,7 +317,7 @@ double tuning::segmentScan(const GpuTarget &target, const StateShape &shape, int
 
 double tuning::shortConv(const GpuTarget &target, int64_t taps, int64_t rows, int64_t columns, int64_t blocks) {
   // On an H200 with 4 taps, in microseconds: items of 128 x 32 84 with four blocks on a multiprocessor and 79 with six,
-  // 256 x 32 107 with two. To read and to write is 65 of them. What the rest agrees with, within a tenth: blocks of a
+  // 256 x 32 107 with two. To read and to write is 64 of them. What the rest agrees with, within a tenth: blocks of a
   // wave compute together what each thread has, so long for a row of 16 bytes that memory waits; and a part of the
   // time in which neighbours' rows come from the first cache, a line of 64 bytes in a cycle.
   constexpr double kRow = 0.114, kCached = 0.28, kCacheRate = 1.1e5;

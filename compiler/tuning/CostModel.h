@@ -63,7 +63,8 @@ int64_t latentItems(const codegen::GpuTarget &target);
 //===--------------------------------------------------------------------------------------------------------------===//
 
 /// Steps of one new token of each of as many sequences as fill the machine, of 2048, 4096, ... 524288 tokens: those of
-/// up to `most` by whole keys, longer ones in `parts` that are merged. Each relative to reading its keys.
+/// up to `most` by whole keys, longer ones in `parts` that are merged. The mean, each relative to reading its keys, for
+/// 32768 tokens.
 double wholeKeys(const codegen::GpuTarget &target, const KeySplits &shape, int64_t parts, int64_t most);
 
 //===--------------------------------------------------------------------------------------------------------------===//

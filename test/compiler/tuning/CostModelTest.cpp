@@ -401,8 +401,8 @@ int64_t bestExpertPanel(const ExpertShape &shape, int64_t rows) {
 }
 
 TEST(Experts, WidePanelsReadTheRowsLessOften) {
-  // 128 rows with 128 columns are 64 operations for a byte of operands, with 256 columns 85: the last cache gives the
-  // operands of 78 to matrix units that are busy.
+  // 128 rows with 128 columns are 64 operations for a byte of operands, with 256 columns 85. Matrix units would do 96
+  // while the last cache gives one.
   ExpertShape shape{128, 8, 2048, 768, 2};
   EXPECT_EQ(bestExpertPanel(shape, 128), 256);
   EXPECT_GT(expertPanels(gpu(), shape, 128, 64, 128, 64), 1.2 * expertPanels(gpu(), shape, 128, 128, 256, 64));
@@ -455,7 +455,7 @@ TEST(ShortConv, AsMeasured) {
 }
 
 TEST(ShortConv, MoreTapsTakeRegistersOfBlocks) {
-  // A thread has 4 rows of 8 channels and reads 15 of them where it read 7: 32 registers more than six blocks leave.
+  // A thread has 4 rows of 8 channels and reads 15 of them where it read 7: 28 registers more than six blocks leave.
   EXPECT_LT(bestConv(12).blocks, bestConv(4).blocks);
 }
 
