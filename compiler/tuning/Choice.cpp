@@ -10,6 +10,9 @@ static constexpr ChoiceKind kKinds[] = {
     {"attend_part.key_splits", "parts of the keys of one sequence, each an item of its own"},
     {"experts.few_rows", "rows of a step up to which each reads the weights of its own experts"},
     {"experts.group_rows", "rows of one expert that are multiplied together"},
+    {"experts.panel_columns",
+     "columns of the weights, of all it reads together, that an item of experts' products takes"},
+    {"experts.step_channels", "channels that a step of experts' products takes along the contraction"},
     {"linear.panel_columns", "columns of the result that an item of a product on a CPU makes"},
     {"recurrence_few.blocks", "blocks of tokens one by one that a multiprocessor should hold at once"},
     {"recurrence_few.value_columns", "value columns of a head that a block has, for tokens one by one"},
@@ -21,6 +24,11 @@ static constexpr ChoiceKind kKinds[] = {
     {"recurrence_wide.blocks", "the same as for recurrence_few, in steps of many sequences"},
     {"recurrence_wide.sequences", "sequences of a step from which on it is one of many, for tokens one by one"},
     {"recurrence_wide.value_columns", "the same as for recurrence_few, in steps of many sequences"},
+    {"short_conv.blocks", "blocks of a short convolution that a multiprocessor should hold at once"},
+    {"short_conv.columns", "channels that an item of a short convolution makes"},
+    {"short_conv.rows", "rows that an item of a short convolution makes"},
+    {"softmax_whole.most_tokens",
+     "tokens of a sequence up to which its keys are not split, where sequences fill the GPU"},
 };
 
 ArrayRef<ChoiceKind> denim::tuning::choiceKinds() {

@@ -129,6 +129,31 @@ double tuning::keySplits(const Target &target, const KeySplits &shape, int64_t s
 }
 
 //===--------------------------------------------------------------------------------------------------------------===//
+// softmax_whole.most_tokens
+//===--------------------------------------------------------------------------------------------------------------===//
+
+double tuning::wholeKeys(const GpuTarget &target, const KeySplits &shape, int64_t parts, int64_t most) {
+  // On an H200 with 8 key heads of 128 channels and 32 sequences, an item for each place, whole keys were 10 % faster
+  // at 8192 tokens, even at 32768 and 2 % slower at 131072. So parts take 28 us more, of which reading and writing them
+  // is 2 and a launch is 3: the rest is 8 times as many blocks that begin and end. And of whole keys a block or two
+  // end late, by a share of all there is to read.
+  constexpr double kLaunch = 3, kPart = 2.9, kLate = 0.027;
+  // The accumulator of values up to 128 wide takes half of the registers.
+  int64_t blocks = shape.valueDim <= 128 ? 2 : 1, places = target.multiprocessors * blocks;
+  int64_t sequences = llvm::divideCeil(places, shape.keyHeads);
+  auto waves = static_cast<double>(llvm::divideCeil(sequences * shape.keyHeads * parts, places));
+  double between = 2 * partBytes(shape) * static_cast<double>(sequences * shape.queryHeads * parts);
+  double merged = kLaunch + between / target.memoryRate + waves * kPart;
+  double keyBytes = static_cast<double>(sequences * shape.keyHeads) * pageBytes(shape) / double(shape.pageTokens);
+  auto readOf = [&](int64_t tokens) { return static_cast<double>(tokens) * keyBytes / target.memoryRate; };
+  double sum = 0;
+  int64_t count = 0;
+  for (int64_t tokens = 2048; tokens <= 524288; tokens *= 2, ++count)
+    sum += 1 + (tokens <= most ? kLate : merged / readOf(tokens));
+  return sum / static_cast<double>(count) * readOf(32768);
+}
+
+//===--------------------------------------------------------------------------------------------------------------===//
 // linear.panel_columns
 //===--------------------------------------------------------------------------------------------------------------===//
 
@@ -325,7 +350,35 @@ double tuning::transitionScan(const GpuTarget &target, const StateShape &shape, 
 }
 
 //===--------------------------------------------------------------------------------------------------------------===//
-// experts.few_rows, experts.group_rows
+// short_conv.rows, short_conv.columns, short_conv.blocks
+//===--------------------------------------------------------------------------------------------------------------===//
+
+double tuning::shortConv(const GpuTarget &target, int64_t taps, int64_t rows, int64_t columns, int64_t blocks) {
+  // On an H200 with 4 taps, in microseconds: items of 128 x 32 84 with four blocks on a multiprocessor and 79 with six,
+  // 256 x 32 107 with two. To read and to write is 64 of them. What the rest agrees with, within a tenth: blocks of a
+  // wave compute together what each thread has, so long for a row of 16 bytes that memory waits; and a part of the
+  // time in which neighbours' rows come from the first cache, a line of 64 bytes in a cycle.
+  constexpr double kRow = 0.114, kCached = 0.28, kCacheRate = 1.1e5;
+  constexpr int64_t kTokens = 8192, kChannels = 8192, kTileElements = 2048; // of a warp, of a tile
+  constexpr int64_t kBeside = 16; // registers: addresses, bounds, a row at hand
+  constexpr double kSpilled = 0.05;
+  auto warps = std::max<int64_t>(llvm::divideCeil(rows * columns, kTileElements), 4);
+  // A thread has neighbouring rows of some pieces of 8 channels: four threads of a warp are side by side.
+  int64_t own = std::max<int64_t>(rows / (8 * warps), 1), channels = columns / 4, read = own + taps - 1;
+  int64_t needed = read * channels / 2 + own * channels + kBeside;
+  int64_t given = std::min<int64_t>(255, target.registers / (32 * warps * blocks) / 8 * 8);
+  auto spilled = static_cast<double>(std::max<int64_t>(needed - given, 0));
+  auto bytes = 2.0 * kTokens * kChannels, ofRow = static_cast<double>(rows), ofOwn = static_cast<double>(own);
+  double memory = bytes * (2 + static_cast<double>(taps - 1) / ofRow) / target.memoryRate;
+  double cached = bytes * static_cast<double>(read) / ofOwn / (double(target.multiprocessors) * kCacheRate);
+  int64_t items = llvm::divideCeil(kTokens, rows) * llvm::divideCeil(kChannels, columns);
+  auto waves = static_cast<double>(llvm::divideCeil(items, target.multiprocessors * blocks));
+  double computed = waves * kRow * ofOwn * static_cast<double>(channels) / 8;
+  return (memory + kCached * cached + computed) * (1 + kSpilled * spilled);
+}
+
+//===--------------------------------------------------------------------------------------------------------------===//
+// experts.few_rows, experts.group_rows, experts.panel_columns, experts.step_channels
 //===--------------------------------------------------------------------------------------------------------------===//
 
 namespace {
@@ -373,4 +426,32 @@ double tuning::expertGroupRows(const GpuTarget &target, const ExpertShape &shape
   double products = 6.0 * static_cast<double>(groups * rows) * static_cast<double>(shape.hidden * shape.inner);
   double bytesOfOne = 2.0 * static_cast<double>(rows + kColumns) / (2.0 * static_cast<double>(rows * kColumns));
   return products * std::max(1 / target.matrixRate, bytesOfOne / cacheRate);
+}
+
+double tuning::expertPanels(const GpuTarget &target, const ExpertShape &shape, int64_t rows, int64_t innerColumns,
+                            int64_t outerColumns, int64_t step) {
+  // On an H200, 8 of 128 experts of 768 channels, the first product of 2048 took 0.76 ms: 24 items one behind the other
+  // on a multiprocessor, 128 rows with 256 columns, which are 24.5 us each by what they read and 7.3 more. Part of that
+  // is that warps meet copies at every step, of which there were 32; another, to look for the group and to wait for the
+  // first operands; the rest, to store.
+  constexpr int64_t kRows = 8192, kSquare = 128 * 256, kExchanged = 16 * 1024;
+  constexpr double kBegin = 4, kStore = 1.7, kMeet = 0.05;
+  // Steps of 128 channels, of which two fit shared memory, took both products from 1.47 ms to 1.51.
+  constexpr int64_t kSlots = 3;
+  constexpr double kExposed = 1.07;
+  auto processors = static_cast<double>(target.multiprocessors);
+  // Operands come from the last cache, at twice the rate of memory.
+  double cacheRate = 2 * target.memoryRate / processors, productRate = target.matrixRate / processors;
+  int64_t groups = shape.count * int64_t(llvm::divideCeil(llvm::divideCeil(kRows * shape.top, shape.count), rows));
+  auto product = [&](int64_t columns, int64_t width, int64_t together, int64_t length) {
+    auto elements = static_cast<double>(rows * width * together), inner = static_cast<double>(length);
+    int64_t operands = 2 * (rows + width * together);
+    int64_t slots = (target.sharedBytes - kExchanged) / (operands * std::min(step, length));
+    double read = static_cast<double>(operands) * inner / cacheRate;
+    double item = kBegin + kStore * elements / kSquare + kMeet * static_cast<double>(llvm::divideCeil(length, step)) +
+                  std::max(2 * elements * inner / productRate, read) * (slots < kSlots ? kExposed : 1);
+    int64_t items = groups * int64_t(llvm::divideCeil(columns, width));
+    return static_cast<double>(llvm::divideCeil(items, target.multiprocessors)) * item;
+  };
+  return product(shape.inner, innerColumns, 2, shape.hidden) + product(shape.hidden, outerColumns, 1, shape.inner);
 }

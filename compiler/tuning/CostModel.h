@@ -59,6 +59,15 @@ double keySplits(const codegen::Target &target, const KeySplits &shape, int64_t 
 int64_t latentItems(const codegen::GpuTarget &target);
 
 //===--------------------------------------------------------------------------------------------------------------===//
+// softmax_whole.most_tokens
+//===--------------------------------------------------------------------------------------------------------------===//
+
+/// Steps of one new token of each of as many sequences as fill the machine, of 2048, 4096, ... 524288 tokens: those of
+/// up to `most` by whole keys, longer ones in `parts` that are merged. The mean, each relative to reading its keys, for
+/// 32768 tokens.
+double wholeKeys(const codegen::GpuTarget &target, const KeySplits &shape, int64_t parts, int64_t most);
+
+//===--------------------------------------------------------------------------------------------------------------===//
 // linear.panel_columns
 //===--------------------------------------------------------------------------------------------------------------===//
 
@@ -104,7 +113,15 @@ double scanBlocks(const codegen::GpuTarget &target, const StateShape &shape, int
                   int64_t blocks);
 
 //===--------------------------------------------------------------------------------------------------------------===//
-// experts.few_rows, experts.group_rows
+// short_conv.rows, short_conv.columns, short_conv.blocks
+//===--------------------------------------------------------------------------------------------------------------===//
+
+/// A convolution of `taps` taps over 8192 tokens of 8192 channels in bf16, by items of `rows` x `columns`, each the
+/// work of a block of at least four warps; `blocks` of them on a multiprocessor.
+double shortConv(const codegen::GpuTarget &target, int64_t taps, int64_t rows, int64_t columns, int64_t blocks);
+
+//===--------------------------------------------------------------------------------------------------------------===//
+// experts.few_rows, experts.group_rows, experts.panel_columns, experts.step_channels
 //===--------------------------------------------------------------------------------------------------------------===//
 
 /// A mixture of `count` experts, of which each row takes `top`.
@@ -119,6 +136,10 @@ double expertFewRows(const codegen::GpuTarget &target, const ExpertShape &shape,
 double expertFewRows(const codegen::Target &target, const ExpertShape &shape, int64_t few);
 /// 8192 rows in groups of up to `rows`, evenly among experts.
 double expertGroupRows(const codegen::GpuTarget &target, const ExpertShape &shape, int64_t rows);
+/// The same 8192 rows in groups of `rows`, by items that multiply with `innerColumns` rows of `gate` and as many of
+/// `up`, and then by others with `outerColumns` rows of `down`, in steps along the contraction.
+double expertPanels(const codegen::GpuTarget &target, const ExpertShape &shape, int64_t rows, int64_t innerColumns,
+                    int64_t outerColumns, int64_t step);
 
 } // namespace denim::tuning
 

@@ -18,6 +18,7 @@
 #include "runtime/abi/Kernel.h"
 #include "runtime/base/Machine.h"
 #include "runtime/base/Status.h"
+#include "runtime/base/TensorMap.h"
 
 #include <functional>
 #include <memory>
@@ -63,13 +64,6 @@ public:
 /// The code of one target of a module, borrowed. Which of the two a machine needs: runtime/abi/Module.h.
 struct Code {
   std::string_view target, object, ptx;
-};
-
-/// An argument of a kernel as a matrix of bf16 that it copies in boxes (CUDA; runtime/abi/Kernel.h).
-struct TensorMapInfo {
-  uint32_t argument;
-  int64_t columns; ///< of the matrix
-  uint32_t boxRows, boxColumns;
 };
 
 /// One kernel as the plan names it.

@@ -9,7 +9,7 @@
 #define DENIM_RUNTIME_MODULE_PLAN_H
 
 #include "runtime/base/Machine.h"
-#include "runtime/device/Device.h"
+#include "runtime/base/TensorMap.h"
 
 #include <algorithm>
 #include <cstdint>

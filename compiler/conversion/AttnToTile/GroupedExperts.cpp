@@ -32,13 +32,14 @@ using namespace denim;
 /// Choices that `sort` looks at together: 16 registers of each of 256 threads for the choices, and as many for what is
 /// made of them.
 static constexpr int64_t kSortedTogether = 4096;
-/// Rows and channels that are moved by one item.
+/// Rows and channels that are moved by one item: 64 registers of each of 256 threads at most, under way together.
 static constexpr int64_t kMovedRows = 64, kMovedColumns = 256, kCombinedRows = 16;
-/// Columns of the products of an item, all together, and their step along the contraction.
-static constexpr int64_t kPanel = 256, kStep = 64;
-/// Blocks of products on a multiprocessor, whose shared memory they take for operands copied ahead.
+/// Least step along the contraction: of bf16 the widest row of an operand that products read.
+static constexpr int64_t kLeastStep = 64;
+/// Blocks of products on a multiprocessor: sums of 128 x 256 and operands copied ahead leave no room for a second.
 static constexpr int64_t kProductBlocks = 1;
 /// On a CPU: rows of weights that are turned together, and rows that they multiply at once; what is left over, if few.
+/// 64 rows of gate and of up are 1 MiB in f32 where the model has 2048 channels: what a core has near it.
 static constexpr int64_t kPanelOfCpu = 64, kRowsOfCpu[] = {64, 16, 4};
 /// With few rows, elements of weights that the threads of a block have under way: 64 registers of each of 256.
 static constexpr int64_t kUnderWay = 16384;
@@ -398,7 +399,7 @@ private:
         next.push_back(e.mma(own, w, {false, true, sum, tile::Triangle::none}));
       return next;
     };
-    int64_t size = std::min(kStep, length), whole = length / size * size;
+    int64_t size = std::min(shape.stepChannels(), length), whole = length / size * size;
     SmallVector<Value> sums(weights.size(), e.splat(0, rows.count, width));
     sums = e.loop(e.index(0), e.index(whole), size, sums,
                   [&](Value k, ValueRange carried) { return step(k, size, carried); });
@@ -441,7 +442,7 @@ private:
         Value own = e.load(x, rows, e.index(0), shape.hidden());
         return swiglu(e.mma(own, weights[0], kTurned), e.mma(own, weights[1], kTurned));
       });
-    int64_t limit = kPanel / 2, width = panelWidth(shape.innerDim(), limit);
+    int64_t limit = shape.panelColumns() / 2, width = panelWidth(shape.innerDim(), limit);
     forGroups(shape.innerDim(), limit, [&](Value expert, const Rows &rows, Value column) {
       auto sums = multiply(x, rows, {weightsOf(op.getGate(), expert), weightsOf(op.getUp(), expert)}, column, width,
                            shape.hidden());
@@ -455,8 +456,8 @@ private:
       return forExpert(shape.hidden(), op.getDown(), [&](const Rows &rows, ArrayRef<Value> weights) {
         return e.mma(e.load(h, rows, e.index(0), shape.innerDim()), weights[0], kTurned);
       });
-    int64_t width = panelWidth(shape.hidden(), kPanel);
-    forGroups(shape.hidden(), kPanel, [&](Value expert, const Rows &rows, Value column) {
+    int64_t limit = shape.panelColumns(), width = panelWidth(shape.hidden(), limit);
+    forGroups(shape.hidden(), limit, [&](Value expert, const Rows &rows, Value column) {
       auto sums = multiply(h, rows, {weightsOf(op.getDown(), expert)}, column, width, shape.innerDim());
       store(sums[0], e.resultMemory(0), rows, column);
     });
@@ -556,6 +557,30 @@ FailureOr<ExpertKernels> ExpertKernels::of(plan::KernelOp kernel) {
     if (failed(together))
       return failure();
     all.group = *together;
+    auto time = [&](int64_t columns, int64_t step) {
+      return tuning::expertPanels(*target, shape, all.group, panelWidth(all.innerChannels, columns / 2),
+                                  panelWidth(all.hiddenDim, columns), step);
+    };
+    tuning::Question panel{
+        "experts.panel_columns", text, {}, [&](int64_t columns) { return time(columns, kLeastStep); }};
+    // Of 256 columns with 128 rows, eight warps hold the sums. Narrow experts are one panel either way.
+    if (all.innerChannels > 64 || all.hiddenDim > 128)
+      panel.candidates.push_back(128);
+    panel.candidates.push_back(256);
+    FailureOr<int64_t> columns = tuning::choose(kernel, panel);
+    if (failed(columns))
+      return failure();
+    all.panel = *columns;
+    tuning::Question step{
+        "experts.step_channels", text, {kLeastStep}, [&](int64_t step) { return time(all.panel, step); }};
+    // Two steps at least, so that one is copied while the other is multiplied; those of f32 would not fit.
+    if (std::min(all.innerChannels, all.hiddenDim) >= 4 * kLeastStep && all.element.isBF16() &&
+        gate.getElementType().isBF16())
+      step.candidates.push_back(2 * kLeastStep);
+    FailureOr<int64_t> channels = tuning::choose(kernel, step);
+    if (failed(channels))
+      return failure();
+    all.step = *channels;
   }
   FailureOr<int64_t> few = tuning::choose(kernel, rows);
   if (failed(few))

@@ -37,6 +37,8 @@ public:
 
   int64_t fewRows() const { return few; }
   int64_t groupRows() const { return group; } ///< rows of a group: entries of one expert that are multiplied together
+  int64_t panelColumns() const { return panel; } ///< of the weights that an item multiplies with, all together
+  int64_t stepChannels() const { return step; }  ///< of the contraction
   int64_t hidden() const { return hiddenDim; }
   int64_t innerDim() const { return innerChannels; }
   int64_t top() const { return chosen; }
@@ -53,7 +55,8 @@ private:
   ExpertKernels() = default;
 
   mlir::Type element;
-  int64_t few = 0, group = 0, hiddenDim = 0, innerChannels = 0, chosen = 0, experts = 0, multiprocessors = 0;
+  int64_t few = 0, group = 0, panel = 0, step = 0, hiddenDim = 0, innerChannels = 0, chosen = 0, experts = 0,
+          multiprocessors = 0;
 };
 
 /// The one op of a kernel of this kind.

@@ -3,9 +3,11 @@
 //
 //   folded    an item is one row, seen as a matrix of the same elements: [1, 2048] as [16, 128]. For norms over all
 //             channels of a token: every thread has a part of the row, and there are as many items as rows
-//   blocks    an item is 16 rows of one head, or of a part of the channels where ops take each channel alone; 128 rows
-//             of few channels where a convolution reads its taps from rows that overlap
+//   blocks    an item is 16 rows of one head, or of a part of the channels where ops take each channel alone; more rows
+//             of few channels where a convolution reads its taps from rows that overlap, so that each thread has
+//             neighbouring rows: how many is chosen
 #include "compiler/conversion/AttnToTile/FoldedRow.h"
+#include "compiler/tuning/Choices.h"
 
 using namespace mlir;
 using namespace denim;
@@ -14,11 +16,8 @@ using namespace denim;
 static constexpr int64_t kRowBlock = 16;
 /// Channels of one item where they may be cut anywhere, and where a convolution keeps a tile for each of its taps.
 static constexpr int64_t kColumnBlock = 256, kConvColumnBlock = 128;
-/// An item of a convolution whose channels are whole pieces of 16 bytes of bf16 for the four lanes of a row: each
-/// thread of four warps has four rows, which are seven that it reads for four taps. Measured on an H200 at 8192 tokens
-/// of 8192 channels: 84 us, with eight rows 107 (178 registers), with 64 channels 93; with six blocks on a
-/// multiprocessor 79.
-static constexpr int64_t kSlidingRows = 128, kSlidingColumns = 32, kSlidingBlocks = 6;
+/// Pieces of 16 bytes of bf16 for the four lanes of a row: convolutions whose channels are whole such pieces slide.
+static constexpr int64_t kSlidingColumns = 32;
 
 void denim::forPieces(Emitter &e, ArrayRef<Piece> pieces, Value number, llvm::function_ref<void(const Window &)> body) {
   const Piece &piece = pieces[0];
@@ -38,18 +37,74 @@ bool takesChannelsAlone(Operation *op) {
                               model::ExpOp, model::ScaleOp, model::EmbedOp, model::SelectOp, plan::YieldOp>(op);
 }
 
-/// Pieces of the result, cut further where its ops allow it. `slides`: a convolution, in pieces of kSlidingColumns.
-SmallVector<Piece> smallPieces(plan::KernelOp kernel, Value result, bool &slides) {
+/// Rows that convolutions read in front of their own.
+int64_t rowsInFront(plan::KernelOp kernel) {
+  int64_t before = 0;
+  for (attn::ShortConvOp conv : kernel.getBlock()->getOps<attn::ShortConvOp>())
+    before += conv.getTaps() - 1;
+  return before;
+}
+
+/// An item of a convolution that slides, and how many of them a multiprocessor should hold.
+struct Sliding {
+  int64_t rows = 0, columns = 0, blocks = 0;
+};
+
+FailureOr<Sliding> chooseSliding(plan::KernelOp kernel, ArrayRef<Piece> pieces) {
+  FailureOr<codegen::GpuTarget> target = tuning::gpuTargetOf(kernel);
+  if (failed(target))
+    return failure();
+  int64_t taps = rowsInFront(kernel) + 1;
+  std::string shape = tuning::shapeText({{"taps", taps}});
+  // With six blocks what is under way hides the latency of memory; more would only have fewer registers.
+  const SmallVector<int64_t> allRows{64, 128, 256}, allBlocks{1, 2, 3, 4, 5, 6};
+  auto least = [](ArrayRef<int64_t> candidates, llvm::function_ref<double(int64_t)> time) {
+    double best = time(candidates.front());
+    for (int64_t candidate : candidates.drop_front())
+      best = std::min(best, time(candidate));
+    return best;
+  };
+  auto ofRows = [&](int64_t rows, int64_t columns) {
+    return least(allBlocks, [&](int64_t blocks) { return tuning::shortConv(*target, taps, rows, columns, blocks); });
+  };
+  Sliding answer;
+  tuning::Question columns{"short_conv.columns", shape, {}, [&](int64_t columns) {
+                             return least(allRows, [&](int64_t rows) { return ofRows(rows, columns); });
+                           }};
+  for (int64_t width : {kSlidingColumns, 2 * kSlidingColumns})
+    if (llvm::all_of(pieces, [&](const Piece &piece) { return piece.width % width == 0; }))
+      columns.candidates.push_back(width);
+  tuning::Question rows{"short_conv.rows", shape, allRows, [&](int64_t rows) { return ofRows(rows, answer.columns); }};
+  tuning::Question blocks{"short_conv.blocks", shape, allBlocks, [&](int64_t blocks) {
+                            return tuning::shortConv(*target, taps, answer.rows, answer.columns, blocks);
+                          }};
+  const std::pair<tuning::Question *, int64_t *> questions[] = {
+      {&columns, &answer.columns}, {&rows, &answer.rows}, {&blocks, &answer.blocks}};
+  for (auto [question, value] : questions) {
+    FailureOr<int64_t> chosen = tuning::choose(kernel, *question);
+    if (failed(chosen))
+      return failure();
+    *value = *chosen;
+  }
+  return answer;
+}
+
+/// Pieces of the result, cut further where its ops allow it. `sliding`: of a convolution that slides, else as it was.
+FailureOr<SmallVector<Piece>> smallPieces(plan::KernelOp kernel, Value result, std::optional<Sliding> &sliding) {
   SmallVector<Piece> pieces = piecesOf(result);
   bool convolves = !kernel.getBlock()->getOps<attn::ShortConvOp>().empty();
-  slides = false;
   for (Operation &op : *kernel.getBlock())
     if (!takesChannelsAlone(&op) && !isa<attn::ShortConvOp, model::SplitOp, model::ConcatOp>(op))
       return pieces;
-  slides = convolves && llvm::all_of(pieces, [](const Piece &piece) { return piece.width % kSlidingColumns == 0; });
+  if (convolves && llvm::all_of(pieces, [](const Piece &piece) { return piece.width % kSlidingColumns == 0; })) {
+    FailureOr<Sliding> chosen = chooseSliding(kernel, pieces);
+    if (failed(chosen))
+      return failure();
+    sliding = *chosen;
+  }
   for (Piece &piece : pieces)
-    if (slides)
-      piece.count *= piece.width / kSlidingColumns, piece.width = kSlidingColumns;
+    if (sliding)
+      piece.count *= piece.width / sliding->columns, piece.width = sliding->columns;
     else
       while (convolves && piece.width > kConvColumnBlock && piece.width % 2 == 0)
         piece.width /= 2, piece.count *= 2;
@@ -57,7 +112,7 @@ SmallVector<Piece> smallPieces(plan::KernelOp kernel, Value result, bool &slides
     return pieces;
   for (int64_t width = kColumnBlock; width >= 64; width -= 8)
     if (pieces[0].width > width && pieces[0].width % width == 0)
-      return {{0, width, pieces[0].width / width}};
+      return SmallVector<Piece>{{0, width, pieces[0].width / width}};
   return pieces;
 }
 
@@ -119,19 +174,20 @@ tile::KernelOp denim::emitRowsOfBlock(plan::KernelOp kernel, SmallVectorImpl<uns
   if (int64_t columns = columnsOfFoldedRows(kernel, result))
     return writeFoldedRows(kernel, columns, extras);
 
-  bool slides = false;
-  SmallVector<Piece> pieces = smallPieces(kernel, result, slides);
-  int64_t rowBlock = slides ? kSlidingRows : kRowBlock;
+  std::optional<Sliding> sliding;
+  FailureOr<SmallVector<Piece>> small = smallPieces(kernel, result, sliding);
+  if (failed(small))
+    return nullptr;
+  ArrayRef<Piece> pieces = *small;
+  int64_t rowBlock = sliding ? sliding->rows : kRowBlock;
   int64_t parts = 0;
   for (const Piece &piece : pieces)
     parts += piece.count;
   auto convs = kernel.getBlock()->getOps<attn::ShortConvOp>();
-  int64_t before = 0; // rows that convolutions read in front of their own
-  for (attn::ShortConvOp conv : convs)
-    before += conv.getTaps() - 1;
+  int64_t before = rowsInFront(kernel);
   Emitter e(kernel, tile::ItemsAttr::get(kernel.getContext(), rowKind(kernel), rowBlock, parts));
-  if (slides)
-    e.tileKernel->setAttr("tile.blocks", e.b.getI64IntegerAttr(kSlidingBlocks));
+  if (sliding)
+    e.tileKernel->setAttr("tile.blocks", e.b.getI64IntegerAttr(sliding->blocks));
   Value block = arith::DivUIOp::create(e.b, e.loc, e.item(), e.index(parts));
   Value part = arith::RemUIOp::create(e.b, e.loc, e.item(), e.index(parts));
   Value lo = e.mul(block, rowBlock);

@@ -40,9 +40,6 @@ constexpr int64_t kWarpsAhead = 4;
 constexpr int64_t kLatentItemsOfCpu = 256;
 /// Query heads of a key head up to which they are rows of one tile of a whole sequence: what eight warps hold.
 constexpr int64_t kMostWholeRows = 128;
-/// Tokens up to which whole keys are faster than parts. On an H200, 32 / 8 heads of 128 channels and 32 sequences: 10 %
-/// at 8192 tokens, even at 32768, 2 % slower at 131072.
-constexpr int64_t kWholeTokens = 32768;
 /// Bytes of latents in f32 that stand in a tile: shared memory holds them as three terms.
 constexpr int64_t kLatentBytes = 64 * 1024;
 
@@ -53,29 +50,43 @@ bool partsAreGroups(const Attention &op) {
   return !op.sharesRows() && op.hasBf16Keys() && op.group() <= kMostWholeRows && op.valueWidth <= 256;
 }
 
+tuning::KeySplits keySplitsOf(const Attention &op) {
+  auto query = cast<RankedTensorType>(op.query.getType());
+  auto keys = cast<attn::CacheType>(op.keys.getType());
+  int64_t bytes = keys.getElementType().getIntOrFloatBitWidth() / 8;
+  return {keys.getShape()[0],
+          query.getDimSize(1),
+          query.getDimSize(2),
+          op.valueWidth,
+          bytes,
+          DENIM_PAGE_TOKENS,
+          softmax::kLeastPagesOfBlock,
+          op.sharesRows() ? bytes == 2 ? softmax::kLatentHeadsOfBlock : kLatentHeads : 0};
+}
+
+std::string shapeText(const tuning::KeySplits &shape) {
+  return tuning::shapeText(
+      {{"heads", shape.queryHeads}, {"kv_heads", shape.keyHeads}, {"dk", shape.keyDim}, {"dv", shape.valueDim}});
+}
+
 /// Parts of the keys that blocks of threads make of one token's, of which there is memory for `op.splits`.
 FailureOr<int64_t> choosePartItems(plan::KernelOp kernel, const Attention &op) {
   FailureOr<codegen::GpuTarget> target = tuning::gpuTargetOf(kernel);
   if (failed(target))
     return failure();
-  auto query = cast<RankedTensorType>(op.query.getType());
-  auto keys = cast<attn::CacheType>(op.keys.getType());
-  int64_t bytes = keys.getElementType().getIntOrFloatBitWidth() / 8;
-  tuning::KeySplits shape{keys.getShape()[0],
-                          query.getDimSize(1),
-                          query.getDimSize(2),
-                          op.valueWidth,
-                          bytes,
-                          DENIM_PAGE_TOKENS,
-                          softmax::kLeastPagesOfBlock,
-                          op.sharesRows() ? bytes == 2 ? softmax::kLatentHeadsOfBlock : kLatentHeads : 0};
-  tuning::Question question;
-  question.choice = "attend_part.key_splits";
-  question.shape = tuning::shapeText(
-      {{"heads", shape.queryHeads}, {"kv_heads", shape.keyHeads}, {"dk", shape.keyDim}, {"dv", shape.valueDim}});
+  tuning::KeySplits shape = keySplitsOf(op);
+  tuning::Question question{"attend_part.key_splits", shapeText(shape), {}, {}};
   for (int64_t parts = op.splits; parts <= std::max(op.splits, softmax::kMostParts); parts *= 2)
     question.candidates.push_back(parts);
   question.predict = [&](int64_t parts) { return tuning::keySplits(*target, shape, parts); };
+  return tuning::choose(kernel, question);
+}
+
+/// Tokens up to which whole keys are faster than parts. Candidates lie far apart: near the best, both take as long.
+FailureOr<int64_t> chooseWholeTokens(plan::KernelOp kernel, const Attention &op, const codegen::GpuTarget &target) {
+  tuning::KeySplits shape = keySplitsOf(op);
+  tuning::Question question{"softmax_whole.most_tokens", shapeText(shape), {8192, 32768, 131072, 524288}, {}};
+  question.predict = [&](int64_t most) { return tuning::wholeKeys(target, shape, op.splits, most); };
   return tuning::choose(kernel, question);
 }
 
@@ -304,12 +315,7 @@ private:
     // Where several warps share a row, weights are summed key by key, and along the row when all pages are through.
     bool sumsLast = valuesArePanels();
     Value m = softmax::maximum(e, column, before[0], e.reduce(tile::Combiner::max, seen, 1));
-    // A row that has seen no key yet has m = -inf: its weights are exp(-inf - 0) = 0.
-    Value base = e.map(column, m, [&](OpBuilder &b, ValueRange in) -> Value {
-      Value least = f32(b, -std::numeric_limits<double>::infinity());
-      Value none = arith::CmpFOp::create(b, e.loc, arith::CmpFPredicate::OEQ, in[0], least);
-      return arith::SelectOp::create(b, e.loc, none, f32(b, 0), in[0]);
-    });
+    Value base = softmax::baseOf(e, column, m, 1);
     Value fade = powers ? fadedPower(column, before[0], base) : softmax::faded(e, column, before[0], base);
     Value p = powers ? fadedPower(scores, seen, base) : softmax::faded(e, scores, seen, base);
     Value l = softmax::added(e, sumsLast ? scores : column, before[1], fade,
@@ -537,8 +543,11 @@ FailureOr<WholeSteps> denim::wholeSteps(plan::KernelOp kernel, attn::AttendOp op
   }
   if (attention.group() > kMostWholeRows)
     return WholeSteps();
+  FailureOr<int64_t> longest = chooseWholeTokens(kernel, attention, *target);
+  if (failed(longest))
+    return failure();
   // A key head for every multiprocessor, or nearly.
-  return WholeSteps{int64_t(llvm::divideCeil(target->multiprocessors * 15 / 16, attention.keyHeads())), kWholeTokens};
+  return WholeSteps{int64_t(llvm::divideCeil(target->multiprocessors * 15 / 16, attention.keyHeads())), *longest};
 }
 
 tile::KernelOp denim::emitSoftmax(plan::KernelOp kernel, SmallVectorImpl<unsigned> &extras) {

@@ -19,8 +19,10 @@ using softmax::Running;
 
 namespace {
 
-/// Over latents: items that merging should make, four for each multiprocessor; heads and columns of one at most.
-constexpr int64_t kMergeItems = 512, kMergedHeads = 16, kMergedColumns = 128;
+/// Over latents: items on a multiprocessor, each of which waits for what it reads.
+constexpr int64_t kMergeBlocks = 4;
+/// Heads and columns of an item at most: two parts and what is merged so far are 48 registers of each of 128 threads.
+constexpr int64_t kMergedHeads = 16, kMergedColumns = 128;
 /// Parts up to which they are merged one after the other, for all these heads at once; from there on all parts of a
 /// head are rows of tiles.
 constexpr int64_t kMergedInTurn = 8;
@@ -82,14 +84,13 @@ private:
       e.fail(op.result.getDefiningOp(), "expected a kernel of its own for attention over latents");
       return nullptr;
     }
-    softmax::CutItems cut{groups, most, kMergeItems};
+    softmax::CutItems cut{groups, most, kMergeBlocks * items.latentItems};
     auto [piece, item] = cut.pieceAndItem(e);
     Value pieces = cut.pieces(e);
     Value s = arith::DivUIOp::create(e.b, e.loc, item, e.index(groups));
     firstHead = e.mul(arith::RemUIOp::create(e.b, e.loc, item, e.index(groups)), itemHeads);
-    // Each waits for what it reads: several at once.
     e.tileKernel->setAttr("tile.warps", e.b.getI64IntegerAttr(4));
-    e.tileKernel->setAttr("tile.blocks", e.b.getI64IntegerAttr(4));
+    e.tileKernel->setAttr("tile.blocks", e.b.getI64IntegerAttr(kMergeBlocks));
     Value parts = e.viewOf(op.parts, heads * width), partHeads = e.viewOf(op.parts, width);
     auto memory = cast<BlockArgument>(e.resultMemory(0));
     auto element = cast<tile::MemoryType>(memory.getType()).getElementType();

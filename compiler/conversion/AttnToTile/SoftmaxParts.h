@@ -29,7 +29,7 @@ int64_t headsOfTile(const Attention &op, bool ofBlock);
 /// Into how many parts keys are cut.
 struct PartItems {
   int64_t most = 1;        ///< parts that a token has items for
-  int64_t latentItems = 0; ///< over latents: items of a step from which on keys are not cut
+  int64_t latentItems = 0; ///< over latents: items of a step from which on keys are not cut, one to a multiprocessor
 };
 
 /// Parts that a token's keys are cut into at most. In a step of few tokens more than the op names: its memory holds

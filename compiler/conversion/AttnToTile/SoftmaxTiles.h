@@ -53,7 +53,7 @@ inline mlir::Value baseOf(Emitter &e, tile::TileType type, mlir::Value m, double
   return e.map(type, m, [&](mlir::OpBuilder &b, mlir::ValueRange in) -> mlir::Value {
     mlir::Value least = number(b, e.loc, -std::numeric_limits<double>::infinity());
     mlir::Value none = mlir::arith::CmpFOp::create(b, e.loc, mlir::arith::CmpFPredicate::OEQ, in[0], least);
-    mlir::Value scaled = times(b, e.loc, in[0], number(b, e.loc, scale));
+    mlir::Value scaled = scale == 1 ? in[0] : times(b, e.loc, in[0], number(b, e.loc, scale));
     return mlir::arith::SelectOp::create(b, e.loc, none, number(b, e.loc, 0), scaled);
   });
 }

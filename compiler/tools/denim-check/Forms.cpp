@@ -24,9 +24,10 @@ std::vector<Form> denim::check::formsOf(int64_t tokens, const std::vector<int64_
     if (length < tokens)
       forms.push_back({"the first " + std::to_string(length), {{length}}});
   if (tokens >= 8) {
-    // Long, short and absent ones stand side by side, and each is once the long one.
+    // Long, short and absent ones stand side by side, and each is once the long one. Absent are a new one between two
+    // others, and known ones behind and in front of them.
     int64_t half = tokens / 2, quarter = tokens / 4;
-    forms.push_back({"ragged", {{half, 1, quarter}, {1, half, 0}, {2, 1, half}, {1, 1, 1}}});
+    forms.push_back({"ragged", {{half, 0, quarter}, {1, half, 0}, {0, 2, half}, {1, 1, 1}}});
   }
   return forms;
 }

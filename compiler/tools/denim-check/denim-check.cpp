@@ -30,10 +30,10 @@ static cl::opt<bool> planOfCuda("plan-of-cuda",
                                 cl::cat(category));
 static cl::opt<bool> exact("exact", cl::desc("with activations and products of a CUDA device near f32"),
                            cl::cat(category));
-static cl::list<std::string> forced("choose", cl::desc("as for denim-compile"), cl::value_desc("NAME=VALUE"),
-                                    cl::cat(category));
 static cl::opt<std::string> assembler("assembler", cl::desc("as for denim-compile"), cl::value_desc("path"),
                                       cl::cat(category));
+static cl::list<std::string> forced("choose", cl::desc("as for denim-compile"), cl::value_desc("KIND.CHOICE=VALUE"),
+                                    cl::cat(category));
 static cl::opt<int64_t> tokenCount("tokens", cl::desc("length of the sequences"), cl::init(150), cl::cat(category));
 static cl::list<int64_t> chunkSizes("chunks", cl::desc("sizes of chunks (7, 64)"), cl::CommaSeparated,
                                     cl::cat(category));
@@ -108,10 +108,10 @@ llvm::Expected<std::string> compilePage(mlir::ModuleOp page) {
   options.pipeline.chunk = chunk;
   options.exact = exact;
   options.assembler = assembler;
-  for (const std::string &text : forced) {
-    llvm::Expected<tuning::Entry> entry = tuning::parseForced(text);
+  for (const std::string &choice : forced) {
+    llvm::Expected<tuning::Entry> entry = tuning::parseForced(choice);
     if (!entry)
-      return entry.takeError();
+      return llvm::createStringError("--choose: " + llvm::toString(entry.takeError()));
     options.forced.push_back(std::move(*entry));
   }
   std::string name = target;
@@ -139,6 +139,7 @@ llvm::Expected<std::string> compilePage(mlir::ModuleOp page) {
   if (!tiles)
     return llvm::createStringError("expected the text of the tile phase to be read back");
   options.from = Phase::Tile;
+  options.forced.clear(); // the text says what was chosen
   return compile(*tiles, options);
 }
 

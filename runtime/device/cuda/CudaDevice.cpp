@@ -6,8 +6,6 @@
 #include <algorithm>
 #include <charconv>
 #include <cstring>
-#include <map>
-#include <tuple>
 #include <utility>
 
 namespace denim {
@@ -27,6 +25,7 @@ struct CudaExecutable final : Executable {
   explicit CudaExecutable(CudaDevice &device) : device(device) {}
   ~CudaExecutable() override {
     device.settle();
+    device.forgetMaps(*this);
     if (module)
       device.driver().moduleUnload(module);
   }
@@ -35,8 +34,6 @@ struct CudaExecutable final : Executable {
   cuda::CodeModule module = nullptr;
   std::vector<cuda::Function> functions;
   std::vector<KernelInfo> kernels;
-  /// By kernel, which of its maps, and address of the argument. Arguments stay where they are: each is encoded once.
-  mutable std::map<std::tuple<uint32_t, size_t, const void *>, cuda::TensorMap> tensorMaps;
 };
 
 /// "sm_90a": 90 and 'a'; 0 if it is no such name.
@@ -227,21 +224,23 @@ Status CudaDevice::load(const Code &code, const std::vector<KernelInfo> &kernels
   return {};
 }
 
-/// Rows are not counted: kernels ask for boxes within their arguments, and those that tokens of a later pass fill are
-/// not known here. Coordinates are of 32 bits with a sign.
 Status CudaDevice::encode(const KernelInfo &kernel, const TensorMapInfo &map, const void *argument,
                           cuda::TensorMap &out) {
   if (addressOf(argument) % kTensorAlignment != 0)
     return error(DENIM_STATUS_INVALID_ARGUMENT, "kernel '", kernel.name, "': expected argument ", map.argument,
                  " at a multiple of ", kTensorAlignment, " bytes for a tensor map, but got ", argument);
-  auto columns = static_cast<uint64_t>(map.columns);
-  const uint64_t dimensions[] = {columns, INT32_MAX}, strides[] = {columns * 2};
+  const uint64_t strides[] = {map.rowBytes()};
   const unsigned box[] = {map.boxColumns, map.boxRows}, steps[] = {1, 1};
-  return check(functions.tensorMapEncodeTiled(&out, cuda::kTensorBF16, 2, const_cast<void *>(argument), dimensions,
-                                              strides, box, steps, cuda::kInterleaveNone, cuda::kSwizzle128,
-                                              cuda::kPromotion256, cuda::kFillZeros),
+  return check(functions.tensorMapEncodeTiled(&out, cuda::kTensorBF16, 2, const_cast<void *>(argument),
+                                              map.dimensions().data(), strides, box, steps, cuda::kInterleaveNone,
+                                              cuda::kSwizzle128, cuda::kPromotion256, cuda::kFillZeros),
                "cuTensorMapEncodeTiled of '", kernel.name, "', argument ", map.argument, ", ", map.columns,
                " columns, boxes of ", map.boxRows, " x ", map.boxColumns);
+}
+
+void CudaDevice::forgetMaps(const Executable &executable) {
+  for (auto entry = tensorMaps.begin(); entry != tensorMaps.end();)
+    entry = std::get<const Executable *>(entry->first) == &executable ? tensorMaps.erase(entry) : std::next(entry);
 }
 
 Status CudaDevice::launch(const Executable &executable, Address batch, const Launch &launch) {
@@ -278,10 +277,10 @@ Status CudaDevice::launch(const Executable &executable, Address batch, const Lau
       return error(DENIM_STATUS_INVALID_ARGUMENT, "kernel '", kernel.name, "': expected more than ", map.argument,
                    " arguments for a tensor map, but got ", launch.argCount);
     const void *argument = launch.args[map.argument];
-    auto [entry, isNew] = loaded.tensorMaps.try_emplace({launch.kernel, m, argument});
+    auto [entry, isNew] = tensorMaps.try_emplace({addressOf(argument), &executable, launch.kernel, m});
     if (isNew)
       if (Status status = encode(kernel, map, argument, entry->second)) {
-        loaded.tensorMaps.erase(entry);
+        tensorMaps.erase(entry);
         return status;
       }
     parameters[2 + launch.argCount + m] = &entry->second;
@@ -358,6 +357,8 @@ Status CudaDevice::commitRange(char *base, size_t reserved, size_t from, size_t 
 
 void CudaDevice::free(void *base, size_t reserved, size_t committed) {
   settle(); // kernels may still use it
+  tensorMaps.erase(tensorMaps.lower_bound({addressOf(base), nullptr, 0, 0}),
+                   tensorMaps.lower_bound({addressOf(base) + reserved, nullptr, 0, 0}));
   if (committed)
     functions.memUnmap(addressOf(base), committed);
   functions.memAddressFree(addressOf(base), reserved);

@@ -18,6 +18,9 @@
 #include "runtime/device/cuda/CublasLt.h"
 #include "runtime/device/cuda/CudaDriver.h"
 
+#include <map>
+#include <tuple>
+
 namespace denim {
 
 /// Where to look; tests name libraries of their own.
@@ -72,6 +75,10 @@ public:
   Status launch(const Executable &executable, cuda::Address batch, const Launch &launch);
   /// Before a pass that comes again: the fastest algorithms for its products. What is in its activations is lost.
   Status measureProducts(const std::vector<Launch> &launches);
+  /// An executable ends.
+  void forgetMaps(const Executable &executable);
+  /// Of arguments in memory that is not freed, for kernels of executables that there are.
+  size_t keptMaps() const { return tensorMaps.size(); }
 
 protected:
   Status commitRange(char *base, size_t reserved, size_t from, size_t &to) override;
@@ -93,6 +100,9 @@ private:
   size_t granularity = 0;
   char *staging = nullptr; // pinned, for reading
   std::unique_ptr<CublasLt> blas;
+  /// By address of the argument, executable, kernel, and which of its maps. Arguments stay where they are: each is
+  /// encoded once, and forgotten with its memory.
+  std::map<std::tuple<cuda::Address, const Executable *, uint32_t, size_t>, cuda::TensorMap> tensorMaps;
   Status pending; // of work whose call could not say so
   Status lost;    // the first fatal error
 };

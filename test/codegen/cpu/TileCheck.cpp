@@ -152,7 +152,7 @@ void writeGpuCase(const Case &c, ModuleOp module, Memory &want) {
     out.code = code->cubin.empty() ? code->ptx : std::string(code->cubin.begin(), code->cubin.end());
     out.threads = code->kernels[0].threads, out.sharedBytes = code->kernels[0].sharedBytes, out.items = c.items;
     for (const codegen::TensorMap &map : code->kernels[0].tensorMaps)
-      out.tensorMaps.push_back({map.memory, map.columns, map.boxRows, map.boxColumns});
+      out.tensorMaps.push_back({uint32_t(map.memory), map.columns, uint32_t(map.boxRows), uint32_t(map.boxColumns)});
     const Step &s = c.step;
     out.tokens = s.tokens, out.positions = s.positions, out.rowBegin = s.rowBegin, out.past = s.past;
     out.outputs = s.outputs, out.pages = s.pages, out.pageBegin = s.pageBegin;

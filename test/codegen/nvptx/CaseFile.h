@@ -3,6 +3,7 @@
 #ifndef TEST_CODEGEN_NVPTX_CASEFILE_H
 #define TEST_CODEGEN_NVPTX_CASEFILE_H
 
+#include "runtime/base/TensorMap.h"
 #include <cstdint>
 #include <cstdio>
 #include <string>
@@ -16,18 +17,13 @@ struct GpuBuffer {
   std::vector<char> before, after;
 };
 
-/// What the kernel takes behind its buffers (runtime/abi/Kernel.h).
-struct GpuTensorMap {
-  int64_t buffer, columns, boxRows, boxColumns;
-};
-
 struct GpuCase {
   std::string name, mode;
   double tolerance = 0;
   std::string code; ///< cubin, or PTX
   int64_t threads = 0, sharedBytes = 0, items = 0;
   std::vector<int32_t> tokens, positions, rowBegin, past, outputs, pages, pageBegin;
-  std::vector<GpuTensorMap> tensorMaps;
+  std::vector<TensorMapInfo> tensorMaps; ///< what the kernel takes behind its buffers
   std::vector<GpuBuffer> buffers;
 };
 

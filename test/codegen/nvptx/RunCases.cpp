@@ -159,12 +159,12 @@ bool run(const GpuCase &c) {
   };
   std::vector<TensorMap> maps(c.tensorMaps.size());
   for (size_t i = 0; i < maps.size(); ++i) {
-    const GpuTensorMap &map = c.tensorMaps[i];
-    uint64_t dimensions[] = {uint64_t(map.columns), INT32_MAX}, strides[] = {uint64_t(map.columns) * 2};
-    unsigned box[] = {unsigned(map.boxColumns), unsigned(map.boxRows)}, steps[] = {1, 1};
+    const denim::TensorMapInfo &map = c.tensorMaps[i];
+    uint64_t strides[] = {map.rowBytes()};
+    unsigned box[] = {map.boxColumns, map.boxRows}, steps[] = {1, 1};
     // bf16, not interleaved, the swizzle of 128 bytes, 256 bytes in the L2 cache, zeros outside.
-    check(driver.encodeTensor(&maps[i], 9, 2, reinterpret_cast<void *>(arguments[2 + size_t(map.buffer)]), dimensions,
-                              strides, box, steps, 0, 3, 3, 0),
+    check(driver.encodeTensor(&maps[i], 9, 2, reinterpret_cast<void *>(arguments[2 + map.argument]),
+                              map.dimensions().data(), strides, box, steps, 0, 3, 3, 0),
           "cuTensorMapEncodeTiled");
     pointers.push_back(&maps[i]);
   }

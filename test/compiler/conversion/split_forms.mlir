@@ -56,11 +56,11 @@ module attributes {plan.machine = "cuda"} {
 // Parts for a result that is kept as it is: where there are sequences enough, 132 multiprocessors for 8 key heads, and of about
 // one length, they are attended whole, by one launch. A result that is gated is made of parts in every step.
 // CHECK-LABEL: module attributes {plan.machine = "cuda", plan.target = "sm_90a"}
-// CHECK: plan.kernel @plain_whole({{.*}} attributes {form = "whole", kind = "softmax"}
+// CHECK: plan.kernel @plain_whole({{.*}} attributes {choices = {softmax_whole.most_tokens = {{.*}}value = [[#LONGEST:]] : i64}}, form = "whole", kind = "softmax"}
 // CHECK: plan.program @p
-// CHECK: %[[PARTS:.*]] = plan.launch @part_few({{.*}}) {when = {least = 1 : i64, longest = 32768 : i64, most = 7 : i64, of = "sequence", uneven = 16 : i64}}
-// CHECK: %[[FEW:.*]] = plan.launch @plain_few({{.*}}, %[[PARTS]]) {when = {least = 1 : i64, longest = 32768 : i64, most = 7 : i64, of = "sequence", uneven = 16 : i64}}
-// CHECK: %[[WHOLE:.*]] = plan.launch @plain_whole({{.*}}, %[[PARTS]]) {when = {even = 16 : i64, least = 1 : i64, longest = 32768 : i64, most = 7 : i64, of = "sequence"}}
+// CHECK: %[[PARTS:.*]] = plan.launch @part_few({{.*}}) {when = {least = 1 : i64, longest = [[#LONGEST]] : i64, most = 7 : i64, of = "sequence", uneven = 16 : i64}}
+// CHECK: %[[FEW:.*]] = plan.launch @plain_few({{.*}}, %[[PARTS]]) {when = {least = 1 : i64, longest = [[#LONGEST]] : i64, most = 7 : i64, of = "sequence", uneven = 16 : i64}}
+// CHECK: %[[WHOLE:.*]] = plan.launch @plain_whole({{.*}}, %[[PARTS]]) {when = {even = 16 : i64, least = 1 : i64, longest = [[#LONGEST]] : i64, most = 7 : i64, of = "sequence"}}
 // CHECK: %[[MANY:.*]] = plan.launch @plain_many({{.*}}) {when = {least = 8 : i64, most = 2147483647 : i64, of = "sequence"}}
 // CHECK: plan.merge %[[FEW]], %[[WHOLE]], %[[MANY]]
 // CHECK: plan.launch @part_few({{.*}}) {when = {least = 1 : i64, most = 7 : i64, of = "sequence"}}

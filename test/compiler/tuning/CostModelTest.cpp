@@ -164,6 +164,30 @@ TEST(KeySplits, SharedRowsAreReadOnceForSixteenHeads) {
 }
 
 //===--------------------------------------------------------------------------------------------------------------===//
+// Whole keys
+//===--------------------------------------------------------------------------------------------------------------===//
+
+int64_t bestWhole(const KeySplits &shape) {
+  return predict({"softmax_whole.most_tokens",
+                  "",
+                  {8192, 32768, 131072, 524288},
+                  [&](int64_t most) { return wholeKeys(gpu(), shape, 8, most); }})
+      .best;
+}
+
+TEST(WholeKeys, LongSequencesAreReadMoreEvenlyInParts) {
+  // Measured: whole keys 10 % faster at 8192 tokens, even at 32768, 2 % slower at 131072. A model of more candidates
+  // would take 16384 as well.
+  EXPECT_EQ(bestWhole(heads(8)), 32768);
+}
+
+TEST(WholeKeys, NarrowHeadsAreShortSequences) {
+  // Where tokens are an eighth of the bytes, it takes more of them until what is late is worth a merge; in f32 fewer.
+  EXPECT_EQ(bestWhole({8, 32, 16, 16, 2, 64, 2}), 131072);
+  EXPECT_EQ(bestWhole({8, 32, 128, 128, 4, 64, 2}), 8192);
+}
+
+//===--------------------------------------------------------------------------------------------------------------===//
 // Panels of a product
 //===--------------------------------------------------------------------------------------------------------------===//
 
@@ -400,6 +424,88 @@ TEST(Experts, GroupsAreNotMuchLargerThanWhatExpertsGet) {
   // 8192 rows: 64 of them for each expert, which would be half of a group of 128; or 2048.
   EXPECT_EQ(bestGroup({512, 4, 2048, 512, 2}), 64);
   EXPECT_EQ(bestGroup({8, 2, 4096, 14336, 2}), 128);
+}
+
+int64_t bestExpertPanel(const ExpertShape &shape, int64_t rows) {
+  // A panel is shared by gate and up; narrower experts are a panel by themselves.
+  return predict({"experts.panel_columns",
+                  "",
+                  {128, 256},
+                  [&](int64_t n) {
+                    return expertPanels(gpu(), shape, rows, std::min(shape.inner, n / 2), std::min(shape.hidden, n),
+                                        64);
+                  }})
+      .best;
+}
+
+TEST(Experts, WidePanelsReadTheRowsLessOften) {
+  // 128 rows with 128 columns are 64 operations for a byte of operands, with 256 columns 85. Matrix units would do 96
+  // while the last cache gives one.
+  ExpertShape shape{128, 8, 2048, 768, 2};
+  EXPECT_EQ(bestExpertPanel(shape, 128), 256);
+  EXPECT_GT(expertPanels(gpu(), shape, 128, 64, 128, 64), 1.2 * expertPanels(gpu(), shape, 128, 128, 256, 64));
+}
+
+TEST(Experts, NarrowPanelsWhereMultiprocessorsAreIdle) {
+  // 64 groups of one panel of 256 columns are an item for half of the multiprocessors.
+  EXPECT_EQ(bestExpertPanel({4, 1, 256, 64, 2}, 128), 128);
+  EXPECT_EQ(bestExpertPanel({4, 4, 256, 64, 2}, 128), 256);
+}
+
+TEST(Experts, LongStepsWhereSharedMemoryHoldsThreeOfThem) {
+  // Measured with panels of 256: 1.47 ms, and 1.51 in steps of 128, of which shared memory holds two. Of narrow panels
+  // it holds three, and warps meet half as often.
+  ExpertShape shape{128, 8, 2048, 768, 2};
+  double ratio = expertPanels(gpu(), shape, 128, 128, 256, 128) / expertPanels(gpu(), shape, 128, 128, 256, 64);
+  EXPECT_NEAR(ratio, 1.51 / 1.47, 0.01);
+  EXPECT_LT(expertPanels(gpu(), shape, 128, 64, 128, 128), expertPanels(gpu(), shape, 128, 64, 128, 64));
+}
+
+//===--------------------------------------------------------------------------------------------------------------===//
+// Short convolutions
+//===--------------------------------------------------------------------------------------------------------------===//
+
+struct ConvItem {
+  double time = 0;
+  int64_t rows = 0, columns = 0, blocks = 0;
+};
+ConvItem bestConv(int64_t taps) {
+  ConvItem best;
+  for (int64_t columns : {32, 64})
+    for (int64_t rows : {64, 128, 256})
+      for (int64_t blocks = 1; blocks <= 6; ++blocks) {
+        double time = shortConv(gpu(), taps, rows, columns, blocks);
+        if (best.rows == 0 || time < best.time)
+          best = {time, rows, columns, blocks};
+      }
+  return best;
+}
+
+TEST(ShortConv, AsMeasured) {
+  // On an H200, microseconds (test/perf/README.md).
+  EXPECT_NEAR(shortConv(gpu(), 4, 128, 32, 6), 79, 0.05 * 79);
+  EXPECT_NEAR(shortConv(gpu(), 4, 128, 32, 4), 84, 0.05 * 84);
+  EXPECT_NEAR(shortConv(gpu(), 4, 256, 32, 2), 107, 0.1 * 107);
+  ConvItem best = bestConv(4);
+  EXPECT_EQ(best.rows, 128);
+  EXPECT_EQ(best.columns, 32);
+  EXPECT_EQ(best.blocks, 6);
+}
+
+TEST(ShortConv, MoreTapsTakeRegistersOfBlocks) {
+  // A thread has 4 rows of 8 channels and reads 15 of them where it read 7: 28 registers more than six blocks leave.
+  EXPECT_LT(bestConv(12).blocks, bestConv(4).blocks);
+}
+
+TEST(ShortConv, MoreTapsAreSharedByMoreRows) {
+  // With 24 taps a thread of 4 rows reads 27, almost seven for each; one of 8 rows reads 31, not even four.
+  EXPECT_EQ(bestConv(24).rows, 256);
+}
+
+TEST(ShortConv, NeverFasterThanACopy) {
+  for (int64_t rows : {64, 128, 256})
+    for (int64_t blocks = 1; blocks <= 6; ++blocks)
+      EXPECT_GT(shortConv(gpu(), 2, rows, 32, blocks), 2 * 2.0 * 8192 * 8192 / gpu().memoryRate);
 }
 
 } // namespace

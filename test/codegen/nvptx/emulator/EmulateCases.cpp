@@ -106,11 +106,11 @@ bool run(GpuCase &c, const Options &options) {
   for (size_t i = 0; i < arguments.size(); ++i)
     std::memcpy(launch.parameters.data() + program.parameters[i].offset, &arguments[i], 8);
   for (size_t i = 0; i < c.tensorMaps.size(); ++i) {
-    const GpuTensorMap &own = c.tensorMaps[i];
+    const TensorMapInfo &own = c.tensorMaps[i];
     ptx::TensorMap map;
-    map.address = arguments[2 + size_t(own.buffer)];
-    map.columns = uint64_t(own.columns), map.rows = INT32_MAX, map.rowBytes = map.columns * 2;
-    map.boxRows = uint32_t(own.boxRows), map.boxColumns = uint32_t(own.boxColumns);
+    map.address = arguments[2 + own.argument];
+    map.columns = own.dimensions()[0], map.rows = own.dimensions()[1], map.rowBytes = own.rowBytes();
+    map.boxRows = own.boxRows, map.boxColumns = own.boxColumns;
     std::memcpy(launch.parameters.data() + program.parameters[arguments.size() + i].offset, &map, sizeof map);
   }
   ptx::Findings findings;

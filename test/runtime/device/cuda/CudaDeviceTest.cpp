@@ -177,7 +177,6 @@ protected:
     ASSERT_OK(device->allocate(kRoom, out));
     for (size_t i = 0; i < matrix.size(); ++i)
       matrix[i] = static_cast<uint16_t>(i + 1);
-    std::shared_ptr<const Executable> executable;
     ASSERT_OK(device->load({"sm_90a", "", kTensorCopy}, {kernel}, executable));
     ASSERT_OK(device->createRunner(executable, 4096, runner));
     ASSERT_OK(runner->reserve(64));
@@ -212,6 +211,7 @@ protected:
 
   std::vector<uint16_t> matrix = std::vector<uint16_t>(kRows * kColumns);
   DeviceMemory in, out;
+  std::shared_ptr<const Executable> executable;
   std::unique_ptr<PassRunner> runner;
 };
 
@@ -238,6 +238,70 @@ TEST_F(CudaTensorMapTest, AMapIsEncodedOnceForAnAddress) {
     EXPECT_EQ(failure, "");
   }
   EXPECT_EQ(fake_cuda_count("tensor maps"), 2);
+}
+
+TEST_F(CudaTensorMapTest, MapsAreForgottenWithTheirMemory) {
+  std::string failure;
+  prepare();
+  EXPECT_EQ(run(0, failure), expected());
+  EXPECT_EQ(run(4096, failure), expected());
+  EXPECT_EQ(device->keptMaps(), 2u);
+  // Sessions come and go: what is kept does not grow, whether memory comes back at the same address or elsewhere.
+  for (long session = 1; session <= 3; ++session) {
+    in = DeviceMemory();
+    EXPECT_EQ(device->keptMaps(), 0u);
+    ASSERT_OK(device->allocate(kRoom, in));
+    // A new runner: a graph of the last one would have the old address.
+    ASSERT_OK(device->createRunner(executable, 4096, runner));
+    ASSERT_OK(runner->reserve(64));
+    EXPECT_EQ(run(0, failure), expected());
+    EXPECT_EQ(failure, "");
+    EXPECT_EQ(fake_cuda_count("tensor maps"), 2 + session);
+    EXPECT_EQ(device->keptMaps(), 1u);
+  }
+}
+
+TEST_F(CudaTensorMapTest, MapsOfOtherMemoryAreKept) {
+  std::string failure;
+  prepare();
+  EXPECT_EQ(run(0, failure), expected());
+  out = DeviceMemory();
+  ASSERT_OK(device->allocate(kRoom, out));
+  EXPECT_EQ(device->keptMaps(), 1u);
+}
+
+TEST_F(CudaTensorMapTest, RunnersShareAnExecutable) {
+  std::string failure;
+  prepare();
+  // Two sessions: the same kernels and the same key of their passes, each with memory and a graph of its own.
+  DeviceMemory otherIn, otherOut;
+  std::unique_ptr<PassRunner> other;
+  ASSERT_OK(device->allocate(kRoom, otherIn));
+  ASSERT_OK(device->allocate(kRoom, otherOut));
+  ASSERT_OK(device->createRunner(executable, 4096, other));
+  ASSERT_OK(other->reserve(64));
+  for (uint16_t pass = 0; pass < 8; ++pass) {
+    matrix[70] = pass;
+    EXPECT_EQ(run(0, failure), expected()) << pass;
+    EXPECT_EQ(failure, "");
+    std::swap(in, otherIn);
+    std::swap(out, otherOut);
+    std::swap(runner, other);
+  }
+  // The first pass of each launches, and each records the second.
+  EXPECT_EQ(fake_cuda_count("graph launches"), 6);
+  EXPECT_EQ(fake_cuda_count("tensor maps"), 2);
+  // The executable is there as long as one of them.
+  executable.reset();
+  runner.reset();
+  EXPECT_EQ(device->keptMaps(), 2u);
+  std::swap(in, otherIn);
+  std::swap(out, otherOut);
+  std::swap(runner, other);
+  EXPECT_EQ(run(0, failure), expected());
+  EXPECT_EQ(failure, "");
+  runner.reset();
+  EXPECT_EQ(device->keptMaps(), 0u);
 }
 
 TEST_F(CudaTensorMapTest, ArgumentsThatNoMapDescribesAreRefused) {
