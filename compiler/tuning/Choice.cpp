@@ -11,6 +11,7 @@ static constexpr ChoiceKind kKinds[] = {
     {"experts.few_rows", "rows of a step up to which each reads the weights of its own experts"},
     {"experts.group_rows", "rows of one expert that are multiplied together"},
     {"linear.panel_columns", "columns of the result that an item of a product on a CPU makes"},
+    {"recurrence.joined_tokens", "tokens of several chunks that a CPU takes as one where no channel forgets too much"},
     {"recurrence_few.blocks", "blocks of tokens one by one that a multiprocessor should hold at once"},
     {"recurrence_few.value_columns", "value columns of a head that a block has, for tokens one by one"},
     {"recurrence_prepare.value_heads",
