@@ -12,8 +12,9 @@
 //
 // A CPU takes several such chunks as one where no channel forgets so much that its decay cannot be split in the middle:
 // one product for all pairs, two exponentials for each channel of a token instead of seven, and the state is read and
-// written once. The log decays say so when the kernel runs, for each head; a sequence's last rows that fill no joined
-// chunk are handled in blocks, and joined ones have no rows to leave out.
+// written once. The log decays say so when the kernel runs, for each head. Where they do not, each chunk is asked in
+// turn, and handled in blocks of rows only if it forgets too much itself. Joined chunks have no rows to leave out: what
+// they read and write stays where it stands. The last rows of a sequence, fewer than that, are chunks of their own.
 #include "compiler/conversion/AttnToTile/Recurrence.h"
 #include "compiler/conversion/AttnToTile/Scalars.h"
 
@@ -39,32 +40,46 @@ void RecurrenceWriter::writeChunk(Value row, int64_t length) {
   ChunkVectors shared = chunkVectors(rows);
   if (e.failed())
     return;
-  forEachHead([&](Value head) { writeChunkOfHead(rows, shared, head, nullptr); });
+  forEachHead([&](Value head) { writeChunkOfHead(rows, shared, head, {}, nullptr); });
 }
 
 void RecurrenceWriter::writeJoinedChunks(Value row, int64_t joined, int64_t length) {
   Rows rows{row, joined, begin, end};
+  auto writeOne = [&](const Rows &own, Value head, Value g, ChunkDecay *decay) {
+    ChunkVectors shared = chunkVectors(own);
+    if (!e.failed())
+      writeChunkOfHead(own, shared, head, g, decay);
+  };
   forEachHead([&](Value head) {
-    ChunkDecay decay(e, logDecay(rows, head), ChunkDecay::Form::inMiddle, joined);
+    Value g = logDecay(rows, head);
     if (e.failed())
       return;
-    Value isFull = e.less(e.index(joined - 1), e.sub(end, row));
+    ChunkDecay decay(e, g, ChunkDecay::Form::inMiddle, joined);
+    // No rows behind the end, and no bounds on what is read and written.
+    Value areThere = e.less(e.index(joined - 1), e.sub(end, row));
     e.branch(
-        arith::AndIOp::create(e.b, e.loc, decay.canSplit(), isFull),
+        arith::AndIOp::create(e.b, e.loc, decay.canSplit(), areThere),
         [&] {
           Rows inside = rows;
           inside.inside = true;
-          ChunkVectors shared = chunkVectors(inside);
-          if (!e.failed())
-            writeChunkOfHead(inside, shared, head, &decay);
+          writeOne(inside, head, g, &decay);
         },
         [&] {
-          e.loop(row, e.min(e.add(row, e.index(joined)), end), length, [&](Value first) {
-            Rows few{first, length, begin, end};
-            ChunkVectors shared = chunkVectors(few);
-            if (!e.failed())
-              writeChunkOfHead(few, shared, head, nullptr);
-          });
+          int64_t channels = cast<tile::TileType>(g.getType()).getColumns();
+          for (int64_t first = 0; first < joined; first += length) {
+            Rows few{first ? e.add(row, e.index(first)) : row, length, begin, end};
+            auto chunk = [&] {
+              Value own = e.window(g, first, 0, length, channels);
+              ChunkDecay part(e, own, ChunkDecay::Form::inMiddle, length);
+              e.branch(
+                  part.canSplit(), [&] { writeOne(few, head, own, &part); },
+                  [&] { writeOne(few, head, own, nullptr); });
+            };
+            if (first == 0)
+              chunk();
+            else
+              e.branch(e.less(few.row, end), chunk);
+          }
         });
   });
 }
@@ -92,11 +107,14 @@ RecurrenceWriter::ChunkVectors RecurrenceWriter::chunkVectors(const Rows &rows) 
   return made;
 }
 
-void RecurrenceWriter::writeChunkOfHead(const Rows &rows, const ChunkVectors &shared, Value head, ChunkDecay *known) {
+void RecurrenceWriter::writeChunkOfHead(const Rows &rows, const ChunkVectors &shared, Value head, Value g,
+                                        ChunkDecay *known) {
   using Reader = ChunkDecay::Reader;
   bool delta = form.isDelta(), freeRank = form.p && !delta;
   Value solveVector = delta ? form.k.vector : form.q.vector;
-  Value g = known ? Value() : logDecay(rows, head), beta = strength(form.k, rows, head);
+  if (!g)
+    g = logDecay(rows, head);
+  Value beta = strength(form.k, rows, head);
   Value v = valueOf(form.value, rows, head);
   Value k = vectorOf(form.k.vector, shared.tiles, rows, head), q = vectorOf(form.query, shared.tiles, rows, head);
   Value solver = form.p ? vectorOf(solveVector, shared.tiles, rows, head) : Value();

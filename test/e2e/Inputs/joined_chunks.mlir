@@ -1,11 +1,11 @@
-// Decays per channel of which some chunks of 32 tokens forget less than 2^-128 in all channels, and others do not: the
-// ones are handled as a whole, the others in blocks of 16 rows, one behind the other.
+// Decays per channel of which some runs of 32 tokens forget less than 2^-128 in all channels, and others do not: the
+// ones are handled as one chunk, the others as two. `faster`: the same with 16 tokens, where such a chunk is halved.
 
 model.network @net(%ids: tensor<?xi32>) {
   %table = param "table" : tensor<32x64xf32>
   %head = param "head" : tensor<32x64xf32>
   %x = embed %ids, %table
-  %y = layers %x, "l.{i}" = 1 x (1 x @diagonal, 1 x @delta, 1 x @read_before, 1 x @free_rank, 1 x @shared_keys, 1 x @gentle)
+  %y = layers %x, "l.{i}" = 1 x (1 x @diagonal, 1 x @delta, 1 x @read_before, 1 x @free_rank, 1 x @shared_keys, 1 x @faster, 1 x @faster_delta, 1 x @gentle)
   %logits = linear %y, %head
   output %logits
 }
@@ -145,6 +145,58 @@ model.block @shared_keys(%x: tensor<?x64xf32>) {
     yield %n, %y
   }
   %y = concat %o, %rest, %q0, %k0
+  %ys = scale %y, 0.3
+  %out = add %x, %ys
+  yield %out
+}
+
+// Nothing is corrected.
+model.block @faster(%x: tensor<?x64xf32>) {
+  %wg = param "gate" : tensor<16x64xf32>
+  %a0 = linear %x, %wg
+  %a = scale %a0, 4
+  %open = sigmoid %a
+  %negative = scale %open, -10.4
+  %gate = heads %negative, 2
+  %q0, %k0, %value, %rest = split %x into 2x8, 2x8, 2x12, 8
+  %query = l2_norm %q0
+  %key = l2_norm %k0
+  %o = attn.recurrence (%s : 8x12, %q = %query, %k = %key, %v = %value, %g = %gate) {
+    %d = decay %s, %g
+    %n = write %d, %k, %v
+    %y = read %n, %q
+    yield %n, %y
+  }
+  %y = concat %o, %o, %rest, %rest
+  %ys = scale %y, 0.3
+  %out = add %x, %ys
+  yield %out
+}
+
+// What is written is corrected.
+model.block @faster_delta(%x: tensor<?x64xf32>) {
+  %wg = param "gate" : tensor<16x64xf32>
+  %a0 = linear %x, %wg
+  %a = scale %a0, 4
+  %open = sigmoid %a
+  %negative = scale %open, -10.4
+  %gate = heads %negative, 2
+  %wb = param "beta" : tensor<2x64xf32>
+  %b0 = linear %x, %wb
+  %beta = sigmoid %b0
+  %q0, %k0, %value, %rest = split %x into 2x8, 2x8, 2x12, 8
+  %query = l2_norm %q0
+  %key = l2_norm %k0
+  %o = attn.recurrence (%s : 8x12, %q = %query, %k = %key, %v = %value, %b = %beta, %g = %gate) {
+    %d = decay %s, %g
+    %p = read %d, %k
+    %e = sub %v, %p
+    %w = mul %b, %e
+    %n = write %d, %k, %w
+    %y = read %n, %q
+    yield %n, %y
+  }
+  %y = concat %o, %o, %rest, %rest
   %ys = scale %y, 0.3
   %out = add %x, %ys
   yield %out
