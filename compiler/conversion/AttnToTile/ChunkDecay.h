@@ -34,7 +34,8 @@
 //
 // One product for all pairs and two exponentials for each channel of a token, whatever the length: as if the decay were
 // one per head. What a row reads of the start and leaves at the end are the same factors times exp(m). The numbers say
-// whether it may be done, when the kernel runs (`canSplit`).
+// whether it may be done, when the kernel runs (`canSplit`). Elements of vectors between 2^-62 and 2^63 in size stay
+// within f32; smaller ones may be lost, as if they were 0.
 #ifndef COMPILER_CONVERSION_ATTNTOTILE_CHUNKDECAY_H
 #define COMPILER_CONVERSION_ATTNTOTILE_CHUNKDECAY_H
 
