@@ -1,10 +1,11 @@
 // Rows that the next round of a loop copies are asked for while this one computes.
 //
 // A chunk of a sequence reads some rows of each activation, a head's columns of each. They lie pages apart, where the
-// hardware does not look ahead from one to the next, and are copied before anything is computed of them. So where a
-// round takes exponentials of a tile of the same shape, as decays per channel do, it asks with each vector for the same
-// elements of the next round, into the second cache: rows that are a power of two apart would drive each other out of
-// the first. What lies behind the last row does no harm.
+// hardware does not look ahead from one to the next, and are copied or read where they stand before anything else is
+// computed of them. So where a round takes exponentials of a tile of the same shape, as decays per channel do, it asks
+// with each vector for the same elements of the next round, into the second cache: rows that are a power of two apart
+// would drive each other out of the first. What lies behind the last row does no harm. Sides of a branch count as what
+// they stand in: the next round most likely takes the same one.
 //
 // Only there: asked for all at once, or by ops that have little to compute themselves, they hold up what comes behind
 // (measured; test/perf/README.md).
@@ -40,24 +41,35 @@ void KernelLowering::findAhead(scf::ForOp loop) {
   auto ofShape = [&](Value tile) -> auto & {
     return shapes[{typeOf(tile).getRows(), typeOf(tile).getColumns()}];
   };
-  for (Operation &op : *loop.getBody()) {
-    auto map = dyn_cast<tile::MapOp>(op);
-    if (map &&
-        llvm::any_of(map.getBody().front(), [](Operation &inner) { return isa<math::ExpOp, math::Exp2Op>(inner); }))
-      ofShape(map.getResult()).second.push_back(map);
-    // Without bounds it is read where it stands, if at all.
-    auto load = dyn_cast<tile::LoadOp>(op);
-    if (load && load.getLo() && !load.getTransposed() && typeOf(load.getResult()).getRows() > 1 &&
-        isa<BlockArgument>(load.getMemory()) && goesAlong(load.getRow(), loop) &&
-        isSameInEveryRound(load.getColumn(), loop))
-      ofShape(load.getResult()).first.push_back(load);
-  }
+  auto find = [&](auto &find, Block &block) -> void {
+    for (Operation &op : block) {
+      if (auto branch = dyn_cast<scf::IfOp>(op))
+        for (Region &side : branch->getRegions())
+          if (!side.empty())
+            find(find, side.front());
+      auto map = dyn_cast<tile::MapOp>(op);
+      if (map &&
+          llvm::any_of(map.getBody().front(), [](Operation &inner) { return isa<math::ExpOp, math::Exp2Op>(inner); }))
+        ofShape(map.getResult()).second.push_back(map);
+      auto load = dyn_cast<tile::LoadOp>(op);
+      if (load && !load.getTransposed() && typeOf(load.getResult()).getRows() > 1 &&
+          isa<BlockArgument>(load.getMemory()) && goesAlong(load.getRow(), loop) &&
+          isSameInEveryRound(load.getColumn(), loop))
+        ofShape(load.getResult()).first.push_back(load);
+    }
+  };
+  find(find, *loop.getBody());
   for (auto &[shape, ops] : shapes) {
     auto &[loads, maps] = ops;
     if (loads.empty())
       continue;
-    // What is computed behind all of them: what the address is made of is there by then.
-    llvm::erase_if(maps, [&](tile::MapOp map) { return map->isBeforeInBlock(loads.back()); });
+    // What is computed behind all of them, and where they are known: what the address is made of is there by then.
+    llvm::erase_if(maps, [&](tile::MapOp map) {
+      return llvm::any_of(loads, [&](tile::LoadOp load) {
+        Operation *at = load->getBlock()->findAncestorOpInBlock(*map);
+        return !at || at->isBeforeInBlock(load);
+      });
+    });
     for (auto [i, load] : llvm::enumerate(loads))
       if (size_t place = i * maps.size() / loads.size(); place < maps.size())
         ahead[maps[place]].push_back({load, loop});

@@ -14,6 +14,7 @@ static constexpr ChoiceKind kKinds[] = {
      "columns of the weights, of all it reads together, that an item of experts' products takes"},
     {"experts.step_channels", "channels that a step of experts' products takes along the contraction"},
     {"linear.panel_columns", "columns of the result that an item of a product on a CPU makes"},
+    {"recurrence.joined_tokens", "tokens of several chunks that a CPU takes as one where no channel forgets too much"},
     {"recurrence_few.blocks", "blocks of tokens one by one that a multiprocessor should hold at once"},
     {"recurrence_few.value_columns", "value columns of a head that a block has, for tokens one by one"},
     {"recurrence_prepare.value_heads",

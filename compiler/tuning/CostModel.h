@@ -76,6 +76,17 @@ double wholeKeys(const codegen::GpuTarget &target, const KeySplits &shape, int64
 double linearPanel(const codegen::Target &target, int64_t columns, int64_t inner, int64_t panel);
 
 //===--------------------------------------------------------------------------------------------------------------===//
+// recurrence.joined_tokens
+//===--------------------------------------------------------------------------------------------------------------===//
+
+struct StateShape;
+/// 2048 tokens of one sequence by one thread of a CPU, with a decay per channel, in chunks of `joined` tokens whose
+/// decay is split in the middle; or, when that is `length`, in chunks of blocks of 16 rows. `solves`: a token corrects
+/// what it writes by what others wrote.
+double joinedChunks(const codegen::Target &target, const StateShape &shape, bool solves, int64_t length,
+                    int64_t joined);
+
+//===--------------------------------------------------------------------------------------------------------------===//
 // recurrence_few.value_columns, recurrence_few.blocks, recurrence_prepare.value_heads, recurrence_scan.value_columns,
 // recurrence_scan.blocks, recurrence_scan.segments, recurrence_wide.*
 //===--------------------------------------------------------------------------------------------------------------===//

@@ -6,6 +6,10 @@
 using namespace mlir;
 using namespace denim;
 
+/// Both exponents of a pair that is split in the middle stay below 64 ln 2, so that neither a factor nor what a vector
+/// has on top of it leaves the range of f32, 2^127.
+static constexpr double kMostExponent = 64 / kLog2E;
+
 // Elements of a map.
 static Value exp(OpBuilder &b, Location loc, Value x) {
   return math::ExpOp::create(b, loc, x);
@@ -26,16 +30,26 @@ static tile::TileType typeOf(Value tile) {
   return cast<tile::TileType>(tile.getType());
 }
 
-ChunkDecay::ChunkDecay(Emitter &e, Value g, bool perChannel, int64_t length)
-    : e(e), g(g), perChannel(perChannel), length(length), rows(perChannel ? std::gcd(length, int64_t(16)) : length) {
+ChunkDecay::ChunkDecay(Emitter &e, Value g, Form form, int64_t length)
+    : e(e), g(g), form(form), length(length), rows(form == Form::perChannel ? std::gcd(length, int64_t(16)) : length) {
   if (!g)
     return;
   sum = tile::CumsumOp::create(e.b, e.loc, g.getType(), g);
   last = e.window(sum, length - 1, 0, 1, typeOf(g).getColumns());
 }
 
+Value ChunkDecay::canSplit() {
+  Value least = tile::ExtractOp::create(e.b, e.loc, e.b.getF32Type(), e.reduce(tile::Combiner::min, last, 1), 0, 0);
+  return arith::CmpFOp::create(e.b, e.loc, arith::CmpFPredicate::OGE, least, e.real(-2 * kMostExponent));
+}
+
 Value ChunkDecay::part(Value tile, int64_t block) {
   return e.window(tile, block * rows, 0, rows, typeOf(tile).getColumns());
+}
+
+Value ChunkDecay::faded(Value tile, Value factors) {
+  return e.map(typeOf(tile), {tile, factors},
+               [&](OpBuilder &b, ValueRange in) -> Value { return times(b, e.loc, in[0], in[1]); });
 }
 
 /// G of the rows of a block as a reader takes it.
@@ -67,8 +81,42 @@ Value ChunkDecay::toReference(Value y, int64_t block) {
   });
 }
 
+Value ChunkDecay::fromMiddle(Value x, Reader reader) {
+  bool before = reader == Reader::before;
+  Value &factors = readFactors[before], &known = readers[before][x];
+  if (!factors)
+    factors = e.map(typeOf(sum), {exponents(0, reader), last}, [&](OpBuilder &b, ValueRange in) -> Value {
+      return exp(b, e.loc, minus(b, e.loc, in[0], times(b, e.loc, 0.5, in[1])));
+    });
+  if (!known)
+    known = faded(x, factors);
+  return known;
+}
+
+Value ChunkDecay::toMiddle(Value y) {
+  Value &known = writers[y];
+  if (!writeFactors)
+    writeFactors = e.map(typeOf(sum), {sum, last}, [&](OpBuilder &b, ValueRange in) -> Value {
+      return exp(b, e.loc, minus(b, e.loc, times(b, e.loc, 0.5, in[1]), in[0]));
+    });
+  if (!known)
+    known = faded(y, writeFactors);
+  return known;
+}
+
+Value ChunkDecay::withHalf(Value faded, double scale) {
+  if (!half)
+    half = e.map(typeOf(last), last,
+                 [&](OpBuilder &b, ValueRange in) -> Value { return exp(b, e.loc, times(b, e.loc, 0.5, in[0])); });
+  return e.map(typeOf(faded), {faded, half}, [&](OpBuilder &b, ValueRange in) -> Value {
+    return times(b, e.loc, times(b, e.loc, scale, in[0]), in[1]);
+  });
+}
+
 Value ChunkDecay::ofState(Value x, Value state, int64_t block, Reader reader, double scale) {
-  if (perChannel) {
+  if (form == Form::inMiddle)
+    return e.mma(withHalf(fromMiddle(x, reader), scale), state);
+  if (perChannel()) {
     // One table of exponentials for all readers.
     Value &fade = fades[reader == Reader::before][block];
     if (!fade)
@@ -148,14 +196,16 @@ Value ChunkDecay::withinBlock(Value x, Value y, int64_t block, Reader reader, bo
     Value below = compare(b, e.loc, lowest, rowNumber(b, e.loc), columnNumber(b, e.loc));
     return select(b, e.loc, below, weight, number(b, e.loc, 0));
   };
-  if (!perChannel) {
-    if (!xy)
+  if (!perChannel()) {
+    if (form == Form::inMiddle)
+      xy = e.mma(fromMiddle(x, reader), toMiddle(y), {false, true, {}, tile::Triangle::result});
+    else if (!xy)
       xy = e.mma(x, y, {false, true, {}, tile::Triangle::result});
     SmallVector<Value> inputs{xy};
-    if (g)
+    if (g && form == Form::perHead)
       inputs.push_back(table(reader));
     return e.map(square, inputs, [&](OpBuilder &b, ValueRange in) -> Value {
-      return masked(b, times(b, e.loc, scale, g ? times(b, e.loc, in[0], in[1]) : in[0]));
+      return masked(b, times(b, e.loc, scale, in.size() > 1 ? times(b, e.loc, in[0], in[1]) : in[0]));
     });
   }
 
@@ -166,10 +216,6 @@ Value ChunkDecay::withinBlock(Value x, Value y, int64_t block, Reader reader, bo
                e.map(typeOf(ours), {ours, theirs},
                      [&](OpBuilder &b, ValueRange in) -> Value { return times(b, e.loc, in[0], in[1]); }),
                1)};
-  auto faded = [&](Value tile, Value factors) {
-    return e.map(typeOf(tile), {tile, factors},
-                 [&](OpBuilder &b, ValueRange in) -> Value { return times(b, e.loc, in[0], in[1]); });
-  };
   for (int64_t half = 1; half < rows; half *= 2) {
     Value factors = halving(block, half, reader);
     products.push_back(e.mma(faded(ours, factors), faded(theirs, factors), {false, true, {}, tile::Triangle::result}));
@@ -207,16 +253,17 @@ Value ChunkDecay::total() {
 Value ChunkDecay::kept(Value state) {
   if (!g)
     return state;
-  Value total = perChannel ? e.turned(last) : last;
+  Value total = form == Form::perHead ? last : e.turned(last);
   return e.map(typeOf(state), {state, total},
                [&](OpBuilder &b, ValueRange in) -> Value { return times(b, e.loc, exp(b, e.loc, in[1]), in[0]); });
 }
 
 Value ChunkDecay::addToState(Value y, Value w, int64_t block, Value acc) {
-  y = part(y, block);
-  if (g) {
+  if (form == Form::inMiddle) {
+    y = withHalf(toMiddle(y), 1);
+  } else if (y = part(y, block); g) {
     // One factor per row may stand on either side; one per channel stands with the channels.
-    Value &faded = perChannel ? y : w;
+    Value &faded = perChannel() ? y : w;
     faded = e.map(typeOf(faded), {faded, part(sum, block), last}, [&](OpBuilder &b, ValueRange in) -> Value {
       return times(b, e.loc, in[0], exp(b, e.loc, minus(b, e.loc, in[2], in[1])));
     });

@@ -26,6 +26,16 @@
 // Factors lie between 0 and 1, so operands may be rounded to bf16 for a matrix unit, and what underflows has decayed.
 // The halvings take 4 * 16 exponentials for each channel of a block, its pairs would take 15 * 16 / 2. Both sides use
 // the same G_r, so its rounding cancels.
+//
+// Where no channel forgets more than 2^-128 of what stood at the start of the chunk, all of its pairs can be split in
+// the middle of what the channel forgets, m = G_C / 2, by factors of 2^-64 to 2^64:
+//
+//     exp(G_i - G_j) = exp(G_i - m) exp(m - G_j)
+//
+// One product for all pairs and two exponentials for each channel of a token, whatever the length: as if the decay were
+// one per head. What a row reads of the start and leaves at the end are the same factors times exp(m). The numbers say
+// whether it may be done, when the kernel runs (`canSplit`). Elements of vectors between 2^-62 and 2^63 in size stay
+// within f32; smaller ones may be lost, as if they were 0.
 #ifndef COMPILER_CONVERSION_ATTNTOTILE_CHUNKDECAY_H
 #define COMPILER_CONVERSION_ATTNTOTILE_CHUNKDECAY_H
 
@@ -37,11 +47,20 @@ class ChunkDecay {
 public:
   /// What a reader sees of the decay of its own token: it reads behind it, or before it.
   enum class Reader { behind, before };
+  /// How a decay is split between reader and writer.
+  enum class Form {
+    perHead,    ///< not at all: one number for each pair
+    perChannel, ///< at a row between them
+    inMiddle,   ///< per channel, in the middle of the decay of the chunk: only where `canSplit`
+  };
 
-  /// `g`: log decays of `length` tokens, [length, 1], or [length, dk] when `perChannel`; null for no decay.
-  ChunkDecay(Emitter &e, mlir::Value g, bool perChannel, int64_t length);
+  /// `g`: log decays of `length` tokens, [length, 1], or [length, dk] per channel; null for no decay.
+  ChunkDecay(Emitter &e, mlir::Value g, Form form, int64_t length);
 
-  /// Rows are handled in `blocks()` blocks of `blockRows()`; one block unless the decay is per channel.
+  /// Whether no channel of the chunk forgets so much that a factor of `inMiddle` leaves the range.
+  mlir::Value canSplit();
+
+  /// Rows are handled in `blocks()` blocks of `blockRows()`; one block unless the decay is split between rows.
   int64_t blocks() const { return length / rows; }
   int64_t blockRows() const { return rows; }
   /// Block `block` of a tile with a row per token.
@@ -69,23 +88,31 @@ public:
   mlir::Value addToState(mlir::Value y, mlir::Value w, int64_t block, mlir::Value acc);
 
 private:
+  bool perChannel() const { return form == Form::perChannel; }
   mlir::Value exponents(int64_t block, Reader reader);
   mlir::Value scaled(mlir::Value x, double scale);
+  mlir::Value faded(mlir::Value tile, mlir::Value factors);
   mlir::Value table(Reader reader);
   mlir::Value halving(int64_t block, int64_t half, Reader reader);
   mlir::Value toBlock(mlir::Value x, int64_t block, Reader reader, double scale);
   mlir::Value toReference(mlir::Value y, int64_t block);
+  /// Split in the middle: x exp(G - m) of readers and y exp(m - G) of writers; either times exp(m) and `scale`.
+  mlir::Value fromMiddle(mlir::Value x, Reader reader);
+  mlir::Value toMiddle(mlir::Value y);
+  mlir::Value withHalf(mlir::Value faded, double scale);
 
   Emitter &e;
   mlir::Value g, sum;
   mlir::Value before; ///< sum - g
   mlir::Value last;
-  bool perChannel;
+  Form form;
   int64_t length, rows;
   // What is made once, by reader.
   mlir::Value tables[2];
   llvm::DenseMap<int64_t, mlir::Value> fades[2];
   llvm::DenseMap<std::pair<int64_t, int64_t>, mlir::Value> halvings[2];
+  mlir::Value readFactors[2], writeFactors, half; ///< exp(G - m), exp(m - G), exp(m)
+  llvm::DenseMap<mlir::Value, mlir::Value> readers[2], writers;
 };
 
 } // namespace denim

@@ -43,8 +43,8 @@ Value Emitter::product(tile::TileType type, SmallVector<Value> factors) {
 }
 
 Value Emitter::load(Value memory, const Rows &rows, Value column, int64_t columns) {
-  return tile::LoadOp::create(b, loc, tileType(rows.count, columns), memory, rows.row, column, rows.lo, rows.hi,
-                              UnitAttr());
+  return tile::LoadOp::create(b, loc, tileType(rows.count, columns), memory, rows.row, column,
+                              rows.inside ? Value() : rows.lo, rows.inside ? Value() : rows.hi, UnitAttr());
 }
 Value Emitter::splat(double x, int64_t rows, int64_t columns) {
   return tile::SplatOp::create(b, loc, tileType(rows, columns), real(x));
@@ -246,7 +246,8 @@ Value Emitter::viewOf(Value argument, int64_t columns) {
 void Emitter::store(Value tile, unsigned index, const Rows &rows, const Window &window) {
   if (!tile)
     return;
-  tile::StoreOp::create(b, loc, tile, results[index], rows.row, firstChannel(b, loc, window), rows.lo, rows.hi);
+  tile::StoreOp::create(b, loc, tile, results[index], rows.row, firstChannel(b, loc, window),
+                        rows.inside ? Value() : rows.lo, rows.inside ? Value() : rows.hi);
 }
 
 //===--------------------------------------------------------------------------------------------------------------===//

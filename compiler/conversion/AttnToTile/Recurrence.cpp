@@ -100,11 +100,22 @@ tile::KernelOp RecurrenceWriter::write() {
   } else if (!chunk) {
     e.loop(begin, end, 1, [&](Value row) { writeToken(row); });
   } else {
-    int64_t length = chunk.getInt();
+    int64_t length = chunk.getInt(), joined = length;
+    if (perChannel() && !plan::isForCuda(kernel)) {
+      FailureOr<int64_t> chosen = chooseJoinedTokens(kernel, form, length);
+      if (failed(chosen))
+        return nullptr;
+      joined = *chosen;
+    }
     // Half a chunk of tokens costs about as much in either form.
     Value many = e.less(e.index(std::max<int64_t>(length / 8, 2) - 1), e.sub(end, begin));
     e.branch(
-        many, [&] { e.loop(begin, end, length, [&](Value row) { writeChunk(row, length); }); },
+        many,
+        [&] {
+          e.loop(begin, end, joined, [&](Value row) {
+            joined > length ? writeJoinedChunks(row, joined, length) : writeChunk(row, length);
+          });
+        },
         [&] { e.loop(begin, end, 1, [&](Value row) { writeToken(row); }); });
   }
   return e.failed() ? nullptr : e.tileKernel;
@@ -279,7 +290,7 @@ Value RecurrenceWriter::tileOf(Value value, const Rows &rows, Value head) {
 }
 
 Value RecurrenceWriter::zeroBehindEnd(Value tile, const Rows &rows) {
-  if (rows.count == 1) // a token that is there
+  if (rows.count == 1 || rows.inside) // tokens that are there
     return tile;
   auto type = cast<tile::TileType>(tile.getType());
   Value left = arith::IndexCastOp::create(e.b, e.loc, e.b.getI32Type(), e.sub(end, rows.row));

@@ -124,6 +124,12 @@ private:
   using Shared = llvm::SmallDenseMap<Value, Value, 4>;
 
   void writeChunk(Value row, int64_t length);
+  /// The rows of several chunks of `length` as one of `joined`, where the decays of all channels allow it.
+  void writeJoinedChunks(Value row, int64_t joined, int64_t length);
+  struct ChunkVectors;
+  ChunkVectors chunkVectors(const Rows &rows);
+  /// `g`, `decay`: the log decays of the rows and what is made of them, if known already.
+  void writeChunkOfHead(const Rows &rows, const ChunkVectors &shared, Value head, Value g, ChunkDecay *decay);
   /// The two kernels of a long sequence (RecurrencePrepare.cpp, RecurrenceScan.cpp).
   tile::KernelOp writePrepare();
   tile::KernelOp writeScan();

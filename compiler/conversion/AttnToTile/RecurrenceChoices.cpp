@@ -12,6 +12,9 @@ static constexpr int64_t kTokenThreads = 128;
 /// Numbers of segments to choose from: any is right.
 static constexpr int64_t kSegments[] = {1, 2, 3, 4, 5, 6, 8, 12, 16, 24, 32};
 
+/// Longer chunks are asked for by nobody: what a token reads of its own chunk grows with them.
+static constexpr int64_t kMostJoinedTokens = 128;
+
 static tuning::StateShape stateShape(const NormalForm &form) {
   return {form.valueHeads, form.keyDim, form.valueDim};
 }
@@ -34,6 +37,19 @@ static std::string shapeText(const NormalForm &form) {
                                                                  : " decay=head";
   std::string shape = tuning::shapeText({{"heads", form.valueHeads}, {"dk", form.keyDim}, {"dv", form.valueDim}});
   return shape + decay.str() + (form.p ? " delta" : "");
+}
+
+FailureOr<int64_t> denim::chooseJoinedTokens(plan::KernelOp kernel, const NormalForm &form, int64_t length) {
+  FailureOr<codegen::Target> target = tuning::cpuTargetOf(kernel);
+  if (failed(target))
+    return failure();
+  tuning::Question question{"recurrence.joined_tokens", shapeText(form), {length}, {}};
+  for (int64_t joined = 2 * length; joined <= kMostJoinedTokens; joined *= 2)
+    question.candidates.push_back(joined);
+  question.predict = [&](int64_t joined) {
+    return tuning::joinedChunks(*target, stateShape(form), bool(form.p), length, joined);
+  };
+  return tuning::choose(kernel, question);
 }
 
 /// Sequences of a step with many; and so many that no form of its own is worth it from there on.

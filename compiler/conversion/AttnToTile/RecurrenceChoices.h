@@ -7,6 +7,9 @@
 
 namespace denim {
 
+/// Tokens that a CPU takes as one chunk where the decay per channel allows it, otherwise in chunks of `length`.
+mlir::FailureOr<int64_t> chooseJoinedTokens(plan::KernelOp kernel, const NormalForm &form, int64_t length);
+
 /// Value columns that an item of the form `few` (or `wide`) has of a head, whose columns may be done apart, and the
 /// blocks that a multiprocessor should hold of it.
 mlir::FailureOr<int64_t> chooseTokenColumns(plan::KernelOp kernel, const NormalForm &form, bool wide);

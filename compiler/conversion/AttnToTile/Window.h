@@ -18,6 +18,7 @@ struct Rows {
   mlir::Value row;
   int64_t count = 1;
   mlir::Value lo, hi;
+  bool inside = false; ///< All of them are known to lie in [lo, hi).
 };
 
 /// Channels [base + offset, base + offset + columns), within [base, base + extent).

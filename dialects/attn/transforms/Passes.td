@@ -41,8 +41,8 @@ def ChooseChunkPass : Pass<"attn-choose-chunk"> {
     token by token. One outside the normal form keeps no chunk and runs token by token; a remark names the term that
     stands outside. Changes rounding: both forms agree to about 1e-6 relative in f32.
 
-    Under a decay per channel a chunk costs more the longer it is, so it has a length of its own. On a CPU 16 and 32
-    tokens run alike and 64 take 7 % more time, while the kernel is written out for each 16 of them.
+    Under a decay per channel a chunk costs more the longer it is, so it has a length of its own, for which every decay is
+    right. Where the decay is not strong a CPU takes several chunks as one (`recurrence.joined_tokens`, compiler/tuning).
 
     ```mlir
     %o = attn.delta_rule %q, %k, %v beta %b

@@ -199,17 +199,21 @@ Case kimiDelta(int64_t tokens, int64_t heads, int64_t ring) {
                      tokens, ring, body, heads, kHeadDim, kHeadDim, 7, 5 * width + heads);
 }
 
-/// Gated linear attention: a gate per channel.
-Case gatedLinear(int64_t tokens, int64_t heads, int64_t dim) {
-  std::string body = text(linearInputs(heads, dim, heads, dim, dim), "  %o = attn.recurrence (%s : ", dim, "x", dim,
-                          R"(, %q = %q, %k = %k, %v = %v, %g = %g) {
+/// Gated linear attention: a gate per channel. With `fast` a token keeps exp(-3.2) of a state, which no longer lets
+/// several chunks be handled as one.
+Case gatedLinear(int64_t tokens, int64_t heads, int64_t dim, bool fast = false) {
+  std::string gate = fast ? "%f" : "%g";
+  std::string faster = "  %positive = softplus %g\n  %f = scale %positive, -4.6\n";
+  std::string body =
+      text(linearInputs(heads, dim, heads, dim, dim), fast ? faster : "", "  %o = attn.recurrence (%s : ", dim, "x",
+           dim, ", %q = %q, %k = %k, %v = %v, %g = ", gate, R"() {
     %d = decay %s, %g
     %n = write %d, %k, %v
     %y = read %n, %q
     yield %n, %y
   })");
-  return linearMixer(text("gla T=", tokens, " H=", heads, " d=", dim), tokens, 1, body, heads, dim, dim, 5,
-                     5 * heads * dim);
+  return linearMixer(text("gla T=", tokens, " H=", heads, " d=", dim, fast ? " fast decay" : ""), tokens, 1, body,
+                     heads, dim, dim, 5, 5 * heads * dim);
 }
 
 /// Lightning attention: a constant decay for each head.
@@ -337,6 +341,7 @@ std::vector<Case> allCases() {
   for (int64_t tokens : {1, 512, 2048})
     cases.push_back(gatedLinear(tokens, 16, 128));
   cases.push_back(gatedLinear(2048, 32, 64));
+  cases.push_back(gatedLinear(2048, 16, 128, /*fast=*/true));
   for (int64_t tokens : {512, 2048, 8192})
     cases.push_back(attention(tokens, tokens, 1));
   for (int64_t total : {2048, 8192, 32768})

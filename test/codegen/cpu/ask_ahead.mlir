@@ -30,8 +30,65 @@ tile.kernel @chunks(%x: !tile.memory<16xf32>, %y: !tile.memory<16xf32>) items <s
   }
 }
 
-// Nothing is asked for by what has little to compute, for rows that every round reads, for one row, or for rows that
-// are read where they stand.
+// Rows that are read where they stand, on one side of a branch.
+// CHECK-LABEL: llvm.func @one_side
+// CHECK: scf.for
+// CHECK: scf.if
+// CHECK: scf.for
+// CHECK: "llvm.intr.prefetch"
+// CHECK: math.exp
+// CHECK: } else {
+// CHECK-NOT: prefetch
+// CHECK: llvm.return
+tile.kernel @one_side(%x: !tile.memory<16xf32>, %y: !tile.memory<16xf32>) items <sequences by 1 times 1> at %item {
+  %c0 = arith.constant 0 : index
+  %c4 = arith.constant 4 : index
+  %begin, %end, %past = tile.sequence %item
+  scf.for %row = %begin to %end step %c4 {
+    %left = arith.subi %end, %row : index
+    %all = arith.cmpi sge, %left, %c4 : index
+    scf.if %all {
+      %t = tile.load %x[%row, %c0] : !tile.memory<16xf32> -> !tile.tile<4x16xf32>
+      %e = tile.map (%a = %t : !tile.tile<4x16xf32>) -> !tile.tile<4x16xf32> {
+        %r = math.exp %a : f32
+        tile.yield %r : f32
+      }
+      tile.store %e, %y[%row, %c0] : !tile.tile<4x16xf32>, !tile.memory<16xf32>
+    } else {
+      scf.for %one = %row to %end step %c4 {
+        %t = tile.load %y[%one, %c0] within [%row, %end] : !tile.memory<16xf32> -> !tile.tile<4x16xf32>
+        tile.store %t, %y[%one, %c0] within [%row, %end] : !tile.tile<4x16xf32>, !tile.memory<16xf32>
+      }
+    }
+  }
+}
+
+// What one side reads is not asked for by the other, where its address is not known.
+// CHECK-LABEL: llvm.func @other_side
+// CHECK-NOT: prefetch
+// CHECK: llvm.return
+tile.kernel @other_side(%x: !tile.memory<16xf32>, %y: !tile.memory<16xf32>) items <sequences by 1 times 1> at %item {
+  %c0 = arith.constant 0 : index
+  %c4 = arith.constant 4 : index
+  %begin, %end, %past = tile.sequence %item
+  %one = tile.load %x[%begin, %c0] within [%begin, %end] : !tile.memory<16xf32> -> !tile.tile<4x16xf32>
+  scf.for %row = %begin to %end step %c4 {
+    %left = arith.subi %end, %row : index
+    %all = arith.cmpi sge, %left, %c4 : index
+    scf.if %all {
+      %t = tile.load %x[%row, %c0] : !tile.memory<16xf32> -> !tile.tile<4x16xf32>
+      tile.store %t, %y[%row, %c0] : !tile.tile<4x16xf32>, !tile.memory<16xf32>
+    } else {
+      %e = tile.map (%a = %one : !tile.tile<4x16xf32>) -> !tile.tile<4x16xf32> {
+        %r = math.exp %a : f32
+        tile.yield %r : f32
+      }
+      tile.store %e, %y[%row, %c0] within [%begin, %end] : !tile.tile<4x16xf32>, !tile.memory<16xf32>
+    }
+  }
+}
+
+// Nothing is asked for by what has little to compute, for rows that every round reads, or for one row.
 // CHECK-LABEL: llvm.func @no_chunks
 // CHECK-NOT: prefetch
 // CHECK: llvm.return
@@ -43,7 +100,6 @@ tile.kernel @no_chunks(%x: !tile.memory<16xf32>, %y: !tile.memory<16xf32>) items
     %t = tile.load %x[%row, %c0] within [%begin, %end] : !tile.memory<16xf32> -> !tile.tile<4x16xf32>
     %same = tile.load %x[%begin, %c0] within [%begin, %end] : !tile.memory<16xf32> -> !tile.tile<8x16xf32>
     %one = tile.load %x[%row, %c0] within [%begin, %end] : !tile.memory<16xf32> -> !tile.tile<1x16xf32>
-    %there = tile.load %x[%row, %c0] : !tile.memory<16xf32> -> !tile.tile<2x16xf32>
     %n = tile.map (%a = %t : !tile.tile<4x16xf32>) -> !tile.tile<4x16xf32> {
       %r = arith.negf %a : f32
       tile.yield %r : f32
@@ -56,13 +112,8 @@ tile.kernel @no_chunks(%x: !tile.memory<16xf32>, %y: !tile.memory<16xf32>) items
       %r = math.exp %a : f32
       tile.yield %r : f32
     }
-    %g = tile.map (%a = %there : !tile.tile<2x16xf32>) -> !tile.tile<2x16xf32> {
-      %r = math.exp %a : f32
-      tile.yield %r : f32
-    }
     tile.store %n, %y[%row, %c0] within [%begin, %end] : !tile.tile<4x16xf32>, !tile.memory<16xf32>
     tile.store %e, %y[%row, %c0] within [%begin, %end] : !tile.tile<8x16xf32>, !tile.memory<16xf32>
     tile.store %f, %y[%row, %c0] within [%begin, %end] : !tile.tile<1x16xf32>, !tile.memory<16xf32>
-    tile.store %g, %y[%row, %c0] within [%begin, %end] : !tile.tile<2x16xf32>, !tile.memory<16xf32>
   }
 }

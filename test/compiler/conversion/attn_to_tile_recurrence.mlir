@@ -53,10 +53,38 @@ plan.kernel @convolution_in_front(%x: tensor<?x97xf32>, %w: tensor<96x4xf32>, %t
   plan.yield %o : tensor<?x1x32xf32>
 }
 
-// A decay per channel: blocks of 16 rows, each solved for itself; pairs inside a block meet in 4 products. Nothing but
-// differences of sums of decays enters exp.
+// A decay per channel. Two chunks are one where all rows are there and no channel forgets more than 2^-128: split in the
+// middle of the decay, with nothing left out and one solve. Otherwise the same is asked of each chunk. What is left is
+// done in blocks of 16 rows, each solved for itself; pairs inside a block meet in 4 products. Nothing but differences of
+// sums of decays enters exp.
 // CHECK-LABEL: tile.kernel @decay_per_channel
-// CHECK: tile.cumsum {{.*}} !tile.tile<32x32xf32>
+// CHECK: %[[MOST:.*]] = arith.constant -88.7228394 : f32
+// CHECK: scf.for %[[ROW:.*]] = %{{.*}} to %[[END:.*]] step %c64
+// CHECK: %[[SUM:.*]] = tile.cumsum %[[G:.*]] : !tile.tile<64x32xf32>
+// CHECK: %[[ALL:.*]] = tile.window %[[SUM]][63, 0]
+// CHECK: %[[LEFT:.*]] = arith.cmpi sgt, %{{.*}}, %c63
+// CHECK: %[[LEAST:.*]] = tile.reduce min %[[ALL]] along 1
+// CHECK: %[[MOSTLY:.*]] = tile.extract %[[LEAST]][0, 0]
+// CHECK: %[[RANGE:.*]] = arith.cmpf oge, %[[MOSTLY]], %[[MOST]]
+// CHECK: %[[JOINED:.*]] = arith.andi %[[RANGE]], %[[LEFT]]
+// CHECK: scf.if %[[JOINED]]
+// CHECK-NOT: within
+// CHECK: tile.solve {{.*}} !tile.tile<64x64xf32>, !tile.tile<64x32xf32>
+// CHECK-NOT: within
+// CHECK: } else {
+// CHECK: tile.window %[[G]][0, 0] {{.*}} -> !tile.tile<32x32xf32>
+// CHECK: arith.cmpf oge
+// CHECK: scf.if
+// CHECK: within
+// CHECK: tile.solve {{.*}} !tile.tile<32x32xf32>, !tile.tile<32x32xf32>
+// CHECK-NOT: tile.solve
+// CHECK: } else {
+// CHECK-COUNT-2: tile.solve {{.*}} !tile.tile<16x16xf32>, !tile.tile<16x32xf32>
+// CHECK: arith.cmpi slt, %{{.*}}, %[[END]]
+// CHECK: scf.if
+// CHECK: tile.window %[[G]][32, 0] {{.*}} -> !tile.tile<32x32xf32>
+// CHECK: tile.solve {{.*}} !tile.tile<32x32xf32>, !tile.tile<32x32xf32>
+// CHECK: } else {
 // CHECK-COUNT-2: tile.solve {{.*}} !tile.tile<16x16xf32>, !tile.tile<16x32xf32>
 // CHECK-NOT: tile.solve
 // CHECK: } else {

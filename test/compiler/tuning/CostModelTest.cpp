@@ -214,6 +214,31 @@ TEST(LinearPanel, WhatTwoPanelsShareIsComputedTwice) {
 }
 
 //===--------------------------------------------------------------------------------------------------------------===//
+// recurrence.joined_tokens
+//===--------------------------------------------------------------------------------------------------------------===//
+
+int64_t bestJoined(const codegen::Target &target, int64_t dim, bool solves) {
+  Question question{"recurrence.joined_tokens", "", {16, 32, 64, 128}, [&](int64_t joined) {
+                      return joinedChunks(target, {16, dim, dim}, solves, 16, joined);
+                    }};
+  return predict(question).best;
+}
+
+TEST(JoinedChunks, LargerStatesArePassedByLessOften) {
+  // A longer chunk saves passes over the state, d^2 for each chunk, and reads more of its own tokens, d for each of
+  // them.
+  EXPECT_EQ(bestJoined(cpu(), 128, false), 32);
+  EXPECT_EQ(bestJoined(cpu(), 256, false), 64);
+  codegen::Target slow = cpu();
+  slow.nearRate /= 4;
+  EXPECT_GT(bestJoined(slow, 128, false), 32);
+}
+
+TEST(JoinedChunks, CorrectionsReadTheChunkTwice) {
+  EXPECT_LT(bestJoined(cpu(), 256, true), bestJoined(cpu(), 256, false));
+}
+
+//===--------------------------------------------------------------------------------------------------------------===//
 // Recurrences
 //===--------------------------------------------------------------------------------------------------------------===//
 
