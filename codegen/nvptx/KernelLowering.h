@@ -351,6 +351,7 @@ private:
   static int64_t barrierBytes(const Staged &load) { return llvm::alignTo(8 * (load.parts + 1), 16); }
   /// Whether no load ahead comes behind the op: the rings' memory is free there.
   bool isBehindRings(mlir::Operation *op);
+  bool holdsStagedBeside(mlir::Operation *branch, mlir::Operation &op);
   bool holdsStaged(mlir::Operation *op);
   void makeRings();
   /// Gives their memory back behind the last op that holds staged loads.

@@ -335,7 +335,10 @@ void KernelLowering::findStaged() {
     for (auto &[value, load] : staged)
       of[value.getParentBlock() == loops.back()].push_back(value);
     bool firstIsMore = of[0].size() > of[1].size();
-    if (!shareSlots(of[firstIsMore], of[!firstIsMore])) {
+    // A loop inside the other would wait for slots that this gives back behind it.
+    auto isInside = [](Block *inner, Block *outer) { return outer->findAncestorOpInBlock(inner->front()) != nullptr; };
+    bool isNested = isInside(loops.front(), loops.back()) || isInside(loops.back(), loops.front());
+    if (isNested || !shareSlots(of[firstIsMore], of[!firstIsMore])) {
       staged.clear();
       ownSlots = false;
       add(false);
@@ -403,10 +406,18 @@ bool KernelLowering::waitsByParts(Value page) {
          product->getBlock() == page.getParentBlock() && formOf(product) == Form::group;
 }
 
+/// Whether the side of a branch in which `op` does not stand has loads ahead: its code is written later.
+bool KernelLowering::holdsStagedBeside(Operation *branch, Operation &op) {
+  return isa<scf::IfOp>(branch) && llvm::any_of(branch->getRegions(), [&](Region &side) {
+           return !side.isAncestor(op.getParentRegion()) &&
+                  llvm::any_of(side.getOps(), [&](Operation &other) { return holdsStaged(&other); });
+         });
+}
+
 bool KernelLowering::isBehindRings(Operation *op) {
   for (Operation *own = op; own != kernel; own = own->getParentOp()) {
     auto behind = llvm::make_range(own->getIterator(), own->getBlock()->end());
-    if (isa<scf::ForOp>(own) ||
+    if (isa<scf::ForOp>(own) || (own != op && holdsStagedBeside(own, *op)) ||
         llvm::any_of(behind, [&](Operation &next) { return &next != own && holdsStaged(&next); }))
       return false;
   }
@@ -474,7 +485,7 @@ void KernelLowering::releaseRings(Operation &done) {
   if (!ringsHeld || hasTeams() || !holdsStaged(&done))
     return;
   for (Operation *own = &done; own != kernel; own = own->getParentOp()) {
-    if (own != &done && isa<scf::ForOp>(own))
+    if (own != &done && (isa<scf::ForOp>(own) || holdsStagedBeside(own, done)))
       return;
     for (Operation *next = own->getNextNode(); next; next = next->getNextNode())
       if (holdsStaged(next))

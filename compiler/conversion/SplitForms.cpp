@@ -95,8 +95,9 @@ FailureOr<SmallVector<Form>> scannedForms(plan::KernelOp kernel, SmallVector<For
   Form prepare = isLong("prepare", Form::scratch, {});
   if (*segments == 1)
     return with({prepare, isLong("scan", Form::result, {"prepare"})});
-  // Two sequences of about the same length are as many items as segments of one.
-  int64_t even = 2, least = tokensInSegments(*segments);
+  // As many sequences of about the same length are as many items as segments of one that are scanned at once; two may
+  // be of any lengths.
+  int64_t even = std::max<int64_t>(3, *segments - 1), least = tokensInSegments(*segments);
   return with({prepare, isLong("whole", Form::result, {"prepare"}, even),
                isLong("segment", Form::both, {"prepare"}, 0, even),
                isLong("fold", Form::scratch, {"segment"}, 0, even, least),
@@ -265,13 +266,13 @@ struct SplitFormsPass : impl::SplitFormsPassBase<SplitFormsPass> {
   }
 
   /// Which forms there are is recorded on the kernel that had none: each keeps what it is about.
-  static void keepChoices(plan::KernelOp kernel, StringRef prefix) {
+  static void keepChoices(plan::KernelOp kernel, ArrayRef<StringRef> prefixes) {
     auto choices = kernel->getAttrOfType<DictionaryAttr>("choices");
     if (!choices)
       return;
     SmallVector<NamedAttribute> kept;
     for (NamedAttribute choice : choices)
-      if (choice.getName().getValue().starts_with(prefix))
+      if (llvm::any_of(prefixes, [&](StringRef prefix) { return choice.getName().getValue().starts_with(prefix); }))
         kept.push_back(choice);
     kernel->removeAttr("choices");
     if (!kept.empty())
@@ -288,7 +289,10 @@ struct SplitFormsPass : impl::SplitFormsPassBase<SplitFormsPass> {
     clone->setAttr("form", b.getStringAttr(form.name));
     symbols.insert(clone, Block::iterator(kernel));
     if (recurrenceOf(clone))
-      keepChoices(clone, form.name == "few" || form.name == "wide" ? "recurrence_wide." : "recurrence_scan.");
+      keepChoices(clone, isTokenForm(form.name) ? ArrayRef<StringRef>{"recurrence_few.", "recurrence_wide."}
+                                                : ArrayRef<StringRef>{"recurrence_scan."});
+    else if (form.name != "few" && form.name != "whole")
+      keepChoices(clone, {});
     if (scans)
       clone->setAttr("scans", b.getUnitAttr());
     if (!form.isInChain())

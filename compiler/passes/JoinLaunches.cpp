@@ -47,7 +47,7 @@ bool runsAlone(plan::LaunchOp launch) {
   DictionaryAttr when = whenOf(launch);
   if (!when)
     return true;
-  for (StringRef key : {"tokens", "even"})
+  for (StringRef key : {"tokens", "even", "sequences"})
     if (when.contains(key) && numberOf(when, key) > 1)
       return false;
   return numberOf(when, "least") <= 1 && numberOf(when, "most") >= 1;

@@ -341,7 +341,7 @@ double tuning::segmentScan(const GpuTarget &target, const StateShape &shape, int
 }
 
 double tuning::transitionScan(const GpuTarget &target, const StateShape &shape, int64_t columns,
-                              const ScannedChunk &chunk, int64_t segments) {
+                              const ScannedChunk &chunk, double longer, int64_t segments) {
   constexpr int64_t kChunks = 128;
   // A block alone on its multiprocessor, on an H200, of 64 columns by 128 keys: a chunk with results and without; fewer
   // waits where what was prepared is one block. More columns are other warps', which wait for one another.
@@ -351,9 +351,8 @@ double tuning::transitionScan(const GpuTarget &target, const StateShape &shape, 
   constexpr double kCacheRate = 5.5e6;
   // To begin and to end an item; a product of two states; a launch that waits for the one before it.
   constexpr double kEnds = 3, kFold = 1, kLaunch = 3;
-  // The first segment is as long as three halves of another (kFirstSegment).
-  double length = kChunks / (static_cast<double>(segments) + 0.5);
-  double first = segments == 1 ? kChunks : 1.5 * length;
+  double length = kChunks / (static_cast<double>(segments - 1) + longer);
+  double first = segments == 1 ? kChunks : longer * length;
   int64_t parts = shape.valueDim / columns, ofKeys = shape.keyDim / columns, processors = target.multiprocessors;
   double wider = 1 + kWider * (static_cast<double>(columns) / 64 - 1);
   // So many items, of so many chunks each, on so many multiprocessors.

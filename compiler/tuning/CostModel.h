@@ -116,8 +116,9 @@ struct ScannedChunk {
 };
 /// The same for a delta rule, by transitions of the segments between the first and the last: the first segment and the
 /// transitions, the states that follow from them, and the scan of all segments but the first.
+/// The first is `longer` times as long as another.
 double transitionScan(const codegen::GpuTarget &target, const StateShape &shape, int64_t columns,
-                      const ScannedChunk &chunk, int64_t segments);
+                      const ScannedChunk &chunk, double longer, int64_t segments);
 /// The same for four sequences, where there is work for several `blocks` on each multiprocessor; a block reads
 /// `chunkBytes` of a chunk, and copies ahead as far as its share of shared memory goes.
 double scanBlocks(const codegen::GpuTarget &target, const StateShape &shape, int64_t columns, int64_t chunkBytes,

@@ -90,7 +90,7 @@ extern "C" {
   "\x89"                                                                                                               \
   "DENIM\r\n"
 /* 1 had a single plan for the CPU. */
-#define DENIM_MODULE_VERSION 2
+#define DENIM_MODULE_VERSION 3
 #define DENIM_MODULE_ALIGNMENT 64
 
 typedef struct denim_module_header_t {

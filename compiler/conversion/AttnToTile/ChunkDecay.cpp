@@ -230,26 +230,6 @@ Value ChunkDecay::withinBlock(Value x, Value y, int64_t block, Reader reader, bo
   });
 }
 
-Value ChunkDecay::scaled(Value x, double scale) {
-  if (scale == 1)
-    return x;
-  return e.map(typeOf(x), x, [&](OpBuilder &b, ValueRange in) -> Value { return times(b, e.loc, scale, in[0]); });
-}
-
-Value ChunkDecay::toEnd(Value y) {
-  if (!g)
-    return y;
-  return e.map(typeOf(y), {y, sum, last}, [&](OpBuilder &b, ValueRange in) -> Value {
-    return times(b, e.loc, in[0], exp(b, e.loc, minus(b, e.loc, in[2], in[1])));
-  });
-}
-
-Value ChunkDecay::total() {
-  if (!g)
-    return e.splat(1, 1, 1);
-  return e.map(e.tileType(1, 1), last, [&](OpBuilder &b, ValueRange in) -> Value { return exp(b, e.loc, in[0]); });
-}
-
 Value ChunkDecay::kept(Value state) {
   if (!g)
     return state;

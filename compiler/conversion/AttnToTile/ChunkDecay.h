@@ -74,14 +74,6 @@ public:
   /// x y^T below the diagonal if it is known already; used without a decay per channel only.
   mlir::Value withinBlock(mlir::Value x, mlir::Value y, int64_t block, Reader reader, bool diagonal, double scale,
                           mlir::Value xy);
-  /// For one block: x decayed from the start of the chunk to its reader, times `scale`.
-  mlir::Value fromStart(mlir::Value x, Reader reader, double scale) {
-    return g ? toBlock(x, 0, reader, scale) : scaled(x, scale);
-  }
-  /// For one block: y decayed from its token to the end of the chunk.
-  mlir::Value toEnd(mlir::Value y);
-  /// exp(G_C), [1, 1]: what the chunk leaves of the state.
-  mlir::Value total();
   /// The state at the end of the chunk, as far as it comes from the start: Diag(exp(G_C)) state.
   mlir::Value kept(mlir::Value state);
   /// `acc` + (exp(G_C - G) o y)^T w over the rows of `block`.
@@ -90,7 +82,6 @@ public:
 private:
   bool perChannel() const { return form == Form::perChannel; }
   mlir::Value exponents(int64_t block, Reader reader);
-  mlir::Value scaled(mlir::Value x, double scale);
   mlir::Value faded(mlir::Value tile, mlir::Value factors);
   mlir::Value table(Reader reader);
   mlir::Value halving(int64_t block, int64_t half, Reader reader);

@@ -10,14 +10,14 @@ static tile::ItemsAttr itemsOf(plan::KernelOp kernel, const NormalForm &form, St
     return tile::ItemsAttr::get(context, tile::CountKind::sequences, 1, form.keyHeads);
   if (only.getValue() == "prepare") // for items of one head; writePrepare knows better
     return tile::ItemsAttr::get(context, tile::CountKind::tokens, kRecurrenceChunk, form.valueHeads);
-  FailureOr<int64_t> transitions = transitionSegments(kernel, form);
-  bool inSegments = canSegment(form) || (succeeded(transitions) && *transitions > 1);
-  if (only.getValue() == "segment" || (only.getValue() == "scan" && inSegments))
+  bool isScan = only.getValue() == "scan";
+  if (only.getValue() == "segment" || (isScan && (canSegment(form) || inTransitions(kernel, form))))
     return tile::ItemsAttr::get(context, tile::CountKind::once, 1, segmentItems(kernel, form, only));
   if (only.getValue() == "fold")
     return tile::ItemsAttr::get(context, tile::CountKind::once, 1, form.valueHeads * scanParts(kernel, form));
-  bool scans = only.getValue() == "scan" || only.getValue() == "whole";
-  int64_t parts = scans ? scanParts(kernel, form) : isTokenForm(only) ? tokenParts(kernel, form) : 1;
+  int64_t parts = isScan || only.getValue() == "whole" ? scanParts(kernel, form)
+                  : isTokenForm(only.getValue())       ? tokenParts(kernel, form)
+                                                       : 1;
   return tile::ItemsAttr::get(context, tile::CountKind::sequences, 1, form.valueHeads * parts);
 }
 
@@ -38,12 +38,9 @@ tile::KernelOp RecurrenceWriter::write() {
   if (only && only.getValue() == "scan") {
     if (canSegment(form))
       return writeSegmentScan();
-    FailureOr<int64_t> transitions = transitionSegments(kernel, form);
-    if (failed(transitions))
-      return nullptr;
-    return *transitions > 1 ? writeTransitionScan() : writeScan();
+    return inTransitions(kernel, form) ? writeTransitionScan() : writeScan();
   }
-  int64_t parts = isTokenForm(only) ? tokenParts(kernel, form) : 1;
+  int64_t parts = only && isTokenForm(only.getValue()) ? tokenParts(kernel, form) : 1;
   if (parts > 1) { // waiting for memory is all they do: several blocks wait at once, as many as have the registers
     FailureOr<int64_t> blocks = chooseTokenBlocks(kernel, form, form.valueDim / parts, isWideForm(kernel));
     if (failed(blocks))
@@ -75,7 +72,7 @@ tile::KernelOp RecurrenceWriter::write() {
   if (only) {
     Value many = e.less(e.index(manyTokens() - 1), e.sub(end, begin));
     // Where few tokens are all that the kernel does, the state is asked for before it is known how many they are.
-    bool few = isTokenForm(only);
+    bool few = isTokenForm(only.getValue());
     Value first = few && form.outside.empty() ? stateOf(ownHead) : Value();
     auto byToken = [&] {
       if (!form.outside.empty()) {

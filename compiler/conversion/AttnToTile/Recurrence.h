@@ -44,7 +44,7 @@ int64_t scanParts(plan::KernelOp kernel, const NormalForm &form);
 /// The same for tokens one by one, in steps with few sequences (form `few`), where small parts keep more of memory
 /// busy, and with many (`wide`), where longer pieces of rows are read faster.
 int64_t tokenParts(plan::KernelOp kernel, const NormalForm &form);
-bool isTokenForm(mlir::StringAttr form);
+bool isTokenForm(llvm::StringRef form);
 /// Sequences of a step from which on it is one with many; 0: there is one form for all.
 mlir::FailureOr<int64_t> wideTokenSequences(plan::KernelOp kernel, const NormalForm &form);
 
@@ -58,7 +58,7 @@ inline constexpr int64_t kFirstSegment = 3, kOtherSegments = 2;
 /// of the chain of chunks a first segment and another are left.
 constexpr int64_t tokensInSegments(int64_t segments) {
   int64_t all = kFirstSegment + (segments - 1) * kOtherSegments, left = kFirstSegment + kOtherSegments;
-  return 800 * all / std::max<int64_t>(all - left, 1);
+  return segments > 2 ? 800 * all / (all - left) : 0;
 }
 /// Value columns of an item that makes the state of a segment of a diagonal recurrence, whatever the scan has: all that
 /// it does with a chunk is one product, which waits for its rows and is waited for. Two blocks on a multiprocessor fill
@@ -68,6 +68,8 @@ inline constexpr int64_t kRecurrenceSegmentColumns = 64;
 bool canSegment(const NormalForm &form);
 /// Segments that a step of a delta rule that `canScan` is cut into (RecurrenceTransitions.cpp); 1: it is not.
 mlir::FailureOr<int64_t> transitionSegments(plan::KernelOp kernel, const NormalForm &form);
+/// Whether it is cut.
+bool inTransitions(plan::KernelOp kernel, const NormalForm &form);
 /// Items of a kernel that does segments (`segment`, `scan`): segments by heads by parts of the value columns, and where
 /// transitions are made, of the key columns.
 int64_t segmentItems(plan::KernelOp kernel, const NormalForm &form, llvm::StringRef name);
@@ -171,8 +173,6 @@ private:
     Value share = {};
   };
   void beginScan();
-  /// Whether sequences of a delta rule are done in segments.
-  bool inTransitions();
   void setOwnAnchor();
   void writeScanned();
   Value stateColumns();
@@ -189,7 +189,7 @@ private:
   /// Chunks `first` to `last` of a sequence that lie in a segment.
   struct Run {
     Value segment, begin; ///< its number, and its first row
-    Value length;         ///< rows of a segment
+    Value length;         ///< rows of a segment, but for the first of a delta rule
     Value first, last, chunks;
     Value isFirst, goesOn; ///< from the start of the sequence; behind the segment
     Value isNew;           ///< the sequence has no tokens from before the step, and its state is zero
@@ -207,14 +207,14 @@ private:
   Value bothOf(Value x, Value y);
   Value notOf(Value x);
   Value choose(Value condition, Value x, Value y);
-  Value entryRow(Value entry);
+  /// Row of the item's columns of state `number` in a memory of states.
+  Value entryRow(Value number);
   Value entryNumber(Value entry);
   void standsInFragments(mlir::ValueRange memories);
   /// The kernels of a delta rule in segments (RecurrenceTransitions.cpp).
   tile::KernelOp writeTransitions();
   tile::KernelOp writeFold();
   tile::KernelOp writeTransitionScan();
-  Value stateRow(Value number);
   Value identityRows(Value row);
   /// The item's columns of state `number` in a memory of states.
   Value stateColumnsOf(Value states, Value number);

@@ -196,9 +196,13 @@ FailureOr<int64_t> denim::chooseScanSegments(plan::KernelOp kernel, const Normal
     return failure();
   int64_t columns = form.valueDim / scanParts(kernel, form);
   tuning::Question question{"recurrence_scan.segments", shapeText(form), {}, {}};
-  llvm::append_range(question.candidates, kSegments);
+  for (int64_t segments : kSegments)
+    if (!form.p || segments != 2) // without a transition the chain of chunks is as long as before
+      question.candidates.push_back(segments);
+  const double longer = double(kFirstSegment) / kOtherSegments;
   question.predict = [&](int64_t segments) {
-    return form.p ? tuning::transitionScan(*target, stateShape(form), columns, scannedChunk(form, columns), segments)
+    return form.p ? tuning::transitionScan(*target, stateShape(form), columns, scannedChunk(form, columns), longer,
+                                           segments)
                   : tuning::segmentScan(*target, stateShape(form), columns, segments);
   };
   return tuning::choose(kernel, question);

@@ -51,8 +51,8 @@ static bool hasTokenParts(plan::KernelOp kernel, const NormalForm &form) {
   return apart && isAlone(kernel, form);
 }
 
-bool denim::isTokenForm(StringAttr form) {
-  return form && (form.getValue() == "few" || form.getValue() == "wide");
+bool denim::isTokenForm(StringRef form) {
+  return form == "few" || form == "wide";
 }
 
 int64_t denim::tokenParts(plan::KernelOp kernel, const NormalForm &form) {
@@ -72,7 +72,7 @@ int64_t RecurrenceWriter::manyTokens() const {
   return scans && chunk ? kRecurrenceLongTokens : kRecurrenceManyTokens;
 }
 
-/// Warps and blocks of a kernel that holds `width` columns of the state from chunk to chunk.
+/// Warps of a kernel that holds `width` columns of the state from chunk to chunk.
 void RecurrenceWriter::beginScan() {
   // Four warps for each 64 value columns: rows of one product.
   e.tileKernel->setAttr("tile.warps", e.b.getI64IntegerAttr(width / 16));

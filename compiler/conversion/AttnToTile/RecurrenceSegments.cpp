@@ -433,7 +433,7 @@ void RecurrenceWriter::writeSegmentScanned(const Run &run) {
   auto scratch = kernel.getBlock()->getArguments().take_back(2);
   Value entries = e.memoryOf(scratch[0]), fades = e.memoryOf(scratch[1]);
   standsInFragments(entries);
-  Value column = partColumn ? partColumn : e.index(0), stateRow = e.mul(ownHead, form.keyDim);
+  Value column = partColumn ? partColumn : e.index(0), firstRow = e.mul(ownHead, form.keyDim);
   auto panel = e.tileType(width, form.keyDim), square = e.tileType(kChunk, kChunk);
   auto faded = [&](Value tile, Value factors) -> Value {
     if (!factors)
@@ -451,7 +451,7 @@ void RecurrenceWriter::writeSegmentScanned(const Run &run) {
   Value alone = bothOf(run.isFirst, notOf(run.goesOn));
   auto start = e.loop(e.index(0), choose(bothOf(alone, notOf(run.isNew)), e.index(1), e.index(0)), 1,
                       e.splat(0, width, form.keyDim), [&](Value, ValueRange) -> SmallVector<Value> {
-                        return {tile::LoadOp::create(e.b, e.loc, panel, state, stateRow, column, Value(), Value(),
+                        return {tile::LoadOp::create(e.b, e.loc, panel, state, firstRow, column, Value(), Value(),
                                                      /*transposed=*/true)};
                       });
   Value own = e.mul(run.segment, kEntries);
@@ -568,6 +568,6 @@ void RecurrenceWriter::writeSegmentScanned(const Run &run) {
       run.goesOn, [] {},
       [&] {
         Value back = tile::TransposeOp::create(e.b, e.loc, e.tileType(form.keyDim, width), after[0]);
-        tile::StoreOp::create(e.b, e.loc, back, state, stateRow, column, Value(), Value());
+        tile::StoreOp::create(e.b, e.loc, back, state, firstRow, column, Value(), Value());
       });
 }

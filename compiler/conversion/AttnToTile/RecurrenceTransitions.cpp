@@ -13,16 +13,23 @@
 // step, as in RecurrenceSegments.cpp; behind `prepare`, which hands over the same as for a scan of whole sequences,
 // three kernels do them:
 //
-//   segment   scans all segments behind which a sequence goes on, without queries: B^T, and P^T where the sequence has
-//             not begun in the segment; where it has, B^T starts from the state of the sequence.
-//   fold      goes through the segments of each sequence, a product of two states for each, and leaves the states at
-//             their starts.
-//   scan      goes through all segments at once, from those states.
+//   segment   does the segment that a sequence begins in, as a scan of the whole sequence would: results, and the state
+//             behind it, B^T. Of segments between a sequence's first and last it leaves B^T and P^T.
+//   fold      goes through the segments of each sequence, a product of two states for each, and leaves the states that
+//             the next ones start from.
+//   scan      does all segments that no sequence begins in, at once, from those states.
 //
-// The first and the last do all chunks in turn that a scan of whole sequences would, 5 + 3 products instead of 5 for
-// most tokens, but on as many times more multiprocessors. States stand as their registers do between the kernels, P^T
-// as a block of bf16 that products read. It is rounded once for each segment, as the state is in each product with a
-// chunk.
+//     rows       0                   3584        5952        8192          one sequence in three segments
+//     segment    | results, B        | B, P      |           |
+//     scan       |                   | results   | results   |
+//
+// What is done twice is one segment of three, once for values and once for the identity, both without queries. The
+// first is longer than the others (kFirstSegment): those between are twice as many items. States stand as their
+// registers do between the kernels, P^T as a block of bf16 that products read: it is rounded once for each segment, as
+// the state is in each product with a chunk.
+//
+// Sequences of about the same length fill a machine as they are (`whole`, SplitForms.cpp), and a step of few tokens is
+// one segment.
 #include "compiler/conversion/AttnToTile/Recurrence.h"
 #include "compiler/conversion/AttnToTile/RecurrenceChoices.h"
 #include "compiler/conversion/AttnToTile/Scalars.h"
@@ -61,15 +68,9 @@ SmallVector<Type> denim::foldScratchTensors(plan::KernelOp kernel, const NormalF
   return {perSegment(kernel, form, form.keyDim * form.valueDim, Float32Type::get(kernel.getContext()))};
 }
 
-bool RecurrenceWriter::inTransitions() {
+bool denim::inTransitions(plan::KernelOp kernel, const NormalForm &form) {
   FailureOr<int64_t> segments = transitionSegments(kernel, form);
   return succeeded(segments) && *segments > 1;
-}
-
-/// Row of the item's columns of state `number`, of those that a memory holds.
-Value RecurrenceWriter::stateRow(Value number) {
-  Value row = e.mul(e.add(e.mul(number, form.valueHeads), ownHead), form.valueDim);
-  return partColumn ? e.add(row, partColumn) : row;
 }
 
 /// `load()`, or `otherwise`: a loop of one turn or none, for what is loaded only sometimes is no value of a branch that
@@ -91,12 +92,12 @@ Value RecurrenceWriter::identityRows(Value row) {
 }
 
 Value RecurrenceWriter::stateColumnsOf(Value states, Value number) {
-  return tile::LoadOp::create(e.b, e.loc, e.tileType(width, form.keyDim), states, stateRow(number), e.index(0), Value(),
+  return tile::LoadOp::create(e.b, e.loc, e.tileType(width, form.keyDim), states, entryRow(number), e.index(0), Value(),
                               Value(), false);
 }
 
 void RecurrenceWriter::storeStateColumnsOf(Value columns, Value states, Value number) {
-  tile::StoreOp::create(e.b, e.loc, columns, states, stateRow(number), e.index(0), Value(), Value());
+  tile::StoreOp::create(e.b, e.loc, columns, states, entryRow(number), e.index(0), Value(), Value());
 }
 
 tile::KernelOp RecurrenceWriter::writeTransitions() {

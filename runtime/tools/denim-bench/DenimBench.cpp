@@ -20,7 +20,7 @@ const char *const kUsage = R"(usage: denim-bench [FILTER] [options]
 
 Times operators at the sizes of language models, each kernel alone, and sets them against what this machine can do.
 FILTER: only rows whose name contains one of these words, separated by commas.
-On a GPU `ms` is between two events around each kernel, behind a copy of more bytes than the caches hold; `replay ms`
+On a GPU `median ms` and `min ms` are between two events around each kernel, behind a copy of more bytes than the caches hold; `replay ms`
 of rows of one token is that of a graph of the same launches, again and again. Rows with `ring=8` have eight layers in
 that graph: what one of them costs inside a step. `empty kernel` is what of either time is no kernel's work.
 
@@ -66,7 +66,7 @@ public:
       std::printf(" %-6s %9.4f %5.1f %% %5.1f %%", row.limit.c_str(), row.limitSeconds * 1e3,
                   100 * row.limitSeconds / t.median, 100 * row.limitSeconds / t.least);
     else if (row.replaySeconds > 0)
-      std::printf("%34s", "");
+      std::printf("%33s", "");
     if (row.replaySeconds > 0) {
       std::printf(" %10.4f", row.replaySeconds * 1e3);
       number(row.bytes / row.replaySeconds / 1e9, 8);
@@ -200,6 +200,10 @@ Status run(int count, char **words) {
   for (Case &one : rows == "cpu" ? allCases() : cudaCases())
     if (!modelOnly && matches(one.name, filter))
       cases.push_back(std::move(one));
+  // Rows without a model are of GPUs alone, and there is nothing to compile for them or to choose.
+  if (!list && (isCpu || tunes || arguments.has("--write-modules")))
+    cases.erase(std::remove_if(cases.begin(), cases.end(), [](const Case &one) { return one.emptyBlocks > 0; }),
+                cases.end());
   if (cases.empty() && !arguments.has("--model") && !matches("sgemm", filter))
     return invalidArgument("expected a filter that some case contains, but got '", filter, "' (see --list)");
   if (list) {
@@ -207,10 +211,6 @@ Status run(int count, char **words) {
       std::printf("%s\n", one.name.c_str());
     return {};
   }
-  // Rows without a model are of GPUs alone, and there is nothing to compile for them or to choose.
-  if (isCpu || tunes || arguments.has("--write-modules"))
-    cases.erase(std::remove_if(cases.begin(), cases.end(), [](const Case &one) { return one.emptyBlocks > 0; }),
-                cases.end());
 
   int64_t threads = 1, prompt = 512;
   double seconds = 0.5;

@@ -3,7 +3,7 @@
 
 // A page and rows in each turn of a loop.
 // CHECK-LABEL: llvm.func @one(
-// CHECK-SAME: tile.shared_bytes = [[BYTES:[0-9]+]]
+// CHECK-SAME: tile.shared_bytes = [[$BYTES:[0-9]+]]
 // CHECK-COUNT-16: mbarrier.init.shared::cta.b64
 // CHECK-NOT: mbarrier.init
 // CHECK: llvm.return
@@ -31,7 +31,7 @@ tile.kernel @one(%x: !tile.memory<64xbf16>, %k: !tile.pages<1x64x64xbf16>, %o: !
 // than for one loop, and what they give back is what the others wait for: 48 of 128 threads and 224 of 256 are no more
 // than the 168 of 384 that the block began with.
 // CHECK-LABEL: llvm.func @two(
-// CHECK-SAME: tile.shared_bytes = [[BYTES]]
+// CHECK-SAME: tile.shared_bytes = [[$BYTES]]
 // CHECK-COUNT-16: mbarrier.init.shared::cta.b64
 // CHECK-NOT: mbarrier.init
 // CHECK: setmaxnreg.inc.sync.aligned.u32 224

@@ -208,10 +208,10 @@ module attributes {plan.machine = "cuda"} {
 // CHECK: plan.program @p
 // CHECK: %[[FEW:.*]] = plan.launch @r_few({{.*}}) {when = {least = 1 : i64, most = 31 : i64, of = "sequence"}}
 // CHECK: %[[B:.*]]:6 = plan.launch @r_prepare({{.*}}) {when = {least = 32 : i64, most = 2147483647 : i64, of = "sequence"}}
-// CHECK: %[[WHOLE:.*]] = plan.launch @r_whole({{.*}}, %[[B]]#0, {{.*}}) {when = {even = 2 : i64, least = 32 : i64, {{.*}}}}
-// CHECK: %[[FIRST:.*]]:3 = plan.launch @r_segment({{.*}}, %[[B]]#0, {{.*}}, %[[B]]#5) {when = {{{.*}}, of = "sequence", uneven = 2 : i64}}
-// CHECK: %[[STARTS:.*]] = plan.launch @r_fold({{.*}}, %[[FIRST]]#1, %[[FIRST]]#2) {when = {{{.*}}, tokens = 2800 : i64, uneven = 2 : i64}}
-// CHECK: %[[SCAN:.*]] = plan.launch @r_scan({{.*}}, %[[B]]#5, %[[STARTS]]) {when = {{{.*}}, tokens = 2800 : i64, uneven = 2 : i64}}
+// CHECK: %[[WHOLE:.*]] = plan.launch @r_whole({{.*}}, %[[B]]#0, {{.*}}) {when = {even = 3 : i64, least = 32 : i64, {{.*}}}}
+// CHECK: %[[FIRST:.*]]:3 = plan.launch @r_segment({{.*}}, %[[B]]#0, {{.*}}, %[[B]]#5) {when = {{{.*}}, of = "sequence", uneven = 3 : i64}}
+// CHECK: %[[STARTS:.*]] = plan.launch @r_fold({{.*}}, %[[FIRST]]#1, %[[FIRST]]#2) {when = {{{.*}}, tokens = 2800 : i64, uneven = 3 : i64}}
+// CHECK: %[[SCAN:.*]] = plan.launch @r_scan({{.*}}, %[[B]]#5, %[[STARTS]]) {when = {{{.*}}, tokens = 2800 : i64, uneven = 3 : i64}}
 // CHECK: plan.merge %[[FEW]], %[[WHOLE]], %[[FIRST]]#0, %[[SCAN]] : tensor<?x2x128xf32>
 module attributes {plan.machine = "cuda", plan.overrides = [{by = "user", choice = "recurrence_scan.segments", value = 3 : i64}]} {
   plan.kernel @r(%x: tensor<?x512xf32>, %bg: tensor<?x4xf32>, %s: !attn.cache<state 2x64x128xf32>) attributes {kind = "recurrence"} {

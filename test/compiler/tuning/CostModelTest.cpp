@@ -322,8 +322,8 @@ constexpr ScannedChunk kNumbers = {57 * 1024, 33 * 1024}, kVectors = {73 * 1024,
 int64_t bestTransitions(const StateShape &shape, const ScannedChunk &chunk, int64_t columns = 64) {
   return predict({"",
                   "",
-                  {1, 2, 3, 4, 6, 8, 12, 16},
-                  [&](int64_t segments) { return transitionScan(gpu(), shape, columns, chunk, segments); }})
+                  {1, 3, 4, 5, 6, 8, 12, 16},
+                  [&](int64_t segments) { return transitionScan(gpu(), shape, columns, chunk, 1.5, segments); }})
       .best;
 }
 
@@ -337,8 +337,8 @@ TEST(TransitionScan, AllSegmentsButTheFirstFillTheMachine) {
 TEST(TransitionScan, HeadsThatFillTheMachineAreNotCut) {
   EXPECT_EQ(bestTransitions({66, 128, 128}, kNumbers), 1);
   // Two segments are one behind the other, without a transition: the chain is as long, and a launch longer.
-  EXPECT_LT(transitionScan(gpu(), {32, 128, 128}, 64, kNumbers, 1),
-            transitionScan(gpu(), {32, 128, 128}, 64, kNumbers, 2));
+  EXPECT_LT(transitionScan(gpu(), {32, 128, 128}, 64, kNumbers, 1.5, 1),
+            transitionScan(gpu(), {32, 128, 128}, 64, kNumbers, 1.5, 2));
 }
 
 TEST(TransitionScan, ScansThatTheCacheLimitsAreNotMadeTwice) {
@@ -367,8 +367,8 @@ TEST(TokenStep, BlocksWithTooFewRegistersSpill) {
 }
 
 TEST(TokenStep, AHeadIsTakenInPartsWhereProcessorsAreIdle) {
-  // One sequence of 32 heads: a quarter of the machine, or all of it. 512 heads are four waves of quarters, and three of
-  // halves.
+  // One sequence of 32 heads: a quarter of the machine, or all of it. 512 heads are four waves of quarters, and three
+  // of halves.
   EXPECT_LT(step({32, 128, 128}, 32, 4, 1), step({32, 128, 128}, 128, 2, 1));
   EXPECT_GT(step({512, 128, 128}, 32, 4, 1), step({512, 128, 128}, 64, 3, 1));
 }
