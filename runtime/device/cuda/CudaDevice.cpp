@@ -239,6 +239,7 @@ Status CudaDevice::encode(const KernelInfo &kernel, const TensorMapInfo &map, co
 }
 
 void CudaDevice::forgetMaps(const Executable &executable) {
+  std::lock_guard<std::mutex> guard(mapsLock);
   for (auto entry = tensorMaps.begin(); entry != tensorMaps.end();)
     entry = std::get<const Executable *>(entry->first) == &executable ? tensorMaps.erase(entry) : std::next(entry);
 }
@@ -272,6 +273,7 @@ Status CudaDevice::launch(const Executable &executable, Address batch, const Lau
   for (uint32_t a = 0; a < launch.argCount; ++a)
     parameters[2 + a] = const_cast<void **>(&launch.args[a]);
   for (size_t m = 0; m < kernel.tensorMaps.size(); ++m) {
+    std::lock_guard<std::mutex> guard(mapsLock);
     const TensorMapInfo &map = kernel.tensorMaps[m];
     if (map.argument >= launch.argCount)
       return error(DENIM_STATUS_INVALID_ARGUMENT, "kernel '", kernel.name, "': expected more than ", map.argument,
@@ -357,8 +359,11 @@ Status CudaDevice::commitRange(char *base, size_t reserved, size_t from, size_t 
 
 void CudaDevice::free(void *base, size_t reserved, size_t committed) {
   settle(); // kernels may still use it
-  tensorMaps.erase(tensorMaps.lower_bound({addressOf(base), nullptr, 0, 0}),
-                   tensorMaps.lower_bound({addressOf(base) + reserved, nullptr, 0, 0}));
+  {
+    std::lock_guard<std::mutex> guard(mapsLock);
+    tensorMaps.erase(tensorMaps.lower_bound({addressOf(base), nullptr, 0, 0}),
+                     tensorMaps.lower_bound({addressOf(base) + reserved, nullptr, 0, 0}));
+  }
   if (committed)
     functions.memUnmap(addressOf(base), committed);
   functions.memAddressFree(addressOf(base), reserved);

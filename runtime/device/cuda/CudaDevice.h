@@ -19,6 +19,7 @@
 #include "runtime/device/cuda/CudaDriver.h"
 
 #include <map>
+#include <mutex>
 #include <tuple>
 
 namespace denim {
@@ -101,8 +102,9 @@ private:
   char *staging = nullptr; // pinned, for reading
   std::unique_ptr<CublasLt> blas;
   /// By address of the argument, executable, kernel, and which of its maps. Arguments stay where they are: each is
-  /// encoded once, and forgotten with its memory.
+  /// encoded once, and forgotten with its memory, which may go while a session runs on another thread.
   std::map<std::tuple<cuda::Address, const Executable *, uint32_t, size_t>, cuda::TensorMap> tensorMaps;
+  std::mutex mapsLock;
   Status pending; // of work whose call could not say so
   Status lost;    // the first fatal error
 };
