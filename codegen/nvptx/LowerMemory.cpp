@@ -421,11 +421,11 @@ bool KernelLowering::isStoredTurned(tile::StoreOp op) {
 
 /// A store of one register of a warp is then eight neighbours in each of four rows, whole sectors of memory, where a
 /// turn through shared memory takes two accesses there for each element, and a barrier. Done where nothing else hides
-/// that, as `goesByQuads`, or where the memory to turn it would be taken from the rings: blocks that share a
-/// multiprocessor hide it from each other, and have fewer registers (the delta rule's scan would load two spilled words
-/// in each turn for the places it stores to at its end).
+/// that, as `goesByQuads`: blocks that share a multiprocessor hide it from each other, and have fewer registers (the
+/// delta rule's scan would load two spilled words in each turn for the places it stores to at its end).
 bool KernelLowering::isStoredAcross(tile::StoreOp op) {
-  if (staged.empty() || (blocksTogether() > 1 && isBehindRings(op)) || standsInFragments(op.getMemory()))
+  auto blocks = kernel->getAttrOfType<IntegerAttr>("tile.blocks");
+  if (staged.empty() || (blocks && blocks.getInt() > 1) || standsInFragments(op.getMemory()))
     return false;
   auto turned = op.getValue().getDefiningOp<tile::TransposeOp>();
   if (!turned || !turned.getResult().hasOneUse() || turned->getBlock() != op->getBlock() || op.getLo() ||

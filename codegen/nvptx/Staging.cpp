@@ -260,7 +260,8 @@ bool KernelLowering::dealOwnSlots(int64_t bytes) {
       load.warp = staged[load.as].warp;
     }
     SmallVector<Value, 2> &last = rings[load.ring].last;
-    llvm::erase_if(last, [&](Value other) { return other.getParentBlock() == value.getParentBlock(); });
+    Block *loop = value.getParentBlock();
+    llvm::erase_if(last, [&](Value other) { return other.getParentBlock() == loop; });
     last.push_back(value);
   }
   return true;
@@ -371,7 +372,7 @@ void KernelLowering::findStaged() {
     auto store = op.getResult().hasOneUse() ? dyn_cast<tile::StoreOp>(*op.getResult().getUsers().begin()) : nullptr;
     int64_t bytes = store && isStoredTurned(store) ? type.getRows() * type.getColumns() * 2
                                                    : type.getRows() * (type.getColumns() | 1) * 4 + 2048;
-    if (!isBehindRings(op) && !(store && isStoredAcross(store)))
+    if (!isBehindRings(op))
       exchanged = std::max<int64_t>(exchanged, bytes);
   });
   // An image that is stored between them goes by memory of its own.
@@ -677,10 +678,11 @@ Fragment KernelLowering::readShared(const SharedTile &from, const Distribution &
   return to;
 }
 
-/// Pieces that threads read, and other threads write again. A lane could arrive for its warp, which has met before;
-/// each does so itself because compute-sanitizer does not follow the first.
+/// Pieces that threads read, and other threads write again, at the end of a sequence also in place of boxes. A lane
+/// could arrive for its warp, which has met before; each does so itself because compute-sanitizer does not follow the
+/// first.
 bool KernelLowering::leavesByLanes(Value tile) {
-  return ownSlots && staged[tile].fetch == Fetch::pieces && !onlyShared.contains(tile);
+  return ownSlots && staged[tile].fetch != Fetch::bulk && !onlyShared.contains(tile);
 }
 
 void KernelLowering::leave(Value barrier, bool byLanes) {
