@@ -418,7 +418,7 @@ bool KernelLowering::holdsStagedBeside(Operation *branch, Operation &op) {
 bool KernelLowering::isBehindRings(Operation *op) {
   for (Operation *own = op; own != kernel; own = own->getParentOp()) {
     auto behind = llvm::make_range(own->getIterator(), own->getBlock()->end());
-    if (isa<scf::ForOp>(own) || (own != op && holdsStagedBeside(own, *op)) ||
+    if ((own != op && (isa<scf::ForOp>(own) || holdsStagedBeside(own, *op))) ||
         llvm::any_of(behind, [&](Operation &next) { return &next != own && holdsStaged(&next); }))
       return false;
   }
@@ -483,15 +483,8 @@ void KernelLowering::makeRings() {
 }
 
 void KernelLowering::releaseRings(Operation &done) {
-  if (!ringsHeld || hasTeams() || !holdsStaged(&done))
+  if (!ringsHeld || hasTeams() || !holdsStaged(&done) || !isBehindRings(&done))
     return;
-  for (Operation *own = &done; own != kernel; own = own->getParentOp()) {
-    if (own != &done && (isa<scf::ForOp>(own) || holdsStagedBeside(own, done)))
-      return;
-    for (Operation *next = own->getNextNode(); next; next = next->getNextNode())
-      if (holdsStaged(next))
-        return;
-  }
   // Slots are not among the bytes that barriers are written for.
   code.barrier(1, workers());
   ringsHeld = false;

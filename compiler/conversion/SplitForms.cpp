@@ -77,31 +77,35 @@ SmallVector<Form> tokenForms(int64_t many, int64_t wideFrom) {
 /// Forms of a recurrence that is scanned: what later ones need is prepared first, or states of segments of the step.
 FailureOr<SmallVector<Form>> scannedForms(plan::KernelOp kernel, SmallVector<Form> forms) {
   NormalForm normal = recurrenceOf(kernel).getNormalForm();
-  auto isLong = [](StringRef name, Form::Makes makes, SmallVector<StringRef, 2> takes, int64_t even = 0,
-                   int64_t uneven = 0, int64_t fromTokens = 0) {
-    return Form{name,      kRecurrenceLongTokens, kAnyNumber, makes, std::move(takes), false, even, uneven, kAnyNumber,
-                fromTokens};
+  auto add = [&](StringRef name, Form::Makes makes, SmallVector<StringRef, 2> takes) -> Form & {
+    return forms.emplace_back(Form{name, kRecurrenceLongTokens, kAnyNumber, makes, std::move(takes)});
   };
-  auto with = [&](std::initializer_list<Form> more) {
-    llvm::append_range(forms, more);
+  if (canSegment(normal)) {
+    add("segment", Form::scratch, {}).fromTokens = kRecurrenceSegment + 1;
+    add("scan", Form::result, {"segment"});
     return forms;
-  };
-  if (canSegment(normal))
-    return with({isLong("segment", Form::scratch, {}, 0, 0, kRecurrenceSegment + 1),
-                 isLong("scan", Form::result, {"segment"})});
+  }
   FailureOr<int64_t> segments = transitionSegments(kernel, normal);
   if (failed(segments))
     return failure();
-  Form prepare = isLong("prepare", Form::scratch, {});
-  if (*segments == 1)
-    return with({prepare, isLong("scan", Form::result, {"prepare"})});
+  add("prepare", Form::scratch, {});
+  if (*segments == 1) {
+    add("scan", Form::result, {"prepare"});
+    return forms;
+  }
   // As many sequences of about the same length are as many items as segments of one that are scanned at once; two may
   // be of any lengths.
-  int64_t even = std::max<int64_t>(3, *segments - 1), least = tokensInSegments(*segments);
-  return with({prepare, isLong("whole", Form::result, {"prepare"}, even),
-               isLong("segment", Form::both, {"prepare"}, 0, even),
-               isLong("fold", Form::scratch, {"segment"}, 0, even, least),
-               isLong("scan", Form::result, {"prepare", "fold"}, 0, even, least)});
+  int64_t even = std::max<int64_t>(3, *segments - 1);
+  auto inSteps = [](Form &form, int64_t even, int64_t uneven) {
+    form.even = even, form.uneven = uneven, form.longest = kAnyNumber;
+  };
+  inSteps(add("whole", Form::result, {"prepare"}), even, 0);
+  inSteps(add("segment", Form::both, {"prepare"}), 0, even);
+  inSteps(add("fold", Form::scratch, {"segment"}), 0, even);
+  inSteps(add("scan", Form::result, {"prepare", "fold"}), 0, even);
+  for (Form &form : llvm::MutableArrayRef(forms).take_back(2))
+    form.fromTokens = tokensInSegments(*segments);
+  return forms;
 }
 
 FailureOr<SmallVector<Form>> formsOf(plan::KernelOp kernel, StringRef kind, bool scans, bool exact,

@@ -48,8 +48,7 @@ int64_t ChannelDecay::rowsToSplit(std::optional<double> least) {
 }
 
 Value ChannelDecay::faded(Value tile, Value factors) {
-  return e.map(typeOf(tile), {tile, factors},
-               [&](OpBuilder &b, ValueRange in) -> Value { return times(b, e.loc, in[0], in[1]); });
+  return e.product(typeOf(tile), {tile, factors});
 }
 
 Value ChannelDecay::product(Value rows, Value columns, int64_t group) {

@@ -48,8 +48,7 @@ Value ChunkDecay::part(Value tile, int64_t block) {
 }
 
 Value ChunkDecay::faded(Value tile, Value factors) {
-  return e.map(typeOf(tile), {tile, factors},
-               [&](OpBuilder &b, ValueRange in) -> Value { return times(b, e.loc, in[0], in[1]); });
+  return e.product(typeOf(tile), {tile, factors});
 }
 
 /// G of the rows of a block as a reader takes it.

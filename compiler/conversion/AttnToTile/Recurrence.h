@@ -101,6 +101,8 @@ llvm::SmallVector<HandedOver> handedOver(const NormalForm &form);
 /// How the kernel of form `name` sees what `prepare` hands over, and the activations that hold it.
 llvm::SmallVector<mlir::Type> preparedScratch(plan::KernelOp kernel, const NormalForm &form, llvm::StringRef name);
 llvm::SmallVector<mlir::Type> preparedScratchTensors(plan::KernelOp kernel, const NormalForm &form);
+/// Activations with `elements` of each value head for each segment.
+mlir::RankedTensorType perSegment(const NormalForm &form, int64_t elements, mlir::Type type);
 /// The same of what segments leave: of a diagonal recurrence, of a delta rule, and of the states that follow from that.
 llvm::SmallVector<mlir::Type> segmentScratch(plan::KernelOp kernel, const NormalForm &form);
 llvm::SmallVector<mlir::Type> segmentScratchTensors(plan::KernelOp kernel, const NormalForm &form);
@@ -172,7 +174,11 @@ private:
     bool reads = true;
     Value share = {};
   };
-  void beginScan();
+  /// A kernel that holds so many columns of the state from chunk to chunk.
+  void beginScan(int64_t columns);
+  /// Head and columns of item `within` of heads by `parts` parts, of values first; those of keys behind them have
+  /// columns of values as well.
+  void takePart(Value within, int64_t parts);
   void setOwnAnchor();
   void writeScanned();
   Value stateColumns();
@@ -186,20 +192,20 @@ private:
   /// The two kernels where the sequence is cut into segments (RecurrenceSegments.cpp).
   tile::KernelOp writeSegment();
   tile::KernelOp writeSegmentScan();
+  /// Rows of a segment of the step, and of the first, where it has another length.
+  struct SegmentGrid {
+    Value first, length;
+  };
   /// Chunks `first` to `last` of a sequence that lie in a segment.
   struct Run {
     Value segment, begin; ///< its number, and its first row
-    Value length;         ///< rows of a segment, but for the first of a delta rule
+    SegmentGrid grid;     ///< of the step
     Value first, last, chunks;
     Value isFirst, goesOn; ///< from the start of the sequence; behind the segment
     Value isNew;           ///< the sequence has no tokens from before the step, and its state is zero
   };
   /// `body` for each run of the item's segment; items of a segment are heads by `parts` of `width` columns.
   void forEachRun(int64_t segments, int64_t parts, llvm::function_ref<void(const Run &)> body);
-  /// Rows of a segment of the step, and of the first, where it has another length.
-  struct SegmentGrid {
-    Value first, length;
-  };
   SegmentGrid segmentGrid(int64_t segments);
   Value segmentOf(const SegmentGrid &grid, Value row);
   void writeSegmentScanned(const Run &run);

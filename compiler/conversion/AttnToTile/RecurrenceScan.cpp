@@ -72,23 +72,28 @@ int64_t RecurrenceWriter::manyTokens() const {
   return scans && chunk ? kRecurrenceLongTokens : kRecurrenceManyTokens;
 }
 
-/// Warps of a kernel that holds `width` columns of the state from chunk to chunk.
-void RecurrenceWriter::beginScan() {
+void RecurrenceWriter::beginScan(int64_t columns) {
+  width = columns;
   // Four warps for each 64 value columns: rows of one product.
   e.tileKernel->setAttr("tile.warps", e.b.getI64IntegerAttr(width / 16));
-  setOwnAnchor();
+}
+
+void RecurrenceWriter::takePart(Value within, int64_t parts) {
+  int64_t ofValues = form.valueDim / width;
+  ownHead = arith::DivUIOp::create(e.b, e.loc, within, e.index(parts));
+  part = arith::RemUIOp::create(e.b, e.loc, within, e.index(parts));
+  Value ofHead = parts > ofValues ? arith::RemUIOp::create(e.b, e.loc, part, e.index(ofValues)) : part;
+  partColumn = ofValues > 1 ? e.mul(ofHead, width) : Value();
+  keyHead = arith::DivUIOp::create(e.b, e.loc, ownHead, e.index(heads));
 }
 
 tile::KernelOp RecurrenceWriter::writeScan() {
   int64_t parts = scanParts(kernel, form);
-  width = form.valueDim / parts;
+  beginScan(form.valueDim / parts);
+  setOwnAnchor();
   Value s = arith::DivUIOp::create(e.b, e.loc, e.item(), e.index(form.valueHeads * parts));
   Value within = arith::RemUIOp::create(e.b, e.loc, e.item(), e.index(form.valueHeads * parts));
-  ownHead = arith::DivUIOp::create(e.b, e.loc, within, e.index(parts));
-  part = arith::RemUIOp::create(e.b, e.loc, within, e.index(parts));
-  partColumn = parts > 1 ? e.mul(part, width) : Value();
-  keyHead = arith::DivUIOp::create(e.b, e.loc, ownHead, e.index(heads));
-  beginScan();
+  takePart(within, parts);
   // A chain from chunk to chunk: two of them fill each other's waits, where both have the registers and room to copy
   // ahead.
   FailureOr<int64_t> blocks = width == 64 ? chooseScanBlocks(kernel, form, width) : 1;

@@ -66,13 +66,14 @@ SmallVector<Type> denim::segmentScratch(plan::KernelOp kernel, const NormalForm 
 }
 
 SmallVector<Type> denim::segmentScratchTensors(plan::KernelOp kernel, const NormalForm &form) {
-  // Segment n leaves something if row (n + 1) kRecurrenceSegment exists: there are fewer than rows of so many.
-  auto perToken = [&](int64_t ofHead) {
-    return RankedTensorType::get(
-        {ShapedType::kDynamic, int64_t(llvm::divideCeil(kEntries * form.valueHeads * ofHead, kRecurrenceSegment))},
-        Float32Type::get(kernel.getContext()));
-  };
-  return {perToken(form.keyDim * form.valueDim), perToken(1)};
+  auto f32 = Float32Type::get(kernel.getContext());
+  return {perSegment(form, kEntries * form.keyDim * form.valueDim, f32), perSegment(form, kEntries, f32)};
+}
+
+RankedTensorType denim::perSegment(const NormalForm &form, int64_t elements, Type type) {
+  // Segment n leaves something if row (n + 1) * kRecurrenceSegment exists: there are fewer than rows of so many.
+  return RankedTensorType::get(
+      {ShapedType::kDynamic, int64_t(llvm::divideCeil(form.valueHeads * elements, kRecurrenceSegment))}, type);
 }
 
 /// What the tokens of a chunk are faded by, and how strongly they write. Null where there is nothing of it.
@@ -109,20 +110,14 @@ Value RecurrenceWriter::segmentOf(const SegmentGrid &grid, Value row) {
 }
 
 void RecurrenceWriter::forEachRun(int64_t segments, int64_t parts, llvm::function_ref<void(const Run &)> body) {
-  int64_t ofValues = form.valueDim / width;
   Run run;
   run.segment = arith::DivUIOp::create(e.b, e.loc, e.item(), e.index(form.valueHeads * parts));
   Value within = arith::RemUIOp::create(e.b, e.loc, e.item(), e.index(form.valueHeads * parts));
-  ownHead = arith::DivUIOp::create(e.b, e.loc, within, e.index(parts));
-  part = arith::RemUIOp::create(e.b, e.loc, within, e.index(parts));
-  Value ofHead = parts > ofValues ? arith::RemUIOp::create(e.b, e.loc, part, e.index(ofValues)) : part;
-  partColumn = ofValues > 1 ? e.mul(ofHead, width) : Value();
-  keyHead = arith::DivUIOp::create(e.b, e.loc, ownHead, e.index(heads));
+  takePart(within, parts);
 
-  SegmentGrid grid = segmentGrid(segments);
-  run.length = grid.length;
-  run.begin = arith::MulIOp::create(e.b, e.loc, run.segment, run.length);
-  Value segmentEnd = e.add(run.begin, run.length);
+  const SegmentGrid &grid = run.grid = segmentGrid(segments);
+  run.begin = arith::MulIOp::create(e.b, e.loc, run.segment, grid.length);
+  Value segmentEnd = e.add(run.begin, grid.length);
   if (grid.first) {
     Value more = e.sub(grid.first, grid.length);
     segmentEnd = e.add(segmentEnd, more);
@@ -320,9 +315,7 @@ Value RecurrenceWriter::writtenToEnd(const ChunkNumbers &numbers, Value later) {
 
 /// Items with `columns` value columns, whose rows are copied ahead.
 void RecurrenceWriter::beginSegments(int64_t columns) {
-  width = columns;
-  // Four warps for each 64 value columns: rows of one product.
-  e.tileKernel->setAttr("tile.warps", e.b.getI64IntegerAttr(width / 16));
+  beginScan(columns);
   e.tileKernel->setAttr("tile.ahead", e.b.getUnitAttr());
 }
 
@@ -435,12 +428,6 @@ void RecurrenceWriter::writeSegmentScanned(const Run &run) {
   standsInFragments(entries);
   Value column = partColumn ? partColumn : e.index(0), firstRow = e.mul(ownHead, form.keyDim);
   auto panel = e.tileType(width, form.keyDim), square = e.tileType(kChunk, kChunk);
-  auto faded = [&](Value tile, Value factors) -> Value {
-    if (!factors)
-      return tile;
-    return e.map(cast<tile::TileType>(tile.getType()), {tile, factors},
-                 [&](OpBuilder &b, ValueRange in) -> Value { return times(b, e.loc, in[0], in[1]); });
-  };
   auto rowsOf = [&](Value c) { return Rows{e.add(begin, e.mul(c, kChunk)), kChunk, begin, end}; };
   // Numbers of the first chunks are on their way while the state is folded.
   Rows firstRows = rowsOf(run.first), secondRows = rowsOf(e.add(run.first, e.index(1)));
@@ -455,7 +442,7 @@ void RecurrenceWriter::writeSegmentScanned(const Run &run) {
                                                      /*transposed=*/true)};
                       });
   Value own = e.mul(run.segment, kEntries);
-  Value firstSegment = arith::DivUIOp::create(e.b, e.loc, begin, run.length);
+  Value firstSegment = segmentOf(run.grid, begin);
   Value from = choose(run.isFirst, own, e.add(e.mul(firstSegment, kEntries), e.index(1)));
   Value resumed = bothOf(bothOf(run.isFirst, run.goesOn), notOf(run.isNew));
   Value to = choose(resumed, e.add(own, e.index(1)), own);
@@ -504,7 +491,7 @@ void RecurrenceWriter::writeSegmentScanned(const Run &run) {
     Value w = transposedLoad(valueOf(form.value, rows, ownHead));
     if (e.failed())
       return SmallVector<Value>(carried);
-    Value left = faded(w, writtenToEnd(numbers, {}));
+    Value left = scaled(w, writtenToEnd(numbers, {}));
     Value fade;
     if (numbers.total)
       fade = e.map(e.tileType(1, 1), numbers.total,
@@ -541,8 +528,8 @@ void RecurrenceWriter::writeSegmentScanned(const Run &run) {
     else if (form.readScale != 1)
       fromStart = e.splat(form.readScale, 1, kChunk);
     // Behind the scores: an op on the state beside products that read it would have to wait for these.
-    Value kept = faded(s, fade);
-    out = e.mma(w, weights, {false, true, faded(out, fromStart), tile::Triangle::none});
+    Value kept = scaled(s, fade);
+    out = e.mma(w, weights, {false, true, scaled(out, fromStart), tile::Triangle::none});
     Value state = e.mma(left, k, {false, false, kept, tile::Triangle::none});
     // Beside the products of the output and the state, when those of this chunk need no registers any more.
     ChunkNumbers following = turnedNumbersOf(carried.drop_front(fixed));

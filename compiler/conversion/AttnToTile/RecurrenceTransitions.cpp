@@ -43,12 +43,6 @@ static tile::MemoryType stateMemory(plan::KernelOp kernel, const NormalForm &for
   return tile::MemoryType::get(kernel.getContext(), form.keyDim, Float32Type::get(kernel.getContext()));
 }
 
-/// Segment n leaves something if row (n + 1) * kRecurrenceSegment exists: there are fewer than rows of so many.
-static RankedTensorType perSegment(plan::KernelOp kernel, const NormalForm &form, int64_t elements, Type type) {
-  return RankedTensorType::get(
-      {ShapedType::kDynamic, int64_t(llvm::divideCeil(form.valueHeads * elements, kRecurrenceSegment))}, type);
-}
-
 SmallVector<Type> denim::transitionScratch(plan::KernelOp kernel, const NormalForm &form) {
   return {stateMemory(kernel, form), tile::PagesType::get(kernel.getContext(), form.valueHeads, form.keyDim,
                                                           form.keyDim, BFloat16Type::get(kernel.getContext()))};
@@ -56,8 +50,8 @@ SmallVector<Type> denim::transitionScratch(plan::KernelOp kernel, const NormalFo
 
 SmallVector<Type> denim::transitionScratchTensors(plan::KernelOp kernel, const NormalForm &form) {
   MLIRContext *context = kernel.getContext();
-  return {perSegment(kernel, form, form.keyDim * form.valueDim, Float32Type::get(context)),
-          perSegment(kernel, form, form.keyDim * form.keyDim, BFloat16Type::get(context))};
+  return {perSegment(form, form.keyDim * form.valueDim, Float32Type::get(context)),
+          perSegment(form, form.keyDim * form.keyDim, BFloat16Type::get(context))};
 }
 
 SmallVector<Type> denim::foldScratch(plan::KernelOp kernel, const NormalForm &form) {
@@ -65,7 +59,7 @@ SmallVector<Type> denim::foldScratch(plan::KernelOp kernel, const NormalForm &fo
 }
 
 SmallVector<Type> denim::foldScratchTensors(plan::KernelOp kernel, const NormalForm &form) {
-  return {perSegment(kernel, form, form.keyDim * form.valueDim, Float32Type::get(kernel.getContext()))};
+  return {perSegment(form, form.keyDim * form.valueDim, Float32Type::get(kernel.getContext()))};
 }
 
 bool denim::inTransitions(plan::KernelOp kernel, const NormalForm &form) {
@@ -104,9 +98,10 @@ tile::KernelOp RecurrenceWriter::writeTransitions() {
   FailureOr<int64_t> segments = transitionSegments(kernel, form);
   if (failed(segments))
     return nullptr;
-  width = form.valueDim / scanParts(kernel, form);
-  int64_t ofValues = form.valueDim / width, ofKeys = form.keyDim / width;
-  beginScan();
+  int64_t ofValues = scanParts(kernel, form);
+  beginScan(form.valueDim / ofValues);
+  setOwnAnchor();
+  int64_t ofKeys = form.keyDim / width;
   Value states = e.resultMemory(1), transitions = e.resultMemory(2);
   standsInFragments(states);
   forEachRun(*segments, ofValues + ofKeys, [&](const Run &run) {
@@ -155,14 +150,11 @@ tile::KernelOp RecurrenceWriter::writeFold() {
   if (failed(segments))
     return nullptr;
   int64_t parts = scanParts(kernel, form);
-  width = form.valueDim / parts;
-  beginScan();
+  beginScan(form.valueDim / parts);
+  takePart(e.item(), parts);
   auto taken = kernel.getBlock()->getArguments().take_back(2);
   Value states = e.memoryOf(taken[0]), transitions = e.memoryOf(taken[1]), starts = e.resultMemory(0);
   standsInFragments({states, starts});
-  ownHead = arith::DivUIOp::create(e.b, e.loc, e.item(), e.index(parts));
-  part = arith::RemUIOp::create(e.b, e.loc, e.item(), e.index(parts));
-  partColumn = parts > 1 ? e.mul(part, width) : Value();
   SegmentGrid grid = segmentGrid(*segments);
   Value sequences = tile::CountOp::create(e.b, e.loc, tile::CountKind::sequences);
   e.loop(e.index(0), sequences, 1, [&](Value s) {
@@ -194,8 +186,8 @@ tile::KernelOp RecurrenceWriter::writeTransitionScan() {
   if (failed(segments))
     return nullptr;
   int64_t parts = scanParts(kernel, form);
-  width = form.valueDim / parts;
-  beginScan();
+  beginScan(form.valueDim / parts);
+  setOwnAnchor();
   Value starts = e.memoryOf(kernel.getBlock()->getArguments().back());
   standsInFragments(starts);
   forEachRun(*segments, parts, [&](const Run &run) {

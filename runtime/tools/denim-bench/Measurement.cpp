@@ -22,6 +22,13 @@ void setLimit(MachineLimits &limits, Traffic traffic, double footprint, Row &row
   row.limit = compute > memory ? limits.operationsWord() : traffic == Traffic::Update ? "update" : "read";
 }
 
+bool isAroundMixer(const std::string &kernel) {
+  for (const char *prefix : {"linear", "one_row", "cache"})
+    if (kernel.rfind(prefix, 0) == 0)
+      return true;
+  return false;
+}
+
 namespace {
 
 /// Kernels that layers launch and whose names begin with `kernels` of the case. A mixer as a whole may be several,
@@ -39,8 +46,7 @@ std::vector<uint32_t> timedKernels(const Session &session, const Case &which) {
     while (end > 0 && !begins(launches[end - 1], which.kernels))
       --end;
     for (size_t i = 0; i < end; ++i) {
-      bool around = launches[i].product || begins(launches[i], "linear") || begins(launches[i], "one_row") ||
-                    begins(launches[i], "cache");
+      bool around = launches[i].product || isAroundMixer(session.target().kernels[launches[i].kernel].name);
       if (which.whole ? !around : begins(launches[i], which.kernels))
         kernels.push_back(launches[i].kernel);
     }

@@ -56,6 +56,9 @@ template <typename Once> Status timeRow(Bench &bench, double budget, const Once 
 
 Status measureCase(Bench &bench, const Case &which, Row &out);
 
+/// Whether a kernel of that name is a product or a copy into a cache, which no row of a mixer times.
+bool isAroundMixer(const std::string &kernel);
+
 /// A kernel that does nothing, on a GPU.
 Status measureEmptyKernel(Bench &bench, const Case &which, Row &out);
 
