@@ -98,6 +98,17 @@ using PassKey = std::vector<int64_t>;
 /// Makes the launches of the pass, in order. They stay valid until the next pass is run.
 using LaunchList = std::function<const std::vector<Launch> &()>;
 
+/// What launches took.
+struct LaunchTimes {
+  std::vector<double> seconds; ///< by kernel; each pass adds to it
+  /// By kernel. Launches of such kernels that follow each other are timed as one, from the begin of the first to the
+  /// end of the last, at the place of the first one's kernel: what lies between them counts, and they may overlap as
+  /// they do without a clock. Empty: each launch is timed by itself.
+  std::vector<bool> together;
+
+  bool isTogether(uint32_t kernel) const { return kernel < together.size() && together[kernel]; }
+};
+
 /// Runs the passes of one session. The host writes the arrays of a pass (`denim_batch_t` first) into an arena that
 /// kernels see at an address that never changes.
 ///
@@ -115,9 +126,8 @@ public:
   /// Where kernels find it.
   virtual char *address() const = 0;
   /// Runs the pass whose arrays are the first |bytes| of the arena. |list| is called only if the runner did not keep
-  /// the launches of an earlier pass with this key. With |kernelSeconds| adds the time of each launch at the place of
-  /// its kernel, which takes longer.
-  virtual Status run(const PassKey &key, size_t bytes, const LaunchList &list, std::vector<double> *kernelSeconds) = 0;
+  /// the launches of an earlier pass with this key. With |times| the launches are timed, which takes longer.
+  virtual Status run(const PassKey &key, size_t bytes, const LaunchList &list, LaunchTimes *times) = 0;
   /// Repeats |launches| of the pass that was run last: |times| times as a session would run them, in order and without
   /// a pause, and out the seconds of one time. What they update is updated as often.
   virtual Status replay(const std::vector<Launch> &launches, int64_t times, double &outSeconds) {

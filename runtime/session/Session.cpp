@@ -261,7 +261,7 @@ Status Session::runPass() {
   batch.pack(layout, *cache, slotCaches, host, runner->address());
   PassKey key = keyOf(counts);
   LaunchList list = [&]() -> const std::vector<Launch> & { return launchesOf(key, counts, layout); };
-  if (Status status = runner->run(key, layout.bytes, list, kernelSeconds))
+  if (Status status = runner->run(key, layout.bytes, list, launchTimes))
     return status;
   for (size_t s = 0; s < batch.ids().size(); ++s)
     cache->advance(batch.ids()[s], batch.newTokens(s));

@@ -64,9 +64,9 @@ public:
   /// has changed; when the device fails, the sequences of the step are not usable any more.
   Status step(const StepEntry *entries, size_t entryCount, float *logits, int64_t rows);
 
-  /// From now on adds the seconds of every launch to |seconds|[kernel] (of the target's kernels); null to stop. It is
-  /// borrowed. Steps take a little longer meanwhile.
-  void profile(std::vector<double> *seconds) { kernelSeconds = seconds; }
+  /// From now on adds what launches take to |times| (by the target's kernels); null to stop. It is borrowed. Steps take
+  /// a little longer meanwhile.
+  void profile(LaunchTimes *times) { launchTimes = times; }
 
   /// After a profiled step: repeats its launches of |kernels| |times| times, as one graph each time, and out the
   /// seconds of one. Launches and caches are those of the step, so a state moves on and a sequence does not. For
@@ -117,7 +117,7 @@ private:
   PassKey listedKey; // what `listed` and `listedProducts` were made for
   std::vector<Launch> listed;
   std::vector<Product> listedProducts;
-  std::vector<double> *kernelSeconds = nullptr;
+  LaunchTimes *launchTimes = nullptr;
 };
 
 } // namespace denim

@@ -87,7 +87,7 @@ Status runBench(int count, char **words) {
   bool isCpu = model.device->machine() == Machine::Cpu;
   const int rounds = isCpu ? 2 : 4;
   double prefillSeconds = 0;
-  std::vector<double> kernelSeconds(session.target().kernels.size());
+  LaunchTimes times{std::vector<double>(session.target().kernels.size()), {}};
   for (int round = 0; round < rounds; ++round) {
     bool counts = round + 1 == rounds;
     if (round)
@@ -95,13 +95,13 @@ Status runBench(int count, char **words) {
         return status;
     if (Status status = begin(counts || !isCpu ? prefill : std::min<int64_t>(prefill, 64)))
       return status;
-    session.profile(counts && profile == "prefill" ? &kernelSeconds : nullptr);
+    session.profile(counts && profile == "prefill" ? &times : nullptr);
     Stopwatch watch;
     if (Status status = step())
       return status;
     prefillSeconds = watch.seconds();
   }
-  session.profile(profile == "decode" ? &kernelSeconds : nullptr);
+  session.profile(profile == "decode" ? &times : nullptr);
   std::vector<double> stepSeconds;
   Progress progress("decode", decode);
   for (int64_t n = 0; n < decode; ++n) {
@@ -149,12 +149,11 @@ Status runBench(int count, char **words) {
                 100 * achieved / bandwidth);
   }
   if (profile != "none")
-    printProfile(session, kernelSeconds, profile == "prefill" ? prefillSeconds : decodeSeconds);
+    printProfile(session, times.seconds, profile == "prefill" ? prefillSeconds : decodeSeconds);
   if (!arguments.has("--json"))
     return {};
   nlohmann::ordered_json json = {{"module", plan.name},
                                  {"target", session.target().name},
-                                 {"device", "cpu"},
                                  {"device", std::string(model.device->name())},
                                  {"threads", memory.threads},
                                  {"batch", batch},

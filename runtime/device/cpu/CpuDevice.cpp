@@ -58,14 +58,20 @@ public:
   }
   char *address() const override { return arena.data(); }
 
-  Status run(const PassKey &, size_t, const LaunchList &list, std::vector<double> *kernelSeconds) override {
+  Status run(const PassKey &, size_t, const LaunchList &list, LaunchTimes *times) override {
     const auto &batch = *reinterpret_cast<const denim_batch_t *>(arena.data());
     using Clock = std::chrono::steady_clock;
+    const Launch *first = nullptr; // of those that are timed as one
     for (const Launch &launch : list()) {
-      auto start = kernelSeconds ? Clock::now() : Clock::time_point();
+      auto start = times ? Clock::now() : Clock::time_point();
       device.launch(*executable, batch, launch);
-      if (kernelSeconds)
-        (*kernelSeconds)[launch.kernel] += std::chrono::duration<double>(Clock::now() - start).count();
+      if (!times)
+        continue;
+      bool joins = first && times->isTogether(launch.kernel);
+      if (!joins)
+        first = times->isTogether(launch.kernel) ? &launch : nullptr;
+      times->seconds[joins ? first->kernel : launch.kernel] +=
+          std::chrono::duration<double>(Clock::now() - start).count();
     }
     return {};
   }

@@ -78,8 +78,7 @@ CudaPassRunner::Known &CudaPassRunner::remember(const PassKey &key, bool &outIsN
   return known.front();
 }
 
-Status CudaPassRunner::run(const PassKey &key, size_t bytes, const LaunchList &list,
-                           std::vector<double> *kernelSeconds) {
+Status CudaPassRunner::run(const PassKey &key, size_t bytes, const LaunchList &list, LaunchTimes *times) {
   if (Status status = device.enter())
     return status;
   const cuda::Driver &f = device.driver();
@@ -89,8 +88,8 @@ Status CudaPassRunner::run(const PassKey &key, size_t bytes, const LaunchList &l
     return status;
   if (Status status = device.check(f.eventRecord(copied, stream), "cuEventRecord"))
     return status;
-  if (kernelSeconds)
-    return runTimed(list, *kernelSeconds);
+  if (times)
+    return runTimed(list, *times);
   bool isNew = false;
   Known &entry = remember(key, isNew);
   if (isNew)
@@ -120,29 +119,38 @@ Status CudaPassRunner::createTimers(size_t count) {
   return {};
 }
 
-/// An event on each side of every launch; they say what the device took, not the host.
-Status CudaPassRunner::runTimed(const LaunchList &list, std::vector<double> &kernelSeconds) {
+/// An event on each side of what is timed as one; they say what the device took, not the host.
+Status CudaPassRunner::runTimed(const LaunchList &list, LaunchTimes &times) {
   const cuda::Driver &f = device.driver();
   const std::vector<Launch> &launches = list();
   if (Status status = createTimers(2 * launches.size()))
     return status;
+  auto mark = [&](size_t timer) {
+    return device.check(f.eventRecord(timers[timer], device.stream()), "cuEventRecord");
+  };
   auto batch = reinterpret_cast<Address>(arena.data());
+  std::vector<uint32_t> timed; // the first kernel between each two events
   for (size_t i = 0; i < launches.size(); ++i) {
-    if (Status status = device.check(f.eventRecord(timers[2 * i], device.stream()), "cuEventRecord"))
-      return status;
+    bool together = times.isTogether(launches[i].kernel);
+    if (i == 0 || !together || !times.isTogether(launches[i - 1].kernel)) {
+      if (Status status = mark(2 * timed.size()))
+        return status;
+      timed.push_back(launches[i].kernel);
+    }
     if (Status status = device.launch(*executable, batch, launches[i]))
       return status;
-    if (Status status = device.check(f.eventRecord(timers[2 * i + 1], device.stream()), "cuEventRecord"))
-      return status;
+    if (i + 1 == launches.size() || !together || !times.isTogether(launches[i + 1].kernel))
+      if (Status status = mark(2 * timed.size() - 1))
+        return status;
   }
   if (Status status = device.synchronize())
     return status;
-  for (size_t i = 0; i < launches.size(); ++i) {
+  for (size_t i = 0; i < timed.size(); ++i) {
     float milliseconds = 0;
     if (Status status =
             device.check(f.eventElapsedTime(&milliseconds, timers[2 * i], timers[2 * i + 1]), "cuEventElapsedTime"))
       return status;
-    kernelSeconds[launches[i].kernel] += static_cast<double>(milliseconds) * 1e-3;
+    times.seconds[timed[i]] += static_cast<double>(milliseconds) * 1e-3;
   }
   return {};
 }

@@ -32,7 +32,7 @@ public:
   Status reserve(size_t bytes) override;
   Status begin(char *&host) override;
   char *address() const override { return arena.data(); }
-  Status run(const PassKey &key, size_t bytes, const LaunchList &list, std::vector<double> *kernelSeconds) override;
+  Status run(const PassKey &key, size_t bytes, const LaunchList &list, LaunchTimes *times) override;
   Status replay(const std::vector<Launch> &launches, int64_t times, double &outSeconds) override;
 
   /// Passes that were run as a graph.
@@ -47,7 +47,7 @@ private:
   CudaPassRunner(CudaDevice &device, std::shared_ptr<const Executable> executable)
       : device(device), executable(std::move(executable)) {}
   Status runDirectly(const LaunchList &list);
-  Status runTimed(const LaunchList &list, std::vector<double> &kernelSeconds);
+  Status runTimed(const LaunchList &list, LaunchTimes &times);
   Status record(const LaunchList &list, cuda::GraphExec &out);
   Status createTimers(size_t count);
   Known &remember(const PassKey &key, bool &outIsNew);

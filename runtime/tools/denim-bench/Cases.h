@@ -1,7 +1,7 @@
 //===- Cases.h - operators and shapes to time ---------------------*- C++ -*-===//
 //
-// Each case is the text of a small model whose layers hold the operator. Its kernel is timed alone, through the
-// session's profile by kernel; what makes its inputs is not:
+// Each case is the text of a small model whose layers hold the operator. Its kernels are timed through the session's
+// profile, those that follow each other as one; what makes their inputs is not:
 //
 //   residual stream of 16 channels -> rms_norm -> linear -> q, k, v, gates -> attn.delta_rule -> linear -> add
 //                                                                             ^ timed

@@ -18,10 +18,10 @@ namespace {
 
 const char *const kUsage = R"(usage: denim-bench [FILTER] [options]
 
-Times operators at the sizes of language models, each kernel alone, and sets them against what this machine can do.
+Times operators at the sizes of language models, without what is around them, and sets them against what this machine can do.
 FILTER: only rows whose name contains one of these words, separated by commas.
-On a GPU `median ms` and `min ms` are between two events around each kernel, behind a copy of more bytes than the caches
-hold; `replay ms` of rows of one token is that of a graph of the same launches, again and again. Rows with `ring=8` have
+On a GPU `median ms` and `min ms` are between two events around the kernels of a row, behind a copy of more bytes than the
+caches hold; `replay ms` of rows of one token is that of a graph of the same launches, again and again. Rows with `ring=8` have
 eight layers in that graph: what one of them costs inside a step. `empty kernel` is what of either time is no kernel's
 work.
 

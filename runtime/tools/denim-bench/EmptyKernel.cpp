@@ -57,10 +57,10 @@ Status measureEmptyKernel(Bench &bench, const Case &which, Row &out) {
       return status;
     std::memset(host, 0, sizeof(denim_batch_t));
     sweep();
-    std::vector<double> seconds(1);
-    if (Status status = runner->run({0}, sizeof(denim_batch_t), list, &seconds))
+    LaunchTimes times{{0.0}, {}};
+    if (Status status = runner->run({0}, sizeof(denim_batch_t), list, &times))
       return status;
-    one = seconds[0] / static_cast<double>(which.applications);
+    one = times.seconds[0] / static_cast<double>(which.applications);
     return {};
   };
   out.name = which.name;

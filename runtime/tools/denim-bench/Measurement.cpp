@@ -122,8 +122,8 @@ Status measureCase(Bench &bench, const Case &which, Row &out) {
   if (kernels.empty())
     return error(DENIM_STATUS_INTERNAL, "'", which.name, "': expected a kernel '", which.kernels,
                  "...' in the layers, but got none");
-  std::vector<double> seconds(session->target().kernels.size());
-  session->profile(&seconds);
+  LaunchTimes times{std::vector<double>(session->target().kernels.size()), {}};
+  session->profile(&times);
   std::vector<int32_t> tokens(which.tokens);
   for (size_t t = 0; t < tokens.size(); ++t)
     tokens[t] = static_cast<int32_t>(t * 7919 % static_cast<size_t>(plan.vocabulary));
@@ -154,16 +154,26 @@ Status measureCase(Bench &bench, const Case &which, Row &out) {
           return status;
       begun = true;
     }
-    std::fill(seconds.begin(), seconds.end(), 0.0);
+    std::fill(times.seconds.begin(), times.seconds.end(), 0.0);
     sweep();
     if (Status status = session->step(entries.data(), entries.size(), nullptr, 0))
       return status;
     one = 0;
     for (uint32_t kernel : kernels)
-      one += seconds[kernel];
+      one += times.seconds[kernel];
     one /= static_cast<double>(which.applications);
     return {};
   };
+  // The first step times each launch by itself, which says which forms of the mixer this step has.
+  double first = 0;
+  if (Status status = once(first))
+    return status;
+  times.together.resize(times.seconds.size());
+  for (uint32_t kernel : kernels) {
+    times.together[kernel] = true;
+    if (times.seconds[kernel] > 0)
+      out.kernels.push_back(session->target().kernels[kernel].name);
+  }
   out.name = which.name;
   out.tokens = static_cast<double>(which.tokens * which.sequences);
   out.flops = which.flops;
@@ -175,10 +185,6 @@ Status measureCase(Bench &bench, const Case &which, Row &out) {
     if (Status status = timeReplays(which, replay, out))
       return status;
   }
-  // Forms of a mixer for other steps than this one were not launched.
-  for (uint32_t kernel : kernels)
-    if (seconds[kernel] > 0)
-      out.kernels.push_back(session->target().kernels[kernel].name);
   setLimit(bench.limits, which.traffic, which.bytes * static_cast<double>(which.applications), out);
   return {};
 }

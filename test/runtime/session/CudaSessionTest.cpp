@@ -240,22 +240,43 @@ TEST_F(CudaSessionTest, ProfilesWithoutGraphs) {
   createBoth();
   std::vector<int32_t> tokens = someTokens(10, 2);
   SequenceId a = sequence();
-  std::vector<double> seconds(5);
-  gpu->profile(&seconds);
+  LaunchTimes times{std::vector<double>(5), {}};
+  gpu->profile(&times);
   for (int t = 0; t < 10; ++t)
     step({{a, tokens.data() + t, 1, Logits::Last}});
   EXPECT_EQ(fake_cuda_count("graph launches"), 0);
-  for (double one : seconds)
+  for (double one : times.seconds)
     EXPECT_GT(one, 0);
+}
+
+TEST_F(CudaSessionTest, ProfilesNeighboursAsOne) {
+  createBoth();
+  std::vector<int32_t> tokens = someTokens(10, 2);
+  SequenceId a = sequence();
+  LaunchTimes alone{std::vector<double>(5), {}};
+  gpu->profile(&alone);
+  long before = fake_cuda_count("events");
+  step({{a, tokens.data(), 1, Logits::Last}});
+  long each = fake_cuda_count("events") - before;
+  // Kernels 1 and 2 follow each other, 4 stands alone.
+  LaunchTimes joined{std::vector<double>(5), {false, true, true, false, true}};
+  gpu->profile(&joined);
+  before = fake_cuda_count("events");
+  step({{a, tokens.data() + 1, 1, Logits::Last}});
+  EXPECT_EQ(fake_cuda_count("events") - before, each - 2);
+  EXPECT_GT(joined.seconds[1], 0);
+  EXPECT_EQ(joined.seconds[2], 0);
+  for (int kernel : {0, 3, 4})
+    EXPECT_GT(joined.seconds[kernel], 0) << kernel;
 }
 
 TEST_F(CudaSessionTest, ReplaysKernelsOfTheStepBefore) {
   createBoth();
   std::vector<int32_t> tokens = someTokens(1, 2);
   SequenceId a = sequence();
-  std::vector<double> seconds(5);
+  LaunchTimes times{std::vector<double>(5), {}};
   double one = 0;
-  gpu->profile(&seconds);
+  gpu->profile(&times);
   EXPECT_EQ(gpu->replay({1, 3}, 3, one).message(), "expected a kernel of the step before, but got none");
   step({{a, tokens.data(), 1, Logits::Last}});
   long launches = fake_cuda_count("launches");

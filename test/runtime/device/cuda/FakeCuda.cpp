@@ -87,7 +87,7 @@ struct State {
   size_t used = 0, limit = size_t(1) << 40;
   Result sticky = 0;
   long devices = 1, launches = 0, graphLaunches = 0, failLaunch = -1, launchCalls = 0, overlappedLaunches = 0,
-       tensorMaps = 0, retained = 0;
+       events = 0, tensorMaps = 0, retained = 0;
   denim::ptx::Past past; // of the launches on the stream
 };
 
@@ -197,7 +197,7 @@ void fake_cuda_reset(void) {
   s.sticky = 0;
   s.limit = size_t(1) << 40;
   s.devices = 1;
-  s.launches = s.graphLaunches = s.launchCalls = s.overlappedLaunches = s.tensorMaps = 0;
+  s.launches = s.graphLaunches = s.launchCalls = s.overlappedLaunches = s.tensorMaps = s.events = 0;
   s.failLaunch = -1;
 }
 
@@ -220,6 +220,7 @@ long fake_cuda_count(const char *what) {
          : key == "overlapped"     ? s.overlappedLaunches
          : key == "graph launches" ? s.graphLaunches
          : key == "tensor maps"    ? s.tensorMaps
+         : key == "events"         ? s.events
          : key == "memory"         ? static_cast<long>(s.used)
          : key == "pinned"         ? static_cast<long>(s.pinned.size())
          : key == "contexts"       ? s.retained
@@ -462,6 +463,7 @@ Result cuEventDestroy_v2(Event event) {
   return 0;
 }
 Result cuEventRecord(Event event, Stream stream) {
+  ++state().events;
   return push(stream, [=] {
     event->recorded = true;
     event->when = std::chrono::steady_clock::now();

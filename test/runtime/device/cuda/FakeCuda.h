@@ -11,7 +11,7 @@ void fake_cuda_reset(void);
 void fake_cuda_set(const char *what, long value);
 /// "launches": kernels that ran; "launch calls": that were asked for one by one; "overlapped":
 /// of these, that may begin before the one before has ended; "graph launches"; "tensor maps": that
-/// were encoded; "memory": bytes in use; "pinned": host allocations; "contexts".
+/// were encoded; "events": records of one; "memory": bytes in use; "pinned": host allocations; "contexts".
 long fake_cuda_count(const char *what);
 /// Work for the stream in its order: run(data), and release(data) when it was forgotten. For the fake of cuBLASLt.
 int fake_cuda_enqueue(void *stream, void (*run)(void *), void *data, void (*release)(void *));
