@@ -542,8 +542,11 @@ private:
   llvm::DenseMap<mlir::Value, SharedTile> inverses; ///< of matrices for later solves, and to be stored
 
   llvm::DenseSet<mlir::Value> constants; ///< memory that no kernel writes: parameters
-  bool awaited = true;                   ///< behind the wait for the kernels before, or there is none
-  std::optional<int64_t> acrossOffset;   ///< where sums of parts were left last (addAcross)
+  /// Where a kernel lets the next one begin (Overlap.cpp).
+  enum class NextBegins { BehindWait, BehindCopies, AtEnd };
+  NextBegins nextBegins() const;
+  bool awaited = true;                 ///< behind the wait for the kernels before, or there is none
+  std::optional<int64_t> acrossOffset; ///< where sums of parts were left last (addAcross)
 
   int64_t groupsIssued = 0, groupsFinished = 0;
   llvm::MapVector<mlir::Value, int64_t> groupOf; ///< tiles whose products are in flight

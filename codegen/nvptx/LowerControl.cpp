@@ -54,13 +54,13 @@ LogicalResult KernelLowering::lower() {
       ring.index = ring.phase = code.constant32(0);
     if (succeeded(result))
       result = lowerBlock(*kernel.getBlock());
+    if (code.target.launchOverlap && nextBegins() == (copying ? NextBegins::BehindCopies : NextBegins::AtEnd))
+      code.letNextBegin();
     awaitKernelsBefore();
     if (!copying)
       finishAllGroups();
     return SmallVector<Value>();
   };
-  if (code.target.launchOverlap)
-    code.letNextBegin();
   if (staged.empty()) {
     walk();
     return result;

@@ -317,6 +317,7 @@ Value RecurrenceWriter::writtenToEnd(const ChunkNumbers &numbers, Value later) {
 void RecurrenceWriter::beginSegments(int64_t columns) {
   beginScan(columns);
   e.tileKernel->setAttr("tile.ahead", e.b.getUnitAttr());
+  e.tileKernel->setAttr("tile.next_behind_copies", e.b.getUnitAttr());
 }
 
 /// What segments leave goes from registers to registers.

@@ -1,13 +1,14 @@
 // RUN: denim-opt %s --split-input-file --convert-tile-to-nvptx | FileCheck %s
 // RUN: denim-opt %s --split-input-file --convert-tile-to-nvptx=target=sm_80 | FileCheck %s --check-prefix=OLD
 
-// A kernel lets the next one begin at once, and waits for the ones before it in front of the first memory that some
-// kernel may write. Parameters are asked for before that. Older machines end one kernel before they begin the next.
+// A kernel waits for the ones before it in front of the first memory that some kernel may write, and then lets the next
+// one begin. Parameters are asked for before that. Older machines end one kernel before they begin the next.
 // OLD-NOT: griddepcontrol
 // CHECK-LABEL: llvm.func @weights(
-// CHECK: griddepcontrol.launch_dependents
+// CHECK-NOT: griddepcontrol
 // CHECK: ld.global.L1::no_allocate.v4.b32
 // CHECK: griddepcontrol.wait
+// CHECK-NEXT: griddepcontrol.launch_dependents
 // CHECK: ld.global.v4.b32
 // CHECK-NOT: griddepcontrol
 // CHECK: st.global
@@ -73,4 +74,61 @@ tile.kernel @one_side(%a: !tile.memory<32xf32>) items <once by 1 times 2> at %it
     %x = tile.splat %zero : f32 -> !tile.tile<16x32xf32>
     tile.store %x, %a[%c0, %c0] : !tile.tile<16x32xf32>, !tile.memory<32xf32>
   }
+}
+
+// -----
+
+// With copying warps the next kernel begins when the results of this one are stored.
+// CHECK-LABEL: llvm.func @ring(
+// CHECK: griddepcontrol.wait
+// CHECK: wgmma
+// CHECK-NOT: griddepcontrol
+// CHECK: st.global
+// CHECK: griddepcontrol.launch_dependents
+// CHECK: cp.async
+// CHECK-NOT: griddepcontrol.launch_dependents
+// CHECK: llvm.return
+tile.kernel @ring(%x: !tile.memory<256xbf16>, %w: !tile.memory<256xbf16>, %y: !tile.memory<128xf32>) items <tokens by 128 times 1> at %item attributes {tile.ahead, tile.blocks = 1 : i64, tile.warps = 8 : i64} {
+  %c0 = arith.constant 0 : index
+  %c64 = arith.constant 64 : index
+  %c128 = arith.constant 128 : index
+  %c256 = arith.constant 256 : index
+  %zero = arith.constant 0.0 : f32
+  %row = arith.muli %item, %c128 : index
+  %s0 = tile.splat %zero : f32 -> !tile.tile<128x128xf32>
+  %s = scf.for %k = %c0 to %c256 step %c64 iter_args(%t = %s0) -> (!tile.tile<128x128xf32>) {
+    %v = tile.load %w[%c0, %k] : !tile.memory<256xbf16> -> !tile.tile<128x64xf32>
+    %u = tile.load %x[%row, %k] : !tile.memory<256xbf16> -> !tile.tile<128x64xf32>
+    %p = tile.mma %u, transpose_rhs %v acc %t : !tile.tile<128x64xf32>, !tile.tile<128x64xf32>, !tile.tile<128x128xf32> -> !tile.tile<128x128xf32>
+    scf.yield %p : !tile.tile<128x128xf32>
+  }
+  tile.store %s, %y[%row, %c0] : !tile.tile<128x128xf32>, !tile.memory<128xf32>
+}
+
+// -----
+
+// Or when the last of its copies is asked for.
+// CHECK-LABEL: llvm.func @behind_copies(
+// CHECK: wgmma
+// CHECK: st.global
+// CHECK-NOT: griddepcontrol.launch_dependents
+// CHECK: cp.async
+// CHECK: griddepcontrol.launch_dependents
+// CHECK-NOT: griddepcontrol.launch_dependents
+// CHECK: llvm.return
+tile.kernel @behind_copies(%x: !tile.memory<256xbf16>, %w: !tile.memory<256xbf16>, %y: !tile.memory<128xf32>) items <tokens by 128 times 1> at %item attributes {tile.ahead, tile.blocks = 1 : i64, tile.next_behind_copies, tile.warps = 8 : i64} {
+  %c0 = arith.constant 0 : index
+  %c64 = arith.constant 64 : index
+  %c128 = arith.constant 128 : index
+  %c256 = arith.constant 256 : index
+  %zero = arith.constant 0.0 : f32
+  %row = arith.muli %item, %c128 : index
+  %s0 = tile.splat %zero : f32 -> !tile.tile<128x128xf32>
+  %s = scf.for %k = %c0 to %c256 step %c64 iter_args(%t = %s0) -> (!tile.tile<128x128xf32>) {
+    %v = tile.load %w[%c0, %k] : !tile.memory<256xbf16> -> !tile.tile<128x64xf32>
+    %u = tile.load %x[%row, %k] : !tile.memory<256xbf16> -> !tile.tile<128x64xf32>
+    %p = tile.mma %u, transpose_rhs %v acc %t : !tile.tile<128x64xf32>, !tile.tile<128x64xf32>, !tile.tile<128x128xf32> -> !tile.tile<128x128xf32>
+    scf.yield %p : !tile.tile<128x128xf32>
+  }
+  tile.store %s, %y[%row, %c0] : !tile.tile<128x128xf32>, !tile.memory<128xf32>
 }
