@@ -3,11 +3,10 @@
 #include "compiler/driver/Compilation.h"
 #include "compiler/driver/InputText.h"
 #include "compiler/evaluator/Evaluator.h"
-#include "compiler/tools/denim-check/Forms.h"
+#include "compiler/tools/denim-check/CaseFile.h"
 #include "mlir/Parser/Parser.h"
 #include "llvm/Support/CommandLine.h"
 #include "llvm/Support/FileSystem.h"
-#include "llvm/Support/Format.h"
 #include "llvm/Support/FormatVariadic.h"
 #include "llvm/Support/InitLLVM.h"
 #include "llvm/Support/Path.h"
@@ -49,6 +48,10 @@ static cl::opt<double> tolerance("tolerance",
                                  cl::init(0), cl::cat(category));
 static cl::opt<std::string> keep("keep", cl::desc("folder for the module (m.denim) and random weights (w.safetensors)"),
                                  cl::value_desc("DIR"), cl::cat(category));
+static cl::opt<std::string> caseFolder("write-case",
+                                       cl::desc("folder for all that run-check-case needs to do this check elsewhere; "
+                                                "nothing is run here"),
+                                       cl::value_desc("DIR"), cl::cat(category));
 
 static int fail(const llvm::Twine &message) {
   llvm::errs() << "denim-check: " << message << '\n';
@@ -68,9 +71,10 @@ constexpr double kLargestLogit = 1e6;
 class Folder {
 public:
   std::error_code open() {
-    if (!keep.empty()) {
-      path = keep;
-      return llvm::sys::fs::create_directories(keep);
+    const std::string &named = caseFolder.empty() ? keep : caseFolder;
+    if (!named.empty()) {
+      path = named;
+      return llvm::sys::fs::create_directories(named);
     }
     isTemporary = true;
     llvm::SmallString<128> made;
@@ -100,9 +104,13 @@ bool runsOnCuda() {
 bool isRounded() {
   return (planOfCuda || runsOnCuda()) && !exact;
 }
+/// What a logit may be off.
+double limitOf(bool rounded, double largest) {
+  return (tolerance > 0 ? double(tolerance) : rounded ? kRoundedTolerance : kExactTolerance) * largest;
+}
 
 /// The bytes of the module file. `page` is changed.
-llvm::Expected<std::string> compilePage(mlir::ModuleOp page) {
+llvm::Expected<std::string> compilePage(mlir::ModuleOp page, bool exact) {
   CompileOptions options;
   options.source = input;
   options.pipeline.chunk = chunk;
@@ -141,6 +149,20 @@ llvm::Expected<std::string> compilePage(mlir::ModuleOp page) {
   options.from = Phase::Tile;
   options.forced.clear(); // the text says what was chosen
   return compile(*tiles, options);
+}
+
+/// Compiles `page`, which is changed, to `path`. On failure a line for people.
+std::optional<std::string> writeModule(mlir::ModuleOp page, bool exact, const std::string &path) {
+  llvm::Expected<std::string> bytes = compilePage(page, exact);
+  if (!bytes)
+    return llvm::toString(bytes.takeError());
+  std::error_code fault;
+  llvm::raw_fd_ostream file(path, fault);
+  file << *bytes;
+  file.close();
+  if (fault || file.has_error())
+    return "'" + path + "': expected to write the module, but could not";
+  return std::nullopt;
 }
 
 llvm::Expected<std::vector<Expected>> expectedLogits(mlir::ModuleOp page, const Parameters &parameters,
@@ -183,6 +205,8 @@ int main(int argc, char **argv) {
   cl::ParseCommandLineOptions(argc, argv, "compares what is compiled from a page with what the page says\n");
   if (tokenCount < 1)
     return fail("expected --tokens to be at least 1, but got " + llvm::Twine(tokenCount));
+  if (!caseFolder.empty() && (weights != "random" || !keep.empty()))
+    return fail("expected --write-case without --weights and --keep: a case has random weights in its own folder");
   std::vector<int64_t> chunks = chunkSizes, cuts = lengths;
   // 64 is the chunk of a linear recurrence and a page of the cache; 7 tokens are too few for a chunk.
   if (chunks.empty())
@@ -202,7 +226,7 @@ int main(int argc, char **argv) {
     return 1;
   Folder folder;
   if (std::error_code fault = folder.open())
-    return fail("'" + keep + "': " + fault.message());
+    return fail("'" + (caseFolder.empty() ? keep : caseFolder) + "': " + fault.message());
 
   std::string weightsPath = weights;
   Parameters parameters;
@@ -229,35 +253,27 @@ int main(int argc, char **argv) {
         llvm::formatv("expected logits below {0}, but got one of {1:e1}: what the page says grows without bound "
                       "with these weights",
                       int64_t(kLargestLogit), largest));
-  double limit = (tolerance > 0 ? double(tolerance) : isRounded() ? kRoundedTolerance : kExactTolerance) * largest;
-
-  llvm::Expected<std::string> bytes = compilePage(page);
-  if (!bytes)
-    return fail(llvm::toString(bytes.takeError()));
+  Case one{tokenCount, single, chunks, cuts, {limitOf(isRounded(), largest)}, std::move(*expected)};
+  bool both = !caseFolder.empty() && isRounded();
+  mlir::OwningOpRef<mlir::ModuleOp> again = both ? page.clone() : mlir::ModuleOp();
   std::string modulePath = folder.file("m.denim");
-  std::error_code fault;
-  llvm::raw_fd_ostream file(modulePath, fault);
-  file << *bytes;
-  file.close();
-  if (fault || file.has_error())
-    return fail("'" + modulePath + "': expected to write the module, but could not");
-
+  if (auto wrong = writeModule(page, exact, modulePath))
+    return fail(*wrong);
+  if (both) {
+    one.limits.push_back(limitOf(false, largest));
+    if (auto wrong = writeModule(*again, true, folder.file("exact.denim")))
+      return fail(*wrong);
+  }
+  if (!caseFolder.empty()) {
+    if (auto wrong = writeCase(one, caseFolder))
+      return fail(*wrong);
+    return 0;
+  }
   Runner runner;
   if (auto wrong = runner.open(modulePath, weightsPath, device, tokenCount))
     return fail(*wrong);
   bool isRight = true;
-  for (const Form &form : forms) {
-    Worst worst;
-    if (auto wrong = runner.run(form, *expected, worst))
-      return fail(form.name + ": " + *wrong);
-    bool fits = worst.difference <= limit;
-    isRight &= fits;
-    llvm::outs() << llvm::format("%-20s largest difference %.1e of at most %.1e  ", form.name.c_str(), worst.difference,
-                                 limit)
-                 << (fits ? "ok" : "WRONG");
-    if (!fits)
-      llvm::outs() << " at logit " << worst.logit << " of token " << worst.token << " of sequence " << worst.sequence;
-    llvm::outs() << '\n';
-  }
+  if (auto wrong = runForms(runner, one, one.limits.front(), isRight))
+    return fail(*wrong);
   return isRight ? 0 : 1;
 }

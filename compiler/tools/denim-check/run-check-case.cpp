@@ -1,0 +1,53 @@
+// Runs cases that `denim-check --write-case` wrote. Needs no compiler, so that they can be carried to a machine with a
+// GPU and nothing else.
+//
+//   run-check-case [--device cpu|cuda] FOLDER...
+#include "compiler/tools/denim-check/CaseFile.h"
+#include <cstdio>
+#include <cstring>
+
+using namespace denim::check;
+
+static std::optional<std::string> run(const std::string &folder, const std::string &device, bool &isRight) {
+  Case one;
+  if (auto fault = readCase(folder, one))
+    return fault;
+  const char *const modules[] = {"m.denim", "exact.denim"};
+  bool all = true;
+  for (size_t i = 0; i < one.limits.size(); ++i) {
+    std::string module = folder + "/" + modules[i];
+    std::printf("%s\n", module.c_str());
+    Runner runner;
+    if (auto fault = runner.open(module, folder + "/w.safetensors", device, one.tokens))
+      return fault;
+    if (auto fault = runForms(runner, one, one.limits[i], all))
+      return fault;
+  }
+  isRight = all;
+  return std::nullopt;
+}
+
+int main(int count, char **words) {
+  std::string device = "cpu";
+  std::vector<std::string> folders;
+  for (int i = 1; i < count; ++i) {
+    if (std::strcmp(words[i], "--device") != 0)
+      folders.push_back(words[i]);
+    else if (++i < count)
+      device = words[i];
+  }
+  if (folders.empty()) {
+    std::fprintf(stderr, "run-check-case: expected a folder of denim-check --write-case, but got none\n");
+    return 1;
+  }
+  int passed = 0, failed = 0;
+  for (const std::string &folder : folders) {
+    bool isRight = false;
+    if (auto fault = run(folder, device, isRight))
+      std::printf("%s\n", fault->c_str());
+    ++(isRight ? passed : failed);
+    std::fflush(stdout);
+  }
+  std::printf("%d passed, %d failed\n", passed, failed);
+  return failed ? 1 : 0;
+}
