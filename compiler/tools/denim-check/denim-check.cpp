@@ -53,6 +53,10 @@ static cl::opt<std::string> caseFolder("write-case",
                                                 "nothing is run here"),
                                        cl::value_desc("DIR"), cl::cat(category));
 
+static cl::opt<bool> exactToo("exact-too",
+                              cl::desc("with --write-case, where activations are bf16: also a module near f32 (true)"),
+                              cl::init(true), cl::cat(category));
+
 static int fail(const llvm::Twine &message) {
   llvm::errs() << "denim-check: " << message << '\n';
   return 1;
@@ -254,7 +258,7 @@ int main(int argc, char **argv) {
                       "with these weights",
                       int64_t(kLargestLogit), largest));
   Case one{tokenCount, single, chunks, cuts, {limitOf(isRounded(), largest)}, std::move(*expected)};
-  bool both = !caseFolder.empty() && isRounded();
+  bool both = !caseFolder.empty() && exactToo && isRounded();
   mlir::OwningOpRef<mlir::ModuleOp> again = both ? page.clone() : mlir::ModuleOp();
   std::string modulePath = folder.file("m.denim");
   if (auto wrong = writeModule(page, exact, modulePath))
