@@ -108,9 +108,9 @@ bool runsOnCuda() {
 bool isRounded() {
   return (planOfCuda || runsOnCuda()) && !exact;
 }
-/// What a logit may be off.
-double limitOf(bool rounded, double largest) {
-  return (tolerance > 0 ? double(tolerance) : rounded ? kRoundedTolerance : kExactTolerance) * largest;
+/// What a logit may be off, as a share of the largest.
+double allowedShare() {
+  return tolerance > 0 ? double(tolerance) : isRounded() ? kRoundedTolerance : kExactTolerance;
 }
 
 /// The bytes of the module file. `page` is changed.
@@ -257,14 +257,14 @@ int main(int argc, char **argv) {
         llvm::formatv("expected logits below {0}, but got one of {1:e1}: what the page says grows without bound "
                       "with these weights",
                       int64_t(kLargestLogit), largest));
-  Case one{tokenCount, single, chunks, cuts, {limitOf(isRounded(), largest)}, std::move(*expected)};
+  Case one{tokenCount, single, chunks, cuts, {allowedShare() * largest}, std::move(*expected)};
   bool both = !caseFolder.empty() && exactToo && isRounded();
   mlir::OwningOpRef<mlir::ModuleOp> again = both ? page.clone() : mlir::ModuleOp();
   std::string modulePath = folder.file("m.denim");
   if (auto wrong = writeModule(page, exact, modulePath))
     return fail(*wrong);
   if (both) {
-    one.limits.push_back(limitOf(false, largest));
+    one.limits.push_back(kExactTolerance * largest); // whatever the other may be off
     if (auto wrong = writeModule(*again, true, folder.file("exact.denim")))
       return fail(*wrong);
   }
