@@ -15,7 +15,8 @@
 // launch includes what lies between two graphs.
 //
 // `empty kernel` rows have no model: a kernel that returns at once, measured as all others are. They are the part of
-// a row that is no work of its kernel.
+// a row that is no work of its kernel. `state alone` rows read and write what a recurrence of one sequence keeps, and
+// do nothing with it: no kernel of such a recurrence takes less.
 //
 // Operations and bytes are counted the same way whatever the algorithm does; test/perf/README.md lists the counts.
 //
@@ -51,7 +52,7 @@ struct Case {
   int64_t sequences = 1;       ///< of a step
   int64_t past = 0;            ///< tokens of each sequence before the step
   int64_t applications = 1;    ///< of the operator in a step
-  int64_t emptyBlocks = 0;     ///< of a kernel that does nothing, instead of a model; 0: there is a model
+  int64_t bareBlocks = 0;      ///< of a kernel that moves `bytes` and computes nothing; 0: there is a model
   double flops = 0, bytes = 0; ///< of one application
   Traffic traffic = Traffic::Read;
 };

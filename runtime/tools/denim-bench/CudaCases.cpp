@@ -150,8 +150,20 @@ Case emptyKernel(int64_t blocks, int64_t launches) {
   result.name = text("empty kernel blocks=", blocks);
   if (launches > 1)
     result.name += text(" ring=", launches);
-  result.emptyBlocks = blocks;
+  result.bareBlocks = blocks;
   result.applications = launches;
+  return result;
+}
+
+/// The state of a recurrence with |heads| heads, read and written by as many blocks as its kernel has at B=1.
+Case stateAlone(int64_t heads, int64_t launches) {
+  constexpr int64_t kBlocksOfHead = 4;
+  Case result = emptyKernel(heads * kBlocksOfHead, launches);
+  result.name = text("state alone heads=", heads);
+  if (launches > 1)
+    result.name += text(" ring=", launches);
+  result.bytes = 8 * kElements * static_cast<double>(heads);
+  result.traffic = Traffic::Update;
   return result;
 }
 
@@ -370,6 +382,8 @@ std::vector<Case> cudaCases() {
   // As many as a recurrence of 32 heads has at B=1.
   cases.push_back(emptyKernel(128, 1));
   cases.push_back(emptyKernel(128, kRing));
+  cases.push_back(stateAlone(32, 1));
+  cases.push_back(stateAlone(32, kRing));
   for (int64_t keys : {8192, 32768, 131072})
     for (int64_t sequences : {1, 32, 128})
       cases.push_back(softmaxDecode(8, keys, sequences));

@@ -23,7 +23,7 @@ FILTER: only rows whose name contains one of these words, separated by commas.
 On a GPU `median ms` and `min ms` are between two events around the kernels of a row, behind a copy of more bytes than the
 caches hold; `replay ms` of rows of one token is that of a graph of the same launches, again and again. Rows with `ring=8` have
 eight layers in that graph: what one of them costs inside a step. `empty kernel` is what of either time is no kernel's
-work.
+work, `state alone` what there is beside when a kernel only reads a recurrence's state and writes it.
 
   --list                names only
   --threads N           1 unless given
@@ -203,7 +203,7 @@ Status run(int count, char **words) {
       cases.push_back(std::move(one));
   // Rows without a model are of GPUs alone, and there is nothing to compile for them or to choose.
   if (!list && (isCpu || tunes || arguments.has("--write-modules")))
-    cases.erase(std::remove_if(cases.begin(), cases.end(), [](const Case &one) { return one.emptyBlocks > 0; }),
+    cases.erase(std::remove_if(cases.begin(), cases.end(), [](const Case &one) { return one.bareBlocks > 0; }),
                 cases.end());
   if (cases.empty() && !arguments.has("--model") && !matches("sgemm", filter))
     return invalidArgument("expected a filter that some case contains, but got '", filter, "' (see --list)");

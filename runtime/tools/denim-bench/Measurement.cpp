@@ -94,8 +94,8 @@ void CacheSweep::operator()() {
 }
 
 Status measureCase(Bench &bench, const Case &which, Row &out) {
-  if (which.emptyBlocks)
-    return measureEmptyKernel(bench, which, out);
+  if (which.bareBlocks)
+    return measureBareKernel(bench, which, out);
   std::string path;
   if (Status status = bench.compiler.compileText(which.model, which.tuning, path))
     return status;

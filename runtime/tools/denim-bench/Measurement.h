@@ -59,8 +59,8 @@ Status measureCase(Bench &bench, const Case &which, Row &out);
 /// Whether a kernel of that name is a product or a copy into a cache, which no row of a mixer times.
 bool isAroundMixer(const std::string &kernel);
 
-/// A kernel that does nothing, on a GPU.
-Status measureEmptyKernel(Bench &bench, const Case &which, Row &out);
+/// A kernel that does nothing, or moves a state, on a GPU.
+Status measureBareKernel(Bench &bench, const Case &which, Row &out);
 
 /// A copy of more bytes than a GPU's cache holds, so that a kernel finds it without what it read the time before.
 class CacheSweep {
