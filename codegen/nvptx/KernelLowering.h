@@ -370,6 +370,9 @@ private:
   int64_t blocksTogether();
   /// Shared memory that a block may take.
   int64_t sharedLimit();
+  /// Where rings take most of shared memory anyway, what is left beside them is used in turn, so that few bytes which
+  /// threads exchange are written without a barrier (SharedMemory::allocate); 0 in other kernels.
+  int64_t roomForFew() { return ownSlots ? sharedLimit() : 0; }
 
   // ---- boxes of rows by one thread (TensorCopies.cpp)
   bool isTensorCopy(tile::LoadOp op);

@@ -333,7 +333,9 @@ LogicalResult KernelLowering::lower(scf::ForOp op) {
 }
 
 /// Words of a left operand that products read behind an op which makes something else of the tile: they are packed
-/// first, so that what is made takes the tile's registers and need not wait until the products have read them.
+/// first, so that what is made takes the tile's registers and need not wait until the products have read them. So are
+/// those that products read behind another product of the turn: the assembler waits for that one before registers are
+/// touched in which products of the turn before have left their sums.
 void KernelLowering::packReplaced(scf::ForOp op) {
   if (precision == Precision::exact)
     return;
@@ -346,10 +348,16 @@ void KernelLowering::packReplaced(scf::ForOp op) {
         return isa<tile::MapOp>(user) && user->getBlock() == product->getBlock() && user->isBeforeInBlock(product);
       });
     };
+    bool isSum = isa_and_nonnull<tile::MmaOp>(op.getYieldedValues()[index].getDefiningOp());
+    auto isBehindProduct = [&](Operation *product) {
+      return isSum && llvm::any_of(op.getBody()->getOps<tile::MmaOp>(), [&](tile::MmaOp other) {
+               return formOf(other) == Form::group && other->isBeforeInBlock(product);
+             });
+    };
     bool early = llvm::any_of(tile.getUsers(), [&](Operation *user) {
       auto mma = dyn_cast<tile::MmaOp>(user);
       return mma && isHere(user) && mma.getLhs() == tile && mma.getRhs() != tile && mma->getBlock() == op.getBody() &&
-             formOf(mma) == Form::group && lhsInRegisters(mma) && isReplaced(mma);
+             formOf(mma) == Form::group && lhsInRegisters(mma) && (isReplaced(mma) || isBehindProduct(mma));
     });
     if (early)
       packedWords[tile] = packed(fragmentOf(tile));

@@ -69,7 +69,7 @@ bool KernelLowering::turnLater(tile::MmaOp op) {
     return false;
   Distribution shape = distributionOf(op.getResult());
   Value left = convert(fragmentOf(op.getLhs()), shape.grid).values.front();
-  Rest turned = beginExchange(fragmentOf(op.getRhs()), shape, true, 0, 0, sharedLimit());
+  Rest turned = beginExchange(fragmentOf(op.getRhs()), shape, true, 0, 0, roomForFew());
   bindLater(op.getResult(), [=] {
     Fragment row = turned();
     for (Value &value : row.values)

@@ -107,7 +107,7 @@ KernelLowering::Rest KernelLowering::reduce(const Fragment &from, tile::Combiner
     return {};
   int64_t length =
       overColumns ? partial.slabs() * shape.slabRows() * shape.grid.down : shape.grid.across * partial.columnsOfWarp();
-  int64_t bytes = parts * length * 4, offset = shared.allocate(bytes);
+  int64_t bytes = parts * length * 4, offset = shared.allocate(bytes, 128, roomForFew());
   Value part = overColumns ? warpAcross(shape.grid) : warpDown(shape.grid);
   Value writer = code.equal(overColumns ? laneColumn : laneRow, code.constant32(0));
   auto place = [=](int64_t slab, int64_t group, int64_t half, int64_t e) {
@@ -181,7 +181,7 @@ void KernelLowering::lower(tile::CumsumOp op) {
           width = shape.groups() * shape.pairs() * (shape.oneColumn() ? 1 : 4) * shape.grid.across;
   int64_t count = shape.slabs() * down;
   if (count > 1) {
-    int64_t bytes = count * width * 4, offset = shared.allocate(bytes);
+    int64_t bytes = count * width * 4, offset = shared.allocate(bytes, 128, roomForFew());
     shared.writes(offset, bytes);
     Value writer = code.equal(laneRow, code.constant32(0));
     auto columnPlace = [&](int64_t index) { // of a register among a slab's columns

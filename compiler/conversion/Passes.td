@@ -67,7 +67,7 @@ def SplitFormsPass : Pass<"split-forms", "::mlir::ModuleOp"> {
     A recurrence with one decay per head does long sequences by two kernels, one behind the other, `prepare` and `scan`,
     with `plan.scratch` between them (RecurrencePrepare.cpp), that of a few heads with `segment` and `fold` between
     (RecurrenceTransitions.cpp) and `whole` for steps of several sequences of about the same length, a diagonal one by
-    `segment` and `scan` (RecurrenceSegments.cpp). What is computed in front of its keys, queries and values, but for
+    `segment` and `scan` or `whole`, with nothing in front of them (RecurrenceSegments.cpp). What is computed in front of its keys, queries and values, but for
     norms and cuts, is then a kernel of its own in front of both (`_front`). Tokens one by one have a second form
     (`wide`) for steps of many sequences. Latent attention of many tokens does the same with `expand` and `many`, and has
     `far` for sequences whose keys have no room in scratch (AttnToTile/LatentKeys.h).

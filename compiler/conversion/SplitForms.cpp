@@ -28,7 +28,8 @@ struct Form {
   enum Makes : uint8_t { result, scratch, both };
   Makes makes = result;
   SmallVector<StringRef, 2> takes = {};
-  bool beyond = false; ///< only sequences whose latents have no room in scratch
+  bool takesFronts = false; ///< reads what is computed in front of keys, queries and values from memory
+  bool beyond = false;      ///< only sequences whose latents have no room in scratch
   /// Only steps with at least so many sequences, of about the same length and none longer than `longest`; or only other
   /// steps. 0: all steps.
   int64_t even = 0, uneven = 0, longest = 0;
@@ -36,8 +37,7 @@ struct Form {
   /// Only steps with at least so many of these sequences, or with fewer than so many. 0: all steps.
   int64_t sequences = 0, fewer = 0;
 
-  bool isInChain() const { return makes != result || !takes.empty(); }
-  bool isFirstOfChain() const { return makes != result && takes.empty(); }
+  bool isInChain() const { return takesFronts || makes != result || !takes.empty(); }
 };
 
 attn::AttendLatentOp latentOf(plan::KernelOp kernel) {
@@ -74,23 +74,24 @@ SmallVector<Form> tokenForms(int64_t many, int64_t wideFrom) {
   return {few, wide};
 }
 
-/// Forms of a recurrence that is scanned: what later ones need is prepared first, or states of segments of the step.
+/// Forms of a recurrence that is scanned: what later ones need is prepared first, where something is corrected, and
+/// what follows from segments of the step.
 FailureOr<SmallVector<Form>> scannedForms(plan::KernelOp kernel, SmallVector<Form> forms) {
   NormalForm normal = recurrenceOf(kernel).getNormalForm();
   auto add = [&](StringRef name, Form::Makes makes, SmallVector<StringRef, 2> takes) -> Form & {
-    return forms.emplace_back(Form{name, kRecurrenceLongTokens, kAnyNumber, makes, std::move(takes)});
+    return forms.emplace_back(
+        Form{name, kRecurrenceLongTokens, kAnyNumber, makes, std::move(takes), /*takesFronts=*/true});
   };
-  if (canSegment(normal)) {
-    add("segment", Form::scratch, {}).fromTokens = kRecurrenceSegment + 1;
-    add("scan", Form::result, {"segment"});
-    return forms;
-  }
-  FailureOr<int64_t> segments = transitionSegments(kernel, normal);
+  FailureOr<int64_t> segments = scanSegments(kernel, normal);
   if (failed(segments))
     return failure();
-  add("prepare", Form::scratch, {});
+  SmallVector<StringRef, 2> prepared;
+  if (!canSegment(normal)) {
+    prepared = {"prepare"};
+    add("prepare", Form::scratch, {});
+  }
   if (*segments == 1) {
-    add("scan", Form::result, {"prepare"});
+    add("scan", Form::result, prepared);
     return forms;
   }
   // As many sequences of about the same length are as many items as segments of one that are scanned at once; two may
@@ -99,19 +100,24 @@ FailureOr<SmallVector<Form>> scannedForms(plan::KernelOp kernel, SmallVector<For
   auto inSteps = [](Form &form, int64_t even, int64_t uneven) {
     form.even = even, form.uneven = uneven, form.longest = kAnyNumber;
   };
-  inSteps(add("whole", Form::result, {"prepare"}), even, 0);
-  inSteps(add("segment", Form::both, {"prepare"}), 0, even);
-  inSteps(add("fold", Form::scratch, {"segment"}), 0, even);
-  inSteps(add("scan", Form::result, {"prepare", "fold"}), 0, even);
-  for (Form &form : llvm::MutableArrayRef(forms).take_back(2))
-    form.fromTokens = tokensInSegments(*segments);
+  inSteps(add("whole", Form::result, prepared), even, 0);
+  inSteps(add("segment", Form::both, prepared), 0, even);
+  size_t common = forms.size();
+  if (!canSegment(normal))
+    inSteps(add("fold", Form::scratch, {"segment"}), 0, even);
+  SmallVector<StringRef, 2> taken = prepared;
+  taken.push_back(canSegment(normal) ? "segment" : "fold");
+  inSteps(add("scan", Form::result, taken), 0, even);
+  for (Form &form : llvm::MutableArrayRef(forms).drop_front(common))
+    form.fromTokens = tokensInSegments(normal, *segments);
   return forms;
 }
 
 FailureOr<SmallVector<Form>> formsOf(plan::KernelOp kernel, StringRef kind, bool scans, bool exact,
                                      const WholeSteps &steps, int64_t wideFrom) {
   auto few = [](int64_t even, int64_t uneven, int64_t longest) {
-    return Form{even ? "whole" : "few", 1, kSoftmaxManyTokens - 1, Form::result, {}, false, even, uneven, longest};
+    return Form{
+        even ? "whole" : "few", 1, kSoftmaxManyTokens - 1, Form::result, {}, false, false, even, uneven, longest};
   };
   SmallVector<Form> ofFew{few(0, steps.sequences, steps.longest)};
   if (kind == "softmax" && steps.sequences)
@@ -141,7 +147,7 @@ FailureOr<SmallVector<Form>> formsOf(plan::KernelOp kernel, StringRef kind, bool
     return SmallVector<Form>{{"few", 1, kSoftmaxManyTokens - 1},
                              {"expand", kSoftmaxManyTokens, kAnyNumber, Form::scratch},
                              {"many", kSoftmaxManyTokens, kAnyNumber, Form::result, {"expand"}},
-                             {"far", kSoftmaxManyTokens, kAnyNumber, Form::result, {}, /*beyond=*/true}};
+                             {"far", kSoftmaxManyTokens, kAnyNumber, Form::result, {}, false, /*beyond=*/true}};
   return SmallVector<Form>();
 }
 
@@ -360,7 +366,7 @@ struct SplitFormsPass : impl::SplitFormsPassBase<SplitFormsPass> {
       fronts = frontsOf(recurrenceOf(kernel)).takeVector();
     for (const Form &form : forms) {
       std::string name = (kernel.getSymName() + "_" + form.name).str();
-      if (form.isFirstOfChain())
+      if (form.isInChain() && inFront.empty())
         for (auto [index, front] : llvm::enumerate(fronts)) {
           std::string own = (kernel.getSymName() + "_front").str() + (index ? std::to_string(index) : "");
           if (!symbols.lookup(own))

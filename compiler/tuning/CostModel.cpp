@@ -298,79 +298,87 @@ namespace {
 
 constexpr int64_t kSegmentChunk = 64, kSegmentChunks = 128;
 
+/// Chunks of the first segment, and of another.
+struct SegmentChunks {
+  double first, other;
+  SegmentChunks(double ratio, int64_t segments)
+      : first(segments == 1 ? kSegmentChunks : ratio * kSegmentChunks / (static_cast<double>(segments - 1) + ratio)),
+        other(kSegmentChunks / (static_cast<double>(segments - 1) + ratio)) {}
+};
+
+/// Items of so many chunks, on so many multiprocessors, one at a time on each: a chunk takes `chain` microseconds, or
+/// as long as all of them together wait for its bytes from what gives so many in a microsecond.
+struct SegmentItems {
+  int64_t items;
+  double chunks, chain, bytes, rate;
+
+  double on(int64_t processors) const {
+    constexpr double kEnds = 3; // to begin and to end an item
+    double step = std::max(chain, static_cast<double>(std::min(items, processors)) * bytes / rate);
+    return static_cast<double>(llvm::divideCeil(items, processors)) * (kEnds + chunks * step);
+  }
+};
+
+/// The first segment, and on the multiprocessors that it leaves, or behind it, what those between it and the last have
+/// to leave.
+double begunSegments(const GpuTarget &target, const SegmentItems &first, const SegmentItems &between) {
+  int64_t left = target.multiprocessors - first.items;
+  double results = first.on(target.multiprocessors);
+  return left > 0 ? std::max(results, between.on(left)) : results + between.on(target.multiprocessors);
+}
+
+/// A launch that waits for the one before it.
+constexpr double kSegmentLaunch = 3;
+
 /// What another part of the head has just read comes from the last cache, at twice the rate of memory.
 double sharedBytes(const StateShape &shape, int64_t columns) {
   auto parts = static_cast<double>(shape.valueDim) / static_cast<double>(columns);
   return 2.0 * kSegmentChunk * static_cast<double>(shape.keyDim) * (1 + (parts - 1) / 2) / parts;
 }
 
-double stateBytes(const StateShape &shape, int64_t columns) {
-  return 4.0 * static_cast<double>(shape.keyDim * columns);
-}
-
 } // namespace
 
-/// The states of all segments but the last.
-static double segmentStates(const GpuTarget &target, const StateShape &shape, int64_t segments) {
-  // Two blocks of 64 columns by 128 keys that share a multiprocessor take 1.15 us for a chunk each, on an H200; to
-  // begin, to fetch the first chunk and to store the state, 6 us.
-  constexpr int64_t kColumns = 64, kBlocks = 2;
-  constexpr double kChunkChain = 1.15, kEnds = 6;
-  auto chunks = static_cast<double>(llvm::divideCeil(kSegmentChunks, segments));
-  Grid grid;
-  grid.items = (segments - 1) * shape.heads * shape.valueDim / kColumns;
-  grid.blocks = kBlocks;
-  grid.bytes = chunks * (sharedBytes(shape, kColumns) + 2.0 * kSegmentChunk * kColumns) + stateBytes(shape, kColumns);
-  grid.chain = kEnds + chunks * kChunkChain;
-  return microseconds(target, grid);
-}
-
-double tuning::segmentScan(const GpuTarget &target, const StateShape &shape, int64_t columns, int64_t segments) {
-  // Of 128 keys, on an H200: products, what is made between them, a result turned and stored.
-  constexpr double kWide = 2.7, kNarrow = 2.2;
-  // To fetch a state that a segment left; a launch that waits for the one before it.
-  constexpr double kFold = 1.4, kLaunch = 3;
-  auto chunks = static_cast<double>(llvm::divideCeil(kSegmentChunks, segments));
-  Grid grid;
-  grid.items = segments * shape.heads * shape.valueDim / columns;
-  grid.bytes = chunks * (2 * sharedBytes(shape, columns) + 4.0 * kSegmentChunk * static_cast<double>(columns)) +
-               stateBytes(shape, columns) * static_cast<double>(segments - 1) / 2;
-  grid.chain = chunks * (columns > 64 ? kWide : kNarrow) + kFold * static_cast<double>(segments - 1);
-  double scan = microseconds(target, grid);
-  return segments == 1 ? scan : scan + kLaunch + segmentStates(target, shape, segments);
+double tuning::segmentScan(const GpuTarget &target, const StateShape &shape, int64_t columns, double first,
+                           int64_t segments) {
+  // A chunk of 128 keys, on an H200: products, what is made between them, a result turned and stored (1.5 us with a
+  // decay of the text, 2.1 with one of each token); and the sum alone.
+  const double kResults = columns > 64 ? 1.9 : 1.55, kSum = columns > 64 ? 1.2 : 1;
+  // To fetch a state that a segment left.
+  constexpr double kFold = 1;
+  SegmentChunks chunks(first, segments);
+  double vectors = sharedBytes(shape, columns), values = 2.0 * kSegmentChunk * static_cast<double>(columns);
+  int64_t own = shape.heads * shape.valueDim / columns;
+  SegmentItems results{own, chunks.first, kResults, 2 * (vectors + values), target.memoryRate};
+  if (segments == 1)
+    return results.on(target.multiprocessors);
+  SegmentItems sums{(segments - 2) * own, chunks.other, kSum, vectors + values, target.memoryRate};
+  SegmentItems others{(segments - 1) * own, chunks.other, kResults, results.bytes, target.memoryRate};
+  return begunSegments(target, results, sums) + kSegmentLaunch + kFold * static_cast<double>(segments - 1) +
+         others.on(target.multiprocessors);
 }
 
 double tuning::transitionScan(const GpuTarget &target, const StateShape &shape, int64_t columns,
-                              const ScannedChunk &chunk, double longer, int64_t segments) {
-  constexpr int64_t kChunks = 128;
+                              const ScannedChunk &chunk, double first, int64_t segments) {
   // A block alone on its multiprocessor, on an H200, of 64 columns by 128 keys: a chunk with results and without; fewer
   // waits where what was prepared is one block. More columns are other warps', which wait for one another.
   constexpr double kTransition = 0.97, kWider = 0.5;
   const double kResults = chunk.isOneBlock ? 1.1 : 1.33;
   // The last cache gives all of them 5.5 TB/s.
   constexpr double kCacheRate = 5.5e6;
-  // To begin and to end an item; a product of two states; a launch that waits for the one before it.
-  constexpr double kEnds = 3, kFold = 1, kLaunch = 3;
-  double length = kChunks / (static_cast<double>(segments - 1) + longer);
-  double first = segments == 1 ? kChunks : longer * length;
-  int64_t parts = shape.valueDim / columns, ofKeys = shape.keyDim / columns, processors = target.multiprocessors;
+  // A product of two states.
+  constexpr double kFold = 1;
+  SegmentChunks chunks(first, segments);
   double wider = 1 + kWider * (static_cast<double>(columns) / 64 - 1);
-  // So many items, of so many chunks each, on so many multiprocessors.
-  auto time = [&](int64_t items, double chunks, double chain, int64_t bytes, int64_t on) {
-    double together = static_cast<double>(std::min(items, on));
-    double step = std::max(chain * wider, together * static_cast<double>(bytes) / kCacheRate);
-    return static_cast<double>(llvm::divideCeil(items, on)) * (kEnds + chunks * step);
-  };
-  int64_t own = shape.heads * parts, left = processors - own;
-  double results = time(own, first, kResults, chunk.results, processors);
+  int64_t parts = shape.valueDim / columns, ofKeys = shape.keyDim / columns, own = shape.heads * parts;
+  auto ofResults = static_cast<double>(chunk.results), ofStates = static_cast<double>(chunk.state);
+  SegmentItems results{own, chunks.first, kResults * wider, ofResults, kCacheRate};
   if (segments == 1)
-    return results;
-  // On multiprocessors that the first segment leaves, or behind it.
-  int64_t between = (segments - 2) * shape.heads * (parts + ofKeys);
-  double transitions = time(between, length, kTransition, chunk.state, left > 0 ? left : processors);
-  double begun = left > 0 ? std::max(results, transitions) : results + transitions;
-  double scan = time((segments - 1) * own, length, kResults, chunk.results, processors);
-  return begun + kFold * static_cast<double>(segments - 2) + scan + 2 * kLaunch;
+    return results.on(target.multiprocessors);
+  SegmentItems transitions{(segments - 2) * shape.heads * (parts + ofKeys), chunks.other, kTransition * wider, ofStates,
+                           kCacheRate};
+  SegmentItems others{(segments - 1) * own, chunks.other, kResults * wider, ofResults, kCacheRate};
+  return begunSegments(target, results, transitions) + kFold * static_cast<double>(segments - 2) +
+         others.on(target.multiprocessors) + 2 * kSegmentLaunch;
 }
 
 //===--------------------------------------------------------------------------------------------------------------===//

@@ -105,9 +105,10 @@ double tokenStep(const codegen::GpuTarget &target, const StateShape &shape, int6
 double prepareChunks(const codegen::GpuTarget &target, const StateShape &shape, int64_t together, int64_t blocks);
 /// The state through 128 chunks of 64 tokens of one sequence, by blocks that have `columns` value columns of a head.
 double stateScan(const codegen::GpuTarget &target, const StateShape &shape, int64_t columns);
-/// The same for a diagonal recurrence in segments, each from what those before it left: the kernel that makes the
-/// states of all segments but the last, by blocks of 64 columns, and the scan of all segments at once.
-double segmentScan(const codegen::GpuTarget &target, const StateShape &shape, int64_t columns, int64_t segments);
+/// The same for a diagonal recurrence in segments: the first, and beside it the sums that those between the first and
+/// the last leave, and then the scan of all segments but the first. The first is `first` times as long as another.
+double segmentScan(const codegen::GpuTarget &target, const StateShape &shape, int64_t columns, double first,
+                   int64_t segments);
 /// Bytes that a block reads of a chunk, where it makes results, and where it makes a state alone; whether what was
 /// prepared comes as one block of vectors and matrices.
 struct ScannedChunk {
@@ -116,9 +117,9 @@ struct ScannedChunk {
 };
 /// The same for a delta rule, by transitions of the segments between the first and the last: the first segment and the
 /// transitions, the states that follow from them, and the scan of all segments but the first.
-/// The first is `longer` times as long as another.
+/// The first is `first` times as long as another.
 double transitionScan(const codegen::GpuTarget &target, const StateShape &shape, int64_t columns,
-                      const ScannedChunk &chunk, double longer, int64_t segments);
+                      const ScannedChunk &chunk, double first, int64_t segments);
 /// The same for four sequences, where there is work for several `blocks` on each multiprocessor; a block reads
 /// `chunkBytes` of a chunk, and copies ahead as far as its share of shared memory goes.
 double scanBlocks(const codegen::GpuTarget &target, const StateShape &shape, int64_t columns, int64_t chunkBytes,

@@ -11,7 +11,7 @@ static tile::ItemsAttr itemsOf(plan::KernelOp kernel, const NormalForm &form, St
   if (only.getValue() == "prepare") // for items of one head; writePrepare knows better
     return tile::ItemsAttr::get(context, tile::CountKind::tokens, kRecurrenceChunk, form.valueHeads);
   bool isScan = only.getValue() == "scan";
-  if (only.getValue() == "segment" || (isScan && (canSegment(form) || inTransitions(kernel, form))))
+  if (only.getValue() == "segment" || (isScan && inSegments(kernel, form)))
     return tile::ItemsAttr::get(context, tile::CountKind::once, 1, segmentItems(kernel, form, only));
   if (only.getValue() == "fold")
     return tile::ItemsAttr::get(context, tile::CountKind::once, 1, form.valueHeads * scanParts(kernel, form));
@@ -36,9 +36,9 @@ tile::KernelOp RecurrenceWriter::write() {
   if (only && only.getValue() == "whole")
     return writeScan();
   if (only && only.getValue() == "scan") {
-    if (canSegment(form))
-      return writeSegmentScan();
-    return inTransitions(kernel, form) ? writeTransitionScan() : writeScan();
+    if (!inSegments(kernel, form))
+      return writeScan();
+    return canSegment(form) ? writeSegmentScan() : writeTransitionScan();
   }
   int64_t parts = only && isTokenForm(only.getValue()) ? tokenParts(kernel, form) : 1;
   if (parts > 1) { // waiting for memory is all they do: several blocks wait at once, as many as have the registers

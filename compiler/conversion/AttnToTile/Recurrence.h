@@ -12,7 +12,7 @@
 //   RecurrenceChannelPrepare.cpp   the same for a decay per channel,
 //   RecurrenceScan.cpp     and the state through them,
 //   RecurrenceChannelScan.cpp      of a chunk with a decay per channel
-//   RecurrenceSegments.cpp the two kernels of a diagonal recurrence: states of segments, then all segments at once
+//   RecurrenceSegments.cpp the kernels of a diagonal recurrence, in segments and whole
 //   RecurrenceTransitions.cpp      segments of a delta rule, which also leave what they make of any state
 //   ChunkDecay.h           decayed products inside a chunk
 #ifndef COMPILER_CONVERSION_ATTNTOTILE_RECURRENCE_H
@@ -48,28 +48,37 @@ bool isTokenForm(llvm::StringRef form);
 /// Sequences of a step from which on it is one with many; 0: there is one form for all.
 mlir::FailureOr<int64_t> wideTokenSequences(plan::KernelOp kernel, const NormalForm &form);
 
-/// Least rows of a segment (RecurrenceSegments.cpp): eight chunks cost more than to leave a state and to read it.
-/// Memory for what segments leave is 8 KB for each token then, at 32 heads of 128 channels.
+/// Rows for which a transition, or the sums of two segments, have room (RecurrenceSegments.cpp): 8 KB for each token at
+/// 32 heads of 128 channels. A step that is not longer is one segment.
 inline constexpr int64_t kRecurrenceSegment = 512;
-/// Of a delta rule the first segment, which has no transition to make, is as long as kFirstSegment / kOtherSegments of
-/// the others: with them twice as many items as multiprocessors are left for, all end together on an H200.
-inline constexpr int64_t kFirstSegment = 3, kOtherSegments = 2;
-/// New tokens of a step from which on it is cut: two launches more cost as much as the chunks of some 800 tokens, and
-/// of the chain of chunks a first segment and another are left.
-constexpr int64_t tokensInSegments(int64_t segments) {
-  int64_t all = kFirstSegment + (segments - 1) * kOtherSegments, left = kFirstSegment + kOtherSegments;
+/// The first segment is as long as first / other of the others, which have at least so many rows: fewer cost no more
+/// than to leave a state and to read it.
+struct SegmentLengths {
+  int64_t first, other, least;
+};
+/// By what segments between a sequence's first and last cost beside it, for heads of 128 channels on an H200, all of
+/// them ending together: those of a delta rule have a transition to make, in twice as many items as multiprocessors are
+/// left for; those of a diagonal recurrence make no results, a chunk in 1.2 us instead of 1.5 to 2.1. Powers of two
+/// divide into four such segments and a first.
+constexpr SegmentLengths segmentLengths(const NormalForm &form) {
+  return form.p ? SegmentLengths{3, 2, kRecurrenceSegment} : SegmentLengths{4, 7, 5 * kRecurrenceChunk};
+}
+/// New tokens of a step from which on it is cut. Of a delta rule, two launches more cost as much as the chunks of some
+/// 800 tokens, and of the chain of chunks a first segment and another are left.
+inline int64_t tokensInSegments(const NormalForm &form, int64_t segments) {
+  if (!form.p)
+    return kRecurrenceSegment + 1;
+  const SegmentLengths lengths = segmentLengths(form);
+  int64_t all = lengths.first + (segments - 1) * lengths.other, left = lengths.first + lengths.other;
   return segments > 2 ? 800 * all / (all - left) : 0;
 }
-/// Value columns of an item that makes the state of a segment of a diagonal recurrence, whatever the scan has: all that
-/// it does with a chunk is one product, which waits for its rows and is waited for. Two blocks on a multiprocessor fill
-/// each other's waits: 0.042 ms on an H200 where one of 128 columns took 0.049.
-inline constexpr int64_t kRecurrenceSegmentColumns = 64;
-/// Whether a recurrence that `canScan` is done by `segment` and `scan`: nothing to solve, one decay per head.
+/// Whether a recurrence that `canScan` is done without `prepare`: nothing to solve, one decay per head.
 bool canSegment(const NormalForm &form);
-/// Segments that a step of a delta rule that `canScan` is cut into (RecurrenceTransitions.cpp); 1: it is not.
-mlir::FailureOr<int64_t> transitionSegments(plan::KernelOp kernel, const NormalForm &form);
+/// Segments that a step of a recurrence that `canScan` is cut into (RecurrenceSegments.cpp, RecurrenceTransitions.cpp);
+/// 1: it is not.
+mlir::FailureOr<int64_t> scanSegments(plan::KernelOp kernel, const NormalForm &form);
 /// Whether it is cut.
-bool inTransitions(plan::KernelOp kernel, const NormalForm &form);
+bool inSegments(plan::KernelOp kernel, const NormalForm &form);
 /// Items of a kernel that does segments (`segment`, `scan`): segments by heads by parts of the value columns, and where
 /// transitions are made, of the key columns.
 int64_t segmentItems(plan::KernelOp kernel, const NormalForm &form, llvm::StringRef name);
@@ -180,7 +189,7 @@ private:
   /// columns of values as well.
   void takePart(Value within, int64_t parts);
   void setOwnAnchor();
-  void writeScanned();
+  void writeScanned(tile::SequenceOp sequence);
   Value stateColumns();
   void storeStateColumns(Value columns);
   Value scanChunks(Value before, Value first, Value last, Value chunks, const ScanMode &mode);
@@ -192,7 +201,7 @@ private:
   /// The two kernels where the sequence is cut into segments (RecurrenceSegments.cpp).
   tile::KernelOp writeSegment();
   tile::KernelOp writeSegmentScan();
-  /// Rows of a segment of the step, and of the first, where it has another length.
+  /// Rows of the first segment of the step, and of the others.
   struct SegmentGrid {
     Value first, length;
   };
@@ -208,7 +217,10 @@ private:
   void forEachRun(int64_t segments, int64_t parts, llvm::function_ref<void(const Run &)> body);
   SegmentGrid segmentGrid(int64_t segments);
   Value segmentOf(const SegmentGrid &grid, Value row);
-  void writeSegmentScanned(const Run &run);
+  std::pair<Value, Value> sumOfRun(const Run &run);
+  Value scanSegment(llvm::function_ref<Value()> start, Value firstChunk, Value lastChunk);
+  Value startOfRun(const Run &run, Value left, Value fades);
+  Value startOfSequence(Value isNew);
   void beginSegments(int64_t columns);
   Value bothOf(Value x, Value y);
   Value notOf(Value x);
@@ -235,6 +247,8 @@ private:
   ChunkNumbers turnedNumbersOf(mlir::ValueRange asked);
   ChunkNumbers numbersOfText();
   ChunkNumbers withText(ChunkNumbers numbers, const ChunkNumbers &text, const Rows &rows);
+  Value fadeFromStart(Value sums);
+  Value weightsInChunk(Value scores, const ChunkNumbers &numbers);
   Value fadeToEnd(Value total, Value sums, Value later);
   Value writtenToEnd(const ChunkNumbers &numbers, Value later);
   /// A tile of rows as columns; what was loaded is loaded that way.

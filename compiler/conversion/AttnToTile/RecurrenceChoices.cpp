@@ -9,8 +9,13 @@ using namespace denim;
 /// Threads of a block that holds a state of up to 128 x 64: four warps (codegen/nvptx/Fragment.h).
 static constexpr int64_t kTokenThreads = 128;
 
-/// Numbers of segments to choose from: any is right.
-static constexpr int64_t kSegments[] = {1, 2, 3, 4, 5, 6, 8, 12, 16, 24, 32};
+/// Numbers of segments to choose from: any is right. Those behind the first are scanned at once.
+static constexpr int64_t kSegments[] = {1, 2, 3, 4, 5, 6, 7, 9, 13, 17, 25, 33};
+
+static double firstOfOthers(const NormalForm &form) {
+  const SegmentLengths lengths = segmentLengths(form);
+  return static_cast<double>(lengths.first) / static_cast<double>(lengths.other);
+}
 
 /// Longer chunks are asked for by nobody: what a token reads of its own chunk grows with them.
 static constexpr int64_t kMostJoinedTokens = 128;
@@ -151,7 +156,7 @@ FailureOr<int64_t> denim::chooseScanColumns(plan::KernelOp kernel, const NormalF
       return tuning::stateScan(*target, stateShape(form), columns);
     double best = 0; // of the numbers of segments
     for (int64_t segments : kSegments) {
-      double time = tuning::segmentScan(*target, stateShape(form), columns, segments);
+      double time = tuning::segmentScan(*target, stateShape(form), columns, firstOfOthers(form), segments);
       best = segments == 1 ? time : std::min(best, time);
     }
     return best;
@@ -199,16 +204,18 @@ FailureOr<int64_t> denim::chooseScanSegments(plan::KernelOp kernel, const Normal
   for (int64_t segments : kSegments)
     if (!form.p || segments != 2) // without a transition the chain of chunks is as long as before
       question.candidates.push_back(segments);
-  const double longer = double(kFirstSegment) / kOtherSegments;
+  const double first = firstOfOthers(form);
   question.predict = [&](int64_t segments) {
-    return form.p ? tuning::transitionScan(*target, stateShape(form), columns, scannedChunk(form, columns), longer,
+    return form.p ? tuning::transitionScan(*target, stateShape(form), columns, scannedChunk(form, columns), first,
                                            segments)
-                  : tuning::segmentScan(*target, stateShape(form), columns, segments);
+                  : tuning::segmentScan(*target, stateShape(form), columns, first, segments);
   };
   return tuning::choose(kernel, question);
 }
 
-FailureOr<int64_t> denim::transitionSegments(plan::KernelOp kernel, const NormalForm &form) {
+FailureOr<int64_t> denim::scanSegments(plan::KernelOp kernel, const NormalForm &form) {
+  if (canSegment(form))
+    return chooseScanSegments(kernel, form);
   int64_t columns = form.valueDim / scanParts(kernel, form);
   // A state and its words, and what a chunk writes: more keys have not the registers.
   if (!form.p || form.keyDim > 128 || form.keyDim % columns)
@@ -216,10 +223,15 @@ FailureOr<int64_t> denim::transitionSegments(plan::KernelOp kernel, const Normal
   return chooseScanSegments(kernel, form);
 }
 
+bool denim::inSegments(plan::KernelOp kernel, const NormalForm &form) {
+  FailureOr<int64_t> segments = scanSegments(kernel, form);
+  return succeeded(segments) && *segments > 1;
+}
+
 int64_t denim::segmentItems(plan::KernelOp kernel, const NormalForm &form, StringRef name) {
-  FailureOr<int64_t> segments = chooseScanSegments(kernel, form);
-  int64_t parts = scanParts(kernel, form);
-  if (name == "segment")
-    parts = form.p ? parts + form.keyDim * parts / form.valueDim : form.valueDim / kRecurrenceSegmentColumns;
-  return (failed(segments) ? 1 : *segments) * form.valueHeads * parts;
+  FailureOr<int64_t> segments = scanSegments(kernel, form);
+  int64_t parts = scanParts(kernel, form), count = failed(segments) ? 1 : *segments;
+  if (name == "segment" && form.p)
+    parts += form.keyDim * parts / form.valueDim;
+  return count * form.valueHeads * parts;
 }

@@ -111,7 +111,7 @@ Value RecurrenceWriter::handedMemory(Handed what) {
     return e.resultMemory(index);
   // The first of what the kernel takes from others.
   size_t taken = all.size();
-  if (only.getValue() == "scan" && inTransitions(kernel, form))
+  if (only.getValue() == "scan" && inSegments(kernel, form))
     taken += foldScratchTensors(kernel, form).size();
   return e.memoryOf(kernel.getBlock()->getArguments().take_back(taken)[index]);
 }

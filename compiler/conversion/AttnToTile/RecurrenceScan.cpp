@@ -89,14 +89,17 @@ void RecurrenceWriter::takePart(Value within, int64_t parts) {
 
 tile::KernelOp RecurrenceWriter::writeScan() {
   int64_t parts = scanParts(kernel, form);
-  beginScan(form.valueDim / parts);
+  if (canSegment(form))
+    beginSegments(form.valueDim / parts);
+  else
+    beginScan(form.valueDim / parts);
   setOwnAnchor();
   Value s = arith::DivUIOp::create(e.b, e.loc, e.item(), e.index(form.valueHeads * parts));
   Value within = arith::RemUIOp::create(e.b, e.loc, e.item(), e.index(form.valueHeads * parts));
   takePart(within, parts);
   // A chain from chunk to chunk: two of them fill each other's waits, where both have the registers and room to copy
   // ahead.
-  FailureOr<int64_t> blocks = width == 64 ? chooseScanBlocks(kernel, form, width) : 1;
+  FailureOr<int64_t> blocks = width == 64 && !canSegment(form) ? chooseScanBlocks(kernel, form, width) : 1;
   if (failed(blocks))
     return nullptr;
   if (*blocks > 1)
@@ -108,7 +111,7 @@ tile::KernelOp RecurrenceWriter::writeScan() {
   state = tile::SlotOp::create(e.b, e.loc, tile::MemoryType::get(e.b.getContext(), form.valueDim, e.b.getF32Type()),
                                e.memoryOf(cast<StatefulOpInterface>(op.getOperation()).getCachesMutable()[0].get()), s);
   Value isLong = e.less(e.index(kRecurrenceLongTokens - 1), e.sub(end, begin));
-  e.branch(isLong, [&] { writeScanned(); });
+  e.branch(isLong, [&] { writeScanned(sequence); });
   return e.failed() ? nullptr : e.tileKernel;
 }
 
@@ -165,10 +168,15 @@ void RecurrenceWriter::storeStateColumns(Value columns) {
                         Value(), Value());
 }
 
-void RecurrenceWriter::writeScanned() {
-  Value before = stateColumns();
+void RecurrenceWriter::writeScanned(tile::SequenceOp sequence) {
   Value chunks = arith::DivUIOp::create(e.b, e.loc, e.add(e.sub(end, begin), e.index(kChunk - 1)), e.index(kChunk));
-  Value after = scanChunks(before, e.index(0), chunks, chunks, {});
+  Value after;
+  if (canSegment(form)) {
+    auto start = [&] { return startOfSequence(e.less(sequence.getPast(), e.index(1))); };
+    after = scanSegment(start, e.index(0), chunks);
+  } else {
+    after = scanChunks(stateColumns(), e.index(0), chunks, chunks, {});
+  }
   if (after)
     storeStateColumns(after);
 }

@@ -4,35 +4,42 @@
 //
 //     S_end = exp(R) S_start + sum_j exp(R - G_j) beta_j k_j v_j^T          R: sum of the run's log decays
 //
-// So the tokens of a step are cut into segments of equal length, and two kernels do them all at once:
+// So the tokens of a step are cut into segments, and two kernels do them:
 //
-//   segment   leaves the sum (from zero, or from the state of the sequence where it begins there) and R, for every
-//             segment behind which its last sequence goes on. It reads keys, values and gates only.
-//   scan      folds what the segments before it left into the state at its start, a handful of states, and goes through
-//             its chunks: the product of queries and keys that prepare would hand over (RecurrencePrepare.cpp) is made
-//             in place, one product of five.
+//   segment   does the segment that a sequence begins in: results, and the state behind it. Of segments between a
+//             sequence's first and last it leaves the sum, from zero, and R: it reads keys, values and gates only.
+//   scan      does all segments that no sequence begins in, at once: folds what the segments before left into the state
+//             at the start, a handful of states, and goes through the chunks.
 //
-// A segment is a range of rows of the step, whatever sequences these belong to, so that all items have equally much to
-// do in a step of one long sequence as in one of many. A chunk belongs to the segment that its first row lies in.
+// In both, results are made from the state alone: the product of queries and keys that prepare would hand over
+// (RecurrencePrepare.cpp) is made in place, one product of five. A chunk without results takes about half as long, so
+// the first segment is the shorter (segmentLengths): those between end with it, and none of its rows is read twice.
 //
-//     rows       0        512       1024      1536          segments of 512 rows
-//     sequence   |---- a: 700 ----|b:90|-- c: 800 --|
-//     chunks     0 .. 7 | 8 9 10 |0 1|0 1| 2 .. 9 |10 11 12
-//                         ^ starts from what a left in segment 0     ^ from what c left in segments 1 and 2
+// A segment is a range of rows of the step, whatever sequences these belong to. A chunk belongs to the segment that its
+// first row lies in.
 //
-// The last segment of a sequence writes its state, while others may not have begun: what they begin with is what
-// `segment` left, the state of the sequence as it was before the step included. A sequence without tokens from before
-// the step has a state of zeros that nobody needs to read.
+//     rows       0        320            832            1344          segments of 512 rows, the first of 320
+//     sequence   |-------- a: 700 -------|b:90|------- c: 800 --------|
+//     chunks     0 .. 4   |5 .. 10       |0 1 |0|1 .. 8       |9 .. 12
+//     segment    results   b, c: results         sum
+//     scan                 a: results            results       results
+//
+// The last segment of a sequence writes its state: in `scan`, when all that begin with it are done. A sequence without
+// tokens from before the step has a state of zeros that nobody needs to read.
+//
+// Sequences of about the same length fill a machine as they are (`whole`, SplitForms.cpp), and a step of few tokens is
+// one segment.
 //
 // States go from kernel to kernel in the order of their registers (codegen/nvptx/FragmentMemory.cpp): the last segment
-// of four folds three of them before its first chunk, while the rows of all segments are asked for.
+// of five folds four of them before its first chunk, while the rows of all segments are asked for.
 //
 // Sums in `segment` run backwards through the chunks, every token faded to the end of the segment, so that nothing has
 // to fade what was added before. All exponents are at most 0, but for the rounding of a chunk's total, which is added
 // up in another order than the sums up to its tokens.
 //
-// In `scan` the product that makes the output goes in front of the one that makes the state: queries need it no sooner,
-// but it is turned and stored while the other one runs.
+// Where results are made, the product that makes the output goes in front of the one that makes the state: queries need
+// it no sooner, but it is turned and stored while the other one runs. In front of both, weights are made of the scores
+// while the state is multiplied with the queries.
 #include "compiler/conversion/AttnToTile/Recurrence.h"
 #include "compiler/conversion/AttnToTile/RecurrenceChoices.h"
 #include "compiler/conversion/AttnToTile/Scalars.h"
@@ -44,7 +51,8 @@ using namespace denim;
 
 static constexpr int64_t kChunk = kRecurrenceChunk;
 
-/// What a segment leaves: the state that its last sequence began with, if that began in it, and the state behind it.
+/// What is left for each kRecurrenceSegment rows, at most: the first segment ends at row 192 at least, the others have
+/// five chunks, and a step of two segments has more than kRecurrenceSegment rows.
 static constexpr int64_t kEntries = 2;
 
 bool denim::canSegment(const NormalForm &form) {
@@ -88,25 +96,19 @@ struct RecurrenceWriter::ChunkNumbers {
 };
 
 RecurrenceWriter::SegmentGrid RecurrenceWriter::segmentGrid(int64_t segments) {
+  const SegmentLengths lengths = segmentLengths(form);
   Value tokens = tile::CountOp::create(e.b, e.loc, tile::CountKind::tokens);
-  if (!form.p) {
-    Value share = e.ceilDiv(e.ceilDiv(tokens, e.index(segments)), e.index(kChunk));
-    return {{}, e.max(e.mul(share, kChunk), e.index(kRecurrenceSegment))};
-  }
-  // first + (segments - 1) * length >= tokens, and first = length * kFirstSegment / kOtherSegments.
-  Value parts = e.ceilDiv(e.mul(tokens, kOtherSegments), e.index(kFirstSegment + (segments - 1) * kOtherSegments));
-  Value length = e.max(e.mul(e.ceilDiv(parts, e.index(kChunk)), kChunk), e.index(kRecurrenceSegment));
-  Value first = e.mul(e.ceilDiv(e.mul(length, kFirstSegment), e.index(kOtherSegments * kChunk)), kChunk);
+  // first + (segments - 1) * length >= tokens, and first = length * lengths.first / lengths.other.
+  Value parts = e.ceilDiv(e.mul(tokens, lengths.other), e.index(lengths.first + (segments - 1) * lengths.other));
+  Value length = e.max(e.mul(e.ceilDiv(parts, e.index(kChunk)), kChunk), e.index(lengths.least));
+  Value first = e.mul(e.ceilDiv(e.mul(length, lengths.first), e.index(lengths.other * kChunk)), kChunk);
   // A smaller step is one segment.
-  return {choose(e.less(tokens, e.index(tokensInSegments(segments))), e.max(first, tokens), first), length};
+  return {choose(e.less(tokens, e.index(tokensInSegments(form, segments))), e.max(first, tokens), first), length};
 }
 
 Value RecurrenceWriter::segmentOf(const SegmentGrid &grid, Value row) {
-  if (!grid.first)
-    return arith::DivUIOp::create(e.b, e.loc, row, grid.length);
-  // The first reaches back by what it is longer.
-  Value more = e.sub(grid.first, grid.length);
-  return arith::DivUIOp::create(e.b, e.loc, e.sub(e.max(row, more), more), grid.length);
+  Value behind = arith::DivUIOp::create(e.b, e.loc, e.sub(e.max(row, grid.first), grid.first), grid.length);
+  return choose(e.less(row, grid.first), e.index(0), e.add(behind, e.index(1)));
 }
 
 void RecurrenceWriter::forEachRun(int64_t segments, int64_t parts, llvm::function_ref<void(const Run &)> body) {
@@ -116,13 +118,8 @@ void RecurrenceWriter::forEachRun(int64_t segments, int64_t parts, llvm::functio
   takePart(within, parts);
 
   const SegmentGrid &grid = run.grid = segmentGrid(segments);
-  run.begin = arith::MulIOp::create(e.b, e.loc, run.segment, grid.length);
-  Value segmentEnd = e.add(run.begin, grid.length);
-  if (grid.first) {
-    Value more = e.sub(grid.first, grid.length);
-    segmentEnd = e.add(segmentEnd, more);
-    run.begin = choose(e.less(run.segment, e.index(1)), e.index(0), e.add(run.begin, more));
-  }
+  Value segmentEnd = e.add(grid.first, arith::MulIOp::create(e.b, e.loc, run.segment, grid.length));
+  run.begin = choose(e.less(run.segment, e.index(1)), e.index(0), e.sub(segmentEnd, grid.length));
   Value sequences = tile::CountOp::create(e.b, e.loc, tile::CountKind::sequences);
   e.loop(e.index(0), sequences, 1, [&](Value s) {
     auto sequence = tile::SequenceOp::create(e.b, e.loc, s);
@@ -328,139 +325,179 @@ void RecurrenceWriter::standsInFragments(ValueRange memories) {
   e.tileKernel->setAttr("tile.fragments", e.b.getDenseI64ArrayAttr(numbers));
 }
 
+/// The sum that the chunks of a run leave, faded to the end of the run, and what is left there of a state before it.
+std::pair<Value, Value> RecurrenceWriter::sumOfRun(const Run &run) {
+  auto one = e.tileType(1, 1);
+  auto rowsOf = [&](Value c) { return Rows{e.add(begin, e.mul(c, kChunk)), kChunk, begin, end}; };
+  auto chunkOf = [&](Value turn) { return e.sub(e.sub(run.last, e.index(1)), turn); };
+  // How the tokens of a chunk are faded to the end of the segment is made while the products of the chunk behind it
+  // run, of numbers that were asked for one chunk earlier still: a turn is shorter than memory takes. In front of
+  // the first stand rows of another segment, or none: their numbers are not used.
+  ChunkNumbers text = numbersOfText();
+  auto zero = e.splat(0, 1, 1);
+  auto factorOf = [&](ValueRange loads, Value turn, Value later) {
+    Rows rows = rowsOf(chunkOf(turn));
+    ChunkNumbers numbers = withText(numbersOf(numbersOfLoads(rows, loads)), text, rows);
+    return std::pair(writtenToEnd(numbers, later), numbers.total ? numbers.total : zero);
+  };
+  auto loadsOf = [&](Value turn) { return loadNumbers(rowsOf(chunkOf(turn))); };
+  SmallVector<Value> firstLoads = loadsOf(e.index(0)), nextLoads = loadsOf(e.index(1));
+  if (e.failed())
+    return {};
+  auto [factor, total] = factorOf(firstLoads, e.index(0), zero);
+  SmallVector<Value> carried{e.splat(0, width, form.keyDim), zero, total};
+  if (factor)
+    carried.push_back(factor);
+  size_t fixed = carried.size();
+  llvm::append_range(carried, nextLoads);
+  auto body = [&](Value turn, ValueRange carried) -> SmallVector<Value> {
+    Rows rows = rowsOf(chunkOf(turn));
+    SmallVector<Value> next = loadsOf(e.add(turn, e.index(2)));
+    Value k = tileOf(form.k.vector, rows, ownHead);
+    Value w = transposedLoad(valueOf(form.value, rows, ownHead));
+    if (e.failed())
+      return SmallVector<Value>(carried);
+    Value faded = e.product(cast<tile::TileType>(w.getType()), {w, fixed > 3 ? carried[3] : Value()});
+    Value sum = e.mma(faded, k, {false, false, carried[0], tile::Triangle::none});
+    Value later = e.map(one, {carried[1], carried[2]},
+                        [&](OpBuilder &b, ValueRange in) -> Value { return plus(b, e.loc, in[0], in[1]); });
+    auto [factor, total] = factorOf(carried.drop_front(fixed), e.add(turn, e.index(1)), later);
+    SmallVector<Value> yielded{sum, later, total};
+    if (factor)
+      yielded.push_back(factor);
+    llvm::append_range(yielded, next);
+    return yielded;
+  };
+  auto sum = e.loop(e.index(0), e.sub(run.last, run.first), 1, carried, body);
+  if (e.failed())
+    return {};
+  return {sum[0],
+          e.map(one, sum[1], [&](OpBuilder &b, ValueRange in) -> Value { return exponential(b, e.loc, in[0]); })};
+}
+
 tile::KernelOp RecurrenceWriter::writeSegment() {
-  FailureOr<int64_t> segments = chooseScanSegments(kernel, form);
+  FailureOr<int64_t> segments = scanSegments(kernel, form);
   if (failed(segments))
     return nullptr;
-  beginSegments(kRecurrenceSegmentColumns);
-  e.tileKernel->setAttr("tile.blocks", e.b.getI64IntegerAttr(2));
-  Value entries = e.resultMemory(0), fades = e.resultMemory(1);
-  standsInFragments(entries);
-  auto panel = e.tileType(width, form.keyDim), one = e.tileType(1, 1);
-  forEachRun(*segments, form.valueDim / width, [&](const Run &run) {
-    e.branch(run.goesOn, [&] {
-      Value column = partColumn ? partColumn : e.index(0);
-      Value entry = e.mul(run.segment, kEntries), behind = e.add(entry, e.index(1));
-      auto store = [&](Value tile, Value memory, Value row) {
-        tile::StoreOp::create(e.b, e.loc, tile, memory, row, e.index(0), Value(), Value());
-      };
-      Value resumes = bothOf(run.isFirst, notOf(run.isNew));
-      e.branch(resumes, [&] {
-        store(tile::LoadOp::create(e.b, e.loc, panel, state, e.mul(ownHead, form.keyDim), column, Value(), Value(),
-                                   /*transposed=*/true),
-              entries, entryRow(entry));
-        store(e.splat(0, 1, 1), fades, entryNumber(entry));
-      });
-      auto rowsOf = [&](Value c) { return Rows{e.add(begin, e.mul(c, kChunk)), kChunk, begin, end}; };
-      auto chunkOf = [&](Value turn) { return e.sub(e.sub(run.last, e.index(1)), turn); };
-      // How the tokens of a chunk are faded to the end of the segment is made while the products of the chunk behind it
-      // run, of numbers that were asked for one chunk earlier still: a turn is shorter than memory takes. In front of
-      // the first stand rows of another segment, or none: their numbers are not used.
-      ChunkNumbers text = numbersOfText();
-      auto zero = e.splat(0, 1, 1);
-      auto factorOf = [&](ValueRange loads, Value turn, Value later) {
-        Rows rows = rowsOf(chunkOf(turn));
-        ChunkNumbers numbers = withText(numbersOf(numbersOfLoads(rows, loads)), text, rows);
-        return std::pair(writtenToEnd(numbers, later), numbers.total ? numbers.total : zero);
-      };
-      auto loadsOf = [&](Value turn) { return loadNumbers(rowsOf(chunkOf(turn))); };
-      SmallVector<Value> firstLoads = loadsOf(e.index(0)), nextLoads = loadsOf(e.index(1));
-      if (e.failed())
+  int64_t parts = scanParts(kernel, form);
+  beginSegments(form.valueDim / parts);
+  setOwnAnchor();
+  Value left = e.resultMemory(1), fades = e.resultMemory(2);
+  standsInFragments(left);
+  forEachRun(*segments, parts, [&](const Run &run) {
+    auto begun = [&] {
+      Value after = scanSegment([&] { return startOfSequence(run.isNew); }, run.first, run.last);
+      if (after)
+        e.branch(
+            run.goesOn, [&] { storeStateColumnsOf(after, left, run.segment); }, [&] { storeStateColumns(after); });
+    };
+    auto between = [&] {
+      auto [sum, fade] = sumOfRun(run);
+      if (!sum)
         return;
-      auto [factor, total] = factorOf(firstLoads, e.index(0), zero);
-      SmallVector<Value> carried{e.splat(0, width, form.keyDim), zero, total};
-      if (factor)
-        carried.push_back(factor);
-      size_t fixed = carried.size();
-      llvm::append_range(carried, nextLoads);
-      auto body = [&](Value turn, ValueRange carried) -> SmallVector<Value> {
-        Rows rows = rowsOf(chunkOf(turn));
-        SmallVector<Value> next = loadsOf(e.add(turn, e.index(2)));
-        Value k = tileOf(form.k.vector, rows, ownHead);
-        Value w = transposedLoad(valueOf(form.value, rows, ownHead));
-        if (e.failed())
-          return SmallVector<Value>(carried);
-        Value faded = e.product(cast<tile::TileType>(w.getType()), {w, fixed > 3 ? carried[3] : Value()});
-        Value sum = e.mma(faded, k, {false, false, carried[0], tile::Triangle::none});
-        Value later = e.map(one, {carried[1], carried[2]},
-                            [&](OpBuilder &b, ValueRange in) -> Value { return plus(b, e.loc, in[0], in[1]); });
-        auto [factor, total] = factorOf(carried.drop_front(fixed), e.add(turn, e.index(1)), later);
-        SmallVector<Value> yielded{sum, later, total};
-        if (factor)
-          yielded.push_back(factor);
-        llvm::append_range(yielded, next);
-        return yielded;
-      };
-      auto sum = e.loop(e.index(0), e.sub(run.last, run.first), 1, carried, body);
-      if (e.failed())
-        return;
-      Value fade =
-          e.map(one, sum[1], [&](OpBuilder &b, ValueRange in) -> Value { return exponential(b, e.loc, in[0]); });
-      // The state from before the step, read anew: it would take the registers of another sum all along.
-      auto whole =
-          e.loop(e.index(0), choose(resumes, e.index(1), e.index(0)), 1, sum[0], [&](Value, ValueRange carried) {
-            Value before =
-                tile::LoadOp::create(e.b, e.loc, panel, entries, entryRow(entry), e.index(0), Value(), Value(), false);
-            return SmallVector<Value>{
-                e.map(panel, {carried[0], before, fade}, [&](OpBuilder &b, ValueRange in) -> Value {
-                  return plus(b, e.loc, in[0], times(b, e.loc, in[1], in[2]));
-                })};
-          });
-      store(whole[0], entries, entryRow(behind));
-      store(fade, fades, entryNumber(behind));
-    });
+      storeStateColumnsOf(sum, left, run.segment);
+      tile::StoreOp::create(e.b, e.loc, fade, fades, entryNumber(run.segment), e.index(0), Value(), Value());
+    };
+    e.branch(run.isFirst, begun, [&] { e.branch(run.goesOn, between); });
   });
   return e.failed() ? nullptr : e.tileKernel;
 }
 
 tile::KernelOp RecurrenceWriter::writeSegmentScan() {
-  FailureOr<int64_t> segments = chooseScanSegments(kernel, form);
+  FailureOr<int64_t> segments = scanSegments(kernel, form);
   if (failed(segments))
     return nullptr;
-  beginSegments(form.valueDim / scanParts(kernel, form));
+  int64_t parts = scanParts(kernel, form);
+  beginSegments(form.valueDim / parts);
   setOwnAnchor();
-  forEachRun(*segments, form.valueDim / width, [&](const Run &run) { writeSegmentScanned(run); });
+  auto taken = kernel.getBlock()->getArguments().take_back(2);
+  Value left = e.memoryOf(taken[0]), fades = e.memoryOf(taken[1]);
+  standsInFragments(left);
+  forEachRun(*segments, parts, [&](const Run &run) {
+    auto resumed = [&] {
+      auto start = [&] { return startOfRun(run, left, fades); };
+      Value after = scanSegment(start, run.first, run.last);
+      if (after)
+        e.branch(
+            run.goesOn, [] {}, [&] { storeStateColumns(after); });
+    };
+    e.branch(
+        run.isFirst, [] {}, resumed);
+  });
   return e.failed() ? nullptr : e.tileKernel;
 }
 
-void RecurrenceWriter::writeSegmentScanned(const Run &run) {
-  auto scratch = kernel.getBlock()->getArguments().take_back(2);
-  Value entries = e.memoryOf(scratch[0]), fades = e.memoryOf(scratch[1]);
-  standsInFragments(entries);
-  Value column = partColumn ? partColumn : e.index(0), firstRow = e.mul(ownHead, form.keyDim);
-  auto panel = e.tileType(width, form.keyDim), square = e.tileType(kChunk, kChunk);
+/// What is left of the state at the start of a chunk by each token, times the scale of what is read.
+Value RecurrenceWriter::fadeFromStart(Value sums) {
+  return e.map(cast<tile::TileType>(sums.getType()), sums, [&](OpBuilder &b, ValueRange in) -> Value {
+    return times(b, e.loc, form.readScale, exponential(b, e.loc, in[0]));
+  });
+}
+
+/// What a query reads of what tokens of its chunk wrote, of the products of queries and keys.
+Value RecurrenceWriter::weightsInChunk(Value scores, const ChunkNumbers &numbers) {
+  // The scale of what is read goes into the sums of the reading token, where it costs nothing.
+  double scale = form.readScale;
+  SmallVector<Value> inputs{scores};
+  if (numbers.total) {
+    double inside = scale > 0 ? std::log2(scale) : 0;
+    scale = scale > 0 ? 1 : scale;
+    inputs.push_back(e.map(e.tileType(kChunk, 1), numbers.column, [&](OpBuilder &b, ValueRange in) -> Value {
+      return plus(b, e.loc, in[0], number(b, e.loc, inside));
+    }));
+    inputs.push_back(numbers.row);
+  }
+  if (numbers.rowOfStrength)
+    inputs.push_back(numbers.rowOfStrength);
+  return e.map(e.tileType(kChunk, kChunk), inputs, [&](OpBuilder &b, ValueRange in) -> Value {
+    Value weight = times(b, e.loc, scale, in[0]);
+    if (numbers.total) // what is above the diagonal may overflow and is not used
+      weight = times(b, e.loc, weight, exponential(b, e.loc, minus(b, e.loc, in[1], in[2])));
+    if (numbers.rowOfStrength)
+      weight = times(b, e.loc, weight, in.back());
+    Value i = tile::IndexOp::create(b, e.loc, b.getI32Type(), b.getI64IntegerAttr(0));
+    Value j = tile::IndexOp::create(b, e.loc, b.getI32Type(), b.getI64IntegerAttr(1));
+    Value reaches = arith::CmpIOp::create(b, e.loc, arith::CmpIPredicate::sge, i, j);
+    return arith::SelectOp::create(b, e.loc, reaches, weight, number(b, e.loc, 0));
+  });
+}
+
+/// The state at the start of a run that no sequence begins in: what is left behind the first segment of the sequence,
+/// and by those between.
+Value RecurrenceWriter::startOfRun(const Run &run, Value left, Value fades) {
+  Value first = segmentOf(run.grid, begin);
+  auto fold = [&](Value segment, ValueRange carried) -> SmallVector<Value> {
+    Value sum = stateColumnsOf(left, segment);
+    Value fade = tile::LoadOp::create(e.b, e.loc, e.tileType(1, 1), fades, entryNumber(segment), e.index(0), Value(),
+                                      Value(), false);
+    return {
+        e.map(cast<tile::TileType>(sum.getType()), {carried[0], sum, fade}, [&](OpBuilder &b, ValueRange in) -> Value {
+          return plus(b, e.loc, in[1], times(b, e.loc, in[0], in[2]));
+        })};
+  };
+  return e.loop(e.add(first, e.index(1)), run.segment, 1, stateColumnsOf(left, first), fold)[0];
+}
+
+/// The state that a sequence begins with.
+Value RecurrenceWriter::startOfSequence(Value isNew) {
+  return loadIf(notOf(isNew), e.splat(0, width, form.keyDim), [&] { return stateColumns(); });
+}
+
+/// Results of chunks `firstChunk` to `lastChunk`, and the state behind them; null after an error. `start` makes the
+/// state in front of them.
+Value RecurrenceWriter::scanSegment(llvm::function_ref<Value()> start, Value firstChunk, Value lastChunk) {
   auto rowsOf = [&](Value c) { return Rows{e.add(begin, e.mul(c, kChunk)), kChunk, begin, end}; };
-  // Numbers of the first chunks are on their way while the state is folded.
-  Rows firstRows = rowsOf(run.first), secondRows = rowsOf(e.add(run.first, e.index(1)));
+  // Numbers of the first chunks are on their way while the state at the start is made.
+  Rows firstRows = rowsOf(firstChunk), secondRows = rowsOf(e.add(firstChunk, e.index(1)));
   SmallVector<Value> firstLoads = loadNumbers(firstRows), secondLoads = loadNumbers(secondRows);
   if (e.failed())
-    return;
-  // The state at the start: of the sequence, where nobody else needs it, or what earlier segments left.
-  Value alone = bothOf(run.isFirst, notOf(run.goesOn));
-  auto start = e.loop(e.index(0), choose(bothOf(alone, notOf(run.isNew)), e.index(1), e.index(0)), 1,
-                      e.splat(0, width, form.keyDim), [&](Value, ValueRange) -> SmallVector<Value> {
-                        return {tile::LoadOp::create(e.b, e.loc, panel, state, firstRow, column, Value(), Value(),
-                                                     /*transposed=*/true)};
-                      });
-  Value own = e.mul(run.segment, kEntries);
-  Value firstSegment = segmentOf(run.grid, begin);
-  Value from = choose(run.isFirst, own, e.add(e.mul(firstSegment, kEntries), e.index(1)));
-  Value resumed = bothOf(bothOf(run.isFirst, run.goesOn), notOf(run.isNew));
-  Value to = choose(resumed, e.add(own, e.index(1)), own);
-  auto folded = e.loop(from, to, kEntries, start[0], [&](Value entry, ValueRange carried) -> SmallVector<Value> {
-    Value left = tile::LoadOp::create(e.b, e.loc, panel, entries, entryRow(entry), e.index(0), Value(), Value(), false);
-    Value fade = tile::LoadOp::create(e.b, e.loc, e.tileType(1, 1), fades, entryNumber(entry), e.index(0), Value(),
-                                      Value(), false);
-    return {e.map(panel, {carried[0], left, fade}, [&](OpBuilder &b, ValueRange in) -> Value {
-      return plus(b, e.loc, in[1], times(b, e.loc, in[0], in[2]));
-    })};
-  });
+    return {};
+  SmallVector<Value> initial{start()};
 
   // Numbers of a chunk are made while the products of the one before run, of what was asked for one chunk earlier
   // still.
   ChunkNumbers text = numbersOfText();
   ChunkNumbers first = turnedNumbersOf(numbersOfLoads(firstRows, firstLoads));
-  SmallVector<Value> initial{folded[0]};
   auto push = [](SmallVector<Value> &values, const ChunkNumbers &numbers) {
     for (Value value : {numbers.column, numbers.row, numbers.total, numbers.rowOfStrength})
       if (value)
@@ -470,7 +507,7 @@ void RecurrenceWriter::writeSegmentScanned(const Run &run) {
   size_t fixed = initial.size();
   llvm::append_range(initial, numbersOfLoads(secondRows, secondLoads));
   if (e.failed())
-    return;
+    return {};
   auto body = [&](Value c, ValueRange carried) -> SmallVector<Value> {
     Rows rows = rowsOf(c);
     SmallVector<Operation *> computed;
@@ -487,50 +524,32 @@ void RecurrenceWriter::writeSegmentScanned(const Run &run) {
     Value k = tileOf(form.k.vector, rows, ownHead), q = tileOf(form.query, rows, ownHead);
     if (e.failed())
       return SmallVector<Value>(carried);
-    Value out = e.mma(s, q, {false, true, {}, tile::Triangle::none});
+    // Of decays that stand in memory fades are made as columns, two numbers in a thread instead of sixteen. Rows of
+    // them are read behind the barrier that the weights need.
+    bool turns = form.decayKind == NormalForm::Decay::Scalar;
+    Value fromStart = turns ? e.turned(fadeFromStart(numbers.column)) : Value();
+    Value toEnd = turns ? e.turned(fadeToEnd(numbers.total, numbers.column, {})) : Value();
+    // Scores first: what becomes of them is made while the state is multiplied.
     Value scores = e.mma(q, k, {false, true, {}, tile::Triangle::result});
+    Value out = e.mma(s, q, {false, true, {}, tile::Triangle::none});
     Value w = transposedLoad(valueOf(form.value, rows, ownHead));
     if (e.failed())
       return SmallVector<Value>(carried);
-    Value left = scaled(w, writtenToEnd(numbers, {}));
+    Value left = turns ? Value() : scaled(w, writtenToEnd(numbers, {}));
     Value fade;
     if (numbers.total)
       fade = e.map(e.tileType(1, 1), numbers.total,
                    [&](OpBuilder &b, ValueRange in) -> Value { return exponential(b, e.loc, in[0]); });
-    // The scale of what is read goes into the sums of the reading token, where it costs nothing.
-    double scale = form.readScale;
-    SmallVector<Value> inputs{scores};
-    if (numbers.total) {
-      double inside = scale > 0 ? std::log2(scale) : 0;
-      scale = scale > 0 ? 1 : scale;
-      inputs.push_back(e.map(e.tileType(kChunk, 1), numbers.column, [&](OpBuilder &b, ValueRange in) -> Value {
-        return plus(b, e.loc, in[0], number(b, e.loc, inside));
-      }));
-      inputs.push_back(numbers.row);
-    }
-    if (numbers.rowOfStrength)
-      inputs.push_back(numbers.rowOfStrength);
-    Value weights = e.map(square, inputs, [&](OpBuilder &b, ValueRange in) -> Value {
-      Value weight = times(b, e.loc, scale, in[0]);
-      if (numbers.total) // what is above the diagonal may overflow and is not used
-        weight = times(b, e.loc, weight, exponential(b, e.loc, minus(b, e.loc, in[1], in[2])));
-      if (numbers.rowOfStrength)
-        weight = times(b, e.loc, weight, in.back());
-      Value i = tile::IndexOp::create(b, e.loc, b.getI32Type(), b.getI64IntegerAttr(0));
-      Value j = tile::IndexOp::create(b, e.loc, b.getI32Type(), b.getI64IntegerAttr(1));
-      Value reaches = arith::CmpIOp::create(b, e.loc, arith::CmpIPredicate::sge, i, j);
-      return arith::SelectOp::create(b, e.loc, reaches, weight, number(b, e.loc, 0));
-    });
-    Value fromStart;
-    if (numbers.total)
-      fromStart = e.map(e.tileType(1, kChunk), numbers.row, [&](OpBuilder &b, ValueRange in) -> Value {
-        return times(b, e.loc, form.readScale, exponential(b, e.loc, in[0]));
-      });
-    else if (form.readScale != 1)
+    Value weights = weightsInChunk(scores, numbers);
+    if (!turns && numbers.total)
+      fromStart = fadeFromStart(numbers.row);
+    else if (!numbers.total && form.readScale != 1)
       fromStart = e.splat(form.readScale, 1, kChunk);
     // Behind the scores: an op on the state beside products that read it would have to wait for these.
     Value kept = scaled(s, fade);
     out = e.mma(w, weights, {false, true, scaled(out, fromStart), tile::Triangle::none});
+    if (turns)
+      left = scaled(w, e.product(e.tileType(1, kChunk), {toEnd, numbers.rowOfStrength}));
     Value state = e.mma(left, k, {false, false, kept, tile::Triangle::none});
     // Beside the products of the output and the state, when those of this chunk need no registers any more.
     ChunkNumbers following = turnedNumbersOf(carried.drop_front(fixed));
@@ -549,13 +568,6 @@ void RecurrenceWriter::writeSegmentScanned(const Run &run) {
     llvm::append_range(yielded, next);
     return yielded;
   };
-  auto after = e.loop(run.first, run.last, 1, initial, body);
-  if (e.failed())
-    return;
-  e.branch(
-      run.goesOn, [] {},
-      [&] {
-        Value back = tile::TransposeOp::create(e.b, e.loc, e.tileType(form.keyDim, width), after[0]);
-        tile::StoreOp::create(e.b, e.loc, back, state, firstRow, column, Value(), Value());
-      });
+  auto after = e.loop(firstChunk, lastChunk, 1, initial, body);
+  return e.failed() ? Value() : after[0];
 }

@@ -62,11 +62,6 @@ SmallVector<Type> denim::foldScratchTensors(plan::KernelOp kernel, const NormalF
   return {perSegment(form, form.keyDim * form.valueDim, Float32Type::get(kernel.getContext()))};
 }
 
-bool denim::inTransitions(plan::KernelOp kernel, const NormalForm &form) {
-  FailureOr<int64_t> segments = transitionSegments(kernel, form);
-  return succeeded(segments) && *segments > 1;
-}
-
 /// `load()`, or `otherwise`: a loop of one turn or none, for what is loaded only sometimes is no value of a branch that
 /// threads could wait in.
 Value RecurrenceWriter::loadIf(Value condition, Value otherwise, llvm::function_ref<Value()> load) {
@@ -95,7 +90,7 @@ void RecurrenceWriter::storeStateColumnsOf(Value columns, Value states, Value nu
 }
 
 tile::KernelOp RecurrenceWriter::writeTransitions() {
-  FailureOr<int64_t> segments = transitionSegments(kernel, form);
+  FailureOr<int64_t> segments = scanSegments(kernel, form);
   if (failed(segments))
     return nullptr;
   int64_t ofValues = scanParts(kernel, form);
@@ -111,8 +106,7 @@ tile::KernelOp RecurrenceWriter::writeTransitions() {
       e.branch(
           ofIdentity, [] {},
           [&] {
-            Value start = loadIf(notOf(run.isNew), zero, [&] { return stateColumns(); });
-            Value after = scanChunks(start, run.first, run.last, run.chunks, {});
+            Value after = scanChunks(startOfSequence(run.isNew), run.first, run.last, run.chunks, {});
             if (after)
               e.branch(
                   run.goesOn, [&] { storeStateColumnsOf(after, states, run.segment); },
@@ -146,7 +140,7 @@ Value RecurrenceWriter::transitionOf(Value transitions, Value segment) {
 }
 
 tile::KernelOp RecurrenceWriter::writeFold() {
-  FailureOr<int64_t> segments = transitionSegments(kernel, form);
+  FailureOr<int64_t> segments = scanSegments(kernel, form);
   if (failed(segments))
     return nullptr;
   int64_t parts = scanParts(kernel, form);
@@ -182,7 +176,7 @@ tile::KernelOp RecurrenceWriter::writeFold() {
 }
 
 tile::KernelOp RecurrenceWriter::writeTransitionScan() {
-  FailureOr<int64_t> segments = transitionSegments(kernel, form);
+  FailureOr<int64_t> segments = scanSegments(kernel, form);
   if (failed(segments))
     return nullptr;
   int64_t parts = scanParts(kernel, form);

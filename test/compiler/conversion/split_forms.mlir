@@ -141,21 +141,27 @@ module attributes {plan.machine = "cuda", plan.overrides = [{by = "user", choice
 
 // -----
 
-// Nothing corrected, one decay per head, no norms: segments instead. What a segment leaves is two states of 64 x 64 and two
-// numbers; segments have at least 512 tokens.
-// CHECK-LABEL: module attributes {plan.machine = "cuda"}
-// CHECK: plan.kernel @r_segment({{.*}} attributes {form = "segment", kind = "recurrence", scans, scratch = [!tile.memory<64xf32>, !tile.memory<1xf32>]}
-// CHECK: plan.scratch of %{{.*}} : tensor<?x1x64xbf16> -> tensor<?x16xf32>, tensor<?x1xf32>
-// CHECK: plan.kernel @r_scan({{.*}}, %{{.*}}: tensor<?x16xf32>, %{{.*}}: tensor<?x1xf32>) attributes {form = "scan"
+// Nothing corrected, one decay per head, no norms: nothing is prepared. The first segment of each sequence makes its results,
+// the others leave a state of 64 x 64 and a number, two of each in 512 rows of the scratch; a step of more tokens has others,
+// which are scanned behind it. As many sequences of about the same length as segments that are scanned fill the machine.
+// CHECK-LABEL: module attributes {plan.machine = "cuda"
+// CHECK: plan.kernel @r_whole({{.*}}form = "whole", kind = "recurrence", scans, scratch = []}
+// CHECK: plan.kernel @r_segment({{.*}}form = "segment", kind = "recurrence", scans, scratch = [!tile.memory<64xf32>, !tile.memory<1xf32>]}
+// CHECK: %[[S:.*]]:2 = plan.scratch of %[[O:.*]] : tensor<?x1x64xbf16> -> tensor<?x16xf32>, tensor<?x1xf32>
+// CHECK: plan.yield %[[O]], %[[S]]#0, %[[S]]#1
+// CHECK: plan.kernel @r_scan({{.*}}, %{{.*}}: tensor<?x16xf32>, %{{.*}}: tensor<?x1xf32>) attributes {{.*}}form = "scan"
 // A key that is normed would be normed by both kernels from chunk to chunk.
 // CHECK: plan.kernel @normed_prepare(
 // CHECK-NOT: @normed_segment
 // CHECK: plan.program @p
-// CHECK: %[[LEFT:.*]]:2 = plan.launch @r_segment({{.*}}) {when = {least = 32 : i64, most = 2147483647 : i64, of = "sequence", tokens = 513 : i64}}
-// CHECK: plan.launch @r_scan({{.*}}, %[[LEFT]]#0, %[[LEFT]]#1) {when = {least = 32 : i64, most = 2147483647 : i64, of = "sequence"}}
+// CHECK: %[[FEW:.*]] = plan.launch @r_few(
+// CHECK: %[[WHOLE:.*]] = plan.launch @r_whole({{.*}}) {when = {even = 4 : i64, least = 32 : i64, {{.*}}}}
+// CHECK: %[[LEFT:.*]]:3 = plan.launch @r_segment({{.*}}) {when = {least = 32 : i64, {{.*}}, of = "sequence", uneven = 4 : i64}}
+// CHECK: %[[SCAN:.*]] = plan.launch @r_scan({{.*}}, %[[LEFT]]#1, %[[LEFT]]#2) {when = {{{.*}}, tokens = 513 : i64, uneven = 4 : i64}}
+// CHECK: plan.merge %[[FEW]], %[[WHOLE]], %[[LEFT]]#0, %[[SCAN]] : tensor<?x1x64xbf16>
 
 // EXACT-NOT: {{_segment|plan.scratch}}
-module attributes {plan.machine = "cuda"} {
+module attributes {plan.machine = "cuda", plan.overrides = [{by = "user", choice = "recurrence_scan.segments", value = 5 : i64}]} {
   plan.kernel @r(%x: tensor<?x192xbf16>, %s: !attn.cache<state 1x64x64xf32>) attributes {kind = "recurrence"} {
     %w = plan.cast %x : tensor<?x192xbf16> to tensor<?x192xf32>
     %q, %k, %v = model.split %w into 1x64, 1x64, 1x64

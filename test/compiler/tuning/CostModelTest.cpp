@@ -295,25 +295,26 @@ TEST(CostModel, PreparedHeads) {
 int64_t bestSegments(const StateShape &shape, int64_t columns) {
   return predict({"",
                   "",
-                  {1, 2, 3, 4, 5, 6, 8, 12, 16, 24, 32},
-                  [&](int64_t segments) { return segmentScan(gpu(), shape, columns, segments); }})
+                  {1, 2, 3, 4, 5, 6, 7, 9, 13, 17, 25, 33},
+                  [&](int64_t segments) { return segmentScan(gpu(), shape, columns, 0.6, segments); }})
       .best;
 }
 
 TEST(SegmentScan, FewHeadsAreCutIntoSegments) {
-  // As many as give each of 132 multiprocessors a block: one more and some have two, one behind the other.
-  EXPECT_EQ(bestSegments({32, 128, 128}, 128), 4);
-  EXPECT_EQ(bestSegments({8, 128, 128}, 128), 16);
+  // As many behind the first as give each of 132 multiprocessors a block: one more and some have two, one behind the
+  // other.
+  EXPECT_EQ(bestSegments({32, 128, 128}, 128), 5);
+  EXPECT_EQ(bestSegments({8, 128, 128}, 128), 17);
 }
 
 TEST(SegmentScan, HeadsThatFillTheMachineAreNotCut) {
-  // Keys and values would be read twice and a launch waited for, with nobody idle before.
+  // A launch would be waited for, with nobody idle before.
   EXPECT_EQ(bestSegments({128, 128, 128}, 128), 1);
 }
 
 TEST(SegmentScan, WholeHeadsWhereSegmentsFillTheMachine) {
   // Halves of heads read keys and queries twice and make what queries read of the chunk twice.
-  EXPECT_LT(segmentScan(gpu(), {32, 128, 128}, 128, 4), segmentScan(gpu(), {32, 128, 128}, 64, 2));
+  EXPECT_LT(segmentScan(gpu(), {32, 128, 128}, 128, 0.6, 5), segmentScan(gpu(), {32, 128, 128}, 64, 0.6, 3));
 }
 
 // Of a chunk of 128 keys and 64 values in bf16, with two matrices of 64 x 64; or five blocks handed over as one.
@@ -322,7 +323,7 @@ constexpr ScannedChunk kNumbers = {57 * 1024, 33 * 1024}, kVectors = {73 * 1024,
 int64_t bestTransitions(const StateShape &shape, const ScannedChunk &chunk, int64_t columns = 64) {
   return predict({"",
                   "",
-                  {1, 3, 4, 5, 6, 8, 12, 16},
+                  {1, 3, 4, 5, 6, 7, 9, 13, 17},
                   [&](int64_t segments) { return transitionScan(gpu(), shape, columns, chunk, 1.5, segments); }})
       .best;
 }
