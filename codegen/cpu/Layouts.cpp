@@ -121,6 +121,12 @@ void Layouts::decide(tile::MmaOp op) {
   double byRows = rhsByColumns ? 0 : costOfTransposing(op.getRhs(), op);
   double byColumns = lhsByRows ? 0 : costOfTransposing(op.getLhs(), op);
   byColumns += costOfColumns(op.getResult(), 4);
+  // The operand whose elements are read one by one is widened before, each time.
+  auto costOfWidening = [](Value tile) {
+    return storedElement(tile).isF32() ? 0.0 : double(typeOf(tile).getNumElements());
+  };
+  byRows += costOfWidening(op.getLhs());
+  byColumns += costOfWidening(op.getRhs());
   // The matrix unit wants the left operand along k as well; what is kept is made once either way.
   auto costOf = [&](Value tile, bool turned) {
     return OperandCost{termsOf(tile), tile.getParentRegion() != op->getParentRegion(), turned};
@@ -147,7 +153,7 @@ void Layouts::decide(tile::MmaOp op) {
     return other && other != op && other.getM() > fewRows && other.getN() > fewRows && other.getRhs() == turned &&
            other.getTransposeRhs() == op.getTransposeRhs();
   };
-  bool small = typeOf(turned).getNumElements() <= 64 * 1024;
+  bool small = typeOf(turned).getNumElements() * 4 <= target.turnedBytes;
   if (small && (kept || llvm::any_of(turned.getUsers(), turnsIt)))
     transposed.insert(turned);
 }
