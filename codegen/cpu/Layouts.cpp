@@ -65,7 +65,8 @@ void Layouts::keepTiles(tile::KernelOp kernel) {
     for (auto &product : products) {
       OperandUse use = product.first;
       int64_t alike = llvm::count_if(products, [&](auto &other) { return other.first == use; });
-      bool kept = alike > 1 || tile.getParentRegion() != product.second->getParentRegion();
+      // The right operand stays for all rows of the left one.
+      bool kept = alike > 1 || use.side == Side::right || tile.getParentRegion() != product.second->getParentRegion();
       if (kept && !llvm::is_contained(tiledUses(tile), use))
         tiled[tile].push_back(use);
     }
@@ -136,6 +137,9 @@ void Layouts::decide(tile::MmaOp op) {
     matrixProducts.insert(op);
     byRows += lhsByRows ? costOfTransposing(op.getLhs(), op) : 0;
     byColumns += rhsByColumns ? costOfTransposing(op.getRhs(), op) : 0;
+    // And brings it into tiles for each strip of the result.
+    byRows += costOfTransposing(op.getLhs(), op);
+    byColumns += costOfTransposing(op.getRhs(), op);
   }
   if (op.getAcc() && !op.getAcc().getDefiningOp<tile::SplatOp>() && axisOf(op.getAcc()) == Axis::columns)
     byColumns += 2.0 * op.getM() * op.getN();
