@@ -139,16 +139,20 @@ Value Code::integerConstantLike(Type type, int64_t value) {
       builder, loc, vector ? TypedAttr(DenseElementsAttr::get(vector, Attribute(attribute))) : TypedAttr(attribute));
 }
 
-/// f16 bits (as i32) to f32 without the instruction: move the exponent by a product, which also makes subnormals right.
+/// f16 bits (as i32) to f32 without the instruction: the exponent moves by 112. A subnormal number stands behind 2^-14
+/// and is what is left without that; as it is, it would be denormal in f32, which kernels take for zero.
 Value Code::widenHalf(Value bits) {
   auto integer = bits.getType();
   auto real = inShapeOf(integer, f32());
   auto k = [&](int64_t v) { return integerConstantLike(integer, v); };
   Value magnitude = arith::AndIOp::create(builder, loc, bits, k(0x7fff));
   Value shifted = arith::ShLIOp::create(builder, loc, magnitude, k(13));
-  Value moved = arith::BitcastOp::create(builder, loc, real, shifted);
-  Value scale = arith::BitcastOp::create(builder, loc, real, k(int64_t(127 + 112) << 23)); // 2^112
-  Value finite = arith::BitcastOp::create(builder, loc, integer, mulf(moved, scale));
+  Value least = k(int64_t(127 - 14) << 23); // 2^-14
+  Value behind = arith::SubFOp::create(builder, loc, arith::BitcastOp::create(builder, loc, real, addi(shifted, least)),
+                                       arith::BitcastOp::create(builder, loc, real, least));
+  Value isSmall = arith::CmpIOp::create(builder, loc, arith::CmpIPredicate::ult, magnitude, k(0x400));
+  Value finite =
+      select(isSmall, arith::BitcastOp::create(builder, loc, integer, behind), addi(shifted, k(int64_t(112) << 23)));
   Value special = arith::CmpIOp::create(builder, loc, arith::CmpIPredicate::uge, magnitude, k(0x7c00));
   Value full = arith::OrIOp::create(builder, loc, shifted, k(0x7f800000));
   Value sign = arith::ShLIOp::create(builder, loc, arith::AndIOp::create(builder, loc, bits, k(0x8000)), k(16));

@@ -65,7 +65,8 @@ void Layouts::keepTiles(tile::KernelOp kernel) {
     for (auto &product : products) {
       OperandUse use = product.first;
       int64_t alike = llvm::count_if(products, [&](auto &other) { return other.first == use; });
-      bool kept = alike > 1 || tile.getParentRegion() != product.second->getParentRegion();
+      // The right operand stays for all rows of the left one.
+      bool kept = alike > 1 || use.side == Side::right || tile.getParentRegion() != product.second->getParentRegion();
       if (kept && !llvm::is_contained(tiledUses(tile), use))
         tiled[tile].push_back(use);
     }
@@ -121,6 +122,12 @@ void Layouts::decide(tile::MmaOp op) {
   double byRows = rhsByColumns ? 0 : costOfTransposing(op.getRhs(), op);
   double byColumns = lhsByRows ? 0 : costOfTransposing(op.getLhs(), op);
   byColumns += costOfColumns(op.getResult(), 4);
+  // The operand whose elements are read one by one is widened before, each time.
+  auto costOfWidening = [](Value tile) {
+    return storedElement(tile).isF32() ? 0.0 : double(typeOf(tile).getNumElements());
+  };
+  byRows += costOfWidening(op.getLhs());
+  byColumns += costOfWidening(op.getRhs());
   // The matrix unit wants the left operand along k as well; what is kept is made once either way.
   auto costOf = [&](Value tile, bool turned) {
     return OperandCost{termsOf(tile), tile.getParentRegion() != op->getParentRegion(), turned};
@@ -130,6 +137,9 @@ void Layouts::decide(tile::MmaOp op) {
     matrixProducts.insert(op);
     byRows += lhsByRows ? costOfTransposing(op.getLhs(), op) : 0;
     byColumns += rhsByColumns ? costOfTransposing(op.getRhs(), op) : 0;
+    // And brings it into tiles for each strip of the result.
+    byRows += costOfTransposing(op.getLhs(), op);
+    byColumns += costOfTransposing(op.getRhs(), op);
   }
   if (op.getAcc() && !op.getAcc().getDefiningOp<tile::SplatOp>() && axisOf(op.getAcc()) == Axis::columns)
     byColumns += 2.0 * op.getM() * op.getN();
@@ -147,7 +157,7 @@ void Layouts::decide(tile::MmaOp op) {
     return other && other != op && other.getM() > fewRows && other.getN() > fewRows && other.getRhs() == turned &&
            other.getTransposeRhs() == op.getTransposeRhs();
   };
-  bool small = typeOf(turned).getNumElements() <= 64 * 1024;
+  bool small = typeOf(turned).getNumElements() * 4 <= target.turnedBytes;
   if (small && (kept || llvm::any_of(turned.getUsers(), turnsIt)))
     transposed.insert(turned);
 }

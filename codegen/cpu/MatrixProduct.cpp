@@ -17,18 +17,20 @@ static constexpr int64_t leastExtent = 9;
 // What it takes
 //===--------------------------------------------------------------------------------------------------------------===//
 
-Terms denim::codegen::termsOf(Value tile, bool rounded) {
+Type denim::codegen::storedElement(Value tile) {
   Value source = tile;
   while (Operation *def = source.getDefiningOp()) {
     if (!isa<tile::WindowOp, tile::TransposeOp>(def))
       break;
     source = def->getOperand(0);
   }
-  Type element = getElementTypeOrSelf(source.getType());
   if (auto load = source.getDefiningOp<tile::LoadOp>())
-    element = load.getMemory().getType().getElementType();
-  else if (auto type = dyn_cast<tile::TileType>(source.getType()))
-    element = type.getElementType();
+    return load.getMemory().getType().getElementType();
+  return cast<tile::TileType>(source.getType()).getElementType();
+}
+
+Terms denim::codegen::termsOf(Value tile, bool rounded) {
+  Type element = storedElement(tile);
   if (element.isBF16())
     return {1, false};
   if (rounded)

@@ -34,6 +34,8 @@ struct Terms {
   int64_t count = 3;
   bool rounded = false; ///< One term, rounded: the choice of a compilation (CpuOptions::bf16Products).
 };
+/// The type memory keeps the elements of a tile in: that of the memory it is loaded from, by windows and transposes.
+mlir::Type storedElement(mlir::Value tile);
 /// Terms that hold the elements of the tile without error, or one rounded term if that is asked for.
 Terms termsOf(mlir::Value tile, bool rounded);
 

@@ -34,12 +34,14 @@ Product Product::transposed() const {
 }
 
 /// Time of a product is its register tiles' time: per k a tile issues two fused multiply-adds and two loads per cycle,
-/// and its chains of additions need four cycles each. Every kind of tile a ragged product needs is code of its own.
-RegisterTile denim::codegen::chooseRegisterTile(const Target &target, int64_t m, int64_t vectors) {
+/// and its chains of additions need four cycles each. Where lhs does not stay in the first-level cache from strip to
+/// strip, a step waits some two cycles more: of f32 products of 512 x 2048 x 2048, tiles of 8 x 2 and of 4 x 4 took
+/// 1.07 times as long as those of 6 x 4. Every kind of tile a ragged product needs is code of its own.
+RegisterTile denim::codegen::chooseRegisterTile(const Target &target, int64_t m, int64_t vectors, int64_t k) {
   RegisterTile best = {1, 1};
-  double bestTime = 1e30;
-  auto time = [](int64_t r, int64_t v) {
-    return r == 0 || v == 0 ? 0.0 : std::max({4.0, r * v / 2.0, (r + v) / 2.0}) + 0.25;
+  double bestTime = 1e30, wait = m * k * 4 > 2 * target.blockBytes ? 2.0 : 0.25;
+  auto time = [&](int64_t r, int64_t v) {
+    return r == 0 || v == 0 ? 0.0 : std::max({4.0, r * v / 2.0, (r + v) / 2.0}) + wait;
   };
   for (int64_t v = 1; v <= std::min<int64_t>(vectors, 8); ++v)
     for (int64_t r = 1; r <= std::min<int64_t>(m, 8); ++r) {
@@ -71,6 +73,12 @@ void ProductWriter::write(const Product &p) {
 // Outer form
 //===--------------------------------------------------------------------------------------------------------------===//
 
+/// Rows of f32 that one block of k takes: as many as `bytes` hold, or all where the last block would be a short one.
+static int64_t depthOf(int64_t bytes, int64_t width, int64_t k) {
+  int64_t block = std::max<int64_t>(unroll, bytes / (width * 4) / unroll * unroll);
+  return k <= block + block / 2 ? k : block;
+}
+
 void ProductWriter::outer(const Product &given) {
   Product p = given;
   auto materialize = [&](const Place &place, llvm::function_ref<void(const Place &)> body) {
@@ -95,7 +103,7 @@ void ProductWriter::outer(const Product &given) {
 
   int64_t vectors = llvm::divideCeil(p.n(), code.lanes);
   int64_t lastValid = p.n() - (vectors - 1) * code.lanes;
-  RegisterTile tile = chooseRegisterTile(code.target, p.m(), vectors);
+  RegisterTile tile = chooseRegisterTile(code.target, p.m(), vectors, p.k());
   int64_t width = tile.vectors * code.lanes;
   // Strips of whole vectors in a loop, the last ones on their own.
   int64_t full = vectors / tile.vectors * tile.vectors;
@@ -105,50 +113,56 @@ void ProductWriter::outer(const Product &given) {
                 !(mayRunOver(p.result) && contiguous && mayRunOver(p.rhs) && (!p.initial || mayRunOver(*p.initial)));
   if (ragged && full == vectors)
     full -= tile.vectors;
-  code.loop(0, full * code.lanes, width, [&](Value n) { strip(p, n, tile.vectors, code.lanes, tile, pack); });
-  if (full < vectors)
-    strip(p, code.constant(full * code.lanes), vectors - full, lastValid, tile, pack);
-}
-
-/// Columns [n, n + vectors * lanes) of the result.
-void ProductWriter::strip(const Product &p, Value n, int64_t vectors, int64_t valid, RegisterTile tile, bool packed) {
-  int64_t width = vectors * code.lanes;
-  int64_t block = std::max<int64_t>(unroll, code.target.blockBytes / (width * 4) / unroll * unroll);
-  int64_t depth = p.k() <= block + block / 2 ? p.k() : block;
-  auto part = [&](Value k, int64_t depth, const std::optional<Place> &initial, const Place *panel) {
-    if (panel) {
-      Place used = *panel;
-      used.rows = depth;
-      pack(p.rhs, k, n, used);
-      rowsOfStrip(p, used, n, vectors, valid, tile.rows, k, depth, initial);
-    } else {
+  auto strips = [&](function_ref<void(const Strip &)> body) {
+    code.loop(0, full * code.lanes, width, [&](Value n) { body({n, tile.vectors, code.lanes}); });
+    if (full < vectors)
+      body({code.constant(full * code.lanes), vectors - full, lastValid});
+  };
+  if (pack)
+    return strips([&](const Strip &strip) { packedStrip(p, strip, tile.rows); });
+  // All strips take a block of k before the next one, so that the rows of lhs come from near for all but the first.
+  int64_t depth = depthOf(code.target.cacheBytes / 4, std::max(vectors * code.lanes, p.m()), p.k());
+  alongK(p, depth, [&](Value k, int64_t depth, const std::optional<Place> &initial) {
+    strips([&](const Strip &strip) {
       Place rows = p.rhs;
       if (rows.base)
-        rows.base = access.address(p.rhs, k, n);
-      rows.rows = depth, rows.columns = width;
-      rowsOfStrip(p, rows, n, vectors, valid, tile.rows, k, depth, initial);
-    }
-  };
-  auto parts = [&](const Place *panel) {
-    if (depth == p.k())
-      return part(code.constant(0), depth, p.initial, panel);
-    // The first block starts the sums, the others add to what is in the result.
-    part(code.constant(0), depth, p.initial, panel);
-    int64_t full = p.k() / depth * depth;
-    code.loop(depth, full, depth, [&](Value k) { part(k, depth, p.result, panel); });
-    if (full < p.k())
-      part(code.constant(full), p.k() - full, p.result, panel);
-  };
-  if (packed)
-    withScratch(depth, width, [&](const Place &panel) { parts(&panel); });
-  else
-    parts(nullptr);
+        rows.base = access.address(p.rhs, k, strip.n);
+      rows.rows = depth, rows.columns = strip.vectors * code.lanes;
+      rowsOfStrip(p, rows, strip, tile.rows, k, depth, initial);
+    });
+  });
+}
+
+/// body(k, depth, initial) for each block of k: the first starts the sums, the others add to what is in the result.
+void ProductWriter::alongK(const Product &p, int64_t depth,
+                           function_ref<void(Value, int64_t, const std::optional<Place> &)> body) {
+  body(code.constant(0), depth, p.initial);
+  if (depth == p.k())
+    return;
+  int64_t full = p.k() / depth * depth;
+  code.loop(depth, full, depth, [&](Value k) { body(k, depth, p.result); });
+  if (full < p.k())
+    body(code.constant(full), p.k() - full, p.result);
+}
+
+/// Columns of the result whose part of rhs comes through a panel.
+void ProductWriter::packedStrip(const Product &p, const Strip &strip, int64_t tileRows) {
+  int64_t width = strip.vectors * code.lanes, depth = depthOf(code.target.blockBytes, width, p.k());
+  withScratch(depth, width, [&](const Place &panel) {
+    alongK(p, depth, [&](Value k, int64_t depth, const std::optional<Place> &initial) {
+      Place used = panel;
+      used.rows = depth;
+      pack(p.rhs, k, strip.n, used);
+      rowsOfStrip(p, used, strip, tileRows, k, depth, initial);
+    });
+  });
 }
 
 /// All rows of the result in one strip, for k in [k, k + depth).
-void ProductWriter::rowsOfStrip(const Product &p, const Place &rhs, Value n, int64_t vectors, int64_t valid,
-                                int64_t tileRows, Value k, int64_t depth, const std::optional<Place> &initial) {
-  int64_t width = vectors * code.lanes;
+void ProductWriter::rowsOfStrip(const Product &p, const Place &rhs, const Strip &strip, int64_t tileRows, Value k,
+                                int64_t depth, const std::optional<Place> &initial) {
+  Value n = strip.n;
+  int64_t width = strip.vectors * code.lanes;
   int64_t m = p.m(), full = m / tileRows * tileRows;
   auto tileAt = [&](Value row, int64_t rows) {
     Value end = code.constant(depth);
@@ -156,7 +170,7 @@ void ProductWriter::rowsOfStrip(const Product &p, const Place &rhs, Value n, int
       end = code.min(end, code.max(code.constant(0), code.sub(code.add(row, rows), k)));
     if (p.zeros == Zeros::rhsUpper)
       end = code.min(end, code.max(code.constant(0), code.sub(code.add(n, width), k)));
-    registerTile(p, rhs, {row, n, rows, vectors, valid}, k, end, depth, initial);
+    registerTile(p, rhs, {row, n, rows, strip.vectors, strip.valid}, k, end, depth, initial);
   };
   Value low = code.constant(0), high = code.constant(full);
   bool rest = full < m;

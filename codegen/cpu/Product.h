@@ -31,9 +31,9 @@ struct Product {
   Product transposed() const;
 };
 
-/// The register tile for a result of m rows and `vectors` vectors of columns: the one with the least estimated time
-/// of those that fit the registers.
-RegisterTile chooseRegisterTile(const Target &target, int64_t m, int64_t vectors);
+/// The register tile for a result of m rows and `vectors` vectors of columns, summed over k: the one with the least
+/// estimated time of those that fit the registers.
+RegisterTile chooseRegisterTile(const Target &target, int64_t m, int64_t vectors, int64_t k);
 
 class ProductWriter {
 public:
@@ -47,11 +47,19 @@ private:
     int64_t rows, vectors; ///< Its shape,
     int64_t valid;         ///< and the useful lanes of its last vector.
   };
+  /// Columns of the result that one register tile is wide.
+  struct Strip {
+    mlir::Value n;   ///< The first,
+    int64_t vectors; ///< how many vectors of them,
+    int64_t valid;   ///< and the useful lanes of the last.
+  };
   void outer(const Product &product);
   void dot(const Product &product);
-  void strip(const Product &product, mlir::Value n, int64_t vectors, int64_t valid, RegisterTile tile, bool pack);
-  void rowsOfStrip(const Product &product, const Place &rhs, mlir::Value n, int64_t vectors, int64_t valid,
-                   int64_t tileRows, mlir::Value k, int64_t depth, const std::optional<Place> &initial);
+  void packedStrip(const Product &product, const Strip &strip, int64_t tileRows);
+  void alongK(const Product &product, int64_t depth,
+              llvm::function_ref<void(mlir::Value k, int64_t depth, const std::optional<Place> &initial)> body);
+  void rowsOfStrip(const Product &product, const Place &rhs, const Strip &strip, int64_t tileRows, mlir::Value k,
+                   int64_t depth, const std::optional<Place> &initial);
   void registerTile(const Product &product, const Place &rhs, const Block &block, mlir::Value k, mlir::Value depthEnd,
                     int64_t depth, const std::optional<Place> &initial);
   void pack(const Place &rhs, mlir::Value k, mlir::Value n, const Place &panel);

@@ -27,6 +27,9 @@ static Target makeTarget(StringRef name) {
                        "avx2",    "bmi1",     "bmi2",     "f16c",     "movbe",    "abm"};
     t.lanes = 16, t.registers = 32, t.vectorBits = 512;
     t.outerTile = {8, 3}, t.dotTile = {4, 4}, t.blockBytes = 24 * 1024;
+    // Products of 512 rows: 14 % faster than turning by panels for each 64 of them. With 8 lanes, whose strips of such
+    // a copy are a line wide and 512 bytes apart, they were 3 % slower.
+    t.turnedBytes = 8 << 20;
     if (name == "x86-64-v4-amx") {
       t.features += ",+avx512bf16,+amx-tile,+amx-bf16";
       t.requiredFlags.insert(t.requiredFlags.end(), {"avx512_bf16", "amx_tile", "amx_bf16"});

@@ -47,6 +47,7 @@ struct Target {
   RegisterTile dotTile;                   ///< Shape of the dot form: rows of lhs times rows of rhs.
   int64_t blockBytes;                     ///< Bytes of first-level cache one panel of a product may take.
   int64_t cacheBytes = 1024 * 1024; ///< Bytes a core has near it; what is read from further off is asked for early.
+  int64_t turnedBytes = 256 * 1024; ///< Bytes of scratch for an operand that is turned once for many products.
   double nearRate = 95e3;           ///< Bytes in a microsecond that a core reads from there,
   double farRate = 22e3;            ///< and from further off.
   /// Operations in a microsecond: two vectors of multiply-adds in each cycle at the clock of wide vectors.

@@ -98,6 +98,17 @@ private:
         return makeError("expected one machine for a text behind the phase mix, but got several; choose one with "
                          "--target");
     }
+    // What a GPU keeps follows from the precision of its products.
+    StringRef kept = options.exact ? "f32" : "bf16", asked = options.pipeline.pages;
+    for (const MachineTargets &machine : options.machines)
+      if (machine.machine == Machine::Cuda && !asked.empty() && asked != kept)
+        return makeError("expected pages of " + kept + " for nvptx" + (options.exact ? " with --exact" : "") +
+                         ", but got " + asked + "; compile the page for cpu alone");
+    if (!asked.empty() && options.from >= Phase::Plan)
+      return makeError("expected --pages where the phase plan runs, but got what the phase " +
+                       phaseName(*options.from) + " left, whose pages have a type");
+    if (!asked.empty() && !llvm::is_contained({"f32", "bf16", "f16"}, asked))
+      return makeError("expected pages of f32, bf16 or f16, but got " + asked);
     Machine first = options.machines.front().machine;
     if (options.emit == Emit::Ptx && first != Machine::Cuda)
       return makeError("expected a target nvptx for PTX, but got cpu");

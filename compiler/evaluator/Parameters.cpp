@@ -1,6 +1,7 @@
 #include "compiler/evaluator/Parameters.h"
 #include "dialects/model/ir/Model.h"
 #include "formats/safetensors/SafetensorsWriter.h"
+#include "llvm/ADT/APFloat.h"
 #include "llvm/ADT/StringExtras.h"
 #include <cmath>
 #include <cstring>
@@ -79,6 +80,37 @@ static uint16_t toBf16(float value) {
   return uint16_t((word + 0x7fff + ((word >> 16) & 1)) >> 16);
 }
 
+static float fromF16(uint16_t bits) {
+  llvm::APFloat value(llvm::APFloat::IEEEhalf(), llvm::APInt(16, bits));
+  bool exact;
+  value.convert(llvm::APFloat::IEEEsingle(), llvm::APFloat::rmNearestTiesToEven, &exact);
+  return value.convertToFloat();
+}
+
+/// Nearest even.
+static uint16_t toF16(float value) {
+  llvm::APFloat half(value);
+  bool exact;
+  half.convert(llvm::APFloat::IEEEhalf(), llvm::APFloat::rmNearestTiesToEven, &exact);
+  return uint16_t(half.bitcastToAPInt().getZExtValue());
+}
+
+/// A number as a parameter of two bytes holds it.
+static uint16_t toShort(formats::ElementType type, float value) {
+  return type == formats::ElementType::F16 ? toF16(value) : toBf16(value);
+}
+static float fromShort(formats::ElementType type, uint16_t bits) {
+  return type == formats::ElementType::F16 ? fromF16(bits) : fromBf16(bits);
+}
+
+static std::optional<formats::ElementType> storedType(Type element) {
+  if (element.isF32())
+    return formats::ElementType::F32;
+  if (element.isF16())
+    return formats::ElementType::F16;
+  return element.isBF16() ? std::optional(formats::ElementType::BF16) : std::nullopt;
+}
+
 static Tensor::Shape shapeOf(RankedTensorType type) {
   return Tensor::Shape(type.getShape().begin(), type.getShape().end());
 }
@@ -90,21 +122,16 @@ Parameters denim::randomParameters(const ParameterTypes &types, uint64_t seed) {
     bool isMatrix = type.getRank() > 1;
     std::normal_distribution<double> normal(isMatrix ? 0.0 : 1.0,
                                             isMatrix ? 1 / std::sqrt(double(type.getShape().back())) : 0.3);
-    bool narrow = type.getElementType().isBF16();
+    std::optional<formats::ElementType> stored = storedType(type.getElementType());
+    bool isShort = stored && *stored != formats::ElementType::F32;
     Tensor values(shapeOf(type));
     for (double &value : values.values()) {
       auto rounded = float(normal(source));
-      value = narrow ? fromBf16(toBf16(rounded)) : rounded;
+      value = isShort ? fromShort(*stored, toShort(*stored, rounded)) : rounded;
     }
     parameters[name] = std::move(values);
   }
   return parameters;
-}
-
-static std::optional<formats::ElementType> storedType(Type element) {
-  if (element.isF32())
-    return formats::ElementType::F32;
-  return element.isBF16() ? std::optional(formats::ElementType::BF16) : std::nullopt;
 }
 
 llvm::Expected<Parameters> denim::readParameters(const ParameterTypes &types, const std::string &path) {
@@ -132,7 +159,7 @@ llvm::Expected<Parameters> denim::readParameters(const ParameterTypes &types, co
       } else {
         uint16_t stored;
         std::memcpy(&stored, from, sizeof stored);
-        value = fromBf16(stored), from += sizeof stored;
+        value = fromShort(found->type, stored), from += sizeof stored;
       }
     }
     parameters[name] = std::move(values);
@@ -146,15 +173,15 @@ llvm::Error denim::writeParameters(const ParameterTypes &types, const Parameters
   for (const auto &[name, type] : types) {
     auto element = storedType(type.getElementType());
     if (!element)
-      return llvm::createStringError("parameter '" + name + "': expected elements of f32 or bf16");
+      return llvm::createStringError("parameter '" + name + "': expected elements of f32, bf16 or f16");
     const Tensor &values = parameters.at(name);
     std::vector<char> &bytes = stored.emplace_back(values.values().size() * formats::bytes(*element));
     char *to = bytes.data();
     for (double value : values.values()) {
       auto real = float(value);
-      uint16_t brain = toBf16(real);
       size_t size = formats::bytes(*element);
-      std::memcpy(to, size == 4 ? static_cast<const void *>(&real) : &brain, size);
+      uint16_t narrow = size == 4 ? 0 : toShort(*element, real);
+      std::memcpy(to, size == 4 ? static_cast<const void *>(&real) : &narrow, size);
       to += size;
     }
     tensors.push_back({name, *element, values.shape(), nullptr, bytes.size()});

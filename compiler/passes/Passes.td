@@ -38,6 +38,23 @@ def AttachTargetPass : Pass<"attach-target", "::mlir::ModuleOp"> {
   let dependentDialects = ["::denim::plan::PlanDialect"];
 }
 
+def SetPageTypePass : Pass<"set-page-type", "::mlir::ModuleOp"> {
+  let summary = "keep keys, values and latents in another element type";
+  let description = [{
+    Gives every paged cache the element type `type`: f32, bf16 or f16. Keys and values are rounded to it when they are
+    appended, and widened when they are read; products and sums stay in f32. States and tails are left alone. What a
+    CUDA device keeps is decided later, with its activations (`convert-model-to-plan`).
+
+    ```mlir
+    %keys = attn.cache "k" : !attn.cache<paged 2x64xf32>
+    ==>
+    %keys = attn.cache "k" : !attn.cache<paged 2x64xf16>
+    ```
+  }];
+  let options = [Option<"type", "type", "std::string", /*default=*/"\"f32\"", "f32, bf16 or f16">];
+  let dependentDialects = ["::denim::attn::AttnDialect"];
+}
+
 def ChooseKeySplitsPass : Pass<"choose-key-splits", "::mlir::ModuleOp"> {
   let summary = "choose in how many parts the keys of a sequence are attended to";
   let description = [{

@@ -67,7 +67,12 @@ static void buildPlan(OpPassManager &passes, const PipelineOptions &options) {
   target.machine = machineName(options.machine).str();
   target.target = options.target;
   passes.addPass(createAttachTargetPass(target));
-  // Choices ask the target.
+  if (options.machine == Machine::Cpu && !options.pages.empty()) {
+    SetPageTypePassOptions pages;
+    pages.type = options.pages;
+    passes.addPass(createSetPageTypePass(pages));
+  }
+  // Choices ask the target, and how many bytes a key has.
   passes.addPass(createChooseKeySplitsPass());
   passes.addPass(attn::createSplitKeysPass());
   ConvertModelToPlanPassOptions plan;

@@ -18,6 +18,7 @@ struct PipelineOptions {
   Machine machine = Machine::Cpu; ///< ignored up to the phase mix, which all machines share
   std::string target;             ///< of the machine, for which choices are made; empty: its best
   bool exact = false;             ///< activations and pages of a CUDA device in f32
+  std::string pages;              ///< element type of the pages of a CPU: f32, bf16 or f16; empty: f32
 };
 
 /// The passes of one phase up to `Tile`; later phases are no passes.

@@ -20,7 +20,7 @@
  *     "source": "what it was compiled from", "compiler": "denim 0.1",
  *     "eos_tokens": [0],
  *     "parameters": [ {"name": "model.norm.weight", "type": "bf16"|"f32"|"f16", "shape": [192]} ],
- *     "caches":     [ {"name": "model.layers.0.state", "kind": "state"|"tail"|"paged", "type": "f32"|"bf16",
+ *     "caches":     [ {"name": "model.layers.0.state", "kind": "state"|"tail"|"paged", "type": "f32"|"bf16"|"f16",
  *                      "shape": [3, 64, 64]} ],
  *          state, tail: shape of one sequence's slot, zero when the sequence is empty
  *          paged: shape [heads, columns] of one token; a page is [heads][page_tokens][columns]

@@ -104,8 +104,9 @@ static std::vector<Program> programs() {
     all.push_back({name, text, bytes, items, operations, traffic, elements});
   };
   // Products of tiles that are in the caches, carried by a loop as in the state of a recurrence.
-  for (auto [m, n, k] : {std::tuple(64, 128, 128), std::tuple(64, 64, 128), std::tuple(128, 128, 64),
-                         std::tuple(32, 128, 128), std::tuple(64, 64, 64), std::tuple(16, 128, 128)}) {
+  for (auto [m, n, k] :
+       {std::tuple(64, 128, 128), std::tuple(64, 128, 64), std::tuple(64, 64, 128), std::tuple(128, 128, 64),
+        std::tuple(32, 128, 128), std::tuple(64, 64, 64), std::tuple(16, 128, 128)}) {
     for (const char *form : {"nn", "nt", "tn"}) {
       bool tl = form[0] == 't', tr = form[1] == 't';
       int ar = tl ? k : m, ac = tl ? m : k, br = tr ? n : k, bc = tr ? k : n;
@@ -174,16 +175,19 @@ static std::vector<Program> programs() {
       tile.store %o, %Y[%item, %c0] : !tile.tile<1x128xf32>, !tile.memory<128xf32>
     )",
       {size_t(2048) * 65536, 1024, 2048 * 512}, 2048, 0, 2.0 * 2048 * 65536);
-  add("solve_64x128", "%L: !tile.memory<64xf32>, %B: !tile.memory<128xf32>", R"(
+  for (int columns : {64, 128})
+    add(fmt::format("solve_64x{}", columns), fmt::format("%L: !tile.memory<64xf32>, %B: !tile.memory<{}xf32>", columns),
+        fmt::format(R"(
       %l = tile.load %L[%c0, %c0] : !tile.memory<64xf32> -> !tile.tile<64x64xf32>
-      %b = tile.load %B[%c0, %c0] : !tile.memory<128xf32> -> !tile.tile<64x128xf32>
-      %r = scf.for %i = %c0 to %c100 step %c1 iter_args(%c = %b) -> (!tile.tile<64x128xf32>) {
-        %x = tile.solve %l, %c : !tile.tile<64x64xf32>, !tile.tile<64x128xf32>
-        scf.yield %x : !tile.tile<64x128xf32>
-      }
-      tile.store %r, %B[%c0, %c0] : !tile.tile<64x128xf32>, !tile.memory<128xf32>
+      %b = tile.load %B[%c0, %c0] : !tile.memory<{0}xf32> -> !tile.tile<64x{0}xf32>
+      %r = scf.for %i = %c0 to %c100 step %c1 iter_args(%c = %b) -> (!tile.tile<64x{0}xf32>) {{
+        %x = tile.solve %l, %c : !tile.tile<64x64xf32>, !tile.tile<64x{0}xf32>
+        scf.yield %x : !tile.tile<64x{0}xf32>
+      }}
+      tile.store %r, %B[%c0, %c0] : !tile.tile<64x{0}xf32>, !tile.memory<{0}xf32>
     )",
-      {64 * 64 * 4, 64 * 128 * 4}, 1, 100.0 * 64 * 63 * 128);
+                    columns),
+        {64 * 64 * 4, size_t(64 * columns * 4)}, 1, 100.0 * 64 * 63 * columns);
   add("exp_64x128", "%X: !tile.memory<128xf32>, %Y: !tile.memory<128xf32>", R"(
       %b = tile.load %X[%c0, %c0] : !tile.memory<128xf32> -> !tile.tile<64x128xf32>
       %r = scf.for %i = %c0 to %c100 step %c1 iter_args(%c = %b) -> (!tile.tile<64x128xf32>) {

@@ -46,12 +46,12 @@ tile::KernelOp denim::emitLinear(plan::KernelOp kernel, SmallVectorImpl<unsigned
   int64_t panel = *chosen, panels = llvm::divideCeil(columns, panel);
 
   Emitter e(kernel, tile::ItemsAttr::get(kernel.getContext(), rowKind(kernel), kTokenBlock, panels));
-  Value block = arith::DivUIOp::create(e.b, e.loc, e.item(), e.index(panels));
+  Value tokens = arith::DivUIOp::create(e.b, e.loc, e.item(), e.index(panels));
   Value number = arith::RemUIOp::create(e.b, e.loc, e.item(), e.index(panels));
   // The last panel begins early enough to be whole: columns that two panels share are written twice, alike.
   Value first = e.min(e.mul(number, panel), e.index(columns - panel));
   Window window{0, panels == 1 ? Value() : first, columns, panel};
-  Value lo = e.mul(block, kTokenBlock);
+  Value lo = e.mul(tokens, kTokenBlock);
   Value n = tile::CountOp::create(e.b, e.loc, rowKind(kernel));
   Value hi = e.min(e.add(lo, e.index(kTokenBlock)), n);
 
@@ -83,17 +83,25 @@ tile::KernelOp denim::emitLinear(plan::KernelOp kernel, SmallVectorImpl<unsigned
   });
   auto one = [&](const Rows &rows) { e.store(e.emit(result, rows, window), 0, rows, window); };
 
+  auto block = [&](Value row) {
+    // Rows behind the last are computed from padding and not stored.
+    e.store(e.emit(result, Rows{row, kRowBlock, {}, {}}, window), 0, Rows{row, kRowBlock, lo, hi}, window);
+  };
   Value many = e.less(e.index(kManyTokens - 1), e.sub(hi, lo));
   e.branch(
       many,
       [&] {
-        loadWeights();
-        e.loop(lo, hi, kRowBlock, [&](Value row) {
-          Rows rows{row, kRowBlock, lo, hi};
-          Rows read{row, kRowBlock, {}, {}};
-          // Rows behind the last are computed from padding and not stored.
-          e.store(e.emit(result, read, window), 0, rows, window);
-        });
+        // What only one block of rows multiplies is turned by parts, which stay nearer than a whole panel.
+        e.branch(
+            e.less(e.index(kRowBlock), e.sub(hi, lo)),
+            [&] {
+              loadWeights();
+              e.loop(lo, hi, kRowBlock, block);
+            },
+            [&] {
+              loadWeights();
+              block(lo);
+            });
       },
       [&] {
         loadWeights();

@@ -29,6 +29,8 @@ static cl::opt<bool> planOfCuda("plan-of-cuda",
                                 cl::cat(category));
 static cl::opt<bool> exact("exact", cl::desc("with activations and products of a CUDA device near f32"),
                            cl::cat(category));
+static cl::opt<std::string> pages("pages", cl::desc("as for denim-compile"), cl::value_desc("f32|bf16|f16"),
+                                  cl::cat(category));
 static cl::opt<std::string> assembler("assembler", cl::desc("as for denim-compile"), cl::value_desc("path"),
                                       cl::cat(category));
 static cl::list<std::string> forced("choose", cl::desc("as for denim-compile"), cl::value_desc("KIND.CHOICE=VALUE"),
@@ -42,10 +44,11 @@ static cl::opt<bool> single("single", cl::desc("also token by token (true)"), cl
 static cl::opt<int64_t> chunk("chunk", cl::desc("tokens per chunk of a linear recurrence"), cl::init(64),
                               cl::cat(category));
 static cl::opt<uint64_t> seed("seed", cl::desc("of tokens and random weights"), cl::init(1), cl::cat(category));
-static cl::opt<double> tolerance("tolerance",
-                                 cl::desc("share of the largest logit that a logit may be off "
-                                          "(2e-5; 0.04 where activations are bf16)"),
-                                 cl::init(0), cl::cat(category));
+static cl::opt<double>
+    tolerance("tolerance",
+              cl::desc("share of the largest logit that a logit may be off "
+                       "(2e-5; 0.04 where activations or pages are bf16, 0.005 where pages are f16)"),
+              cl::init(0), cl::cat(category));
 static cl::opt<std::string> keep("keep", cl::desc("folder for the module (m.denim) and random weights (w.safetensors)"),
                                  cl::value_desc("DIR"), cl::cat(category));
 static cl::opt<std::string> caseFolder("write-case",
@@ -68,6 +71,8 @@ namespace {
 constexpr double kExactTolerance = 2e-5;
 /// bf16 rounds to 2^-9, some tens of times on the way to a logit.
 constexpr double kRoundedTolerance = 0.04;
+/// f16 rounds to 2^-12: an eighth of that.
+constexpr double kHalfTolerance = 0.005;
 /// A difference says nothing where a recurrence diverges: its rounding errors grow as fast as its values.
 constexpr double kLargestLogit = 1e6;
 
@@ -110,7 +115,9 @@ bool isRounded() {
 }
 /// What a logit may be off, as a share of the largest.
 double allowedShare() {
-  return tolerance > 0 ? double(tolerance) : isRounded() ? kRoundedTolerance : kExactTolerance;
+  if (tolerance > 0)
+    return tolerance;
+  return isRounded() || pages == "bf16" ? kRoundedTolerance : pages == "f16" ? kHalfTolerance : kExactTolerance;
 }
 
 /// The bytes of the module file. `page` is changed.
@@ -118,6 +125,7 @@ llvm::Expected<std::string> compilePage(mlir::ModuleOp page, bool exact) {
   CompileOptions options;
   options.source = input;
   options.pipeline.chunk = chunk;
+  options.pipeline.pages = pages;
   options.exact = exact;
   options.assembler = assembler;
   for (const std::string &choice : forced) {
@@ -152,6 +160,7 @@ llvm::Expected<std::string> compilePage(mlir::ModuleOp page, bool exact) {
     return llvm::createStringError("expected the text of the tile phase to be read back");
   options.from = Phase::Tile;
   options.forced.clear(); // the text says what was chosen
+  options.pipeline.pages.clear();
   return compile(*tiles, options);
 }
 

@@ -40,6 +40,10 @@ static cl::opt<std::string> assembler("assembler",
 static cl::opt<bool> bf16Products("bf16-products",
                                   cl::desc("operands of products rounded to bf16 on a CPU with a matrix unit (faster)"),
                                   cl::cat(category));
+static cl::opt<std::string> pages("pages",
+                                  cl::desc("element type of cached keys, values and latents on a CPU, f32 unless "
+                                           "given; a GPU keeps bf16, or f32 with --exact"),
+                                  cl::value_desc("f32|bf16|f16"), cl::cat(category));
 static cl::opt<int64_t> chunk("chunk", cl::desc("tokens per chunk of a linear recurrence"), cl::init(64),
                               cl::cat(category));
 
@@ -118,6 +122,7 @@ int main(int argc, char **argv) {
   options.dumpDirectory = dumpPhases;
   options.source = input;
   options.pipeline.chunk = chunk;
+  options.pipeline.pages = pages;
   options.exact = exact;
   options.remarks = remarks;
   options.assembler = assembler;

@@ -248,11 +248,51 @@ Case scan(int64_t tokens, int64_t heads, int64_t groups, int64_t ring) {
                      kState, kValue, 5, 2 * heads * kValue + 2 * groups * kState + 2 * heads);
 }
 
+/// RWKV-7: a gate per channel; what is removed is read of the undecayed state along one vector and written along
+/// another. All of them stand in memory, as with ggml's operator.
+Case receptanceWeighted(int64_t tokens, int64_t heads) {
+  constexpr int64_t kDim = 64;
+  std::string body =
+      text(linearInputs(heads, kDim, heads, kDim, kDim), projection("removal", heads * kDim),
+           projection("rate", heads * kDim), "  %m = heads %removal, ", heads, "\n  %b = heads %rate, ", heads, R"(
+  %o = attn.recurrence (%s : 64x64, %q = %q, %k = %k, %v = %v, %g = %g, %m = %m, %b = %b) {
+    %z = read %s, %m
+    %d = decay %s, %g
+    %zn = scale %z, -1
+    %c = write %d, %b, %zn
+    %n = write %c, %k, %v
+    %y = read %n, %q
+    yield %n, %y
+  })");
+  return linearMixer(text("wkv7 T=", tokens, " H=", heads, " d=64"), tokens, 1, body, heads, kDim, kDim, 9,
+                     7 * heads * kDim);
+}
+
+//===----------------------------------------------------------------------===//
+// Short convolution
+//===----------------------------------------------------------------------===//
+
+/// As an op of its own: its input stands in memory. In a model it is part of the mixer behind it (`gdn fused`).
+Case shortConvolution(int64_t tokens, int64_t channels) {
+  std::string body = text(projection("mixed", channels), "  %w_conv = param \"conv.weight\" : tensor<", channels,
+                          "x1x4xf32>\n  %o = attn.short_conv %mixed, %w_conv");
+  Case result;
+  result.name = text("ssm_conv T=", tokens, " C=", channels, " W=4");
+  result.model = network(kNarrow, "1 x @mix", mixerBlock(channels, body));
+  result.kernels = "rows";
+  result.tokens = tokens;
+  auto elements = static_cast<double>(tokens * channels);
+  result.flops = 2.0 * kTaps * elements;
+  result.bytes = 4.0 * (2 * elements + static_cast<double>((2 * (kTaps - 1) + kTaps) * channels));
+  return result;
+}
+
 //===----------------------------------------------------------------------===//
 // Softmax attention
 //===----------------------------------------------------------------------===//
 
-Case attention(int64_t tokens, int64_t total, int64_t ring) {
+/// Over pages of `pages`: f32, f16 or bf16.
+Case attention(const std::string &pages, int64_t tokens, int64_t total, int64_t ring) {
   constexpr int64_t kHeads = 16, kKeyHeads = 4;
   std::string body = text(projection("qkv", (kHeads + 2 * kKeyHeads) * kHeadDim), R"(
   %q, %k, %v = split %qkv into 16x128, 4x128, 4x128
@@ -261,15 +301,16 @@ Case attention(int64_t tokens, int64_t total, int64_t ring) {
   double pairs = static_cast<double>(tokens) * static_cast<double>(past) +
                  0.5 * static_cast<double>(tokens) * static_cast<double>(tokens + 1);
   Case result;
-  result.name = text("attn f32 Tq=", tokens, " Tkv=", total, " Hq=16 Hkv=4 d=128", suffix(ring));
+  result.name = text("attn ", pages, " Tq=", tokens, " Tkv=", total, " Hq=16 Hkv=4 d=128", suffix(ring));
   result.model = network(kNarrow, text(ring, " x @mix"), mixerBlock(kHeads * kHeadDim, body));
   result.kernels = "softmax";
   result.tokens = tokens;
   result.past = past;
   result.applications = ring;
   result.flops = 4.0 * kHeadDim * kHeads * pairs;
-  result.bytes = 4.0 * (2.0 * kKeyHeads * kHeadDim * static_cast<double>(total) +
-                        2.0 * kHeads * kHeadDim * static_cast<double>(tokens));
+  result.pages = pages;
+  result.bytes = (pages == "f32" ? 4.0 : 2.0) * 2.0 * kKeyHeads * kHeadDim * static_cast<double>(total) +
+                 4.0 * 2.0 * kHeads * kHeadDim * static_cast<double>(tokens);
   return result;
 }
 
@@ -342,11 +383,18 @@ std::vector<Case> allCases() {
     cases.push_back(gatedLinear(tokens, 16, 128));
   cases.push_back(gatedLinear(2048, 32, 64));
   cases.push_back(gatedLinear(2048, 16, 128, /*fast=*/true));
-  for (int64_t tokens : {512, 2048, 8192})
-    cases.push_back(attention(tokens, tokens, 1));
-  for (int64_t total : {2048, 8192, 32768})
-    cases.push_back(attention(1, total, 1));
-  cases.push_back(attention(1, 8192, 12));
+  cases.push_back(receptanceWeighted(1, 32));
+  cases.push_back(receptanceWeighted(512, 32));
+  cases.push_back(receptanceWeighted(2048, 32));
+  for (int64_t tokens : {1, 512, 2048})
+    cases.push_back(shortConvolution(tokens, 8192));
+  for (const char *pages : {"f32", "f16", "bf16"}) {
+    for (int64_t tokens : {512, 2048, 8192})
+      cases.push_back(attention(pages, tokens, tokens, 1));
+    for (int64_t total : {2048, 8192, 32768})
+      cases.push_back(attention(pages, 1, total, 1));
+    cases.push_back(attention(pages, 1, 8192, 12));
+  }
   for (const char *type : {"f32", "f16", "bf16"}) {
     bool wide = std::string(type) == "f32";
     cases.push_back(product(type, 512, 1));

@@ -46,6 +46,7 @@ struct Case {
   std::string name;
   std::string model;           ///< text of the network
   std::string tuning;          ///< table that it is compiled under, as JSON; empty: what the compiler has
+  std::string pages;           ///< element type of cached keys and values; empty: what the compiler takes
   std::string kernels;         ///< names of the timed kernels begin so; of those that layers launch
   bool whole = false;          ///< and with them whatever else stands between products and the last of them
   int64_t tokens = 1;          ///< new tokens of each sequence of a step

@@ -60,8 +60,20 @@ ModuleCompiler::~ModuleCompiler() {
     fs::remove_all(folder, fault);
 }
 
-Status ModuleCompiler::write(const std::string &text, const std::string &table, std::string &outStem) {
-  std::string all = table.empty() ? text : text + '\0' + table;
+namespace {
+
+/// The options of the compiler for |source| without its table.
+std::vector<std::string> optionsFor(const Source &source) {
+  return source.pages.empty() ? std::vector<std::string>() : std::vector<std::string>{"--pages=" + source.pages};
+}
+
+} // namespace
+
+Status ModuleCompiler::write(const Source &source, std::string &outStem) {
+  std::string all = source.text;
+  for (const std::string &more : {source.table, source.pages})
+    if (!more.empty())
+      all += '\0' + more;
   char name[17];
   std::snprintf(name, sizeof name, "%016llx",
                 static_cast<unsigned long long>(denim_module_checksum(all.data(), all.size())));
@@ -76,19 +88,19 @@ Status ModuleCompiler::write(const std::string &text, const std::string &table, 
       return error(DENIM_STATUS_RESOURCE_EXHAUSTED, "cannot write '", outStem, ending, "'");
     return {};
   };
-  if (Status status = put(".mlir", text))
+  if (Status status = put(".mlir", source.text))
     return status;
-  return table.empty() ? Status() : put(".tuning.json", table);
+  return source.table.empty() ? Status() : put(".tuning.json", source.table);
 }
 
-Status ModuleCompiler::compileText(const std::string &text, const std::string &table, std::string &outPath) {
+Status ModuleCompiler::compileText(const Source &source, std::string &outPath) {
   std::string stem;
-  if (Status status = write(text, table, stem))
+  if (Status status = write(source, stem))
     return status;
   std::string &module = modules[stem];
   if (module.empty()) {
-    std::vector<std::string> options;
-    if (!table.empty())
+    std::vector<std::string> options = optionsFor(source);
+    if (!source.table.empty())
       options.push_back("--tuning=" + stem + ".tuning.json");
     if (Status status = compiler.empty() ? find(stem + ".denim") : run(stem + ".mlir", stem + ".denim", options))
       return status;
@@ -98,14 +110,17 @@ Status ModuleCompiler::compileText(const std::string &text, const std::string &t
   return {};
 }
 
-Status ModuleCompiler::listChoices(const std::string &text, std::string &outJson) {
+Status ModuleCompiler::listChoices(const Source &source, std::string &outJson) {
   std::string stem;
-  if (Status status = write(text, "", stem))
+  if (Status status = write({source.text, "", source.pages}, stem))
     return status;
   std::string path = stem + ".choices.json";
-  if (!compiler.empty())
-    if (Status status = run(stem + ".mlir", path, {"--emit=choices"}))
+  if (!compiler.empty()) {
+    std::vector<std::string> options = optionsFor(source);
+    options.push_back("--emit=choices");
+    if (Status status = run(stem + ".mlir", path, options))
       return status;
+  }
   std::ifstream file(path);
   std::ostringstream content;
   content << file.rdbuf();

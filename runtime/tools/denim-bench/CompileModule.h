@@ -18,6 +18,13 @@
 
 namespace denim::bench {
 
+/// What a module is made from.
+struct Source {
+  std::string text;  ///< of the model
+  std::string table; ///< tuning table that it is compiled under (README.md of compiler/tuning); empty: none
+  std::string pages; ///< as denim-compile --pages; empty: not given
+};
+
 class ModuleCompiler {
 public:
   /// |target| as `denim-compile --target` takes it. Modules are written to |folder|; empty: one that is made and
@@ -31,17 +38,16 @@ public:
 
   /// Whether there is a compiler.
   bool compiles() const { return !compiler.empty(); }
-  /// Compiles |text|, under the tuning table |table| (README.md of compiler/tuning; empty: none), and keeps the
-  /// module's path for the next that asks for the same.
-  Status compileText(const std::string &text, const std::string &table, std::string &outPath);
-  /// What is chosen for the kernels of |text|, as the compiler lists it.
-  Status listChoices(const std::string &text, std::string &outJson);
+  /// Compiles |source| and keeps the module's path for the next that asks for the same.
+  Status compileText(const Source &source, std::string &outPath);
+  /// What is chosen for the kernels of |source| without its table, as the compiler lists it.
+  Status listChoices(const Source &source, std::string &outJson);
   /// A `.denim` file as it is; a model's text compiled.
   Status compileFile(const std::string &path, std::string &outPath);
 
 private:
-  /// The file of |text| and |table| in the folder, without its ending; with a compiler both are written there.
-  Status write(const std::string &text, const std::string &table, std::string &outStem);
+  /// The file of |source| in the folder, without its ending; with a compiler its text and table are written there.
+  Status write(const Source &source, std::string &outStem);
   Status run(const std::string &input, const std::string &output, const std::vector<std::string> &options = {});
   Status find(const std::string &path) const;
 

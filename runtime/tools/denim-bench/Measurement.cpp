@@ -56,21 +56,32 @@ std::vector<uint32_t> timedKernels(const Session &session, const Case &which) {
   return kernels;
 }
 
+/// |value| in the type of a page, cut off where it does not fit: zero, or normal in every type.
+void putNumber(char *to, PlanType type, float value) {
+  uint32_t bits;
+  std::memcpy(&bits, &value, sizeof bits);
+  if (type == PlanType::F32) {
+    std::memcpy(to, &bits, sizeof bits);
+    return;
+  }
+  constexpr uint32_t kBiases = 127 - 15;
+  uint32_t half = (bits >> 16 & 0x8000) | (value == 0 ? 0 : (bits >> 13 & 0x3ffff) - (kBiases << 10));
+  auto narrow = static_cast<uint16_t>(type == PlanType::F16 ? half : bits >> 16);
+  std::memcpy(to, &narrow, sizeof narrow);
+}
+
 /// Finite values of the size of activations in the pages that `Session::extend` gave out unwritten.
 Status fillPages(Device &device, const Session &session, int64_t pages) {
   const Plan &plan = session.plan();
   for (size_t c = 0; c < plan.caches.size(); ++c) {
-    if (plan.caches[c].kind != CacheKind::Paged || plan.caches[c].type == PlanType::F16)
+    if (plan.caches[c].kind != CacheKind::Paged)
       continue;
     auto *base = static_cast<char *>(session.hybridCache().pageBase(c));
     size_t element = bytes(plan.caches[c].type);
     std::vector<char> page(plan.caches[c].bytes);
     int64_t i = 0;
-    for (char *to = page.data(); to < page.data() + page.size(); to += element, ++i) {
-      float value = 0.01f * static_cast<float>((i * 2654435761u >> 16) % 17 - 8);
-      const char *bits = reinterpret_cast<const char *>(&value);
-      std::memcpy(to, bits + (sizeof value - element), element); // bf16: the upper half
-    }
+    for (char *to = page.data(); to < page.data() + page.size(); to += element, ++i)
+      putNumber(to, plan.caches[c].type, 0.01f * static_cast<float>((i * 2654435761u >> 16) % 17 - 8));
     if (Status status = device.write(base, page.data(), page.size()))
       return status;
     // All pages alike, twice as many with each copy.
@@ -97,7 +108,7 @@ Status measureCase(Bench &bench, const Case &which, Row &out) {
   if (which.bareBlocks)
     return measureBareKernel(bench, which, out);
   std::string path;
-  if (Status status = bench.compiler.compileText(which.model, which.tuning, path))
+  if (Status status = bench.compiler.compileText({which.model, which.tuning, which.pages}, path))
     return status;
   std::shared_ptr<const Module> module;
   if (Status status = Module::open(path, module))

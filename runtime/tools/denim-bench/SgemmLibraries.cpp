@@ -1,7 +1,8 @@
 //===- SgemmLibraries.cpp - what others reach on the same product ---------===//
 //
 // Loaded when they are there and never linked: a row to compare with, not something that Denim needs. Operands lie as
-// in `linear`: activations [M, K], weights [N, K].
+// in `linear`: activations [M, K], weights [N, K]. The small shapes are those of products inside kernels, whose rows
+// are in tile-bench.
 //
 //===----------------------------------------------------------------------===//
 
@@ -15,7 +16,10 @@ namespace denim::bench {
 
 namespace {
 
-constexpr int64_t kRows = 512, kInner = 2048, kColumns = 2048;
+struct Shape {
+  int64_t rows, inner, columns;
+};
+constexpr Shape kShapes[] = {{512, 2048, 2048}, {64, 128, 128}, {64, 64, 128}};
 
 using CblasSgemm = void (*)(int order, int transposeA, int transposeB, int m, int n, int k, float alpha, const float *a,
                             int lda, const float *b, int ldb, float beta, float *c, int ldc);
@@ -41,44 +45,47 @@ std::vector<Row> measureLibraries(Bench &bench) {
   if (__builtin_cpu_supports("avx512f"))
     setenv("OPENBLAS_CORETYPE", "SkylakeX", 0);
 #endif
-  std::vector<float> a(kRows * kInner), b(kColumns * kInner), c(kRows * kColumns);
-  for (size_t i = 0; i < a.size(); ++i)
-    a[i] = 0.01f * static_cast<float>(i % 7);
-  for (size_t i = 0; i < b.size(); ++i)
-    b[i] = 0.01f * static_cast<float>(i % 11);
+  void *openBlas = open({"libopenblas.so.0", "libopenblas.so"});
+  void *oneDnn = open({"libdnnl.so.3", "libdnnl.so.2", "libdnnl.so"});
+  auto blas = openBlas ? reinterpret_cast<CblasSgemm>(dlsym(openBlas, "cblas_sgemm")) : nullptr;
+  auto dnnl = oneDnn ? reinterpret_cast<DnnlSgemm>(dlsym(oneDnn, "dnnl_sgemm")) : nullptr;
   std::vector<Row> rows;
-  auto measure = [&](const char *name, auto product) {
-    Row row;
-    row.name = std::string("sgemm ") + name + " M=512 K=2048 N=2048";
-    row.tokens = kRows;
-    row.flops = 2.0 * kRows * kInner * kColumns;
-    row.bytes = 4.0 * (kRows * kInner + kColumns * kInner + kRows * kColumns);
-    bool failed = false;
-    auto once = [&](double &one) -> Status {
-      Stopwatch watch;
-      failed |= !product();
-      one = watch.seconds();
-      return {};
+  for (auto [m, k, n] : kShapes) {
+    std::vector<float> a(m * k), b(n * k), c(m * n);
+    for (size_t i = 0; i < a.size(); ++i)
+      a[i] = 0.01f * static_cast<float>(i % 7);
+    for (size_t i = 0; i < b.size(); ++i)
+      b[i] = 0.01f * static_cast<float>(i % 11);
+    auto measure = [&, m = m, k = k, n = n](const char *name, auto product) {
+      Row row;
+      row.name = std::string("sgemm ") + name + " M=" + std::to_string(m) + " K=" + std::to_string(k) +
+                 " N=" + std::to_string(n);
+      row.tokens = static_cast<double>(m);
+      row.flops = 2.0 * static_cast<double>(m * k * n);
+      row.bytes = 4.0 * static_cast<double>(m * k + n * k + m * n);
+      bool failed = false;
+      auto once = [&](double &one) -> Status {
+        Stopwatch watch;
+        failed |= !product();
+        one = watch.seconds();
+        return {};
+      };
+      if (timeRow(bench, bench.seconds, once, row) || failed)
+        return;
+      setLimit(bench.limits, Traffic::Read, row.bytes, row);
+      rows.push_back(row);
     };
-    if (timeRow(bench, bench.seconds, once, row) || failed)
-      return;
-    setLimit(bench.limits, Traffic::Read, row.bytes, row);
-    rows.push_back(row);
-  };
-  if (void *library = open({"libopenblas.so.0", "libopenblas.so"}))
-    if (auto sgemm = reinterpret_cast<CblasSgemm>(dlsym(library, "cblas_sgemm")))
-      measure("OpenBLAS", [&] {
+    if (blas)
+      measure("OpenBLAS", [&, m = static_cast<int>(m), k = static_cast<int>(k), n = static_cast<int>(n)] {
         constexpr int kRowMajor = 101, kPlain = 111, kTransposed = 112;
-        sgemm(kRowMajor, kPlain, kTransposed, kRows, kColumns, kInner, 1, a.data(), kInner, b.data(), kInner, 0,
-              c.data(), kColumns);
+        blas(kRowMajor, kPlain, kTransposed, m, n, k, 1, a.data(), k, b.data(), k, 0, c.data(), n);
         return true;
       });
-  if (void *library = open({"libdnnl.so.3", "libdnnl.so.2", "libdnnl.so"}))
-    if (auto sgemm = reinterpret_cast<DnnlSgemm>(dlsym(library, "dnnl_sgemm")))
-      measure("oneDNN", [&] {
-        return sgemm('N', 'T', kRows, kColumns, kInner, 1, a.data(), kInner, b.data(), kInner, 0, c.data(), kColumns) ==
-               0;
+    if (dnnl)
+      measure("oneDNN", [&, m = m, k = k, n = n] {
+        return dnnl('N', 'T', m, n, k, 1, a.data(), k, b.data(), k, 0, c.data(), n) == 0;
       });
+  }
   return rows;
 }
 

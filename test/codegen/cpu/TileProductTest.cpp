@@ -127,6 +127,34 @@ TEST(TileProduct, NarrowMemory) {
   check(cases);
 }
 
+/// Rows times weights that are turned once for all rounds of a loop, summed over more than one block of k.
+TEST(TileProduct, TurnedOnceForALoop) {
+  std::vector<Case> cases;
+  for (const char *element : {"f32", "bf16", "f16"})
+    for (auto [rows, n, k] : {std::tuple(20, 144, 900), std::tuple(16, 80, 1600)}) {
+      Case c;
+      c.name = fmt::format("turned_{}x{}x{}_{}", rows, n, k, element);
+      c.kernel = fmt::format(R"(
+        tile.kernel @{0}(%A: !tile.memory<{3}xf32>, %W: !tile.memory<{3}x{4}>, %Y: !tile.memory<{2}xf32>)
+            items <once by 1 times 1> at %item {{
+          %c0 = arith.constant 0 : index
+          %step = arith.constant {1} : index
+          %end = arith.constant {5} : index
+          %w = tile.load %W[%c0, %c0] : !tile.memory<{3}x{4}> -> !tile.tile<{2}x{3}xf32>
+          scf.for %i = %c0 to %end step %step {{
+            %a = tile.load %A[%i, %c0] : !tile.memory<{3}xf32> -> !tile.tile<{1}x{3}xf32>
+            %p = tile.mma %a, transpose_rhs %w : !tile.tile<{1}x{3}xf32>, !tile.tile<{2}x{3}xf32> -> !tile.tile<{1}x{2}xf32>
+            tile.store %p, %Y[%i, %c0] : !tile.tile<{1}x{2}xf32>, !tile.memory<{2}xf32>
+          }}
+        }})",
+                             c.name, rows, n, k, element, 3 * rows);
+      c.buffers = {{"f32", 3 * rows * k}, {element, n * k}, {"f32", 3 * rows * n}};
+      c.gpuRefusal = {"of shared memory"};
+      cases.push_back(c);
+    }
+  check(cases);
+}
+
 /// Along the rows of a matrix in memory: whole and broken numbers of pieces, for all threads and for some of them.
 TEST(TileProduct, OneRow) {
   std::vector<Case> cases;

@@ -59,6 +59,38 @@ tile.kernel @scores(%a: !tile.memory<64xf32>, %b: !tile.memory<64xf32>, %c: !til
   }
 }
 
+// Weights that a loop multiplies are turned in front of it, a MiB of them as well; its rounds only multiply. Blocks of k
+// go round the strips of columns: the second and later ones add to the sums in memory.
+// CHECK-LABEL: llvm.func @turned_once
+// CHECK-SAME: tile.scratch_bytes = 1048576
+// CHECK: vector.shuffle
+// CHECK: scf.for
+// CHECK-NOT: vector.shuffle
+// CHECK: scf.for {{.*}} {
+// CHECK: llvm.return
+tile.kernel @turned_once(%a: !tile.memory<2048xf32>, %b: !tile.memory<2048xf32>, %c: !tile.memory<128xf32>) items <once by 1 times 1> at %item {
+  %c0 = arith.constant 0 : index
+  %c64 = arith.constant 64 : index
+  %c640 = arith.constant 640 : index
+  %w = tile.load %b[%c0, %c0] : !tile.memory<2048xf32> -> !tile.tile<128x2048xf32>
+  scf.for %i = %c0 to %c640 step %c64 {
+    %x = tile.load %a[%i, %c0] : !tile.memory<2048xf32> -> !tile.tile<64x2048xf32>
+    %p = tile.mma %x, transpose_rhs %w : !tile.tile<64x2048xf32>, !tile.tile<128x2048xf32> -> !tile.tile<64x128xf32>
+    tile.store %p, %c[%i, %c0] : !tile.tile<64x128xf32>, !tile.memory<128xf32>
+  }
+}
+
+// Used once, they are turned by panels of some columns and some steps of k.
+// CHECK-LABEL: llvm.func @turned_in_panels
+// CHECK-SAME: tile.scratch_bytes = {{[1-9][0-9]?[0-9]?[0-9]?[0-9]?}} 
+tile.kernel @turned_in_panels(%a: !tile.memory<2048xf32>, %b: !tile.memory<2048xbf16>, %c: !tile.memory<128xf32>) items <once by 1 times 1> at %item {
+  %c0 = arith.constant 0 : index
+  %w = tile.load %b[%c0, %c0] : !tile.memory<2048xbf16> -> !tile.tile<128x2048xf32>
+  %x = tile.load %a[%c0, %c0] : !tile.memory<2048xf32> -> !tile.tile<64x2048xf32>
+  %p = tile.mma %x, transpose_rhs %w : !tile.tile<64x2048xf32>, !tile.tile<128x2048xf32> -> !tile.tile<64x128xf32>
+  tile.store %p, %c[%c0, %c0] : !tile.tile<64x128xf32>, !tile.memory<128xf32>
+}
+
 // A lower triangular lhs ends the loop over k behind the rows of the register tile.
 // CHECK-LABEL: llvm.func @triangle
 // CHECK: arith.minsi

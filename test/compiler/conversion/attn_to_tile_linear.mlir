@@ -1,7 +1,7 @@
 // RUN: denim-opt %s --convert-attn-to-tile --cse --canonicalize | FileCheck %s
 
-// Panels of columns are items. With many tokens the panel of weights stands outside the loop over rows; with few, rows are
-// taken some at a time and one by one. What follows the product is done before it is written.
+// Panels of columns are items. With many tokens the panel of weights stands outside the loop over rows, and beside the only
+// block of them where there is one; with few, rows are taken some at a time and one by one. What follows the product is done before it is written.
 // CHECK-LABEL: tile.kernel @product
 // CHECK-SAME: items <tokens by {{[0-9]+}} times [[PANELS:[0-9]+]]>
 // CHECK: scf.if
@@ -11,6 +11,10 @@
 // CHECK: %[[S:.*]] = tile.map (%{{.*}} = %[[Y]]
 // CHECK: math.exp
 // CHECK: tile.store %[[S]]
+// CHECK: } else {
+// CHECK-NOT: scf.for
+// CHECK: %[[W1:.*]] = tile.load %{{.*}} : !tile.memory<64xbf16> -> !tile.tile<[[PANEL]]x64xf32>
+// CHECK: tile.mma %{{.*}}, transpose_rhs %[[W1]]
 // CHECK: } else {
 // CHECK: tile.mma {{.*}} -> !tile.tile<1x[[PANEL]]xf32>
 plan.kernel @product(%x: tensor<?x64xf32>, %w: tensor<1024x64xbf16>) attributes {kind = "linear"} {
