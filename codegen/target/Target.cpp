@@ -26,6 +26,7 @@ static Target makeTarget(StringRef name) {
     t.requiredFlags = {"avx512f", "avx512bw", "avx512dq", "avx512vl", "avx512cd", "avx512_vnni", "fma",
                        "avx2",    "bmi1",     "bmi2",     "f16c",     "movbe",    "abm"};
     t.lanes = 16, t.registers = 32, t.vectorBits = 512;
+    t.lookUp = true;
     t.outerTile = {8, 3}, t.dotTile = {4, 4}, t.blockBytes = 24 * 1024;
     if (name == "x86-64-v4-amx") {
       t.features += ",+avx512bf16,+amx-tile,+amx-bf16";
