@@ -1,4 +1,5 @@
 #include "codegen/cpu/Code.h"
+#include "dialects/interfaces/Interfaces.h"
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/LLVMIR/LLVMDialect.h"
 #include "mlir/Dialect/Math/IR/Math.h"
@@ -19,7 +20,7 @@ Type Code::pointerType() {
 Type Code::storageOf(Type element) {
   if (element.isBF16() || element.isF16())
     return builder.getI16Type();
-  return element.isInteger(1) ? builder.getI8Type() : element;
+  return element.isInteger(1) || blockFormatOf(element) ? builder.getI8Type() : element;
 }
 
 Value Code::divide(Value a, int64_t by) {
@@ -214,6 +215,31 @@ Value Code::widen(Value stored, Type element) {
     return arith::ExtFOp::create(builder, loc, inShapeOf(shape, f32()), half);
   }
   return stored;
+}
+
+Value Code::widenBytes(Value bytes, bool hasSign) {
+  Type integer = inShapeOf(bytes.getType(), i32());
+  return hasSign ? Value(arith::ExtSIOp::create(builder, loc, integer, bytes))
+                 : Value(arith::ExtUIOp::create(builder, loc, integer, bytes));
+}
+Value Code::toReal(Value integer) {
+  return arith::SIToFPOp::create(builder, loc, inShapeOf(integer.getType(), f32()), integer);
+}
+Value Code::fourBits(Value bytes, Value first) {
+  if (auto known = constantOf(first); !known || *known != 0)
+    bytes = shiftRight(bytes, first);
+  return arith::AndIOp::create(builder, loc, bytes, integerConstantLike(bytes.getType(), 15));
+}
+
+Value Code::shiftRight(Value integers, Value by) {
+  return arith::ShRUIOp::create(builder, loc, integers, isa<VectorType>(integers.getType()) ? broadcast(by) : by);
+}
+Value Code::lookUp(ArrayRef<float> numbers, Value indices) {
+  Value table = arith::ConstantOp::create(builder, loc, DenseElementsAttr::get(vectorOf(f32()), numbers));
+  return LLVM::CallIntrinsicOp::create(builder, loc, vectorOf(f32()),
+                                       builder.getStringAttr("llvm.x86.avx512.permvar.sf.512"),
+                                       ValueRange{table, indices})
+      .getResult(0);
 }
 
 Value Code::widenPair(Value pairs, bool second) {

@@ -22,7 +22,7 @@ public:
   // ---- types
   mlir::Type pointerType();
   mlir::VectorType vectorOf(mlir::Type element) { return mlir::VectorType::get({lanes}, element); }
-  /// What an element of a tile or memory is in memory: bits for bf16 and f16, a byte for i1.
+  /// What an element of a tile or memory is in memory: bits for bf16 and f16, a byte for i1 and for integers of blocks.
   mlir::Type storageOf(mlir::Type element);
 
   // ---- i64
@@ -54,6 +54,14 @@ public:
   /// Between what memory holds (storageOf) and what is computed with: f32 for bf16 and f16, i1 for a byte.
   mlir::Value widen(mlir::Value stored, mlir::Type element);
   mlir::Value narrow(mlir::Value value, mlir::Type element);
+  /// Bytes as i32, with their sign or without one.
+  mlir::Value widenBytes(mlir::Value bytes, bool hasSign);
+  mlir::Value toReal(mlir::Value integer); ///< f32 from i32
+  /// Four bits of each i32, of which they are the lower eight: those from bit `first` (i32 or a constant) on.
+  mlir::Value fourBits(mlir::Value bytes, mlir::Value first);
+  mlir::Value shiftRight(mlir::Value integers, mlir::Value by); ///< of i32; zeros come in, `by` a scalar
+  /// Of 16 numbers, in each lane the one that the lower four bits of `indices` count (Target::lookUp).
+  mlir::Value lookUp(llvm::ArrayRef<float> numbers, mlir::Value indices);
   /// The first or second bf16 of each i32, as f32.
   mlir::Value widenPair(mlir::Value pairs, bool second);
 

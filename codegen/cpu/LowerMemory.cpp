@@ -8,6 +8,9 @@ using namespace denim;
 /// The part of a memory that begins at (row, column), as a place.
 Place KernelLowering::memoryWindow(Value memory, Value row, Value column, int64_t rows, int64_t columns) {
   auto type = cast<tile::MemoryType>(memory.getType());
+  if (blockFormatOf(type.getElementType()))
+    return access.blocksOf(pointers.lookup(memory), type.getElementType(), type.getColumns(), row, column, rows,
+                           columns);
   Place place;
   place.element = type.getElementType();
   place.rows = rows, place.columns = columns;
@@ -87,6 +90,20 @@ std::pair<Value, Value> KernelLowering::rowsWithin(Value row, Value lo, Value hi
   return {first, last};
 }
 
+/// Whether the tile's users take elements in blocks where they stand: products, also of windows of whole blocks.
+static bool takesBlocks(Value tile, bool transposed) {
+  return llvm::all_of(tile.getUsers(), [&](Operation *user) {
+    auto window = dyn_cast<tile::WindowOp>(user);
+    if (!window)
+      return isa<tile::MmaOp>(user);
+    auto type = cast<tile::TileType>(window.getResult().getType());
+    int64_t first = transposed ? window.getRow() : window.getColumn();
+    int64_t length = transposed ? type.getRows() : type.getColumns();
+    return first % formats::kBlockElements == 0 && length % formats::kBlockElements == 0 &&
+           takesBlocks(window.getResult(), transposed);
+  });
+}
+
 void KernelLowering::lower(tile::LoadOp op) {
   auto type = typeOf(op.getResult());
   bool transposed = op.getTransposed();
@@ -96,7 +113,8 @@ void KernelLowering::lower(tile::LoadOp op) {
   Place from = memoryWindow(op.getMemory(), row, i64Of(op.getColumn()), rows, columns);
   // A column of a wider memory has its elements apart, which vectors cannot read: it is copied.
   bool apart = columns == 1 && rows > 1 && from.rowStride != 1;
-  if (!op.getLo() && !apart && !isWrittenBefore(op.getMemory(), op, lifetimes.lastUse(op.getResult()))) {
+  bool blocks = from.scales && !takesBlocks(op.getResult(), transposed);
+  if (!op.getLo() && !apart && !blocks && !isWrittenBefore(op.getMemory(), op, lifetimes.lastUse(op.getResult()))) {
     bind(op.getResult(), transposed ? from.transposed() : from);
     return;
   }

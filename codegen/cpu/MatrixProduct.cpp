@@ -35,6 +35,9 @@ Terms denim::codegen::termsOf(Value tile, bool rounded) {
     return {1, false};
   if (rounded)
     return {1, true};
+  // An f16 scale of 11 bits times an integer, of at most three significant bits for four.
+  if (auto format = blockFormatOf(element))
+    return {*format == formats::BlockFormat::Q4_0 ? 2 : 3, false};
   return {element.isF16() ? 2 : 3, false}; // an f16 has 11 significant bits
 }
 
@@ -313,7 +316,9 @@ void MatrixProductWriter::rowsOfPiece(const Product &p, const Operand &left, con
     groups([&](Value row, int64_t count, int64_t validRows) {
       Value first = code.mul(row, tileRows);
       Place rows = p.lhs;
-      if (!rows.splat) {
+      if (rows.scales) {
+        rows = access.window(p.lhs, first, code.constant(0), p.lhs.rows, p.lhs.columns);
+      } else if (!rows.splat) {
         rows.base = access.address(p.lhs, first, code.constant(0));
         rows.alignment = llvm::MinAlign(rows.alignment, tileRows * Code::bytesOf(rows.element));
       }

@@ -11,6 +11,8 @@ using namespace denim;
 //===--------------------------------------------------------------------------------------------------------------===//
 
 Value Access::address(const Place &place, Value row, Value column) {
+  if (place.scales)
+    return addressInBlock(place, row, column);
   Value pointer = place.base;
   if (place.rows != 1)
     pointer = code.advance(pointer, code.mul(row, place.rowStride), place.element);
@@ -22,6 +24,8 @@ Value Access::address(const Place &place, Value row, Value column) {
 Value Access::scalar(const Place &place, Value row, Value column) {
   if (place.splat)
     return place.splat;
+  if (place.scales)
+    return elementOfBlock(place, row, column, /*vector=*/false);
   Type stored = code.storageOf(place.element);
   return code.widen(code.load(stored, address(place, row, column), Code::bytesOf(place.element)), place.element);
 }
@@ -42,6 +46,16 @@ int64_t Access::vectorAlignment(const Place &place, Axis axis) {
 Value Access::vector(const Place &place, Axis axis, Value row, Value column, int64_t valid) {
   if (place.splat || place.extent(axis) == 1)
     return code.broadcast(scalar(place, row, column));
+  if (place.scales && axis == place.blockAxis())
+    return elementOfBlock(place, row, column, /*vector=*/true);
+  if (place.scales) {
+    Value result = code.zero(code.f32());
+    for (int64_t i = 0; i < std::min(valid, code.lanes); ++i)
+      result = code.insert(scalar(place, axis == Axis::rows ? code.add(row, i) : row,
+                                  axis == Axis::columns ? code.add(column, i) : column),
+                           result, i);
+    return result;
+  }
   Type stored = code.vectorOf(code.storageOf(place.element));
   if (place.stride(axis) == 1) {
     Value pointer = address(place, row, column);
@@ -79,6 +93,8 @@ void Access::setVector(const Place &place, Axis axis, Value row, Value column, i
 }
 
 Place Access::window(const Place &place, Value row, Value column, int64_t rows, int64_t columns) {
+  if (place.scales)
+    return windowOfBlocks(place, row, column, rows, columns);
   Place p = place;
   p.rows = rows, p.columns = columns;
   if (place.splat)

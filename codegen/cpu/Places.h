@@ -7,6 +7,9 @@
 //             everywhere; elements in the padding are arbitrary, and only reductions have to mask them.
 //   alias     a load that needs no copy: the place is the memory itself, with the memory's row stride. The last
 //             vector of a ragged row is masked there. Elements may be bf16 or f16: they widen when read.
+//   blocks    an alias of memory whose elements are integers with a scale for every 32 of them (formats/blocks): two
+//             addresses. Vectors begin at multiples of their lanes, so one has one scale. Read by products alone, which
+//             have the scale behind their sums or make a panel of f32; for others a load makes a copy.
 //   splat     no address at all: one scalar.
 //   window    the place of its source, moved.
 //
@@ -31,16 +34,20 @@ inline Axis otherAxis(Axis axis) {
 }
 
 struct Place {
-  mlir::Value base;  ///< Pointer to element (0, 0).
-  mlir::Value splat; ///< The scalar of all elements, instead of an address.
+  mlir::Value base;   ///< Pointer to element (0, 0).
+  mlir::Value scales; ///< Elements in blocks: pointer to the first scale of a row, whose first integer is at `base`,
+  mlir::Value first;  ///< and position of element (0, 0) along it, a multiple of lanes.
+  mlir::Value splat;  ///< The scalar of all elements, instead of an address.
   mlir::Type element;
-  int64_t rows = 1, columns = 1; ///< Extents of the tile that lives here.
-  int64_t rowStride = 1, columnStride = 1;
-  int64_t alignment = 4; ///< Bytes `base` is known to be aligned to.
-  bool padded = false;   ///< The last vector along the contiguous axis may be read and written whole.
+  int64_t rows = 1, columns = 1;           ///< Extents of the tile that lives here.
+  int64_t rowStride = 1, columnStride = 1; ///< In elements; of elements in blocks bytes from row to row.
+  int64_t alignment = 4;                   ///< Bytes `base` is known to be aligned to.
+  bool padded = false;                     ///< The last vector along the contiguous axis may be read and written whole.
 
   int64_t extent(Axis axis) const { return axis == Axis::rows ? rows : columns; }
   int64_t stride(Axis axis) const { return axis == Axis::rows ? rowStride : columnStride; }
+  /// The axis along which blocks lie.
+  Axis blockAxis() const { return columnStride == 1 ? Axis::columns : Axis::rows; }
   bool isContiguous(Axis axis) const { return stride(axis) == 1 || extent(axis) == 1; }
   Place transposed() const {
     Place p = *this;
@@ -59,7 +66,7 @@ inline Axis naturalAxis(tile::TileType type) {
 class Access {
 public:
   explicit Access(Code &code) : code(code) {}
-  /// Pointer to an element.
+  /// Pointer to an element; of elements in blocks to the byte that has its integer.
   mlir::Value address(const Place &place, mlir::Value row, mlir::Value column);
   /// One element as it is computed with: f32, i32 or i1.
   mlir::Value scalar(const Place &place, mlir::Value row, mlir::Value column);
@@ -77,7 +84,23 @@ public:
   void copyRows(const Place &from, const Place &to, mlir::Value low, mlir::Value high);
   void copy(const Place &from, const Place &to);
 
+  // ---- elements in blocks (Blocks.cpp)
+  /// The part of a memory that begins at (row, column): `base` points to the memory's first row, `memoryColumns` wide.
+  Place blocksOf(mlir::Value base, mlir::Type element, int64_t memoryColumns, mlir::Value row, mlir::Value column,
+                 int64_t rows, int64_t columns);
+  /// The scales of a place whose blocks lie along its rows: a place of f16 with a row for each of its columns.
+  Place scalesOf(const Place &place, mlir::Value column, int64_t columns);
+  /// The integers of the block that begins at (row, column), as f32, along the axis of blocks.
+  llvm::SmallVector<mlir::Value> integersOfBlock(const Place &place, mlir::Value row, mlir::Value column);
+
 private:
+  mlir::Value positionInRow(const Place &place, mlir::Value row, mlir::Value column);
+  mlir::Value inRow(const Place &place, mlir::Value pointer, mlir::Value row, mlir::Value column);
+  Place windowOfBlocks(const Place &place, mlir::Value row, mlir::Value column, int64_t rows, int64_t columns);
+  mlir::Value addressInBlock(const Place &place, mlir::Value row, mlir::Value column);
+  /// A scalar, or the vector along the axis of blocks, that begins at (row, column).
+  mlir::Value elementOfBlock(const Place &place, mlir::Value row, mlir::Value column, bool vector);
+  std::pair<mlir::Value, mlir::Value> realsOfFourBits(mlir::Value bytes);
   void copyTransposed(const Place &from, const Place &to);
   int64_t vectorAlignment(const Place &place, Axis axis);
   Code &code;

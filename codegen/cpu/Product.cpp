@@ -8,6 +8,7 @@ using namespace denim::codegen;
 static constexpr int64_t unroll = 4;
 /// Beyond so many rows of lhs, bringing rhs into panels pays.
 static constexpr int64_t mostRowsOfDotForm = 8;
+static constexpr int64_t kLineBytes = 64;
 
 Product Product::transposed() const {
   Product p;
@@ -74,8 +75,10 @@ void ProductWriter::write(const Product &p) {
 //===--------------------------------------------------------------------------------------------------------------===//
 
 /// Rows of f32 that one block of k takes: as many as `bytes` hold, or all where the last block would be a short one.
-static int64_t depthOf(int64_t bytes, int64_t width, int64_t k) {
-  int64_t block = std::max<int64_t>(unroll, bytes / (width * 4) / unroll * unroll);
+/// They begin where blocks with scales of their own do.
+static int64_t depthOf(int64_t bytes, int64_t width, const Product &p) {
+  int64_t k = p.k(), multiple = p.rhs.scales ? denim::formats::kBlockElements : unroll;
+  int64_t block = std::max<int64_t>(multiple, bytes / (width * 4) / multiple * multiple);
   return k <= block + block / 2 ? k : block;
 }
 
@@ -95,7 +98,7 @@ void ProductWriter::outer(const Product &given) {
     });
   bool contiguous = p.rhs.splat || p.rhs.isContiguous(Axis::columns);
   bool pack = p.m() > mostRowsOfDotForm && (p.rhs.splat || !contiguous || !p.rhs.element.isF32());
-  if (!contiguous && !pack)
+  if ((!contiguous || p.rhs.scales) && !pack)
     return materialize(p.rhs, [&](const Place &to) {
       p.rhs = to;
       outer(p);
@@ -121,7 +124,7 @@ void ProductWriter::outer(const Product &given) {
   if (pack)
     return strips([&](const Strip &strip) { packedStrip(p, strip, tile.rows); });
   // All strips take a block of k before the next one, so that the rows of lhs come from near for all but the first.
-  int64_t depth = depthOf(code.target.cacheBytes / 4, std::max(vectors * code.lanes, p.m()), p.k());
+  int64_t depth = depthOf(code.target.cacheBytes / 4, std::max(vectors * code.lanes, p.m()), p);
   alongK(p, depth, [&](Value k, int64_t depth, const std::optional<Place> &initial) {
     strips([&](const Strip &strip) {
       Place rows = p.rhs;
@@ -147,7 +150,7 @@ void ProductWriter::alongK(const Product &p, int64_t depth,
 
 /// Columns of the result whose part of rhs comes through a panel.
 void ProductWriter::packedStrip(const Product &p, const Strip &strip, int64_t tileRows) {
-  int64_t width = strip.vectors * code.lanes, depth = depthOf(code.target.blockBytes, width, p.k());
+  int64_t width = strip.vectors * code.lanes, depth = depthOf(code.target.blockBytes, width, p);
   withScratch(depth, width, [&](const Place &panel) {
     alongK(p, depth, [&](Value k, int64_t depth, const std::optional<Place> &initial) {
       Place used = panel;
@@ -246,10 +249,8 @@ void ProductWriter::pack(const Place &rhs, Value k, Value n, const Place &panel)
   int64_t depth = panel.rows;
   auto knownN = Code::constantOf(n);
   int64_t width = knownN ? std::min(panel.columns, rhs.columns - *knownN) : panel.columns;
-  Place from = rhs;
-  if (rhs.base)
-    from.base = access.address(rhs, k, n);
-  from.rows = depth, from.columns = width, from.alignment = 4;
+  Place from = access.window(rhs, k, n, depth, width);
+  from.alignment = rhs.scales ? 1 : 4;
   from.padded = false;
   Place to = panel;
   to.columns = width;
@@ -280,6 +281,70 @@ Value ProductWriter::sumLanes(SmallVector<Value> vectors) {
   return vectors.front();
 }
 
+/// For each column of the result and each block the sum of products with its integers, then that times its scale.
+/// The scales of a few columns are converted at once, before their integers are read.
+void ProductWriter::dotOfBlocks(const Product &p) {
+  int64_t m = p.m(), k = p.k(), blocks = k / formats::kBlockElements;
+  int64_t vectors = formats::kBlockElements / code.lanes;
+  int64_t group =
+      std::clamp<int64_t>((code.target.registers - vectors * (m + 1)) / (m + 1), 1, code.target.dotTile.vectors);
+  Value zero = code.constant(0);
+  auto columns = [&](Value j, int64_t count, const Place &scales) {
+    access.copy(access.scalesOf(p.rhs, j, count), access.window(scales, zero, zero, count, blocks));
+    // As in `dot`: nobody has asked for those that come next when their turn comes.
+    for (int64_t c = 0; c < count && m == 1; ++c) {
+      Place next = access.scalesOf(p.rhs, code.add(j, c + count), 1);
+      for (int64_t block = 0; block < blocks; block += kLineBytes / formats::kScaleBytes)
+        code.prefetch(access.address(next, zero, code.constant(block)));
+    }
+    SmallVector<Value> sums(m * count, code.zero(code.f32()));
+    sums = code.loop(zero, code.constant(k), formats::kBlockElements, sums, [&](Value at, ValueRange carried) {
+      SmallVector<Value> sums = llvm::to_vector(carried), left;
+      for (int64_t i = 0; i < m; ++i)
+        for (int64_t v = 0; v < vectors; ++v)
+          left.push_back(
+              access.vector(p.lhs, Axis::columns, code.constant(i), code.add(at, v * code.lanes), code.lanes));
+      Value block = code.divide(at, formats::kBlockElements);
+      for (int64_t c = 0; c < count; ++c) {
+        SmallVector<Value> integers = access.integersOfBlock(p.rhs, at, code.add(j, c));
+        if (m == 1)
+          code.prefetch(access.address(p.rhs, at, code.add(j, c + count)));
+        Value scale = code.broadcast(access.scalar(scales, code.constant(c), block));
+        for (int64_t i = 0; i < m; ++i) {
+          Value sum = code.mulf(left[i * vectors], integers[0]);
+          for (int64_t v = 1; v < vectors; ++v)
+            sum = code.fma(left[i * vectors + v], integers[v], sum);
+          sums[i * count + c] = code.fma(scale, sum, sums[i * count + c]);
+        }
+      }
+      return sums;
+    });
+    storeSums(p, j, count, sums);
+  };
+  int64_t whole = p.n() / group * group;
+  withScratch(group, blocks, [&](const Place &scales) {
+    code.loop(0, whole, group, [&](Value j) { columns(j, group, scales); });
+    if (whole < p.n())
+      columns(code.constant(whole), p.n() - whole, scales);
+  });
+}
+
+/// Adds up the lanes of sums of rows times columns [j, j + count).
+void ProductWriter::storeSums(const Product &p, Value j, int64_t count, ArrayRef<Value> sums) {
+  int64_t elements = p.m() * count;
+  for (int64_t first = 0; first < elements; first += code.lanes) {
+    int64_t last = std::min(first + code.lanes, elements);
+    Value folded = sumLanes(SmallVector<Value>(sums.begin() + first, sums.begin() + last));
+    for (int64_t s = first; s < last; ++s) {
+      Value row = code.constant(s / count), column = code.add(j, s % count);
+      Value sum = code.extract(folded, s - first);
+      if (p.initial)
+        sum = code.addf(sum, access.scalar(*p.initial, row, column));
+      access.setScalar(p.result, row, column, sum);
+    }
+  }
+}
+
 void ProductWriter::dot(const Product &p) {
   int64_t m = p.m(), n = p.n(), k = p.k(), lanes = code.lanes;
   if (p.lhs.splat || !p.lhs.isContiguous(Axis::columns) || !p.lhs.element.isF32())
@@ -289,6 +354,8 @@ void ProductWriter::dot(const Product &p) {
       q.lhs = to;
       dot(q);
     });
+  if (p.rhs.scales)
+    return dotOfBlocks(p);
   int64_t group =
       std::max<int64_t>(1, std::min<int64_t>(code.target.dotTile.vectors, (code.target.registers - 4) / (m + 1)));
   int64_t full = k / lanes * lanes;
@@ -321,17 +388,7 @@ void ProductWriter::dot(const Product &p) {
     });
     if (full < k)
       step(code.constant(full), k - full, sums);
-    for (int64_t first = 0; first < m * count; first += lanes) {
-      int64_t last = std::min(first + lanes, m * count);
-      Value folded = sumLanes(SmallVector<Value>(sums.begin() + first, sums.begin() + last));
-      for (int64_t s = first; s < last; ++s) {
-        Value row = code.constant(s / count), column = code.add(j, s % count);
-        Value sum = code.extract(folded, s - first);
-        if (p.initial)
-          sum = code.addf(sum, access.scalar(*p.initial, row, column));
-        access.setScalar(p.result, row, column, sum);
-      }
-    }
+    storeSums(p, j, count, sums);
   };
   int64_t whole = n / group * group;
   code.loop(0, whole, group, [&](Value j) { columns(j, group); });

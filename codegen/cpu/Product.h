@@ -6,7 +6,8 @@
 // tile's columns, which stays in the first-level cache while all rows of lhs pass over it.
 //
 // Dot form, for few rows of lhs when both operands run along k: vectors along k, one accumulator per element of the
-// result, lanes summed at the end. rhs is read once, in place, at the speed of memory.
+// result, lanes summed at the end. rhs is read once, in place, at the speed of memory. Of elements in blocks a vector
+// sums up integers, and their scale is a factor of that sum.
 //
 // A result whose vectors run along rows is the transposed product of transposed operands, which costs nothing to say:
 // places have two strides. For S = Q K^T with K stored by rows this saves the transposition of K.
@@ -55,6 +56,8 @@ private:
   };
   void outer(const Product &product);
   void dot(const Product &product);
+  void dotOfBlocks(const Product &product);
+  void storeSums(const Product &product, mlir::Value j, int64_t count, llvm::ArrayRef<mlir::Value> sums);
   void packedStrip(const Product &product, const Strip &strip, int64_t tileRows);
   void alongK(const Product &product, int64_t depth,
               llvm::function_ref<void(mlir::Value k, int64_t depth, const std::optional<Place> &initial)> body);

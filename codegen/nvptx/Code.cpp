@@ -32,6 +32,10 @@ Value Code::modulo(Value a, int64_t powerOfTwo) {
 Value Code::exclusiveOr(Value a, Value b) {
   return arith::XOrIOp::create(builder, loc, a, b);
 }
+Value Code::pickBytes(Value low, Value high, uint32_t selector) {
+  return assembly("prmt.b32 $0, $1, $2, " + std::to_string(selector) + ";", "=r,r,r", {low, high}, {i32()}, false)
+      .front();
+}
 //===--------------------------------------------------------------------------------------------------------------===//
 // The thread
 //===--------------------------------------------------------------------------------------------------------------===//

@@ -30,6 +30,8 @@ public:
   mlir::Value divide(mlir::Value a, int64_t powerOfTwo); ///< of no negative number
   mlir::Value modulo(mlir::Value a, int64_t powerOfTwo);
   mlir::Value exclusiveOr(mlir::Value a, mlir::Value b);
+  /// Four bytes of the eight of low and high, i32 both; the lowest digit of the selector says which is the lowest.
+  mlir::Value pickBytes(mlir::Value low, mlir::Value high, uint32_t selector);
 
   // ---- the thread
   mlir::Value threadNumber();

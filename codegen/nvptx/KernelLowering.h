@@ -97,6 +97,32 @@ private:
     int64_t imageRows; ///< rows of the page that is one; 0: row-major
   };
   View viewOf(mlir::Value memory);
+
+  // ---- elements in blocks (Blocks.cpp)
+  struct BlockAddress {
+    mlir::Value integers, scales; ///< of the element's byte and of its block's scale
+    mlir::Value shift;            ///< i32: from which bit of the byte on it has the element; null for whole bytes
+  };
+  /// Eight neighbours of a block, as memory has them.
+  struct BlockPiece {
+    llvm::SmallVector<mlir::Value, 4> words;
+    mlir::Value scale, shift; ///< bits of the f16; as in the address
+  };
+  static bool isInBlocks(tile::LoadOp op);
+  /// Of element (row, column), i64 or i32.
+  BlockAddress addressInBlocks(const View &view, mlir::Value row, mlir::Value column);
+  /// The piece at an address whose column is a multiple of 8; `plus...`: bytes further on.
+  BlockPiece loadBlockPiece(const View &view, const BlockAddress &address, mlir::Value predicate, int64_t plus = 0,
+                            int64_t plusScale = 0, bool once = false);
+  /// The elements of a piece.
+  llvm::SmallVector<mlir::Value> elementsOf(const View &view, const BlockPiece &piece);
+  /// Their integers as f32, each larger by raisedBy.
+  llvm::SmallVector<mlir::Value> raisedIntegersOf(const View &view, const BlockPiece &piece);
+  double raisedBy(const View &view) const;
+  /// A word whose bytes are integers, from 0 on; one of them as f32, larger by raisedBy.
+  mlir::Value bytesOfBlock(const View &view, mlir::Value word, mlir::Value shift);
+  mlir::Value raisedInteger(const View &view, mlir::Value bytes, int64_t byte);
+  Fragment loadBlocks(tile::LoadOp op);
   /// Where element (row, column) is; row i64 or i32, column i32.
   mlir::Value elementAddress(const View &view, mlir::Value row, mlir::Value column);
   /// The first byte of a store that writes whole panels of a page that is an image; and whether one does so by way of
@@ -530,6 +556,7 @@ private:
   llvm::DenseSet<mlir::Value> streamed;     ///< matrices that streamed products read as they come from memory
   llvm::DenseSet<mlir::Value> wantedPieces; ///< rows that only streamed products read
   llvm::DenseMap<mlir::Value, llvm::SmallVector<mlir::Value>> streamedWords; ///< of a matrix: by row, turn, word
+  llvm::DenseMap<mlir::Value, llvm::SmallVector<BlockPiece>> streamedBlocks;     ///< of one in blocks: by row, turn
   llvm::DenseMap<mlir::Value, llvm::SmallVector<mlir::Value>> rowPieces;     ///< f32, by turn and element
   llvm::DenseSet<mlir::Value> readLater;                ///< loads that stand there and have no fragment yet
   llvm::SmallVector<std::function<void()>> begunCopies; ///< their pieces are on the way to registers

@@ -235,6 +235,8 @@ Fragment KernelLowering::loadElements(const Distribution &shape, Type stored, in
 }
 
 Fragment KernelLowering::loadFragment(tile::LoadOp op) {
+  if (isInBlocks(op))
+    return loadBlocks(op);
   View view = viewOf(op.getMemory());
   Distribution shape = distributionOf(op.getResult());
   Value row = i64Of(op.getRow());

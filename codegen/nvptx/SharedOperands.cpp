@@ -200,6 +200,8 @@ bool KernelLowering::canCopyToShared(tile::LoadOp op) {
   auto memory = cast<tile::MemoryType>(op.getMemory().getType());
   auto type = typeOf(op.getResult());
   Type stored = memory.getElementType();
+  if (isInBlocks(op))
+    return !op.getTransposed();
   return !op.getTransposed() && (stored.isBF16() || stored.isF32()) && type.getColumns() % 8 == 0 &&
          memory.getColumns() % 8 == 0 && divisorOf(op.getColumn()) % 8 == 0;
 }
@@ -242,7 +244,9 @@ std::function<void()> KernelLowering::beginCopy(tile::LoadOp op, const SharedTil
   struct Piece {
     Value row, piece, exists;
     SmallVector<Value, 8> words;
+    BlockPiece blocks;
   };
+  bool inBlocks = isInBlocks(op);
   SmallVector<Piece> mine;
   for (int64_t first = 0; first < total; first += workers()) {
     Value number = code.add(thread, first), row32, piece;
@@ -261,24 +265,37 @@ std::function<void()> KernelLowering::beginCopy(tile::LoadOp op, const SharedTil
       predicate = code.both(predicate, code.lessThan(piece, code.constant32(to.columns / 8)));
     Value at = code.add(row, code.toI64(row32));
     predicate = code.both(predicate, within(at, op.getLo(), op.getHi()));
-    Value from = elementAddress(view, at, code.add(firstColumn, code.toI64(code.mul(piece, 8))));
-    Piece loaded{row32, piece, exists, {}};
+    Piece loaded{row32, piece, exists, {}, {}};
+    Value column = code.add(firstColumn, code.toI64(code.mul(piece, 8)));
+    if (inBlocks) {
+      loaded.blocks = loadBlockPiece(view, addressInBlocks(view, at, column), predicate);
+      mine.push_back(std::move(loaded));
+      continue;
+    }
+    Value from = elementAddress(view, at, column);
     llvm::append_range(loaded.words, code.loadWords(from, 4, predicate));
     if (stored.isF32())
       llvm::append_range(loaded.words, code.loadWords(code.advance(from, code.constant(4), stored), 4, predicate));
     mine.push_back(std::move(loaded));
   }
-  return [this, to, stored, mine = std::move(mine)] {
+  return [this, to, stored, view, inBlocks, mine = std::move(mine)] {
     shared.writes(to.offset, to.bytes(), /*operand=*/true);
-    for (const Piece &piece : mine)
+    for (const Piece &piece : mine) {
+      SmallVector<Value> reals;
+      if (inBlocks)
+        reals = elementsOf(view, piece.blocks);
+      else if (stored.isF32())
+        for (Value word : piece.words)
+          reals.push_back(code.realOf(word));
       for (int64_t term = 0; term < to.terms; ++term) {
         SmallVector<Value> words(piece.words.begin(), piece.words.end());
-        if (stored.isF32()) {
+        if (!reals.empty()) {
           words.clear();
           for (int64_t i = 0; i < 8; i += 2)
-            words.push_back(packTerm(code.realOf(piece.words[i]), code.realOf(piece.words[i + 1]), term));
+            words.push_back(packTerm(reals[i], reals[i + 1], term));
         }
         code.storeShared(words, pieceOffset(to, piece.row, piece.piece, term), piece.exists);
       }
+    }
   };
 }

@@ -36,6 +36,8 @@ Value KernelLowering::hasPiece(const Dealing &dealing, int64_t turn) {
 static bool isInPieces(tile::LoadOp load, bool image, int64_t divisor) {
   auto memory = cast<tile::MemoryType>(load.getMemory().getType());
   Type stored = memory.getElementType();
+  if (blockFormatOf(stored))
+    return !load.getTransposed() && divisor % formats::kBlockElements == 0;
   return !load.getTransposed() && (stored.isBF16() || stored.isF32()) && !image && memory.getColumns() % kPiece == 0 &&
          divisor % kPiece == 0;
 }
@@ -67,13 +69,18 @@ void KernelLowering::loadStreamed(tile::LoadOp op) {
   View view = viewOf(op.getMemory());
   auto type = typeOf(op.getResult());
   Dealing dealing = dealingOf(type.getColumns());
-  bool brain = view.stored.isBF16();
-  int64_t bytes = Code::bytesOf(view.stored);
+  bool inBlocks = isInBlocks(op), brain = view.stored.isBF16();
+  int64_t bytes = inBlocks ? 0 : Code::bytesOf(view.stored);
   Value team = dealing.groups > 1 ? code.divide(thread, dealing.threads) : code.constant32(0);
   Value column = code.mul(code.modulo(thread, dealing.threads), kPiece);
-  Value element = code.add(code.mul(code.add(i64Of(op.getRow()), code.toI64(team)), view.columns),
-                           code.add(i64Of(op.getColumn()), code.toI64(column)));
-  Value base = code.advance(view.pointer, element, view.stored);
+  Value firstRow = code.add(i64Of(op.getRow()), code.toI64(team));
+  Value firstColumn = code.add(i64Of(op.getColumn()), code.toI64(column));
+  Value base;
+  BlockAddress first;
+  if (inBlocks)
+    first = addressInBlocks(view, firstRow, firstColumn);
+  else
+    base = code.advance(view.pointer, code.add(code.mul(firstRow, view.columns), firstColumn), view.stored);
   SmallVector<Value> &words = streamedWords[op.getResult()];
   for (int64_t row = 0; row < type.getRows(); row += dealing.groups) {
     Value own = code.add(team, row);
@@ -83,6 +90,16 @@ void KernelLowering::loadStreamed(tile::LoadOp op) {
     for (int64_t turn = 0; turn < dealing.turns; ++turn) {
       int64_t plus = (row * view.columns + turn * dealing.threads * kPiece) * bytes;
       Value present = code.both(predicate, hasPiece(dealing, turn));
+      if (inBlocks) {
+        // A turn is whole blocks.
+        formats::BlockFormat format = *blockFormatOf(view.stored);
+        int64_t down = row * formats::rowBytes(format, view.columns);
+        int64_t blocks = turn * dealing.threads * kPiece / formats::kBlockElements;
+        streamedBlocks[op.getResult()].push_back(loadBlockPiece(view, first, present,
+                                                                down + blocks * formats::blockBytes(format),
+                                                                down + blocks * formats::kScaleBytes, /*once=*/true));
+        continue;
+      }
       for (int64_t part = 0; part < (brain ? 1 : 2); ++part)
         llvm::append_range(words, code.loadWords(base, 4, present, plus + part * 16, /*once=*/true));
     }
@@ -166,8 +183,18 @@ SmallVector<Value> KernelLowering::sumOverLanes(SmallVector<Value> values, int64
 Fragment KernelLowering::streamedProduct(tile::MmaOp op) {
   Dealing dealing = dealingOf(op.getK());
   auto load = op.getRhs().getDefiningOp<tile::LoadOp>();
-  bool brain = cast<tile::MemoryType>(load.getMemory().getType()).getElementType().isBF16();
+  View view = viewOf(load.getMemory());
+  bool inBlocks = isInBlocks(load), brain = view.stored.isBF16();
+  SmallVector<BlockPiece> blocks = streamedBlocks.lookup(op.getRhs());
   const SmallVector<Value> &x = rowPieces.find(op.getLhs())->second;
+  // What raised integers add to the sum of a piece, turned over.
+  SmallVector<Value> tooMuch;
+  for (int64_t turn = 0; turn < dealing.turns && inBlocks && raisedBy(view) != 0; ++turn) {
+    Value sum = x[turn * kPiece];
+    for (int64_t i = 1; i < kPiece; ++i)
+      sum = code.addf(sum, x[turn * kPiece + i]);
+    tooMuch.push_back(code.mulf(sum, code.number(-raisedBy(view))));
+  }
   ArrayRef<Value> words = streamedWords.find(op.getRhs())->second;
   int64_t rows = llvm::divideCeil(op.getN(), dealing.groups); // of a team
   SmallVector<Value> sums;
@@ -175,6 +202,18 @@ Fragment KernelLowering::streamedProduct(tile::MmaOp op) {
     // Two chains: additions that wait for each other cost more than their number.
     Value parts[2];
     for (int64_t turn = 0; turn < dealing.turns; ++turn) {
+      if (inBlocks) {
+        // The scale is a factor of the sum.
+        const BlockPiece &piece = blocks[row * dealing.turns + turn];
+        Value sum = tooMuch.empty() ? Value() : tooMuch[turn];
+        for (auto [i, integer] : llvm::enumerate(raisedIntegersOf(view, piece))) {
+          Value element = x[turn * kPiece + i];
+          sum = sum ? code.fma(element, integer, sum) : code.mulf(element, integer);
+        }
+        Value scale = code.unpackHalf(piece.scale, false), &part = parts[turn % 2];
+        part = part ? code.fma(sum, scale, part) : code.mulf(sum, scale);
+        continue;
+      }
       for (int64_t i = 0; i < kPiece; ++i) {
         Value w = brain ? code.unpackBrain(words[i / 2], i % 2 == 1) : code.realOf(words[i]);
         Value &part = parts[i % 2];
@@ -183,7 +222,7 @@ Fragment KernelLowering::streamedProduct(tile::MmaOp op) {
       }
       words = words.drop_front(brain ? 4 : 8);
     }
-    sums.push_back(code.addf(parts[0], parts[1]));
+    sums.push_back(parts[1] ? code.addf(parts[0], parts[1]) : parts[0]);
   }
   sums.resize(llvm::PowerOf2Ceil(rows), code.number(0));
   int64_t count = sums.size(), lanes = std::min<int64_t>(dealing.threads, 32);
@@ -224,5 +263,6 @@ Fragment KernelLowering::streamedProduct(tile::MmaOp op) {
     }
   shared.release(offset);
   streamedWords.erase(op.getRhs());
+  streamedBlocks.erase(op.getRhs());
   return result;
 }

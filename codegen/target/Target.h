@@ -42,6 +42,7 @@ struct Target {
   bool fusedMultiplyAdd;                  ///< Has an instruction for a*b+c with one rounding.
   bool halfConvert;                       ///< Has instructions between f16 and f32.
   bool bf16Convert;                       ///< Has an instruction that rounds f32 to bf16.
+  bool lookUp = false;                    ///< Has an instruction that picks one of 16 f32 in each lane.
   std::optional<MatrixUnit> matrix;       ///< What the machine has beside vectors.
   RegisterTile outerTile;                 ///< Shape of the outer-product form of tile.mma.
   RegisterTile dotTile;                   ///< Shape of the dot form: rows of lhs times rows of rhs.

@@ -11,6 +11,8 @@ using namespace denim::codegen;
 namespace {
 
 std::string nameOf(Type element) {
+  if (auto format = blockFormatOf(element))
+    return std::string(formats::name(*format));
   std::string text;
   llvm::raw_string_ostream(text) << element;
   return text;

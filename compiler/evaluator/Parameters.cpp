@@ -108,11 +108,35 @@ static std::optional<formats::ElementType> storedType(Type element) {
     return formats::ElementType::F32;
   if (element.isF16())
     return formats::ElementType::F16;
+  if (blockFormatOf(element))
+    return formats::ElementType::U8;
   return element.isBF16() ? std::optional(formats::ElementType::BF16) : std::nullopt;
 }
 
 static Tensor::Shape shapeOf(RankedTensorType type) {
   return Tensor::Shape(type.getShape().begin(), type.getShape().end());
+}
+
+/// Rows in blocks; nothing where an element is beyond what they hold.
+static std::optional<std::vector<char>> encodeBlocks(formats::BlockFormat format, const Tensor &values) {
+  int64_t columns = values.shape().back(), rows = values.size() / columns, bytes = formats::rowBytes(format, columns);
+  std::vector<char> blocks(size_t(rows * bytes));
+  std::vector<float> row(size_t(columns), 0);
+  for (int64_t i = 0; i < rows; ++i) {
+    std::copy_n(values.row(i), columns, row.begin());
+    if (!formats::encodeRow(format, row.data(), columns, blocks.data() + i * bytes))
+      return std::nullopt;
+  }
+  return blocks;
+}
+
+static void decodeBlocks(formats::BlockFormat format, const char *blocks, Tensor &values) {
+  int64_t columns = values.shape().back(), rows = values.size() / columns;
+  std::vector<float> row(size_t(columns), 0);
+  for (int64_t i = 0; i < rows; ++i) {
+    formats::decodeRow(format, blocks + i * formats::rowBytes(format, columns), columns, row.data());
+    std::copy(row.begin(), row.end(), values.row(i));
+  }
 }
 
 Parameters denim::randomParameters(const ParameterTypes &types, uint64_t seed) {
@@ -123,15 +147,26 @@ Parameters denim::randomParameters(const ParameterTypes &types, uint64_t seed) {
     std::normal_distribution<double> normal(isMatrix ? 0.0 : 1.0,
                                             isMatrix ? 1 / std::sqrt(double(type.getShape().back())) : 0.3);
     std::optional<formats::ElementType> stored = storedType(type.getElementType());
-    bool isShort = stored && *stored != formats::ElementType::F32;
+    bool isShort = stored == formats::ElementType::F16 || stored == formats::ElementType::BF16;
     Tensor values(shapeOf(type));
     for (double &value : values.values()) {
       auto rounded = float(normal(source));
       value = isShort ? fromShort(*stored, toShort(*stored, rounded)) : rounded;
     }
+    // What is in blocks are the numbers that the nearest blocks stand for.
+    if (auto format = blockFormatOf(type.getElementType()))
+      decodeBlocks(*format, encodeBlocks(*format, values)->data(), values);
     parameters[name] = std::move(values);
   }
   return parameters;
+}
+
+/// The shape in which a file has it.
+static Tensor::Shape storedShape(RankedTensorType type) {
+  Tensor::Shape shape = shapeOf(type);
+  if (auto format = blockFormatOf(type.getElementType()))
+    shape.back() = formats::rowBytes(*format, shape.back());
+  return shape;
 }
 
 llvm::Expected<Parameters> denim::readParameters(const ParameterTypes &types, const std::string &path) {
@@ -143,7 +178,7 @@ llvm::Expected<Parameters> denim::readParameters(const ParameterTypes &types, co
     const formats::Tensor *found = file.find(name);
     if (!found)
       return llvm::createStringError("'" + path + "': expected tensor '" + name + "', but got none");
-    if (storedType(type.getElementType()) != found->type || ArrayRef<int64_t>(found->shape) != type.getShape()) {
+    if (storedType(type.getElementType()) != found->type || found->shape != storedShape(type)) {
       std::string expected;
       llvm::raw_string_ostream(expected) << type;
       return llvm::createStringError("'" + path + "': tensor '" + name + "': expected " + expected + ", but got " +
@@ -151,6 +186,11 @@ llvm::Expected<Parameters> denim::readParameters(const ParameterTypes &types, co
     }
     Tensor values(shapeOf(type));
     const char *from = static_cast<const char *>(found->data);
+    if (auto format = blockFormatOf(type.getElementType())) {
+      decodeBlocks(*format, from, values);
+      parameters[name] = std::move(values);
+      continue;
+    }
     for (double &value : values.values()) {
       if (found->type == formats::ElementType::F32) {
         float stored;
@@ -173,8 +213,16 @@ llvm::Error denim::writeParameters(const ParameterTypes &types, const Parameters
   for (const auto &[name, type] : types) {
     auto element = storedType(type.getElementType());
     if (!element)
-      return llvm::createStringError("parameter '" + name + "': expected elements of f32, bf16 or f16");
+      return llvm::createStringError("parameter '" + name + "': expected elements of f32, bf16, f16 or in blocks");
     const Tensor &values = parameters.at(name);
+    if (auto format = blockFormatOf(type.getElementType())) {
+      std::optional<std::vector<char>> blocks = encodeBlocks(*format, values);
+      if (!blocks)
+        return llvm::createStringError("parameter '" + name + "': expected finite elements with scales that f16 holds");
+      stored.push_back(std::move(*blocks));
+      tensors.push_back({name, *element, storedShape(type), nullptr, stored.back().size()});
+      continue;
+    }
     std::vector<char> &bytes = stored.emplace_back(values.values().size() * formats::bytes(*element));
     char *to = bytes.data();
     for (double value : values.values()) {

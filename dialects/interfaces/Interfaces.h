@@ -3,6 +3,7 @@
 #ifndef DIALECTS_INTERFACES_INTERFACES_H
 #define DIALECTS_INTERFACES_INTERFACES_H
 
+#include "formats/blocks/BlockFormat.h"
 #include "mlir/IR/BuiltinTypes.h"
 #include "mlir/IR/OpDefinition.h"
 
@@ -76,5 +77,11 @@ struct NormalForm {
 } // namespace denim
 
 #include "dialects/interfaces/Interfaces.h.inc"
+#include "dialects/interfaces/TypeInterfaces.h.inc"
+
+namespace denim {
+/// The format of elements that are kept in blocks; nothing for others.
+std::optional<formats::BlockFormat> blockFormatOf(mlir::Type element);
+} // namespace denim
 
 #endif // DIALECTS_INTERFACES_INTERFACES_H

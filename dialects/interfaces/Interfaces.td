@@ -49,4 +49,15 @@ def RecurrenceOpInterface : OpInterface<"RecurrenceOpInterface"> {
     InterfaceMethod<"The recurrence, operand by operand.", "::denim::NormalForm", "getNormalForm">,
   ];
 }
+
+def BlockTypeInterface : TypeInterface<"BlockTypeInterface"> {
+  let cppNamespace = "::denim";
+  let description = [{
+    An element type of parameters that memory keeps in blocks with a scale (`formats/blocks/BlockFormat.h`). Elements are
+    read as f32 and never written.
+  }];
+  let methods = [
+    InterfaceMethod<"How a row lies in memory.", "::denim::formats::BlockFormat", "getFormat">,
+  ];
+}
 #endif

@@ -10,7 +10,7 @@
 
 namespace denim::formats {
 
-Error writeSafetensors(const std::string &path, const std::vector<Tensor> &tensors) {
+Error writeSafetensors(const std::string &path, const std::vector<Tensor> &tensors, const MakeTensor &make) {
   nlohmann::ordered_json header = nlohmann::ordered_json::object();
   uint64_t offset = 0;
   for (const Tensor &tensor : tensors) {
@@ -36,8 +36,25 @@ Error writeSafetensors(const std::string &path, const std::vector<Tensor> &tenso
     return Error::of("cannot write '", path, "': ", std::strerror(errno));
   uint64_t headerBytes = text.size();
   bool good = std::fwrite(&headerBytes, 8, 1, file) == 1 && std::fwrite(text.data(), text.size(), 1, file) == 1;
-  for (const Tensor &tensor : tensors)
-    good = good && (tensor.bytes == 0 || std::fwrite(tensor.data, tensor.bytes, 1, file) == 1);
+  Error refused;
+  std::vector<char> made;
+  for (size_t i = 0; i < tensors.size() && good && !refused; ++i) {
+    const Tensor &tensor = tensors[i];
+    const void *data = tensor.data;
+    if (!data && tensor.bytes > 0 && make) {
+      refused = make(i, made);
+      if (!refused && made.size() != tensor.bytes)
+        refused = Error::of("'", path, "': tensor '", tensor.name, "': expected ", tensor.bytes, " bytes, but got ",
+                            made.size());
+      data = made.data();
+    }
+    good = refused || tensor.bytes == 0 || std::fwrite(data, tensor.bytes, 1, file) == 1;
+  }
+  if (refused) {
+    std::fclose(file);
+    std::remove(partial.c_str());
+    return refused;
+  }
   good = std::fclose(file) == 0 && good;
   good = good && std::rename(partial.c_str(), path.c_str()) == 0;
   if (!good) {

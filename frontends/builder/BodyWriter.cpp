@@ -35,7 +35,7 @@ Location BodyWriter::named(ArrayRef<Name> names) {
 }
 
 Value BodyWriter::param(Name name, StringRef tensor, ArrayRef<int64_t> shape) {
-  auto type = RankedTensorType::get(shape, elementTypes(tensor));
+  auto type = RankedTensorType::get(shape, elementTypes(tensor, shape));
   return write<model::ParamOp>(named(name), type, tensor);
 }
 Value BodyWriter::embed(Name name, Value ids, Value table) {

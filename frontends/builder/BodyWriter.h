@@ -26,8 +26,8 @@ class BodyWriter {
 public:
   using Value = mlir::Value;
   using Name = llvm::StringRef;
-  /// The element type in which the checkpoint keeps a tensor of this block or network.
-  using ElementTypes = std::function<mlir::Type(llvm::StringRef tensor)>;
+  /// The element type in which the checkpoint keeps a tensor of this block or network that has this shape.
+  using ElementTypes = std::function<mlir::Type(llvm::StringRef tensor, llvm::ArrayRef<int64_t> shape)>;
 
   /// `model.network @name(%ids: tensor<?xi32>) eos [...]` at the end of the page.
   static BodyWriter network(Page &page, Name name, llvm::ArrayRef<int64_t> eos, ElementTypes elementTypes);

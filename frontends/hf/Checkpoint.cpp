@@ -12,21 +12,31 @@ Error Checkpoint::open(const std::string &directory, Checkpoint &out) {
   return formats::Safetensors::open(directory, out.tensors);
 }
 
-/// The type in the language of a stored element type; null if there is none.
-static Type typeOf(MLIRContext &context, ElementType type) {
-  switch (type) {
+/// The type in the language of the elements of a stored tensor that should have this shape; null if there is none.
+static Type typeOf(MLIRContext &context, const Tensor &tensor, ArrayRef<int64_t> shape) {
+  switch (tensor.type) {
   case ElementType::BF16:
     return BFloat16Type::get(&context);
   case ElementType::F16:
     return Float16Type::get(&context);
   case ElementType::F32:
     return Float32Type::get(&context);
+  case ElementType::U8:
+    if (shape.size() != 2 || tensor.shape.size() != 2 || shape[1] % formats::kBlockElements != 0)
+      return {};
+    if (tensor.shape[1] == formats::rowBytes(formats::BlockFormat::Q8_0, shape[1]))
+      return model::Q8_0Type::get(&context);
+    if (tensor.shape[1] == formats::rowBytes(formats::BlockFormat::Q4_0, shape[1]))
+      return model::Q4_0Type::get(&context);
+    return {};
   default:
     return {};
   }
 }
 
 static std::string nameOf(Type type) {
+  if (auto format = blockFormatOf(type))
+    return std::string(formats::name(*format));
   std::string text;
   llvm::raw_string_ostream(text) << type;
   return StringRef(text).upper();
@@ -40,9 +50,9 @@ static std::string expertName(StringRef stack, int64_t expert) {
   return (stack.take_front(at) + Twine(expert) + stack.drop_front(at + 3)).str();
 }
 
-Type Checkpoint::elementType(MLIRContext &context, StringRef name) const {
+Type Checkpoint::elementType(MLIRContext &context, StringRef name, ArrayRef<int64_t> shape) const {
   const Tensor *tensor = tensors.find(expertName(name, 0));
-  Type type = tensor ? typeOf(context, tensor->type) : Type();
+  Type type = tensor ? typeOf(context, *tensor, shape) : Type();
   return type ? type : BFloat16Type::get(&context);
 }
 
@@ -77,11 +87,20 @@ private:
     if (!tensor)
       return refuse("a tensor " + name + ", but got none of this name");
     std::string got = std::string(formats::name(tensor->type));
-    Type stored = typeOf(*type.getContext(), tensor->type);
+    Type stored = typeOf(*type.getContext(), *tensor, shape);
     if (!stored)
-      return refuse(name + " of type BF16, F16 or F32, but got " + got);
+      return refuse(name + " of type BF16, F16 or F32" +
+                    (tensor->type == ElementType::U8
+                         ? ", or rows of q8_0 or q4_0 for shape " + formats::shapeText(shape.vec())
+                         : "") +
+                    ", but got " + got + (tensor->type == ElementType::U8 ? formats::shapeText(tensor->shape) : ""));
     if (stored != type)
-      return refuse(name + " of type " + nameOf(type) + " as in the first such layer, but got " + got);
+      return refuse(name + " of type " + nameOf(type) + " as in the first such layer, but got " + nameOf(stored));
+    if (blockFormatOf(type)) {
+      if (shape[0] != tensor->shape[0])
+        refuse(name + " with " + std::to_string(shape[0]) + " rows, but got " + std::to_string(tensor->shape[0]));
+      return;
+    }
     if (shape != ArrayRef<int64_t>(tensor->shape))
       return refuse(name + " of shape " + formats::shapeText(shape.vec()) + ", but got " +
                     formats::shapeText(tensor->shape));

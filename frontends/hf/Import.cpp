@@ -1,3 +1,4 @@
+#include "frontends/hf/Blocks.h"
 #include "frontends/hf/architectures/Architecture.h"
 #include "mlir/IR/Verifier.h"
 
@@ -17,7 +18,7 @@ static constexpr Family kFamilies[] = {
     {"qwen3_next", writeQwen3Next},
 };
 
-Error frontends::importCheckpoint(const std::string &directory, Page &page) {
+Error frontends::importCheckpoint(const std::string &directory, Page &page, const std::optional<BlockWeights> &blocks) {
   Config config;
   if (Error error = Config::read(directory, config))
     return error;
@@ -33,6 +34,9 @@ Error frontends::importCheckpoint(const std::string &directory, Page &page) {
     return config.error();
   if (Error error = checkpoint.check(page.getModule()))
     return error;
+  if (blocks)
+    if (Error error = useBlocks(page, checkpoint, blocks->format, directory, blocks->directory))
+      return error;
   if (failed(mlir::verify(page.getModule())))
     return Error::of("config.json: expected a network that verifies, but got the error above");
   return {};

@@ -19,7 +19,9 @@
  *     "name": "qwen3_next", "vocabulary": 256, "kernel_abi": 1|2, "page_tokens": 64,
  *     "source": "what it was compiled from", "compiler": "denim 0.1",
  *     "eos_tokens": [0],
- *     "parameters": [ {"name": "model.norm.weight", "type": "bf16"|"f32"|"f16", "shape": [192]} ],
+ *     "parameters": [ {"name": "model.norm.weight", "type": "bf16"|"f32"|"f16"|"q8_0"|"q4_0", "shape": [192]} ],
+ *          q8_0, q4_0: rows of blocks, shape [rows, columns] of the elements that they stand for; how they lie in memory
+ *          and in a checkpoint is in formats/blocks/BlockFormat.h
  *     "caches":     [ {"name": "model.layers.0.state", "kind": "state"|"tail"|"paged", "type": "f32"|"bf16"|"f16",
  *                      "shape": [3, 64, 64]} ],
  *          state, tail: shape of one sequence's slot, zero when the sequence is empty

@@ -12,8 +12,22 @@ std::string_view name(PlanType type) {
     return "bf16";
   case PlanType::F16:
     return "f16";
+  case PlanType::Q8_0:
+  case PlanType::Q4_0:
+    return formats::name(*blockFormat(type));
   }
   return "?";
+}
+
+std::optional<formats::BlockFormat> blockFormat(PlanType type) {
+  switch (type) {
+  case PlanType::Q8_0:
+    return formats::BlockFormat::Q8_0;
+  case PlanType::Q4_0:
+    return formats::BlockFormat::Q4_0;
+  default:
+    return std::nullopt;
+  }
 }
 
 size_t bytes(PlanType type) {

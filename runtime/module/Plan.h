@@ -8,6 +8,7 @@
 #ifndef DENIM_RUNTIME_MODULE_PLAN_H
 #define DENIM_RUNTIME_MODULE_PLAN_H
 
+#include "formats/blocks/BlockFormat.h"
 #include "runtime/base/Machine.h"
 #include "runtime/base/TensorMap.h"
 
@@ -20,8 +21,12 @@
 
 namespace denim {
 
-enum class PlanType : uint8_t { F32, BF16, F16 };
+/// The last two are of parameters alone: elements in blocks (formats/blocks).
+enum class PlanType : uint8_t { F32, BF16, F16, Q8_0, Q4_0 };
 std::string_view name(PlanType type);
+/// The format of a type whose elements are in blocks.
+std::optional<formats::BlockFormat> blockFormat(PlanType type);
+/// Bytes of an element that stands for itself; those of a row where elements are in blocks are for its format to say.
 size_t bytes(PlanType type);
 
 struct PlanParameter {

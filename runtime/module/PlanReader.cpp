@@ -117,7 +117,7 @@ public:
     return choices.begin()->second;
   }
 
-  /// Shape and the bytes of its elements.
+  /// Shape and the bytes of its elements; of rows that are whole blocks where these are in blocks.
   std::vector<int64_t> shape(const json &object, const std::string &path, PlanType type, size_t &outBytes) {
     std::vector<int64_t> shape;
     int64_t size = static_cast<int64_t>(bytes(type));
@@ -127,14 +127,19 @@ public:
         expected(path + ".shape", "at most " + std::to_string(kMaxBytes) + " bytes", "more");
     });
     outBytes = static_cast<size_t>(size);
+    if (std::optional<formats::BlockFormat> format = blockFormat(type); format && !status) {
+      if (shape.size() != 2 || shape[1] % formats::kBlockElements != 0)
+        expected(path + ".shape",
+                 "[rows, columns] with columns a multiple of " + std::to_string(formats::kBlockElements) + " for " +
+                     std::string(name(type)),
+                 shape.size() == 2 ? std::to_string(shape[1]) + " columns"
+                                   : std::to_string(shape.size()) + " dimensions");
+      else // no more than two bytes for each element, which were counted
+        outBytes = static_cast<size_t>(shape[0] * formats::rowBytes(*format, shape[1]));
+    }
     return shape;
   }
 };
-
-PlanType readType(PlanText &in, const json &object, const std::string &path) {
-  return in.choice<PlanType>(object, path, "type",
-                             {{"f32", PlanType::F32}, {"bf16", PlanType::BF16}, {"f16", PlanType::F16}});
-}
 
 void readParameters(PlanText &in, const json &root, Plan &plan) {
   std::set<std::string> names;
@@ -142,7 +147,12 @@ void readParameters(PlanText &in, const json &root, Plan &plan) {
   in.each(root, "plan", "parameters", [&](const json &value, const std::string &path) {
     PlanParameter parameter;
     parameter.name = in.text(value, path, "name");
-    parameter.type = readType(in, value, path);
+    parameter.type = in.choice<PlanType>(value, path, "type",
+                                         {{"f32", PlanType::F32},
+                                          {"bf16", PlanType::BF16},
+                                          {"f16", PlanType::F16},
+                                          {"q8_0", PlanType::Q8_0},
+                                          {"q4_0", PlanType::Q4_0}});
     parameter.shape = in.shape(value, path, parameter.type, parameter.bytes);
     if (!names.insert(parameter.name).second)
       in.expected(path + ".name", "each name once", "'" + parameter.name + "' again");
@@ -160,7 +170,8 @@ void readCaches(PlanText &in, const json &root, Plan &plan) {
     cache.name = in.text(value, path, "name");
     cache.kind = in.choice<CacheKind>(
         value, path, "kind", {{"state", CacheKind::State}, {"tail", CacheKind::Tail}, {"paged", CacheKind::Paged}});
-    cache.type = readType(in, value, path);
+    cache.type = in.choice<PlanType>(value, path, "type",
+                                     {{"f32", PlanType::F32}, {"bf16", PlanType::BF16}, {"f16", PlanType::F16}});
     cache.shape = in.shape(value, path, cache.type, cache.bytes);
     if (cache.kind == CacheKind::Paged) {
       if (cache.shape.size() != 2)

@@ -10,16 +10,32 @@ namespace denim {
 
 namespace {
 
-formats::ElementType storedType(PlanType type) {
-  switch (type) {
+/// What a checkpoint has of a parameter.
+struct Stored {
+  formats::ElementType type;
+  std::vector<int64_t> shape;
+  size_t alignment;
+};
+
+Stored storedAs(const PlanParameter &parameter) {
+  formats::ElementType type = formats::ElementType::U8;
+  switch (parameter.type) {
   case PlanType::F32:
-    return formats::ElementType::F32;
+    type = formats::ElementType::F32;
+    break;
   case PlanType::BF16:
-    return formats::ElementType::BF16;
+    type = formats::ElementType::BF16;
+    break;
   case PlanType::F16:
-    return formats::ElementType::F16;
+    type = formats::ElementType::F16;
+    break;
+  case PlanType::Q8_0:
+  case PlanType::Q4_0:
+    return {type,
+            {parameter.shape[0], formats::rowBytes(*blockFormat(parameter.type), parameter.shape[1])},
+            formats::kScaleBytes};
   }
-  return formats::ElementType::F32;
+  return {type, parameter.shape, formats::bytes(type)};
 }
 
 // splitmix64: each value from its index alone.
@@ -28,6 +44,21 @@ uint64_t mix(uint64_t x) {
   x = (x ^ (x >> 30)) * 0xbf58476d1ce4e5b9ull;
   x = (x ^ (x >> 27)) * 0x94d049bb133111ebull;
   return x ^ (x >> 31);
+}
+
+/// Bytes [first, first + bytes) of rows in blocks, both even: any integers, and scales with which elements are of about
+/// the size that those below have, 2^-13 to 2^-10 for eight bits and 2^-9 to 2^-6 for four.
+void fillRandomBlocks(void *data, const PlanParameter &parameter, size_t first, size_t bytes, uint64_t seed) {
+  auto row = static_cast<size_t>(formats::rowBytes(*blockFormat(parameter.type), parameter.shape[1]));
+  auto scales = static_cast<size_t>(formats::scalesBytes(parameter.shape[1]));
+  int exponent = parameter.type == PlanType::Q4_0 ? -9 : -13;
+  for (size_t i = 0; i < bytes; i += 2) {
+    uint64_t r = mix(seed + first + i);
+    auto pair = static_cast<uint16_t>(r);
+    if ((first + i) % row < scales)
+      pair = static_cast<uint16_t>((exponent + static_cast<int>(r & 3) + 15) << 10);
+    std::memcpy(static_cast<char *>(data) + i, &pair, sizeof pair);
+  }
 }
 
 /// Powers of two from 2^-9 to 2^-6 with either sign: exact and normal in every type, so all types mean the same
@@ -86,15 +117,17 @@ Status Weights::map(const std::string &path, const Plan &plan, Device &device, W
   for (size_t p = 0; p < plan.parameters.size(); ++p) {
     const PlanParameter &parameter = plan.parameters[p];
     const formats::Tensor *tensor = weights.files.find(parameter.name);
-    formats::ElementType type = storedType(parameter.type);
-    std::string want = std::string(formats::name(type)) + formats::shapeText(parameter.shape);
+    Stored stored = storedAs(parameter);
+    std::string want = std::string(formats::name(stored.type)) + formats::shapeText(stored.shape);
+    if (blockFormat(parameter.type))
+      want += " (" + std::string(name(parameter.type)) + formats::shapeText(parameter.shape) + ")";
     if (!tensor)
       return error(DENIM_STATUS_INCOMPATIBLE, "'", path, "': expected tensor '", parameter.name, "' ", want,
                    ", but got none");
-    if (tensor->type != type || tensor->shape != parameter.shape)
+    if (tensor->type != stored.type || tensor->shape != stored.shape)
       return error(DENIM_STATUS_INCOMPATIBLE, "'", path, "': expected tensor '", parameter.name, "' ", want,
                    ", but got ", formats::name(tensor->type), formats::shapeText(tensor->shape));
-    if (!device.readsHost() || reinterpret_cast<uintptr_t>(tensor->data) % formats::bytes(type) != 0)
+    if (!device.readsHost() || reinterpret_cast<uintptr_t>(tensor->data) % stored.alignment != 0)
       copied.push_back(p);
     weights.pointers.push_back(tensor->data);
   }
@@ -118,8 +151,14 @@ Status Weights::random(const Plan &plan, uint64_t seed, Device &device, Weights 
   auto fill = [&](size_t index, char *to) -> Status {
     const PlanParameter &parameter = plan.parameters[index];
     for (size_t begin = 0; begin < parameter.bytes; begin += host.size()) {
-      size_t piece = std::min(host.size(), parameter.bytes - begin), element = bytes(parameter.type);
-      fillRandom(host.data(), parameter.type, begin / element, piece / element, mix(seed) + (index << 40));
+      size_t piece = std::min(host.size(), parameter.bytes - begin);
+      uint64_t ownSeed = mix(seed) + (index << 40);
+      if (blockFormat(parameter.type)) {
+        fillRandomBlocks(host.data(), parameter, begin, piece, ownSeed);
+      } else {
+        size_t element = bytes(parameter.type);
+        fillRandom(host.data(), parameter.type, begin / element, piece / element, ownSeed);
+      }
       if (Status status = device.write(to + begin, host.data(), piece))
         return status;
     }

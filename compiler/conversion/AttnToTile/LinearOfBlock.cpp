@@ -23,6 +23,10 @@ struct ItemShape {
   bool ahead = false;
 };
 
+bool isInBlocks(model::LinearOp linear) {
+  return blockFormatOf(cast<RankedTensorType>(linear.getWeight().getType()).getElementType()).has_value();
+}
+
 class BlockProduct {
 public:
   BlockProduct(plan::KernelOp kernel, const ItemShape &shape)
@@ -93,7 +97,9 @@ private:
     }
     for (auto &entry : byLength) {
       ArrayRef<model::LinearOp> linears = entry.second;
-      int64_t inner = entry.first, step = stepOf(inner), whole = inner / step * step;
+      bool blocks = llvm::any_of(linears, isInBlocks);
+      int64_t inner = entry.first, step = stepOf(inner, blocks ? formats::kBlockElements : 16),
+              whole = inner / step * step;
       SmallVector<Value> sums(linears.size(), e.splat(0, rows.count, width));
       sums = e.loop(e.index(0), e.index(whole), step, sums,
                     [&](Value k, ValueRange carried) { return multiply(linears, rows, k, step, carried); });
@@ -122,15 +128,15 @@ private:
     return next;
   }
 
-  /// A step without a rest if there is one that is not much shorter.
-  int64_t stepOf(int64_t inner) const {
+  /// A step of a multiple of `unit`, without a rest if there is one that is not much shorter.
+  int64_t stepOf(int64_t inner, int64_t unit) const {
     if (inner <= shape.step)
       return inner;
     // Eight warps read whole pieces of 16 bytes of bf16 when each has a multiple of 32 columns.
     for (int64_t step = shape.step; step >= shape.step / 2; step -= 256)
       if (inner % step == 0)
         return step;
-    for (int64_t step = shape.step; step >= shape.step / 2; step -= 16)
+    for (int64_t step = shape.step; step >= shape.step / 2; step -= unit)
       if (inner % step == 0)
         return step;
     return shape.step;
@@ -163,9 +169,17 @@ LogicalResult denim::emitLinearOfBlock(plan::KernelOp kernel, Variants &variants
   // All products together: their sums take half of the registers.
   auto linears = kernel.getBlock()->getOps<model::LinearOp>();
   int64_t manyColumns = std::max<int64_t>(256 / std::distance(linears.begin(), linears.end()), 64);
+  // Weights in blocks are made numbers by the warps that multiply: longer steps wait for memory less often. Operands
+  // in three terms (exact), or of more products, leave no room for that.
+  bool isRounded = llvm::all_of(linears, [](model::LinearOp linear) {
+    return cast<RankedTensorType>(withoutReshapes(linear.getInput()).getType()).getElementType().isBF16();
+  });
+  bool hasRoom = isRounded && std::distance(linears.begin(), linears.end()) <= 2;
+  bool blocks = llvm::any_of(linears, isInBlocks);
+  int64_t manyStep = blocks && hasRoom ? 128 : 64, fewStep = blocks && !isRounded ? 256 : 512;
   std::pair<ItemShape, DictionaryAttr> forms[] = {
-      {{"few", kSmallPassRows, fewColumns, 512}, whenRows(context, 1, kSmallPassRows)},
-      {{"many", 128, manyColumns, 64, /*ahead=*/true}, whenRows(context, kSmallPassRows + 1)},
+      {{"few", kSmallPassRows, fewColumns, fewStep}, whenRows(context, 1, kSmallPassRows)},
+      {{"many", 128, manyColumns, manyStep, /*ahead=*/true}, whenRows(context, kSmallPassRows + 1)},
   };
   for (auto &[shape, when] : forms) {
     BlockProduct product(kernel, shape);

@@ -19,8 +19,8 @@ namespace {
 
 /// Threads of a block, and columns of a row that each of them loads at once.
 constexpr int64_t kWarps = 8, kPiece = 8, kTurn = kWarps * 32 * kPiece;
-/// Pieces of weights that a thread has under way: 4 registers each.
-constexpr int64_t kMostPieces = 24;
+/// Registers for the pieces of weights that a thread has under way.
+constexpr int64_t kMostRegisters = 96;
 /// Columns of a result that an item makes.
 constexpr int64_t kMostColumns = 16, kLeastColumns = 4;
 
@@ -47,17 +47,22 @@ int64_t innerOf(model::LinearOp linear) {
   return cast<RankedTensorType>(linear.getWeight().getType()).getDimSize(1);
 }
 
+/// Registers of a piece of weights: 16 bytes of bf16, or 8 bytes and their scale.
+int64_t registersOf(model::LinearOp linear) {
+  return blockFormatOf(cast<RankedTensorType>(linear.getWeight().getType()).getElementType()) ? 3 : 4;
+}
+
 Part partOf(Value result, unsigned index) {
   Part part{index, {}, channelsOf(result), 0, 0};
   llvm::SetVector<Operation *> products;
   findProducts(result, products);
-  int64_t turns = 0;
+  int64_t registers = 0; // for a column
   for (Operation *op : products) {
     part.linears.push_back(cast<model::LinearOp>(op));
-    turns += llvm::divideCeil(innerOf(part.linears.back()), kTurn);
+    registers += llvm::divideCeil(innerOf(part.linears.back()), kTurn) * registersOf(part.linears.back());
   }
   part.width = kMostColumns;
-  while (part.width > kLeastColumns && part.width * turns > kMostPieces)
+  while (part.width > kLeastColumns && part.width * registers > kMostRegisters)
     part.width /= 2;
   part.width = std::min(part.width, part.columns);
   part.panels = llvm::divideCeil(part.columns, part.width);
@@ -123,7 +128,10 @@ private:
 
   /// All products of a part. Longer rows of weights than a block has registers for go in steps.
   void multiply(const Part &part, const Window &window, llvm::DenseMap<Value, Value> &products) {
-    int64_t step = kTurn * std::max<int64_t>(1, kMostPieces / (part.width * part.linears.size()));
+    int64_t registers = 0; // of a turn
+    for (model::LinearOp linear : part.linears)
+      registers += part.width * registersOf(linear);
+    int64_t step = kTurn * std::max<int64_t>(1, kMostRegisters / registers);
     Rows panel{firstChannel(e.b, e.loc, window), part.width, {}, {}};
     int64_t longest = 0;
     for (model::LinearOp linear : part.linears)

@@ -14,6 +14,8 @@
 #include "mlir/Interfaces/SideEffectInterfaces.h"
 
 #include "dialects/model/ir/ModelDialect.h.inc"
+#define GET_TYPEDEF_CLASSES
+#include "dialects/model/ir/ModelTypes.h.inc"
 #define GET_ATTRDEF_CLASSES
 #include "dialects/model/ir/ModelAttrs.h.inc"
 #define GET_OP_CLASSES

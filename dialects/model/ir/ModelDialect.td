@@ -15,6 +15,7 @@ def Model_Dialect : Dialect {
     operands are written without types.
   }];
   let useDefaultAttributePrinterParser = 1;
+  let useDefaultTypePrinterParser = 1;
 }
 
 #endif

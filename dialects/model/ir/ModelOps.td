@@ -1,6 +1,6 @@
 #ifndef DIALECTS_MODEL_IR_MODELOPS_TD
 #define DIALECTS_MODEL_IR_MODELOPS_TD
-include "dialects/model/ir/ModelDialect.td"
+include "dialects/model/ir/ModelTypes.td"
 include "dialects/interfaces/Interfaces.td"
 include "mlir/IR/OpAsmInterface.td"
 include "mlir/IR/RegionKindInterface.td"
@@ -78,7 +78,9 @@ def Model_ParamOp : Model_Op<"param", [Pure]> {
   let summary = "a tensor of the checkpoint";
   let description = [{
     The name is that of the checkpoint; inside a block it stands behind the layer's own prefix. `{e}` in a name makes
-    a stack: one tensor per index of the first axis (the experts of a layer). The type is the checkpoint's.
+    a stack: one tensor per index of the first axis (the experts of a layer). The type is the checkpoint's: elements
+    of f32, bf16 or f16, and for weights of `linear` also of `!model.q8_0` or `!model.q4_0`, in blocks along a last axis
+    of whole blocks.
   }];
   let arguments = (ins StrAttr:$name);
   let results = (outs AnyRankedTensor:$result);
@@ -161,7 +163,8 @@ def Model_LinearOp : Model_Inferred<"linear", [DeclareOpInterfaceMethods<CostOpI
   let summary = "y = W x + b";
   let description = [{
     `result[t, n] = sum_k weight[n, k] input[t, k] + bias[n]`, accumulated in f32. Weight `[N, K]` as checkpoints store
-    it. Heads of the input are taken one behind the other: `[T, H, D]` is read as `[T, H*D]`.
+    it, perhaps in blocks (`!model.q8_0`, `!model.q4_0`): then it is the numbers that blocks stand for, exactly. Heads of
+    the input are taken one behind the other: `[T, H, D]` is read as `[T, H*D]`.
   }];
   let arguments = (ins AnyRankedTensor:$input, AnyRankedTensor:$weight, Optional<AnyRankedTensor>:$bias);
   let results = (outs AnyRankedTensor:$result);

@@ -98,15 +98,35 @@ LogicalResult NetworkOp::verifyRegions() {
 // Parameters
 //===--------------------------------------------------------------------------------------------------------------===//
 
+/// Rows of whole blocks, and no use but as a weight of `linear`. Behind the phase plan uses are launches, whose kernels
+/// the rule was kept for.
+static LogicalResult verifyBlocks(ParamOp param) {
+  RankedTensorType type = param.getType();
+  if (type.getRank() != 2 || type.getDimSize(1) % denim::formats::kBlockElements != 0)
+    return param.emitOpError() << "expected [N, K] with K a multiple of " << denim::formats::kBlockElements
+                               << " for elements in blocks, but got " << type;
+  if (!isa<BlockOp, NetworkOp>(param->getParentOp()))
+    return success();
+  for (OpOperand &use : param->getUses()) {
+    auto linear = dyn_cast<LinearOp>(use.getOwner());
+    if (!linear || &linear.getWeightMutable() != &use)
+      return param.emitOpError() << "expected elements in blocks to be used as a weight of linear, but got a use by "
+                                 << use.getOwner()->getName();
+  }
+  return success();
+}
+
 LogicalResult ParamOp::verify() {
   auto type = getType();
   if (!type.hasStaticShape())
     return emitOpError() << "expected a static shape, but got " << type;
-  if (!isa<BFloat16Type, Float16Type, Float32Type>(type.getElementType()))
-    return emitOpError() << "expected elements of bf16, f16 or f32, but got " << type.getElementType();
+  bool blocks = denim::blockFormatOf(type.getElementType()).has_value();
+  if (!blocks && !isa<BFloat16Type, Float16Type, Float32Type>(type.getElementType()))
+    return emitOpError() << "expected elements of bf16, f16, f32, !model.q8_0 or !model.q4_0, but got "
+                         << type.getElementType();
   if (isStack() && type.getRank() < 2)
     return emitOpError() << "expected a stack to have an axis of tensors before their own, but got " << type;
-  return success();
+  return blocks ? verifyBlocks(*this) : success();
 }
 
 //===--------------------------------------------------------------------------------------------------------------===//

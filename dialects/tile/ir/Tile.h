@@ -2,6 +2,7 @@
 #ifndef DIALECTS_TILE_IR_TILE_H
 #define DIALECTS_TILE_IR_TILE_H
 
+#include "dialects/interfaces/Interfaces.h"
 #include "mlir/Bytecode/BytecodeOpInterface.h"
 #include "mlir/Dialect/SCF/IR/SCF.h"
 #include "mlir/IR/BuiltinTypes.h"

@@ -1,5 +1,6 @@
 #include "dialects/tile/ir/Tile.h"
 #include "mlir/IR/Builders.h"
+#include "mlir/IR/Matchers.h"
 
 using namespace mlir;
 using namespace denim::tile;
@@ -117,8 +118,8 @@ static LogicalResult verifyWindow(Operation *op, MemoryType memory, int64_t colu
   if (columns > memory.getColumns())
     return op->emitOpError() << "expected at most " << memory.getColumns() << " columns of the memory, but got "
                              << columns;
-  Type expected =
-      isa<FloatType>(memory.getElementType()) ? Float32Type::get(op->getContext()) : memory.getElementType();
+  bool widened = isa<FloatType>(memory.getElementType()) || denim::blockFormatOf(memory.getElementType());
+  Type expected = widened ? Float32Type::get(op->getContext()) : memory.getElementType();
   if (element != expected)
     return op->emitOpError() << "expected a tile of " << expected << ", but got " << element;
   return success();
@@ -128,8 +129,24 @@ LogicalResult LoadOp::verify() {
   auto type = tileOf(getResult());
   if (!getLo() != !getHi())
     return emitOpError() << "expected both bounds of `within` or none";
-  return verifyWindow(*this, getMemory().getType(), getTransposed() ? type.getRows() : type.getColumns(),
-                      type.getElementType());
+  int64_t columns = getTransposed() ? type.getRows() : type.getColumns();
+  if (denim::blockFormatOf(getMemory().getType().getElementType())) {
+    if (columns % denim::formats::kBlockElements != 0)
+      return emitOpError() << "expected whole blocks of " << denim::formats::kBlockElements << " columns, but got "
+                           << columns << " columns";
+    APInt first;
+    if (matchPattern(getColumn(), m_ConstantInt(&first)) && first.srem(formats::kBlockElements) != 0)
+      return emitOpError() << "expected a column at which a block of " << denim::formats::kBlockElements
+                           << " begins, but got " << first.getSExtValue();
+  }
+  return verifyWindow(*this, getMemory().getType(), columns, type.getElementType());
+}
+
+/// Memory whose rows are read whole, or written: elements that stand for themselves.
+static LogicalResult verifyNoBlocks(Operation *op, MemoryType memory) {
+  if (denim::blockFormatOf(memory.getElementType()))
+    return op->emitOpError() << "expected memory whose elements are not in blocks, but got " << memory;
+  return success();
 }
 
 /// A number for each row of a tile.
@@ -141,13 +158,13 @@ static LogicalResult verifyRowNumbers(Operation *op, TileType tile, TileType row
 }
 LogicalResult GatherOp::verify() {
   auto type = tileOf(getResult());
-  if (failed(verifyRowNumbers(*this, type, tileOf(getRows()))))
+  if (failed(verifyRowNumbers(*this, type, tileOf(getRows()))) || failed(verifyNoBlocks(*this, getMemory().getType())))
     return failure();
   return verifyWindow(*this, getMemory().getType(), type.getColumns(), type.getElementType());
 }
 LogicalResult ScatterOp::verify() {
   auto type = tileOf(getValue());
-  if (failed(verifyRowNumbers(*this, type, tileOf(getRows()))))
+  if (failed(verifyRowNumbers(*this, type, tileOf(getRows()))) || failed(verifyNoBlocks(*this, getMemory().getType())))
     return failure();
   return verifyWindow(*this, getMemory().getType(), type.getColumns(), type.getElementType());
 }
@@ -163,6 +180,8 @@ LogicalResult StoreOp::verify() {
   auto type = tileOf(getValue());
   if (!getLo() != !getHi())
     return emitOpError() << "expected both bounds of `within` or none";
+  if (failed(verifyNoBlocks(*this, getMemory().getType())))
+    return failure();
   return verifyWindow(*this, getMemory().getType(), type.getColumns(), type.getElementType());
 }
 

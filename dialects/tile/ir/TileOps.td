@@ -128,9 +128,10 @@ def Tile_StackedOp : Tile_Op<"stacked", [Pure]> {
 def Tile_LoadOp : Tile_Op<"load", [AttrSizedOperandSegments, MemoryEffects<[MemRead]>]> {
   let summary = "read a window of memory";
   let description = [{
-    Element (i, j) is `memory[row + i, column + j]`, widened to f32 from bf16 or f16; rows outside `[lo, hi)` are
-    zero and not read. Without `within` the caller promises that all rows may be read. With `transposed`, element
+    Element (i, j) is `memory[row + i, column + j]`, widened to f32 from bf16, f16 or elements in blocks; rows outside
+    `[lo, hi)` are zero and not read. Without `within` the caller promises that all rows may be read. With `transposed`, element
     (i, j) is `memory[row + j, column + i]`, and `within` bounds the memory's rows all the same.
+    Of a memory in blocks whole blocks are read: `column` and the number of columns are multiples of 32.
     A load may be lowered to no copy at all when the memory is not written before its last use.
   }];
   let arguments = (ins Tile_AnyMemory:$memory, Index:$row, Index:$column, Optional<Index>:$lo, Optional<Index>:$hi,

@@ -35,7 +35,8 @@ def Tile_MemoryType : Tile_Type<"Memory", "memory"> {
   let summary = "row-major memory outside the kernel";
   let description = [{
     `!tile.memory<192xbf16>`: any number of rows of 192 elements, one behind the other. A tensor of higher rank is
-    seen as the rows of its last axis. Elements: f32, bf16, f16 or i32.
+    seen as the rows of its last axis. Elements: f32, bf16, f16 or i32, or a type that keeps them in blocks along a row
+    (`BlockTypeInterface`), `!tile.memory<192x!model.q8_0>`, which is read and never written.
   }];
   let parameters = (ins "int64_t":$columns, "::mlir::Type":$elementType);
   let hasCustomAssemblyFormat = 1;

@@ -56,7 +56,7 @@ def SinkWindowsPass : Pass<"tile-sink-windows"> {
     users are windows. For machines on which a tile lives in registers of many threads, where a shifted window would have
     to be exchanged between them while its load can just begin elsewhere. Elements that several windows share are
     loaded and computed once per window. Windows stay that products read where the whole stands for others,
-    too: the first columns of a load, and panels of a `tile.block`.
+    too: the first columns of a load, and panels of a `tile.block`; and those that are no whole blocks of a memory in blocks.
 
     ```mlir
     %t = tile.load %m[%r, %c] : !tile.memory<64xf32> -> !tile.tile<67x64xf32>

@@ -44,6 +44,17 @@ static bool isPartOfOperand(WindowOp window, LoadOp load) {
          });
 }
 
+/// Elements in blocks are loaded by whole blocks.
+static bool isPartOfBlocks(WindowOp window, LoadOp load) {
+  if (!denim::blockFormatOf(load.getMemory().getType().getElementType()))
+    return false;
+  auto part = cast<TileType>(window.getResult().getType());
+  bool transposed = load.getTransposed();
+  int64_t first = transposed ? window.getRow() : window.getColumn();
+  int64_t length = transposed ? part.getRows() : part.getColumns();
+  return first % denim::formats::kBlockElements != 0 || length % denim::formats::kBlockElements != 0;
+}
+
 static bool sink(WindowOp window) {
   Value source = window.getSource();
   auto type = cast<TileType>(window.getResult().getType()), from = cast<TileType>(source.getType());
@@ -53,7 +64,7 @@ static bool sink(WindowOp window) {
   if (auto splat = source.getDefiningOp<SplatOp>()) {
     window.getResult().replaceAllUsesWith(SplatOp::create(b, loc, type, splat.getValue()));
   } else if (auto load = source.getDefiningOp<LoadOp>()) {
-    if (isPartOfOperand(window, load) || !mayMove(load, window))
+    if (isPartOfOperand(window, load) || isPartOfBlocks(window, load) || !mayMove(load, window))
       return false;
     int64_t down = load.getTransposed() ? column : row, across = load.getTransposed() ? row : column;
     Value made =

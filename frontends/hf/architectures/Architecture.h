@@ -14,8 +14,14 @@ void writeLlama(Config &config, const Checkpoint &checkpoint, Page &page);
 void writeQwen3(Config &config, const Checkpoint &checkpoint, Page &page);
 void writeQwen3Next(Config &config, const Checkpoint &checkpoint, Page &page);
 
+/// Weights of `linear` in blocks of a format, and the folder where the checkpoint that has them goes.
+struct BlockWeights {
+  formats::BlockFormat format;
+  std::string directory;
+};
+
 /// From a checkpoint's directory to a checked page.
-Error importCheckpoint(const std::string &directory, Page &page);
+Error importCheckpoint(const std::string &directory, Page &page, const std::optional<BlockWeights> &blocks = {});
 
 } // namespace denim::frontends
 

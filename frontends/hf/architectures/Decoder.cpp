@@ -31,8 +31,8 @@ Decoder Decoder::read(Config &config, const Defaults &defaults) {
 
 void Decoder::write(Page &page, const Checkpoint &checkpoint, ArrayRef<Kind> kinds, ArrayRef<size_t> kindOf) const {
   auto elementTypes = [&](const std::string &prefix) -> BodyWriter::ElementTypes {
-    return [&page, &checkpoint, prefix](StringRef tensor) {
-      return checkpoint.elementType(page.context(), prefix + tensor.str());
+    return [&page, &checkpoint, prefix](StringRef tensor, ArrayRef<int64_t> shape) {
+      return checkpoint.elementType(page.context(), prefix + tensor.str(), shape);
     };
   };
   page.setTitle(

@@ -14,6 +14,13 @@ static cl::opt<std::string> directory(cl::Positional, cl::Required, cl::desc("<c
 static cl::opt<std::string> output("o", cl::init("-"), cl::value_desc("file"),
                                    cl::desc("where the network goes; standard output if not given"), cl::cat(category));
 
+static cl::opt<std::string> weights("weights", cl::value_desc("q8_0|q4_0"),
+                                    cl::desc("weights of linear in blocks of this format, for --weights-dir"),
+                                    cl::cat(category));
+static cl::opt<std::string> weightsDirectory("weights-dir", cl::value_desc("directory"),
+                                             cl::desc("where the checkpoint with these weights goes"),
+                                             cl::cat(category));
+
 static int fail(const std::string &message) {
   llvm::errs() << "denim-import: " << message << '\n';
   return 1;
@@ -24,7 +31,17 @@ int main(int argc, char **argv) {
   cl::ParseCommandLineOptions(argc, argv, "a checkpoint as a page of the model language\n");
   mlir::MLIRContext context;
   Page page(context);
-  if (Error error = importCheckpoint(directory, page))
+  std::optional<BlockWeights> blocks;
+  if (weights.getNumOccurrences() || weightsDirectory.getNumOccurrences()) {
+    auto format = denim::formats::blockFormatOf(weights);
+    if (!format)
+      return fail("expected --weights q8_0 or q4_0, but got \"" + weights + '"');
+    if (weightsDirectory.empty())
+      return fail("expected --weights-dir with --weights, the folder for the checkpoint in " + weights +
+                  ", but got none");
+    blocks = BlockWeights{*format, weightsDirectory};
+  }
+  if (Error error = importCheckpoint(directory, page, blocks))
     return fail(error.message());
   std::string message;
   auto file = mlir::openOutputFile(output, &message);

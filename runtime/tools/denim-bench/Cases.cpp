@@ -1,6 +1,7 @@
 //===- Cases.cpp - operators and shapes to time ---------------------------===//
 
 #include "runtime/tools/denim-bench/Cases.h"
+#include "formats/blocks/BlockFormat.h"
 
 namespace denim::bench {
 
@@ -324,7 +325,7 @@ Case product(const std::string &type, int64_t rows, int64_t ring) {
   std::string blocks = text(R"(
 model.block @product(%x: tensor<?x2048xf32>) {
   %w = param "weight" : tensor<2048x2048x)",
-                            type, R"(>
+                            formats::blockFormatOf(type) ? "!model." : "", type, R"(>
   %y = linear %x, %w
   yield %y
 }
@@ -337,7 +338,10 @@ model.block @norm(%x: tensor<?x2048xf32>) {
   std::string schedule = ring < kBetweenNorms
                              ? text(ring, " x @product")
                              : text(ring / kBetweenNorms, " x (", kBetweenNorms, " x @product, 1 x @norm)");
-  int64_t element = type == "f32" ? 4 : 2;
+  std::optional<formats::BlockFormat> format = formats::blockFormatOf(type);
+  double element = type == "f32" ? 4 : 2;
+  if (format)
+    element = static_cast<double>(formats::rowBytes(*format, kWidth)) / kWidth;
   Case result;
   result.name = text("mul_mat ", type, " M=", rows, " K=2048 N=2048", suffix(ring));
   result.model = network(kWidth, schedule, blocks);
@@ -345,7 +349,7 @@ model.block @norm(%x: tensor<?x2048xf32>) {
   result.tokens = rows;
   result.applications = ring;
   result.flops = 2.0 * kWidth * kWidth * static_cast<double>(rows);
-  result.bytes = static_cast<double>(element * kWidth * kWidth) + 4.0 * 2 * kWidth * static_cast<double>(rows);
+  result.bytes = element * kWidth * kWidth + 4.0 * 2 * kWidth * static_cast<double>(rows);
   return result;
 }
 
@@ -402,6 +406,13 @@ std::vector<Case> allCases() {
     cases.push_back(product(type, 1, 1));
     cases.push_back(product(type, 1, wide ? 16 : 32));
     cases.push_back(product(type, 1, wide ? 64 : 128));
+  }
+  for (const char *type : {"q8_0", "q4_0"}) {
+    int64_t ring = std::string(type) == "q8_0" ? 48 : 96;
+    for (int64_t rows : {512, 64, 1})
+      cases.push_back(product(type, rows, 1));
+    cases.push_back(product(type, 1, ring));
+    cases.push_back(product(type, 1, 4 * ring));
   }
   return cases;
 }

@@ -1,6 +1,7 @@
 #include "test/codegen/cpu/TileCheck.h"
 #include "codegen/cpu/Compile.h"
 #include "codegen/nvptx/Compile.h"
+#include "dialects/model/ir/Model.h"
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/Math/IR/Math.h"
 #include "mlir/Dialect/SCF/IR/SCF.h"
@@ -48,6 +49,21 @@ int64_t bytesOf(const std::string &element) {
   return element == "bf16" || element == "f16" ? 2 : 4;
 }
 
+/// Buffers of blocks have rows of so many elements and are seen as i32 where they are compared: nothing writes them.
+bool isBlocks(const std::string &element) {
+  return formats::blockFormatOf(element).has_value();
+}
+std::string comparedAs(const Buffer &b) {
+  return isBlocks(b.element) ? "i32" : b.element;
+}
+int64_t bytesOf(const Buffer &b) {
+  auto format = formats::blockFormatOf(b.element);
+  return format ? b.count / b.columns * formats::rowBytes(*format, b.columns) : b.count * bytesOf(b.element);
+}
+int64_t comparedCount(const Buffer &b) {
+  return isBlocks(b.element) ? bytesOf(b) / 4 : b.count;
+}
+
 double get(const char *data, const std::string &element, int64_t i) {
   if (element == "bf16")
     return fromBrain(reinterpret_cast<const uint16_t *>(data)[i]);
@@ -73,8 +89,19 @@ struct Memory {
   explicit Memory(const Case &c) {
     std::mt19937 random(42);
     for (const Buffer &b : c.buffers) {
-      data.push_back(std::make_unique<Guarded>(b.count * bytesOf(b.element)));
+      data.push_back(std::make_unique<Guarded>(bytesOf(b)));
       std::uniform_real_distribution<double> draw(b.low, b.high);
+      if (auto format = formats::blockFormatOf(b.element)) {
+        std::vector<float> row(b.columns);
+        for (int64_t i = 0; i < b.count / b.columns; ++i) {
+          for (float &x : row)
+            x = float(draw(random));
+          EXPECT_TRUE(formats::encodeRow(*format, row.data(), b.columns,
+                                         data.back()->data + i * formats::rowBytes(*format, b.columns)));
+        }
+        args.push_back(data.back()->data);
+        continue;
+      }
       for (int64_t i = 0; i < b.count; ++i)
         set(data.back()->data, b.element, i, b.value ? b.value(i) : draw(random));
       if (b.tables) {
@@ -104,19 +131,21 @@ denim_batch_t batchOf(const Step &s) {
 
 void compare(const Case &c, const std::string &target, double tolerance, Memory &want, Memory &got) {
   for (auto [i, b] : llvm::enumerate(c.buffers)) {
+    std::string element = comparedAs(b);
+    int64_t count = comparedCount(b);
     double largest = 1e-30;
-    for (int64_t e = 0; e < b.count; ++e)
-      if (double v = std::fabs(get(want.data[i]->data, b.element, e)); std::isfinite(v))
+    for (int64_t e = 0; e < count; ++e)
+      if (double v = std::fabs(get(want.data[i]->data, element, e)); std::isfinite(v))
         largest = std::max(largest, v);
     int64_t wrong = 0;
     std::string first;
-    for (int64_t e = 0; e < b.count; ++e) {
-      double w = get(want.data[i]->data, b.element, e), g = get(got.data[i]->data, b.element, e);
+    for (int64_t e = 0; e < count; ++e) {
+      double w = get(want.data[i]->data, element, e), g = get(got.data[i]->data, element, e);
       bool same = w == g || (std::isnan(w) && std::isnan(g)) || std::fabs(w - g) <= tolerance * largest;
       if (!same && wrong++ == 0)
         first = "element " + std::to_string(e) + " is " + std::to_string(g) + ", expected " + std::to_string(w);
     }
-    EXPECT_EQ(wrong, 0) << c.name << " on " << target << ", buffer " << i << " of " << b.count << ": " << first;
+    EXPECT_EQ(wrong, 0) << c.name << " on " << target << ", buffer " << i << " of " << count << ": " << first;
   }
 }
 
@@ -157,7 +186,7 @@ void writeGpuCase(const Case &c, ModuleOp module, Memory &want) {
     out.tokens = s.tokens, out.positions = s.positions, out.rowBegin = s.rowBegin, out.past = s.past;
     out.outputs = s.outputs, out.pages = s.pages, out.pageBegin = s.pageBegin;
     for (auto [i, b] : llvm::enumerate(c.buffers))
-      out.buffers.push_back({b.element,
+      out.buffers.push_back({comparedAs(b),
                              b.tables,
                              {before.data[i]->data, before.data[i]->data + before.data[i]->bytes},
                              {want.data[i]->data, want.data[i]->data + want.data[i]->bytes}});
@@ -215,7 +244,8 @@ void checkOn(const codegen::Target &target, const codegen::CpuOptions &options, 
 
 void denim::test::check(const std::vector<Case> &cases) {
   MLIRContext context;
-  context.loadDialect<tile::TileDialect, arith::ArithDialect, math::MathDialect, scf::SCFDialect>();
+  context
+      .loadDialect<model::ModelDialect, tile::TileDialect, arith::ArithDialect, math::MathDialect, scf::SCFDialect>();
   std::string text;
   for (const Case &c : cases)
     text += c.kernel + "\n";

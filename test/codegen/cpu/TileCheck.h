@@ -13,11 +13,12 @@ namespace denim::test {
 
 /// What args[i] points to. `table` makes it a table of pointers to `tables` equal parts (slots, stacks).
 struct Buffer {
-  std::string element = "f32";               // f32, bf16, f16 or i32
+  std::string element = "f32";               // f32, bf16, f16 or i32; q8_0 or q4_0: rows of blocks
   int64_t count = 0;                         // elements
   double low = -1, high = 1;                 // values are drawn from here
   int64_t tables = 0;                        // parts, if the argument is a table
   std::function<double(int64_t)> value = {}; // instead of drawing
+  int64_t columns = 0;                       // of a row, where elements are in blocks; bytes are a multiple of 4
 };
 
 /// What denim_batch_t says. Empty lists are filled with something harmless.

@@ -64,6 +64,17 @@ struct Interpreter {
       return reinterpret_cast<const int32_t *>(base)[index];
     return reinterpret_cast<const float *>(base)[index];
   }
+  /// Element (row, column) of rows in blocks (formats/blocks): the scale of its block times its integer.
+  static double readBlocks(const char *base, formats::BlockFormat format, int64_t columns, int64_t row,
+                           int64_t column) {
+    bool wide = format == formats::BlockFormat::Q8_0;
+    const char *scales = base + row * (columns / 32) * (wide ? 34 : 18), *integers = scales + columns / 32 * 2;
+    double scale = test::fromHalf(reinterpret_cast<const uint16_t *>(scales)[column / 32]);
+    if (wide)
+      return scale * static_cast<signed char>(integers[column]);
+    auto byte = static_cast<unsigned char>(integers[column / 32 * 16 + column % 16]);
+    return scale * ((column % 32 < 16 ? byte % 16 : byte / 16) - 8);
+  }
   static void write(char *base, Type type, int64_t index, double value) {
     if (type.isBF16())
       reinterpret_cast<uint16_t *>(base)[index] = test::toBrain(float(value));
@@ -255,9 +266,14 @@ struct Interpreter {
               int64_t row = integer(o.getRow()) + (o.getTransposed() ? j : i);
               int64_t column = integer(o.getColumn()) + (o.getTransposed() ? i : j);
               bool in = !o.getLo() || (row >= integer(o.getLo()) && row < integer(o.getHi()));
-              t(i, j) =
-                  in ? read(memories.lookup(o.getMemory()), type.getElementType(), row * type.getColumns() + column)
-                     : 0;
+              const char *base = memories.lookup(o.getMemory());
+              auto format = blockFormatOf(type.getElementType());
+              if (!in)
+                t(i, j) = 0;
+              else if (format)
+                t(i, j) = readBlocks(base, *format, type.getColumns(), row, column);
+              else
+                t(i, j) = read(base, type.getElementType(), row * type.getColumns() + column);
             }
           tiles[o.getResult()] = t;
         })

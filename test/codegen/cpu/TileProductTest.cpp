@@ -165,6 +165,67 @@ TEST(TileProduct, OneRow) {
   check(cases);
 }
 
+/// Weights in blocks: dots and panels, one block and odd numbers of them, columns that fill no vector, whole turns of a
+/// GPU's threads and broken ones; also on the left, and across their blocks.
+TEST(TileProduct, Blocks) {
+  std::vector<Case> cases;
+  for (const char *element : {"q8_0", "q4_0"}) {
+    auto add = [&](Shape s, bool transposed, bool accumulate) {
+      Case c = product(s, false, transposed, accumulate, element);
+      size_t at = 0;
+      while ((at = c.kernel.find(std::string("x") + element, at)) != std::string::npos)
+        c.kernel.replace(at + 1, std::string(element).size(), std::string("!model.") + element), at += 8;
+      c.buffers[1].columns = transposed ? s.k : s.n;
+      cases.push_back(c);
+    };
+    for (const Shape &s : {Shape{1, 2, 32}, Shape{1, 37, 64}, Shape{2, 6, 96}, Shape{4, 65, 320}, Shape{8, 16, 128},
+                           Shape{16, 16, 32}, Shape{37, 63, 64}, Shape{64, 128, 128}, Shape{65, 37, 192},
+                           Shape{1, 16, 2048}, Shape{1, 8, 1440}, Shape{150, 34, 96}})
+      for (bool accumulate : {false, true})
+        add(s, true, accumulate);
+    for (const Shape &s : {Shape{1, 32, 64}, Shape{5, 64, 6}, Shape{64, 96, 64}, Shape{37, 32, 64}})
+      add(s, false, true);
+  }
+  check(cases);
+}
+
+/// What is no product takes elements of blocks as a copy: turned, cut to some rows, and in part.
+TEST(TileProduct, BlocksForOthers) {
+  std::vector<Case> cases;
+  for (const char *element : {"q8_0", "q4_0"}) {
+    Case c;
+    c.name = fmt::format("blocks_for_others_{}", element);
+    c.kernel = fmt::format(R"(
+      tile.kernel @{0}(%B: !tile.memory<96x!model.{1}>, %X: !tile.memory<64xf32>, %Y: !tile.memory<6xf32>,
+          %Z: !tile.memory<20xf32>) items <once by 1 times 1> at %item {{
+        %c0 = arith.constant 0 : index
+        %c1 = arith.constant 1 : index
+        %c5 = arith.constant 5 : index
+        %c32 = arith.constant 32 : index
+        %b = tile.load %B[%c0, %c32] within [%c1, %c5] : !tile.memory<96x!model.{1}> -> !tile.tile<6x64xf32>
+        %d = tile.map (%e = %b : !tile.tile<6x64xf32>) -> !tile.tile<6x64xf32> {{
+          %s = arith.addf %e, %e : f32
+          tile.yield %s : f32
+        }}
+        tile.store %d, %X[%c0, %c0] : !tile.tile<6x64xf32>, !tile.memory<64xf32>
+        %t = tile.load %B[%c0, %c0] transposed : !tile.memory<96x!model.{1}> -> !tile.tile<32x6xf32>
+        %u = tile.map (%e = %t : !tile.tile<32x6xf32>) -> !tile.tile<32x6xf32> {{
+          %s = arith.addf %e, %e : f32
+          tile.yield %s : f32
+        }}
+        tile.store %u, %Y[%c0, %c0] : !tile.tile<32x6xf32>, !tile.memory<6xf32>
+        %all = tile.load %B[%c0, %c0] : !tile.memory<96x!model.{1}> -> !tile.tile<6x96xf32>
+        %w = tile.window %all [1, 24] : !tile.tile<6x96xf32> -> !tile.tile<5x20xf32>
+        tile.store %w, %Z[%c0, %c0] : !tile.tile<5x20xf32>, !tile.memory<20xf32>
+      }})",
+                           c.name, element);
+    c.buffers = {{element, 6 * 96}, {"f32", 6 * 64}, {"f32", 32 * 6}, {"f32", 5 * 20}};
+    c.buffers[0].columns = 96;
+    cases.push_back(c);
+  }
+  check(cases);
+}
+
 /// A row that was computed as a matrix, multiplied and stored.
 TEST(TileProduct, Flattened) {
   std::vector<Case> cases;

@@ -4,6 +4,9 @@
 #include "dialects/model/ir/Model.h"
 #include "mlir/Parser/Parser.h"
 #include "gtest/gtest.h"
+#include <cmath>
+#include <filesystem>
+#include <unistd.h>
 
 using namespace denim;
 using attn::reference::Tensor;
@@ -141,4 +144,47 @@ TEST_F(EvaluatorTest, ParametersOfLayersHaveTheirOwnNames) {
     double scaled = std::frexp(value, &exponent) * 256;
     EXPECT_EQ(scaled, std::nearbyint(scaled));
   }
+}
+
+TEST_F(EvaluatorTest, WeightsInBlocksAreTheNumbersTheyStandFor) {
+  const char *body = R"(%w = param "w" : tensor<32x32x!model.q4_0>
+        %y = linear %x, %w)";
+  Tensor y = run(32, body, kTokens);
+  const Tensor &w = parameter("l.0.w"), &table = parameter("table");
+  double largest = 0;
+  for (int64_t n = 0; n < 32; ++n) {
+    // A row is a block: multiples of an eighth of its largest element, of which there are sixteen.
+    double scale = 0;
+    for (int64_t k = 0; k < 32; ++k)
+      if (std::fabs(w(n, k)) > std::fabs(scale))
+        scale = w(n, k);
+    for (int64_t k = 0; k < 32; ++k) {
+      double integer = w(n, k) / (scale / -8);
+      EXPECT_EQ(integer, std::nearbyint(integer));
+      EXPECT_LE(integer, 7);
+    }
+    for (size_t t = 0; t < kTokens.size(); ++t) {
+      double sum = 0;
+      for (int64_t k = 0; k < 32; ++k)
+        sum += w(n, k) * table(kTokens[t], k);
+      largest = std::max(largest, std::fabs(sum - y(int64_t(t), n)));
+    }
+  }
+  EXPECT_LT(largest, 1e-12);
+}
+
+TEST_F(EvaluatorTest, WeightsInBlocksAreReadAsWritten) {
+  run(32, R"(%w = param "w" : tensor<5x32x!model.q8_0>
+        %z = param "z" : tensor<32x32xbf16>
+        %v = linear %x, %w
+        %y = linear %x, %z)",
+      kTokens);
+  auto types = parametersOf(*module);
+  std::string path = (std::filesystem::temp_directory_path() / ("blocks" + std::to_string(getpid()))).string();
+  ASSERT_FALSE(bool(writeParameters(*types, parameters, path)));
+  auto read = readParameters(*types, path);
+  std::filesystem::remove(path);
+  ASSERT_TRUE(bool(read)) << llvm::toString(read.takeError());
+  for (auto &[name, values] : parameters)
+    EXPECT_EQ(read->at(name).values(), values.values()) << name;
 }

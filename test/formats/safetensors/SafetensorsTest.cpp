@@ -55,6 +55,33 @@ TEST(Safetensors, ReadsWhatItWrote) {
   EXPECT_EQ(read.find("b"), nullptr);
 }
 
+TEST(Safetensors, WritesWhatIsMadeInTurn) {
+  TemporaryDirectory directory;
+  float value = 5;
+  std::string path = directory.file("t.safetensors");
+  std::vector<Tensor> tensors = {{"a", ElementType::F32, {1}, &value, 4}, {"b", ElementType::U8, {3}, nullptr, 3}};
+  ASSERT_FALSE(writeSafetensors(path, tensors, [](size_t index, std::vector<char> &data) {
+    EXPECT_EQ(index, 1u);
+    data = {1, 2, 3};
+    return Error();
+  }));
+  Safetensors read;
+  ASSERT_FALSE(Safetensors::open(path, read));
+  EXPECT_EQ(*static_cast<const float *>(read.find("a")->data), 5.0f);
+  EXPECT_EQ(static_cast<const char *>(read.find("b")->data)[2], 3);
+
+  // What cannot be made, or is not what it should be, leaves the file that was there.
+  auto refused = [](size_t, std::vector<char> &) { return Error::of("no"); };
+  EXPECT_EQ(writeSafetensors(path, tensors, refused).message(), "no");
+  auto shorter = [](size_t, std::vector<char> &data) {
+    data.assign(2, 0);
+    return Error();
+  };
+  EXPECT_EQ(writeSafetensors(path, tensors, shorter).message(),
+            "'" + path + "': tensor 'b': expected 3 bytes, but got 2");
+  EXPECT_FALSE(Safetensors::open(path, read));
+}
+
 TEST(Safetensors, DataStaysWhenMoved) {
   TemporaryDirectory directory;
   float value = 2;

@@ -59,7 +59,9 @@ TEST(PlanReader, RefusesOtherHeads) {
 
 TEST(PlanReader, RefusesOtherParameters) {
   expectAll({
-      {"\"bf16\"", "\"q4\"", "plan.parameters[0].type: expected one of f32, bf16, f16, but got 'q4'"},
+      {"\"bf16\"", "\"q4\"", "plan.parameters[0].type: expected one of f32, bf16, f16, q8_0, q4_0, but got 'q4'"},
+      {"\"bf16\"", "\"q8_0\"",
+       "plan.parameters[0].shape: expected [rows, columns] with columns a multiple of 32 for q8_0, but got 16 columns"},
       {"[32, 16]", "[32, -16]",
        "plan.parameters[0].shape[1]: expected a whole number from 1 to 70368744177664, but got -16"},
       {"[32, 16]", "[9000000000000, 9000000000000]",

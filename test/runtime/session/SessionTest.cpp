@@ -357,6 +357,47 @@ TEST_F(SessionTest, RefusesOtherWeights) {
   EXPECT_EQ(refusal(all), "'" + path + "': expected tensor 'head' F32[32, 16], but got I32[32, 16]");
 }
 
+TEST_F(SessionTest, WeightsInBlocksAreMappedByTheirBytes) {
+  Plan plan;
+  plan.parameters = {{"w", PlanType::Q8_0, {2, 64}, 136}, {"v", PlanType::Q4_0, {3, 32}, 54}};
+  CpuDevice device(1);
+  std::string path = directory.file("w.safetensors");
+  std::vector<uint8_t> w(136), v(54);
+  for (size_t i = 0; i < w.size(); ++i)
+    w[i] = static_cast<uint8_t>(i);
+  using formats::ElementType;
+  ASSERT_FALSE(formats::writeSafetensors(path, {{"w", ElementType::U8, {2, 68}, w.data(), w.size()},
+                                                {"v", ElementType::U8, {3, 18}, v.data(), v.size()}}));
+  Weights weights;
+  ASSERT_OK(Weights::map(path, plan, device, weights));
+  EXPECT_EQ(std::memcmp(weights.data(0), w.data(), w.size()), 0);
+
+  plan.parameters[1] = {"v", PlanType::Q8_0, {3, 32}, 102};
+  EXPECT_EQ(Weights::map(path, plan, device, weights).message(),
+            "'" + path + "': expected tensor 'v' U8[3, 34] (q8_0[3, 32]), but got U8[3, 18]");
+
+  // Random ones have scales that are numbers, and integers of every value.
+  plan.parameters = {{"w", PlanType::Q4_0, {4096, 576}, 4096 * 18 * 18}};
+  ASSERT_OK(Weights::random(plan, 1, device, weights));
+  auto *bytes = static_cast<const uint8_t *>(weights.data(0));
+  std::vector<int> seen(16);
+  for (int row = 0; row < 4096; row += 1365) {
+    std::vector<float> elements(576);
+    formats::decodeRow(formats::BlockFormat::Q4_0, bytes + row * 324, 576, elements.data());
+    for (int block = 0; block < 18; ++block) {
+      uint16_t scale;
+      std::memcpy(&scale, bytes + row * 324 + block * 2, 2);
+      float size = formats::fromHalf(scale);
+      EXPECT_GE(size, 0x1p-9f);
+      EXPECT_LE(size, 0x1p-6f);
+      for (int i = 0; i < 32; ++i)
+        ++seen[static_cast<size_t>(elements[block * 32 + i] / size + 8)];
+    }
+  }
+  for (int count : seen)
+    EXPECT_GT(count, 0);
+}
+
 TEST_F(SessionTest, UnalignedWeightsAreCopied) {
   // A header of odd length shifts all data by one byte.
   ASSERT_FALSE(formats::writeSafetensors(directory.file("w.safetensors"), tensors()));

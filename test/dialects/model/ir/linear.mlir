@@ -29,3 +29,15 @@ model.block @of_heads(%x: tensor<?x64xf32>) {
   %z = heads %y, 8
   yield %x
 }
+
+// Weights in blocks: eight bits and four bits with a scale for 32 of them.
+// CHECK-LABEL: model.block @in_blocks
+model.block @in_blocks(%x: tensor<?x64xf32>) {
+  // CHECK: param "w" : tensor<5x64x!model.q8_0>
+  %w = param "w" : tensor<5x64x!model.q8_0>
+  // CHECK: param "v" : tensor<96x64x!model.q4_0>
+  %v = param "v" : tensor<96x64x!model.q4_0>
+  %y = linear %x, %w
+  %z = linear %x, %v
+  yield %x
+}

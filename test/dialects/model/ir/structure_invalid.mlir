@@ -84,7 +84,7 @@ model.block @dynamic_param(%x: tensor<?x64xf32>) {
 // -----
 
 model.block @double_param(%x: tensor<?x64xf32>) {
-  // expected-error @below {{expected elements of bf16, f16 or f32, but got 'f64'}}
+  // expected-error @below {{expected elements of bf16, f16, f32, !model.q8_0 or !model.q4_0, but got 'f64'}}
   %w = param "w" : tensor<64xf64>
   yield %x
 }

@@ -85,3 +85,12 @@ tile.kernel @turned(%x: !tile.pages<2x16x64xbf16>, %y: !tile.pages<2x64x16xbf16>
   %flat = tile.flatten %t : !tile.tile<16x64xf32> -> !tile.tile<1x1024xf32>
   tile.store %u, %to[%c0, %c0] : !tile.tile<64x16xf32>, !tile.memory<16xbf16>
 }
+
+// CHECK-LABEL: tile.kernel @in_blocks
+tile.kernel @in_blocks(%x: !tile.memory<96x!model.q4_0>, %o: !tile.memory<64xf32>) items <once by 1 times 1> at %item {
+  %c0 = arith.constant 0 : index
+  %c32 = arith.constant 32 : index
+  // CHECK: tile.load %{{.*}}[%{{.*}}, %{{.*}}] : !tile.memory<96x!model.q4_0> -> !tile.tile<5x64xf32>
+  %t = tile.load %x[%c0, %c32] : !tile.memory<96x!model.q4_0> -> !tile.tile<5x64xf32>
+  tile.store %t, %o[%c0, %c0] : !tile.tile<5x64xf32>, !tile.memory<64xf32>
+}

@@ -105,3 +105,37 @@ tile.kernel @scatter_columns(%x: !tile.memory<64xf32>, %y: !tile.memory<32xf32>)
   // expected-error @below {{expected at most 32 columns of the memory, but got 64}}
   tile.scatter %t, %y[%r, %c0] : !tile.tile<16x64xf32>, !tile.memory<32xf32>, !tile.tile<16x1xi32>
 }
+
+// -----
+
+tile.kernel @blocks_in_part(%x: !tile.memory<64x!model.q8_0>) items <once by 1 times 1> at %item {
+  %c0 = arith.constant 0 : index
+  // expected-error @below {{expected whole blocks of 32 columns, but got 48 columns}}
+  %t = tile.load %x[%c0, %c0] : !tile.memory<64x!model.q8_0> -> !tile.tile<2x48xf32>
+}
+
+// -----
+
+tile.kernel @blocks_from_inside(%x: !tile.memory<96x!model.q4_0>) items <once by 1 times 1> at %item {
+  %c0 = arith.constant 0 : index
+  %c16 = arith.constant 16 : index
+  // expected-error @below {{expected a column at which a block of 32 begins, but got 16}}
+  %t = tile.load %x[%c0, %c16] : !tile.memory<96x!model.q4_0> -> !tile.tile<2x32xf32>
+}
+
+// -----
+
+tile.kernel @blocks_as_integers(%x: !tile.memory<64x!model.q8_0>) items <once by 1 times 1> at %item {
+  %c0 = arith.constant 0 : index
+  // expected-error @below {{expected a tile of 'f32', but got 'i32'}}
+  %t = tile.load %x[%c0, %c0] : !tile.memory<64x!model.q8_0> -> !tile.tile<2x64xi32>
+}
+
+// -----
+
+tile.kernel @blocks_written(%x: !tile.memory<64x!model.q8_0>, %y: !tile.memory<64xf32>) items <once by 1 times 1> at %item {
+  %c0 = arith.constant 0 : index
+  %t = tile.load %y[%c0, %c0] : !tile.memory<64xf32> -> !tile.tile<2x64xf32>
+  // expected-error @below {{expected memory whose elements are not in blocks, but got '!tile.memory<64x!model.q8_0>'}}
+  tile.store %t, %x[%c0, %c0] : !tile.tile<2x64xf32>, !tile.memory<64x!model.q8_0>
+}

@@ -150,3 +150,18 @@ tile.kernel @panels_of_block(%x: !tile.pages<2x64x192xbf16>, %y: !tile.memory<64
   %u = tile.mma %t, %r : !tile.tile<64x64xf32>, !tile.tile<64x64xf32> -> !tile.tile<64x64xf32>
   tile.store %u, %y[%c0, %c0] : !tile.tile<64x64xf32>, !tile.memory<64xf32>
 }
+
+// Of a memory in blocks whole blocks are loaded: rows and blocks of the window, but no part of one.
+// CHECK-LABEL: tile.kernel @of_blocks
+tile.kernel @of_blocks(%x: !tile.memory<96x!model.q8_0>, %y: !tile.memory<32xf32>, %z: !tile.memory<20xf32>)
+    items <once by 1 times 1> at %item {
+  %c0 = arith.constant 0 : index
+  // CHECK-DAG: %[[ALL:.*]] = tile.load %{{.*}} -> !tile.tile<6x96xf32>
+  // CHECK-DAG: tile.window %[[ALL]][1, 24] : !tile.tile<6x96xf32> -> !tile.tile<5x20xf32>
+  // CHECK-DAG: tile.load %{{.*}}[%{{.*}}, %{{.*}}] : !tile.memory<96x!model.q8_0> -> !tile.tile<4x32xf32>
+  %all = tile.load %x[%c0, %c0] : !tile.memory<96x!model.q8_0> -> !tile.tile<6x96xf32>
+  %v = tile.window %all[2, 32] : !tile.tile<6x96xf32> -> !tile.tile<4x32xf32>
+  tile.store %v, %y[%c0, %c0] : !tile.tile<4x32xf32>, !tile.memory<32xf32>
+  %w = tile.window %all[1, 24] : !tile.tile<6x96xf32> -> !tile.tile<5x20xf32>
+  tile.store %w, %z[%c0, %c0] : !tile.tile<5x20xf32>, !tile.memory<20xf32>
+}

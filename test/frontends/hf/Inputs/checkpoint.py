@@ -16,7 +16,7 @@ import shutil
 import struct
 import sys
 
-BYTES = {"BF16": 2, "F16": 2, "F32": 4, "F64": 8, "I32": 4, "F8_E4M3": 1}
+BYTES = {"U8": 1, "BF16": 2, "F16": 2, "F32": 4, "F64": 8, "I32": 4, "F8_E4M3": 1}
 
 
 def read_header(path):
