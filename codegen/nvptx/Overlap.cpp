@@ -11,11 +11,12 @@
 //
 // The wait stands in front of the first op that rule 1 speaks of. A branch with two sides may have it inside, on both.
 //
-// When the next one may begin is a question of speed alone. Behind the own wait, so that no more than one kernel stands
-// ready beside the one that runs, is best where kernels are short and ask for weights in front of their wait (a model's
-// step is 2 % faster than with all at once). Beside long rings of copies a block that only waits costs more than its
-// launch: kernels with copying warps let the next begin at their end (delta rules 2 to 4 %, parts of keys 8 %), or,
-// where the text says `tile.next_behind_copies`, when the last copy is asked for (diagonal recurrences 1 %).
+// When the next one may begin is a question of speed alone: at the end of this one, or as the text says,
+//
+//   tile.next_behind_wait    behind the own wait, so that no more than one kernel stands ready beside the one that
+//   runs:
+//                            for short kernels, not for those with copying warps (parts of keys 8 % slower);
+//   tile.next_behind_copies  when the copying warps have asked for the last copy (diagonal recurrences 1 % faster).
 #include "codegen/nvptx/KernelLowering.h"
 
 using namespace mlir;
@@ -33,7 +34,7 @@ void KernelLowering::awaitKernelsBefore() {
 
 KernelLowering::NextBegins KernelLowering::nextBegins() const {
   if (staged.empty())
-    return NextBegins::BehindWait;
+    return kernel->hasAttr("tile.next_behind_wait") ? NextBegins::BehindWait : NextBegins::AtEnd;
   return kernel->hasAttr("tile.next_behind_copies") ? NextBegins::BehindCopies : NextBegins::AtEnd;
 }
 

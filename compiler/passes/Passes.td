@@ -107,4 +107,20 @@ def JoinLaunchesPass : Pass<"join-launches", "::mlir::ModuleOp"> {
   let dependentDialects = ["::denim::tile::TileDialect", "::denim::plan::PlanDialect", "::mlir::scf::SCFDialect",
                            "::mlir::arith::ArithDialect"];
 }
+
+def OverlapLaunchesPass : Pass<"overlap-launches", "::mlir::ModuleOp"> {
+  let summary = "kernels of few tokens let the next one begin while they run";
+  let description = [{
+    On a CUDA device marks kernels all of whose launches have a bound on the rows or new tokens for which they run. Expects
+    tile programs.
+
+    ```mlir
+    tile.kernel @one_row_6(...) items <...> at %item {...}
+    plan.launch @one_row_6(%x) {when = {of = "rows", least = 1, most = 1}} : ...
+    ==>
+    tile.kernel @one_row_6(...) items <...> at %item attributes {tile.next_behind_wait} {...}
+    ```
+  }];
+  let dependentDialects = ["::denim::tile::TileDialect", "::denim::plan::PlanDialect"];
+}
 #endif

@@ -93,6 +93,7 @@ static void buildTile(OpPassManager &passes) {
   passes.addPass(createCSEPass());
   passes.addPass(createCanonicalizerPass());
   passes.addPass(createJoinLaunchesPass());
+  passes.addPass(createOverlapLaunchesPass());
 }
 
 void buildPhase(OpPassManager &passes, Phase phase, const PipelineOptions &options) {

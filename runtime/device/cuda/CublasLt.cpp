@@ -95,6 +95,10 @@ Status CublasLt::prepare(const Product &product, Prepared &prepared) {
     return status;
   Status status = check(f.preferenceSet(preference, cublas::kMostWorkspace, &kWorkspaceBytes, sizeof kWorkspaceBytes),
                         "cublasLtMatmulPreferenceSetAttribute");
+  if (!status)
+    status =
+        check(f.preferenceSet(preference, cublas::kReductions, &cublas::kReductionF32, sizeof cublas::kReductionF32),
+              "cublasLtMatmulPreferenceSetAttribute");
   cublas::HeuristicResult found[kMostAlgorithms] = {};
   int count = 0;
   if (!status && f.heuristic(handle, prepared.operation, prepared.weight, prepared.x, prepared.out, prepared.out,

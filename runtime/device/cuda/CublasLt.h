@@ -29,8 +29,10 @@ using Status = int; ///< 0: success
 inline constexpr int kTypeF32 = 0, kTypeBF16 = 14;
 inline constexpr int kCompute32F = 68; ///< sums in f32, operands as they are: no tf32
 inline constexpr int kOpN = 0, kOpT = 1;
-inline constexpr int kTransA = 3, kTransB = 4; ///< attributes of an operation
-inline constexpr int kMostWorkspace = 1;       ///< attribute of a preference
+inline constexpr int kTransA = 3, kTransB = 4;            ///< attributes of an operation
+inline constexpr int kMostWorkspace = 1, kReductions = 3; ///< attributes of a preference
+/// Of what is split along the contraction, parts are added as f32, never as what the result is rounded to.
+inline constexpr uint32_t kReductionF32 = 2;
 
 struct Algorithm {
   uint64_t data[8];

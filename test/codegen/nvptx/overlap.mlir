@@ -2,7 +2,7 @@
 // RUN: denim-opt %s --split-input-file --convert-tile-to-nvptx=target=sm_80 | FileCheck %s --check-prefix=OLD
 
 // A kernel waits for the ones before it in front of the first memory that some kernel may write, and then lets the next
-// one begin. Parameters are asked for before that. Older machines end one kernel before they begin the next.
+// one begin if it is told to. Parameters are asked for before that. Older machines end one kernel before they begin the next.
 // OLD-NOT: griddepcontrol
 // CHECK-LABEL: llvm.func @weights(
 // CHECK-NOT: griddepcontrol
@@ -13,7 +13,7 @@
 // CHECK-NOT: griddepcontrol
 // CHECK: st.global
 // CHECK: llvm.return
-tile.kernel @weights(%a: !tile.memory<256xbf16>, %b: !tile.memory<256xbf16>, %c: !tile.memory<16xf32>) items <once by 1 times 1> at %item attributes {tile.constants = array<i64: 1>} {
+tile.kernel @weights(%a: !tile.memory<256xbf16>, %b: !tile.memory<256xbf16>, %c: !tile.memory<16xf32>) items <once by 1 times 1> at %item attributes {tile.constants = array<i64: 1>, tile.next_behind_wait} {
   %c0 = arith.constant 0 : index
   %y = tile.load %b[%c0, %c0] : !tile.memory<256xbf16> -> !tile.tile<16x256xf32>
   %x = tile.load %a[%c0, %c0] : !tile.memory<256xbf16> -> !tile.tile<1x256xf32>
@@ -24,11 +24,14 @@ tile.kernel @weights(%a: !tile.memory<256xbf16>, %b: !tile.memory<256xbf16>, %c:
 // -----
 
 // Without a word about what is constant all memory may be written by others.
+// The next one begins at the end.
 // CHECK-LABEL: llvm.func @plain(
 // CHECK: griddepcontrol.wait
 // CHECK: ld.global
-// CHECK-NOT: griddepcontrol.wait
-// CHECK: llvm.return
+// CHECK-NOT: griddepcontrol
+// CHECK: st.global
+// CHECK: griddepcontrol.launch_dependents
+// CHECK-NEXT: llvm.return
 tile.kernel @plain(%a: !tile.memory<32xf32>) items <once by 1 times 1> at %item {
   %c0 = arith.constant 0 : index
   %x = tile.load %a[%c0, %c0] : !tile.memory<32xf32> -> !tile.tile<16x32xf32>

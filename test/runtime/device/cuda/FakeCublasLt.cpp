@@ -30,6 +30,7 @@ struct LayoutObject {
 };
 struct PreferenceObject {
   size_t workspace = 0;
+  uint32_t reductions = 7; // all
 };
 } // namespace denim::cublas
 
@@ -138,13 +139,19 @@ Status cublasLtMatmulPreferenceDestroy(Preference preference) {
   return 0;
 }
 Status cublasLtMatmulPreferenceSetAttribute(Preference preference, int attribute, const void *value, size_t bytes) {
-  if (attribute != kMostWorkspace || bytes != sizeof(size_t))
+  if (attribute == kMostWorkspace && bytes == sizeof preference->workspace)
+    std::memcpy(&preference->workspace, value, bytes);
+  else if (attribute == kReductions && bytes == sizeof preference->reductions)
+    std::memcpy(&preference->reductions, value, bytes);
+  else
     return 7;
-  std::memcpy(&preference->workspace, value, bytes);
   return 0;
 }
-Status cublasLtMatmulAlgoGetHeuristic(Handle, Operation operation, Layout a, Layout b, Layout, Layout, Preference,
-                                      int most, HeuristicResult *out, int *count) {
+Status cublasLtMatmulAlgoGetHeuristic(Handle, Operation operation, Layout a, Layout b, Layout, Layout,
+                                      Preference preference, int most, HeuristicResult *out, int *count) {
+  // Algorithms that add parts of a sum as bf16 are not asked for.
+  if (preference->reductions != kReductionF32)
+    return 15;
   uint64_t inner = operation->transposeA == kOpT ? a->rows : a->columns;
   *count = inner == 3 ? 0 : std::min(most, b->columns == 48 ? 1 : 3);
   for (int i = 0; i < *count; ++i) {
