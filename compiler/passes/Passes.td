@@ -111,8 +111,8 @@ def JoinLaunchesPass : Pass<"join-launches", "::mlir::ModuleOp"> {
 def OverlapLaunchesPass : Pass<"overlap-launches", "::mlir::ModuleOp"> {
   let summary = "kernels of few tokens let the next one begin while they run";
   let description = [{
-    On a CUDA device marks kernels all of whose launches have a bound on the rows or new tokens for which they run. Expects
-    tile programs.
+    On a CUDA device marks kernels all of whose launches have a bound on the rows, or on the new tokens of each sequence, for
+    which they run. Expects tile programs.
 
     ```mlir
     tile.kernel @one_row_6(...) items <...> at %item {...}

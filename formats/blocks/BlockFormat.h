@@ -60,7 +60,7 @@ constexpr int64_t rowBytes(BlockFormat format, int64_t elements) {
 /// subnormal as f16 are off by up to 2^-25 more for each integer. False, with the row in any state, where an element is
 /// not finite or a scale is above the largest f16: nothing stands for it.
 bool encodeRow(BlockFormat format, const float *values, int64_t elements, void *row);
-/// The elements of a row, exactly. What they are encoded to is the same row again, where scales are 2^-16 and above.
+/// The elements of a row, exactly. What encodeRow made is encoded to the same row again, where scales are 2^-16 and above.
 void decodeRow(BlockFormat format, const void *row, int64_t elements, float *values);
 
 /// f16 bits, and the nearest of them (ties to even; beyond the largest, infinity).

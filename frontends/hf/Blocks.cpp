@@ -79,23 +79,33 @@ static Error encode(const Tensor &tensor, BlockFormat format, std::vector<char> 
   return {};
 }
 
-/// Makes the folder and copies what lies beside the tensors.
-static Error beginCheckpoint(const std::string &from, const std::string &to) {
+static Error makeFolder(const std::string &from, const std::string &to) {
   std::error_code fault;
   fs::create_directories(to, fault);
   if (fault)
     return Error::of("cannot make the folder '", to, "': ", fault.message());
   if (fs::equivalent(from, to, fault))
     return Error::of("expected another folder than the checkpoint's own for weights in blocks, but got '", to, "'");
-  for (const fs::directory_entry &entry : fs::directory_iterator(from, fault)) {
+  return {};
+}
+
+/// Copies what lies beside the tensors.
+static Error copyFiles(const std::string &from, const std::string &to) {
+  std::error_code fault;
+  fs::directory_iterator it(from, fault), end;
+  for (; !fault && it != end; it.increment(fault)) {
+    const fs::directory_entry &entry = *it;
     std::string name = entry.path().filename().string(), ending = entry.path().extension().string();
-    if (!entry.is_regular_file() || (ending != ".json" && ending != ".txt") ||
+    std::error_code unknown;
+    if (!entry.is_regular_file(unknown) || (ending != ".json" && ending != ".txt") ||
         StringRef(name).ends_with(".safetensors.index.json"))
       continue;
     fs::copy_file(entry.path(), fs::path(to) / name, fs::copy_options::overwrite_existing, fault);
     if (fault)
       return Error::of("cannot copy '", entry.path().string(), "' to '", to, "': ", fault.message());
   }
+  if (fault)
+    return Error::of("cannot list '", from, "': ", fault.message());
   return {};
 }
 
@@ -123,10 +133,13 @@ Error frontends::useBlocks(Page &page, const Checkpoint &checkpoint, BlockFormat
   if (!any)
     return Error::of("'", from, "': expected a weight of linear with rows of a multiple of ", formats::kBlockElements,
                      " elements for ", formats::name(format), ", but got none");
-  if (Error error = beginCheckpoint(from, to))
+  if (Error error = makeFolder(from, to))
     return error;
   auto make = [&](size_t index, std::vector<char> &data) { return encode(*sources[index], format, data); };
   if (Error error = formats::writeSafetensors((fs::path(to) / "model.safetensors").string(), written, make))
+    return error;
+  // Behind the tensors: where those are refused, a checkpoint that was in the folder keeps its own.
+  if (Error error = copyFiles(from, to))
     return error;
   MLIRContext *context = &page.context();
   Type element = format == BlockFormat::Q8_0 ? Type(model::Q8_0Type::get(context)) : model::Q4_0Type::get(context);

@@ -72,6 +72,9 @@ std::optional<std::string> denim::check::readCase(const std::string &folder, Cas
     if (auto fault = read(file, "logits." + std::to_string(i), ElementType::F64, out.expected[i].logits))
       return fault;
   }
+  for (int64_t number : out.chunks)
+    if (number < 1)
+      return "'" + file.path() + "': expected sizes of chunks of at least 1, but got " + std::to_string(number);
   return std::nullopt;
 }
 

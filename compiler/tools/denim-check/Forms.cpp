@@ -83,6 +83,14 @@ std::optional<std::string> Runner::open(const std::string &module, const std::st
 std::optional<std::string> Runner::run(const Form &form, const std::vector<Expected> &expected, Worst &worst) {
   int64_t vocabulary = denim_module_vocabulary(handles->module);
   size_t count = form.steps.front().size();
+  for (size_t s = 0; s < count; ++s) {
+    auto tokens = static_cast<int64_t>(expected[s].tokens.size());
+    auto logits = static_cast<int64_t>(expected[s].logits.size());
+    if (tokens < form.tokensOf(s) || logits != tokens * vocabulary)
+      return "expected " + std::to_string(form.tokensOf(s)) + " tokens of sequence " + std::to_string(s) + " and " +
+             std::to_string(vocabulary) + " logits for each, but got " + std::to_string(tokens) + " and " +
+             std::to_string(logits) + " logits";
+  }
   std::vector<denim_sequence_t> sequences(count);
   std::vector<int64_t> done(count);
   for (denim_sequence_t &sequence : sequences)

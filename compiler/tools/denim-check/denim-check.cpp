@@ -121,11 +121,11 @@ double allowedShare() {
 }
 
 /// The bytes of the module file. `page` is changed.
-llvm::Expected<std::string> compilePage(mlir::ModuleOp page, bool exact) {
+llvm::Expected<std::string> compilePage(mlir::ModuleOp page, bool exact, llvm::StringRef pages) {
   CompileOptions options;
   options.source = input;
   options.pipeline.chunk = chunk;
-  options.pipeline.pages = pages;
+  options.pipeline.pages = pages.str();
   options.exact = exact;
   options.assembler = assembler;
   for (const std::string &choice : forced) {
@@ -165,8 +165,9 @@ llvm::Expected<std::string> compilePage(mlir::ModuleOp page, bool exact) {
 }
 
 /// Compiles `page`, which is changed, to `path`. On failure a line for people.
-std::optional<std::string> writeModule(mlir::ModuleOp page, bool exact, const std::string &path) {
-  llvm::Expected<std::string> bytes = compilePage(page, exact);
+std::optional<std::string> writeModule(mlir::ModuleOp page, bool exact, llvm::StringRef pages,
+                                       const std::string &path) {
+  llvm::Expected<std::string> bytes = compilePage(page, exact, pages);
   if (!bytes)
     return llvm::toString(bytes.takeError());
   std::error_code fault;
@@ -270,11 +271,11 @@ int main(int argc, char **argv) {
   bool both = !caseFolder.empty() && exactToo && isRounded();
   mlir::OwningOpRef<mlir::ModuleOp> again = both ? page.clone() : mlir::ModuleOp();
   std::string modulePath = folder.file("m.denim");
-  if (auto wrong = writeModule(page, exact, modulePath))
+  if (auto wrong = writeModule(page, exact, pages, modulePath))
     return fail(*wrong);
   if (both) {
     one.limits.push_back(kExactTolerance * largest); // whatever the other may be off
-    if (auto wrong = writeModule(*again, true, folder.file("exact.denim")))
+    if (auto wrong = writeModule(*again, true, /*pages=*/"", folder.file("exact.denim")))
       return fail(*wrong);
   }
   if (!caseFolder.empty()) {

@@ -31,10 +31,15 @@ int main(int count, char **words) {
   std::string device = "cpu";
   std::vector<std::string> folders;
   for (int i = 1; i < count; ++i) {
-    if (std::strcmp(words[i], "--device") != 0)
+    bool isDevice = std::strcmp(words[i], "--device") == 0;
+    if (isDevice ? i + 1 == count : std::strncmp(words[i], "--", 2) == 0) {
+      std::fprintf(stderr, "run-check-case: expected --device NAME and folders, but got '%s'\n", words[i]);
+      return 1;
+    }
+    if (isDevice)
+      device = words[++i];
+    else
       folders.push_back(words[i]);
-    else if (++i < count)
-      device = words[i];
   }
   if (folders.empty()) {
     std::fprintf(stderr, "run-check-case: expected a folder of denim-check --write-case, but got none\n");
