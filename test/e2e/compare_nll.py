@@ -1,9 +1,10 @@
 #!/usr/bin/env python3
 """Compares -log p of each next token, from logits that `denim-run score` wrote, with those of a golden file.
 
-    compare_nll.py LOGITS.safetensors GOLDEN.safetensors --tokens long_input_ids --name long_nll --tolerance T
+    compare_nll.py LOGITS.safetensors GOLDEN.safetensors --tokens long_input_ids --name long_nll --tolerance T [--mean]
 
-Prints the mean of both and the largest absolute difference; exit status 1 and one line on stderr when it is above T.
+Prints the mean of both and the largest absolute difference; exit status 1 and one line on stderr when it is above T, or with --mean
+the difference of the means: for weights that are other numbers.
 """
 
 import argparse
@@ -30,6 +31,7 @@ def main():
     parser.add_argument("--tokens", required=True)
     parser.add_argument("--name", required=True)
     parser.add_argument("--tolerance", type=float, required=True)
+    parser.add_argument("--mean", action="store_true")
     options = parser.parse_args()
     try:
         rows = golden_file.find(options.logits).rows()
@@ -39,9 +41,10 @@ def main():
             raise GoldenError(f"expected {len(tokens)} rows and {len(tokens) - 1} losses, but got {len(rows)} and {len(want)}")
         got = list(losses(rows, tokens))
         worst, where = max((abs(a - b), i) for i, (a, b) in enumerate(zip(got, want)))
-        means = f"mean {sum(got) / len(got):.6f}, golden {sum(want) / len(want):.6f}"
+        mean, golden = sum(got) / len(got), sum(want) / len(want)
+        means = f"mean {mean:.6f}, golden {golden:.6f}"
         line = f"{options.name}: max abs difference {worst:.3e} of {len(want)} tokens (token {where}), {means}"
-        if not worst <= options.tolerance:
+        if not (abs(mean - golden) if options.mean else worst) <= options.tolerance:
             raise GoldenError(f"expected at most {options.tolerance:.3e}, but got {line}")
     except GoldenError as error:
         sys.exit(f"compare_nll: {error}")
