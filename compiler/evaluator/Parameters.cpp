@@ -1,7 +1,7 @@
 #include "compiler/evaluator/Parameters.h"
 #include "dialects/model/ir/Model.h"
+#include "formats/numbers/ShortFloat.h"
 #include "formats/safetensors/SafetensorsWriter.h"
-#include "llvm/ADT/APFloat.h"
 #include "llvm/ADT/StringExtras.h"
 #include <cmath>
 #include <cstring>
@@ -66,41 +66,12 @@ FailureOr<ParameterTypes> denim::parametersOf(ModuleOp module) {
 // Values
 //===--------------------------------------------------------------------------------------------------------------===//
 
-static float fromBf16(uint16_t bits) {
-  uint32_t word = uint32_t(bits) << 16;
-  float value;
-  std::memcpy(&value, &word, sizeof value);
-  return value;
-}
-
-/// Nearest even.
-static uint16_t toBf16(float value) {
-  uint32_t word;
-  std::memcpy(&word, &value, sizeof word);
-  return uint16_t((word + 0x7fff + ((word >> 16) & 1)) >> 16);
-}
-
-static float fromF16(uint16_t bits) {
-  llvm::APFloat value(llvm::APFloat::IEEEhalf(), llvm::APInt(16, bits));
-  bool exact;
-  value.convert(llvm::APFloat::IEEEsingle(), llvm::APFloat::rmNearestTiesToEven, &exact);
-  return value.convertToFloat();
-}
-
-/// Nearest even.
-static uint16_t toF16(float value) {
-  llvm::APFloat half(value);
-  bool exact;
-  half.convert(llvm::APFloat::IEEEhalf(), llvm::APFloat::rmNearestTiesToEven, &exact);
-  return uint16_t(half.bitcastToAPInt().getZExtValue());
-}
-
 /// A number as a parameter of two bytes holds it.
 static uint16_t toShort(formats::ElementType type, float value) {
-  return type == formats::ElementType::F16 ? toF16(value) : toBf16(value);
+  return type == formats::ElementType::F16 ? formats::toHalf(value) : formats::toBrain(value);
 }
 static float fromShort(formats::ElementType type, uint16_t bits) {
-  return type == formats::ElementType::F16 ? fromF16(bits) : fromBf16(bits);
+  return type == formats::ElementType::F16 ? formats::fromHalf(bits) : formats::fromBrain(bits);
 }
 
 static std::optional<formats::ElementType> storedType(Type element) {

@@ -3,7 +3,7 @@
 // A row of a matrix in blocks of 32 neighbours that share a scale: element = scale * integer. The numbers are those of
 // the formats of the same names in ggml.
 //
-//   q8_0   integers -127 .. 127, a byte each                     34 bytes for 32 elements
+//   q8_0   integers -127 .. 127, a byte each                      34 bytes for 32 elements
 //   q4_0   integers -8 .. 7, four bits each, kept as integer + 8  18 bytes for 32 elements
 //
 // In memory a row is its scales, then its integers, without gaps; so is the next row behind it:
@@ -60,12 +60,9 @@ constexpr int64_t rowBytes(BlockFormat format, int64_t elements) {
 /// subnormal as f16 are off by up to 2^-25 more for each integer. False, with the row in any state, where an element is
 /// not finite or a scale is above the largest f16: nothing stands for it.
 bool encodeRow(BlockFormat format, const float *values, int64_t elements, void *row);
-/// The elements of a row, exactly. What encodeRow made is encoded to the same row again, where scales are 2^-16 and above.
+/// The elements of a row, exactly. What encodeRow made is encoded to the same row again where scales are 2^-16 and
+/// above.
 void decodeRow(BlockFormat format, const void *row, int64_t elements, float *values);
-
-/// f16 bits, and the nearest of them (ties to even; beyond the largest, infinity).
-float fromHalf(uint16_t bits);
-uint16_t toHalf(float value);
 
 } // namespace denim::formats
 

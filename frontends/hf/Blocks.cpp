@@ -1,4 +1,5 @@
 #include "frontends/hf/Blocks.h"
+#include "formats/numbers/ShortFloat.h"
 #include "formats/safetensors/SafetensorsWriter.h"
 #include "llvm/ADT/StringExtras.h"
 #include <cstring>
@@ -17,10 +18,7 @@ namespace fs = std::filesystem;
 static bool mayBeBlocks(model::ParamOp param) {
   RankedTensorType type = param.getType();
   return type.getRank() == 2 && type.getDimSize(1) % formats::kBlockElements == 0 && !param->use_empty() &&
-         llvm::all_of(param->getUses(), [](OpOperand &use) {
-           auto linear = dyn_cast<model::LinearOp>(use.getOwner());
-           return linear && &linear.getWeightMutable() == &use;
-         });
+         llvm::all_of(param->getUses(), model::isWeightOfLinear);
 }
 
 /// The tensors of a checkpoint that parameters of the page read, by name, with the parameter.
@@ -58,11 +56,7 @@ static void readRow(const Tensor &tensor, int64_t row, MutableArrayRef<float> va
     uint16_t half;
     std::memcpy(&half, from, sizeof half);
     from += sizeof half;
-    uint32_t word = uint32_t(half) << 16;
-    if (tensor.type == ElementType::F16)
-      value = formats::fromHalf(half);
-    else
-      std::memcpy(&value, &word, sizeof value);
+    value = tensor.type == ElementType::F16 ? formats::fromHalf(half) : formats::fromBrain(half);
   }
 }
 
@@ -142,7 +136,7 @@ Error frontends::useBlocks(Page &page, const Checkpoint &checkpoint, BlockFormat
   if (Error error = copyFiles(from, to))
     return error;
   MLIRContext *context = &page.context();
-  Type element = format == BlockFormat::Q8_0 ? Type(model::Q8_0Type::get(context)) : model::Q4_0Type::get(context);
+  Type element = model::blockType(context, format);
   page.getModule().walk([&](model::ParamOp param) {
     if (mayBeBlocks(param))
       param.getResult().setType(param.getType().clone(element));

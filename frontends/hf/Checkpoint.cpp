@@ -24,10 +24,9 @@ static Type typeOf(MLIRContext &context, const Tensor &tensor, ArrayRef<int64_t>
   case ElementType::U8:
     if (shape.size() != 2 || tensor.shape.size() != 2 || shape[1] % formats::kBlockElements != 0)
       return {};
-    if (tensor.shape[1] == formats::rowBytes(formats::BlockFormat::Q8_0, shape[1]))
-      return model::Q8_0Type::get(&context);
-    if (tensor.shape[1] == formats::rowBytes(formats::BlockFormat::Q4_0, shape[1]))
-      return model::Q4_0Type::get(&context);
+    for (auto format : {formats::BlockFormat::Q8_0, formats::BlockFormat::Q4_0})
+      if (tensor.shape[1] == formats::rowBytes(format, shape[1]))
+        return model::blockType(&context, format);
     return {};
   default:
     return {};

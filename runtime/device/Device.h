@@ -106,6 +106,12 @@ struct LaunchTimes {
   /// they do without a clock. Empty: each launch is timed by itself.
   std::vector<bool> together;
 
+  /// Whether launch |i| is timed with the one before it.
+  bool isJoined(const std::vector<Launch> &launches, size_t i) const {
+    return i > 0 && isTogether(launches[i - 1].kernel) && isTogether(launches[i].kernel);
+  }
+
+private:
   bool isTogether(uint32_t kernel) const { return kernel < together.size() && together[kernel]; }
 };
 

@@ -21,4 +21,14 @@
 #define GET_OP_CLASSES
 #include "dialects/model/ir/ModelOps.h.inc"
 
+namespace denim::model {
+
+/// The type of elements in blocks of the format: `!model.q8_0`.
+mlir::Type blockType(mlir::MLIRContext *context, formats::BlockFormat format);
+
+/// Whether the value is used as the weight of a `linear`, the one use that elements in blocks have.
+bool isWeightOfLinear(mlir::OpOperand &use);
+
+} // namespace denim::model
+
 #endif // DIALECTS_MODEL_IR_MODEL_H

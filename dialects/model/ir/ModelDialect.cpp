@@ -18,6 +18,16 @@ denim::formats::BlockFormat Q4_0Type::getFormat() const {
   return formats::BlockFormat::Q4_0;
 }
 
+Type denim::model::blockType(MLIRContext *context, formats::BlockFormat format) {
+  switch (format) {
+  case formats::BlockFormat::Q8_0:
+    return Q8_0Type::get(context);
+  case formats::BlockFormat::Q4_0:
+    return Q4_0Type::get(context);
+  }
+  llvm_unreachable("a format without a type");
+}
+
 void ModelDialect::initialize() {
   addTypes<
 #define GET_TYPEDEF_LIST

@@ -98,6 +98,11 @@ LogicalResult NetworkOp::verifyRegions() {
 // Parameters
 //===--------------------------------------------------------------------------------------------------------------===//
 
+bool denim::model::isWeightOfLinear(OpOperand &use) {
+  auto linear = dyn_cast<LinearOp>(use.getOwner());
+  return linear && &linear.getWeightMutable() == &use;
+}
+
 /// Rows of whole blocks, and no use but as a weight of `linear`. Behind the phase plan uses are launches, whose kernels
 /// the rule was kept for.
 static LogicalResult verifyBlocks(ParamOp param) {
@@ -107,12 +112,10 @@ static LogicalResult verifyBlocks(ParamOp param) {
                                << " for elements in blocks, but got " << type;
   if (!isa<BlockOp, NetworkOp>(param->getParentOp()))
     return success();
-  for (OpOperand &use : param->getUses()) {
-    auto linear = dyn_cast<LinearOp>(use.getOwner());
-    if (!linear || &linear.getWeightMutable() != &use)
+  for (OpOperand &use : param->getUses())
+    if (!isWeightOfLinear(use))
       return param.emitOpError() << "expected elements in blocks to be used as a weight of linear, but got a use by "
                                  << use.getOwner()->getName();
-  }
   return success();
 }
 

@@ -61,17 +61,16 @@ public:
   Status run(const PassKey &, size_t, const LaunchList &list, LaunchTimes *times) override {
     const auto &batch = *reinterpret_cast<const denim_batch_t *>(arena.data());
     using Clock = std::chrono::steady_clock;
-    const Launch *first = nullptr; // of those that are timed as one
-    for (const Launch &launch : list()) {
+    const std::vector<Launch> &launches = list();
+    size_t first = 0; // of those that are timed as one
+    for (size_t i = 0; i < launches.size(); ++i) {
       auto start = times ? Clock::now() : Clock::time_point();
-      device.launch(*executable, batch, launch);
+      device.launch(*executable, batch, launches[i]);
       if (!times)
         continue;
-      bool joins = first && times->isTogether(launch.kernel);
-      if (!joins)
-        first = times->isTogether(launch.kernel) ? &launch : nullptr;
-      times->seconds[joins ? first->kernel : launch.kernel] +=
-          std::chrono::duration<double>(Clock::now() - start).count();
+      if (!times->isJoined(launches, i))
+        first = i;
+      times->seconds[launches[first].kernel] += std::chrono::duration<double>(Clock::now() - start).count();
     }
     return {};
   }

@@ -131,15 +131,14 @@ Status CudaPassRunner::runTimed(const LaunchList &list, LaunchTimes &times) {
   auto batch = reinterpret_cast<Address>(arena.data());
   std::vector<uint32_t> timed; // the first kernel between each two events
   for (size_t i = 0; i < launches.size(); ++i) {
-    bool together = times.isTogether(launches[i].kernel);
-    if (i == 0 || !together || !times.isTogether(launches[i - 1].kernel)) {
+    if (!times.isJoined(launches, i)) {
       if (Status status = mark(2 * timed.size()))
         return status;
       timed.push_back(launches[i].kernel);
     }
     if (Status status = device.launch(*executable, batch, launches[i]))
       return status;
-    if (i + 1 == launches.size() || !together || !times.isTogether(launches[i + 1].kernel))
+    if (i + 1 == launches.size() || !times.isJoined(launches, i + 1))
       if (Status status = mark(2 * timed.size() - 1))
         return status;
   }

@@ -2,7 +2,7 @@
 //
 // The clock of a row begins and ends outside of its kernel: an event, the launch, an event; or a graph, again and
 // again. A kernel that returns at once, launched by the same runner in the same ways, says how much of a short row that
-// is. It waits for the kernel before it and lets the next one begin, as generated kernels do.
+// is. It waits for the kernel before it and lets the next one begin, as generated kernels do, but in the other order.
 //
 // Another one reads a state and writes it, as a step of a recurrence must, with an instruction for each word between
 // them: the address from a slot, then 16 bytes an access, all asked for before the first is stored. What a recurrence

@@ -148,7 +148,7 @@ Status writeModules(const std::vector<Case> &cases, const Arguments &arguments, 
   std::string path;
   int64_t refused = 0;
   for (const Case &one : cases) {
-    if (Status status = compiler.compileText({one.model, one.tuning, one.pages}, path)) {
+    if (Status status = compiler.compileText(sourceOf(one, one.tuning), path)) {
       std::fprintf(stderr, "denim-bench: %s: %s\n", one.name.c_str(), status.message().c_str());
       ++refused;
     }

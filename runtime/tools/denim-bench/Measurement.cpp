@@ -1,6 +1,7 @@
 //===- Measurement.cpp - one row of the report ----------------------------===//
 
 #include "runtime/tools/denim-bench/Measurement.h"
+#include "formats/numbers/ShortFloat.h"
 #include "runtime/session/Session.h"
 
 #include <algorithm>
@@ -56,18 +57,14 @@ std::vector<uint32_t> timedKernels(const Session &session, const Case &which) {
   return kernels;
 }
 
-/// |value| in the type of a page, cut off where it does not fit: zero, or normal in every type.
+/// |value| in the type of a page.
 void putNumber(char *to, PlanType type, float value) {
-  uint32_t bits;
-  std::memcpy(&bits, &value, sizeof bits);
   if (type == PlanType::F32) {
-    std::memcpy(to, &bits, sizeof bits);
+    std::memcpy(to, &value, sizeof value);
     return;
   }
-  constexpr uint32_t kBiases = 127 - 15;
-  uint32_t half = (bits >> 16 & 0x8000) | (value == 0 ? 0 : (bits >> 13 & 0x3ffff) - (kBiases << 10));
-  auto narrow = static_cast<uint16_t>(type == PlanType::F16 ? half : bits >> 16);
-  std::memcpy(to, &narrow, sizeof narrow);
+  uint16_t bits = type == PlanType::F16 ? formats::toHalf(value) : formats::toBrain(value);
+  std::memcpy(to, &bits, sizeof bits);
 }
 
 /// Finite values of the size of activations in the pages that `Session::extend` gave out unwritten.
@@ -108,7 +105,7 @@ Status measureCase(Bench &bench, const Case &which, Row &out) {
   if (which.bareBlocks)
     return measureBareKernel(bench, which, out);
   std::string path;
-  if (Status status = bench.compiler.compileText({which.model, which.tuning, which.pages}, path))
+  if (Status status = bench.compiler.compileText(sourceOf(which, which.tuning), path))
     return status;
   std::shared_ptr<const Module> module;
   if (Status status = Module::open(path, module))

@@ -31,6 +31,11 @@ struct Row {
   double replaySeconds = 0;         ///< of one application when graphs of it follow each other; 0: not measured
 };
 
+/// What the module of a case is made from under a tuning table; empty: none.
+inline Source sourceOf(const Case &which, std::string table) {
+  return {which.model, std::move(table), which.pages};
+}
+
 /// What all rows of a run share.
 struct Bench {
   std::shared_ptr<Device> device;

@@ -95,7 +95,7 @@ public:
     std::vector<Choice> choices;
     for (size_t i = 0; i < cases.size(); ++i) {
       std::string list;
-      if (Status status = bench.compiler.listChoices({cases[i].model, "", cases[i].pages}, list))
+      if (Status status = bench.compiler.listChoices(sourceOf(cases[i], ""), list))
         return status;
       if (Status status = addChoices(list, cases[i], i, options, target, choices))
         return status;
@@ -253,16 +253,16 @@ Status writeCandidates(ModuleCompiler &compiler, const std::vector<Case> &cases,
   for (size_t i = 0; i < cases.size(); ++i) {
     std::string list, target, path;
     std::vector<Choice> choices;
-    if (Status status = compiler.listChoices({cases[i].model, "", cases[i].pages}, list))
+    if (Status status = compiler.listChoices(sourceOf(cases[i], ""), list))
       return status;
     if (Status status = addChoices(list, cases[i], i, options, target, choices))
       return status;
-    if (Status status = compiler.compileText({cases[i].model, "", cases[i].pages}, path))
+    if (Status status = compiler.compileText(sourceOf(cases[i], ""), path))
       return status;
     for (const Choice &choice : choices)
       for (int64_t candidate : choice.candidates)
-        if (Status status = compiler.compileText(
-                {cases[i].model, tableWith(target, Json::array(), choice, candidate), cases[i].pages}, path)) {
+        if (Status status =
+                compiler.compileText(sourceOf(cases[i], tableWith(target, Json::array(), choice, candidate)), path)) {
           // A candidate that gives no kernel is not a fault of the others.
           std::fprintf(stderr, "denim-bench: %s=%lld: %s\n", choice.name.c_str(), static_cast<long long>(candidate),
                        status.message().c_str());

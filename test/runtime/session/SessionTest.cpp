@@ -1,6 +1,7 @@
 //===- SessionTest.cpp - ragged steps give what each sequence alone gives -===//
 
 #include "runtime/session/Session.h"
+#include "formats/numbers/ShortFloat.h"
 #include "formats/safetensors/SafetensorsWriter.h"
 #include "runtime/device/cpu/CpuDevice.h"
 #include "test/formats/TemporaryDirectory.h"
@@ -13,13 +14,6 @@ using namespace denim;
 using namespace denim::test;
 
 namespace {
-
-float fromBf16(uint16_t value) {
-  uint32_t bits = static_cast<uint32_t>(value) << 16;
-  float result;
-  std::memcpy(&result, &bits, 4);
-  return result;
-}
 
 class SessionTest : public ::testing::Test {
 protected:
@@ -59,7 +53,7 @@ protected:
     for (size_t t = 0; t < tokens.size(); ++t) {
       float x[kTestColumns];
       for (int c = 0; c < kTestColumns; ++c) {
-        float e = fromBf16(table[tokens[t] * kTestColumns + c]);
+        float e = formats::fromBrain(table[tokens[t] * kTestColumns + c]);
         state[c] = state[c] * 0.5f + e;
         x[c] = e + state[c] + tail[c] + experts[tokens[t] % 2 * kTestColumns + c];
         tail[c] = e;
@@ -428,7 +422,7 @@ TEST_F(SessionTest, RandomWeightsAreRepeatable) {
   EXPECT_EQ(std::memcmp(a.data(0), b.data(0), 1024), 0);
   EXPECT_NE(std::memcmp(a.data(0), c.data(0), 1024), 0);
   for (int i = 0; i < 512; ++i)
-    EXPECT_LT(std::abs(fromBf16(static_cast<const uint16_t *>(a.data(0))[i])), 0.1f);
+    EXPECT_LT(std::abs(formats::fromBrain(static_cast<const uint16_t *>(a.data(0))[i])), 0.1f);
 }
 
 } // namespace

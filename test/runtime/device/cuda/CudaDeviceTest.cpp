@@ -1,6 +1,7 @@
 //===- CudaDeviceTest.cpp - the CUDA device on the fake driver ------------===//
 
 #include "runtime/device/cuda/CudaDevice.h"
+#include "formats/numbers/ShortFloat.h"
 #include "test/codegen/nvptx/emulator/Inputs/TensorCopy.h"
 #include "test/runtime/Inputs/AssertOk.h"
 #include "test/runtime/Inputs/TestModule.h"
@@ -344,18 +345,6 @@ TEST_F(CudaTensorMapTest, ADriverWithoutThemIsOneLine) {
 //===----------------------------------------------------------------------===//
 // Products
 
-uint16_t toBf16(float value) {
-  uint32_t bits;
-  std::memcpy(&bits, &value, 4);
-  return static_cast<uint16_t>(bits >> 16); // of values that are exact
-}
-float fromBf16(uint16_t value) {
-  uint32_t bits = static_cast<uint32_t>(value) << 16;
-  float result;
-  std::memcpy(&result, &bits, 4);
-  return result;
-}
-
 /// Small whole numbers: products and sums of them are exact in every type.
 float valueAt(size_t i) {
   return static_cast<float>(static_cast<int>(i * 7 % 5) - 2);
@@ -397,7 +386,7 @@ protected:
     std::vector<float> result;
     for (int64_t i = 0; i < rows * columns; ++i)
       result.push_back(output == Product::F32 ? reinterpret_cast<float *>(bytes.data())[i]
-                                              : fromBf16(reinterpret_cast<uint16_t *>(bytes.data())[i]));
+                                              : formats::fromBrain(reinterpret_cast<uint16_t *>(bytes.data())[i]));
     return result;
   }
 
@@ -406,7 +395,7 @@ protected:
     std::vector<uint16_t> narrow;
     for (int64_t i = 0; i < count; ++i) {
       wide.push_back(valueAt(static_cast<size_t>(i) + seed));
-      narrow.push_back(toBf16(wide.back()));
+      narrow.push_back(formats::toBrain(wide.back()));
     }
     EXPECT_FALSE(type == Product::F32 ? device->write(memory.data(), wide.data(), wide.size() * 4)
                                       : device->write(memory.data(), narrow.data(), narrow.size() * 2));
@@ -432,6 +421,8 @@ TEST_F(CudaProductTest, TheLibraryComputesThem) {
   for (Product::Type inputs : {Product::F32, Product::BF16})
     for (Product::Type output : {Product::F32, Product::BF16})
       for (bool residual : {false, true}) {
+        if (inputs == Product::F32 && output == Product::BF16)
+          continue; // the library has no such products
         EXPECT_EQ(run(inputs, output, residual, 4, 6, 5, 1), expected(residual, 4, 6, 5));
         EXPECT_EQ(failure, "");
       }
@@ -492,6 +483,10 @@ TEST_F(CudaProductTest, WithoutAnAlgorithmOrLibraryTheKernelRuns) {
   open();
   // The kernel is given no arguments, so that it runs shows as an error.
   run(Product::F32, Product::F32, false, 2, 2, 3, 1);
+  EXPECT_NE(failure.find("CUDA_ERROR_ILLEGAL_ADDRESS"), std::string::npos) << failure;
+  fake_cuda_reset();
+  open();
+  run(Product::F32, Product::BF16, false, 2, 2, 4, 1);
   EXPECT_NE(failure.find("CUDA_ERROR_ILLEGAL_ADDRESS"), std::string::npos) << failure;
   fake_cuda_reset();
   ASSERT_OK(CudaDevice::create(0, device, {DENIM_FAKE_CUDA "/libcuda.so.1", {"/nonexistent"}}));

@@ -3,7 +3,8 @@
 // Products of what CublasLt.h declares, on the stream of the fake driver. It reads matrices as the library does,
 // columns first, so that a wrong order or leading dimension shows. It knows no algorithm for an inner size of 3. For
 // others it proposes three: the first is slow, the second is fast, the third it does not take. A product of 48
-// rows has the first alone.
+// rows has the first alone. As the library's table of types says, a result of f32 operands is f32, one of bf16 operands
+// either.
 //
 //===----------------------------------------------------------------------===//
 
@@ -147,8 +148,10 @@ Status cublasLtMatmulPreferenceSetAttribute(Preference preference, int attribute
     return 7;
   return 0;
 }
-Status cublasLtMatmulAlgoGetHeuristic(Handle, Operation operation, Layout a, Layout b, Layout, Layout,
+Status cublasLtMatmulAlgoGetHeuristic(Handle, Operation operation, Layout a, Layout b, Layout c, Layout d,
                                       Preference preference, int most, HeuristicResult *out, int *count) {
+  if (a->type != b->type || c->type != d->type || (a->type == kTypeF32 && d->type != kTypeF32))
+    return 15;
   // Algorithms that add parts of a sum as bf16 are not asked for.
   if (preference->reductions != kReductionF32)
     return 15;
