@@ -1,22 +1,31 @@
-// Rows that the next round of a loop copies are asked for while this one computes.
+// Rows that the next round of a loop takes are asked for while this one computes.
 //
-// A chunk of a sequence reads some rows of each activation, a head's columns of each. They lie pages apart, where the
-// hardware does not look ahead from one to the next, and are copied or read where they stand before anything else is
-// computed of them. So where a round takes exponentials of a tile of the same shape, as decays per channel do, it asks
-// with each vector for the same elements of the next round, into the second cache: rows that are a power of two apart
-// would drive each other out of the first. What lies behind the last row does no harm. Sides of a branch count as what
-// they stand in: the next round most likely takes the same one.
+// A chunk of a sequence reads some rows of each activation and writes some of its result, a head's columns of each.
+// They lie pages apart, where the hardware does not look ahead from one to the next. So the next round's are asked for
+// by ops of this one, into the second cache: rows that are a power of two apart would drive each other out of the
+// first. What is written is asked for as well, or the stores behind it wait for its lines. What lies behind the last
+// row does no harm. A side of a branch asks for what it takes itself and for what its block took before, unless an op
+// in front of the branch does: the next round most likely goes the same way.
 //
-// Only there: asked for all at once, or by ops that have little to compute themselves, they hold up what comes behind
-// (measured; test/perf/README.md).
+// A core waits for some sixteen lines at a time, and what asks for one more stands still. So lines are dealt to the ops
+// that compute longest, products and exponentials, by how long they take, and these ask for one now and then: a product
+// in the rounds of its innermost loop, a map with its vectors. Asked for at once by other ops they hold up what comes
+// behind (measured; test/perf/README.md).
 #include "codegen/cpu/KernelLowering.h"
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/Math/IR/Math.h"
 #include "mlir/Dialect/SCF/IR/SCF.h"
+#include "llvm/Support/MathExtras.h"
 
 using namespace mlir;
 using namespace denim::codegen;
 using namespace denim;
+
+static constexpr int64_t kLineBytes = 64;
+/// What a vector of exponentials takes, as a product counts it.
+static constexpr int64_t kCyclesOfExp = 12;
+/// Who computes longer for each line than this is not kept by memory, and would ask in vain: a product with weights.
+static constexpr int64_t kMostCyclesOfLine = 128;
 
 static bool isSameInEveryRound(Value value, scf::ForOp loop) {
   if (loop.isDefinedOutsideOfLoop(value))
@@ -35,51 +44,138 @@ static bool goesAlong(Value row, scf::ForOp loop) {
                  (goesAlong(sum.getRhs(), loop) && isSameInEveryRound(sum.getLhs(), loop)));
 }
 
-void KernelLowering::findAhead(scf::ForOp loop) {
-  // By shape: loads, and maps with exponentials.
-  llvm::MapVector<std::pair<int64_t, int64_t>, std::pair<SmallVector<tile::LoadOp>, SmallVector<tile::MapOp>>> shapes;
-  auto ofShape = [&](Value tile) -> auto & {
-    return shapes[{typeOf(tile).getRows(), typeOf(tile).getColumns()}];
-  };
-  auto find = [&](auto &find, Block &block) -> void {
-    for (Operation &op : block) {
+/// Whether the value is there when the op's turn comes.
+static bool isKnownAt(Value value, Operation *op) {
+  Operation *made = value.getDefiningOp();
+  Operation *at = made ? made->getBlock()->findAncestorOpInBlock(*op) : op;
+  return at && (!made || made->isBeforeInBlock(at));
+}
+
+/// The rows that an op takes of an argument of the kernel, if they are others in each round, parts of longer ones, and
+/// not less than a line.
+std::optional<KernelLowering::RowsOfRound> KernelLowering::rowsOfRound(Operation &op, scf::ForOp loop) {
+  RowsOfRound rows;
+  tile::TileType type;
+  if (auto load = dyn_cast<tile::LoadOp>(op); load && !load.getTransposed()) {
+    rows = {load.getMemory(), load.getRow(), load.getColumn(), loop, 0, 0, 0};
+    type = typeOf(load.getResult());
+  } else if (auto store = dyn_cast<tile::StoreOp>(op)) {
+    rows = {store.getMemory(), store.getRow(), store.getColumn(), loop, 0, 0, 0};
+    type = typeOf(store.getValue());
+  } else {
+    return std::nullopt;
+  }
+  auto memory = cast<tile::MemoryType>(rows.memory.getType());
+  Type element = memory.getElementType();
+  bool isPart = type.getRows() > 1 && type.getColumns() < memory.getColumns();
+  if (!isa<BlockArgument>(rows.memory) || blockFormatOf(element) || !isPart || !goesAlong(rows.row, loop) ||
+      !isSameInEveryRound(rows.column, loop))
+    return std::nullopt;
+  int64_t bytes = type.getColumns() * Code::bytesOf(element);
+  if (bytes < kLineBytes)
+    return std::nullopt;
+  rows.count = type.getRows(), rows.linesOfRow = llvm::divideCeil(bytes, kLineBytes);
+  return rows;
+}
+
+/// Cycles of an op that asks for lines, 0 for others.
+int64_t KernelLowering::cyclesToAskIn(Operation &op) {
+  if (auto map = dyn_cast<tile::MapOp>(op)) {
+    auto type = typeOf(map.getResult());
+    auto exponentials =
+        llvm::count_if(map.getBody().front(), [](Operation &inner) { return isa<math::ExpOp, math::Exp2Op>(inner); });
+    return type.getRows() == 1
+               ? 0
+               : type.getRows() * llvm::divideCeil(type.getColumns(), code.lanes) * exponentials * kCyclesOfExp;
+  }
+  auto mma = dyn_cast<tile::MmaOp>(op);
+  if (!mma || layouts.usesMatrixUnit(mma))
+    return 0;
+  auto type = typeOf(mma.getResult());
+  int64_t depth = mma.getTransposeLhs() ? typeOf(mma.getLhs()).getRows() : typeOf(mma.getLhs()).getColumns();
+  // A product with a triangle has fewer rounds in its first rows.
+  if (mma.getTriangle() == tile::Triangle::lhs || !ProductWriter::hasRounds(type.getRows(), type.getColumns()))
+    return 0;
+  return cyclesOf(code.target, type.getRows(), llvm::divideCeil(type.getColumns(), code.lanes), depth,
+                  mma.getTriangle() == tile::Triangle::result ? Zeros::resultLower : Zeros::none);
+}
+
+void KernelLowering::findAhead(scf::ForOp loop, Block &block, SmallVector<RowsOfRound> rows) {
+  SmallVector<Operation *> askers;
+  SmallVector<RowsOfRound> written;
+  for (Operation &op : block) {
+    if (std::optional<RowsOfRound> own = rowsOfRound(op, loop)) {
+      (isa<tile::LoadOp>(op) ? rows : written).push_back(*own);
+      if (isa<tile::LoadOp>(op)) // what is read comes first
+        askers.clear();
+    } else if (cyclesToAskIn(op) > 0) {
+      askers.push_back(&op);
+    }
+  }
+  if (askers.empty()) {
+    for (Operation &op : block)
       if (auto branch = dyn_cast<scf::IfOp>(op))
         for (Region &side : branch->getRegions())
           if (!side.empty())
-            find(find, side.front());
-      auto map = dyn_cast<tile::MapOp>(op);
-      if (map &&
-          llvm::any_of(map.getBody().front(), [](Operation &inner) { return isa<math::ExpOp, math::Exp2Op>(inner); }))
-        ofShape(map.getResult()).second.push_back(map);
-      auto load = dyn_cast<tile::LoadOp>(op);
-      if (load && !load.getTransposed() && typeOf(load.getResult()).getRows() > 1 &&
-          isa<BlockArgument>(load.getMemory()) && goesAlong(load.getRow(), loop) &&
-          isSameInEveryRound(load.getColumn(), loop))
-        ofShape(load.getResult()).first.push_back(load);
-    }
-  };
-  find(find, *loop.getBody());
-  for (auto &[shape, ops] : shapes) {
-    auto &[loads, maps] = ops;
-    if (loads.empty())
-      continue;
-    // What is computed behind all of them, and where they are known: what the address is made of is there by then.
-    llvm::erase_if(maps, [&](tile::MapOp map) {
-      return llvm::any_of(loads, [&](tile::LoadOp load) {
-        Operation *at = load->getBlock()->findAncestorOpInBlock(*map);
-        return !at || at->isBeforeInBlock(load);
-      });
-    });
-    for (auto [i, load] : llvm::enumerate(loads))
-      if (size_t place = i * maps.size() / loads.size(); place < maps.size())
-        ahead[maps[place]].push_back({load, loop});
+            findAhead(loop, side.front(), rows);
+    return;
   }
+  llvm::append_range(rows, written);
+  llvm::erase_if(rows, [&](const RowsOfRound &r) {
+    return !isKnownAt(r.row, askers.front()) || !isKnownAt(r.column, askers.front());
+  });
+  deal(rows, askers);
 }
 
-void KernelLowering::askAhead(ArrayRef<Ahead> loads, Value row, Value column) {
-  for (auto [load, loop] : loads) {
-    Value from = code.add(code.add(i64Of(load.getRow()), i64Of(loop.getStep())), row);
-    Place place = memoryWindow(load.getMemory(), from, code.add(i64Of(load.getColumn()), column), 1, 1);
-    code.prefetch(place.base, /*level=*/2);
+/// Deals rows to ops, in their order, by what these take.
+void KernelLowering::deal(ArrayRef<RowsOfRound> rows, ArrayRef<Operation *> askers) {
+  int64_t lines = 0, cycles = 0, asked = 0, spent = 0;
+  for (const RowsOfRound &r : rows)
+    lines += r.count * r.linesOfRow;
+  for (Operation *op : askers)
+    cycles += cyclesToAskIn(*op);
+  if (cycles > kMostCyclesOfLine * lines)
+    return;
+  auto *asker = askers.begin();
+  for (RowsOfRound r : rows)
+    for (int64_t end = r.count; r.first < end;) {
+      // The op in whose time the next line is due takes rows up to its end, one at least.
+      while (asker + 1 != askers.end() && asked * cycles >= lines * (spent + cyclesToAskIn(**asker)))
+        spent += cyclesToAskIn(**asker++);
+      int64_t due = llvm::divideCeil(lines * (spent + cyclesToAskIn(**asker)), cycles) - asked;
+      r.count = std::clamp<int64_t>(llvm::divideCeil(due, r.linesOfRow), 1, end - r.first);
+      ahead[*asker].push_back(r);
+      asked += r.count * r.linesOfRow;
+      r.first += r.count;
+    }
+}
+
+/// What an op calls in each of its rounds, to ask for its lines one after the other.
+EachRound KernelLowering::askAhead(Operation *op) {
+  struct Lines {
+    Value first;
+    int64_t count, ofRow, stride;
+  };
+  std::vector<Lines> lines;
+  auto asked = ahead.find(op);
+  if (asked == ahead.end())
+    return {};
+  for (RowsOfRound rows : asked->second) {
+    // The last round has no next one and asks for what it has itself.
+    Value turn = i64Of(rows.loop.getInductionVar()), step = i64Of(rows.loop.getStep());
+    Value goesOn = code.lessThan(code.add(turn, step), i64Of(rows.loop.getUpperBound()));
+    Value row = code.add(code.add(i64Of(rows.row), code.select(goesOn, step, code.constant(0))), rows.first);
+    Place place = memoryWindow(rows.memory, row, i64Of(rows.column), 1, 1);
+    lines.push_back(
+        {place.base, rows.count * rows.linesOfRow, rows.linesOfRow, place.rowStride * Code::bytesOf(place.element)});
   }
+  return [this, lines](Value round, int64_t rounds) {
+    for (const Lines &l : lines)
+      for (int64_t i = 0, each = llvm::divideCeil(l.count, rounds); i < each; ++i) {
+        Value line = code.add(code.divide(code.mul(round, l.count), rounds), i);
+        Value row = code.divide(line, l.ofRow), ofRow = code.sub(line, code.mul(row, l.ofRow));
+        Value offset = code.add(code.mul(row, l.stride), code.mul(ofRow, kLineBytes));
+        code.prefetch(code.advance(l.first, offset, code.builder.getI8Type()), /*level=*/2);
+      }
+  };
 }

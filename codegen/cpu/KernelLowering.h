@@ -7,6 +7,7 @@
 
 #include "codegen/builder/StepFields.h"
 #include "codegen/cpu/Layouts.h"
+#include "codegen/cpu/Product.h"
 #include "mlir/IR/IRMapping.h"
 
 namespace denim::codegen {
@@ -33,14 +34,18 @@ private:
   void requestPlaces(mlir::Block &block, mlir::ValueRange yielded, llvm::ArrayRef<int> storages);
 
   // ---- rows of the next round (AskAhead.cpp)
-  struct Ahead {
-    tile::LoadOp load;
+  /// Rows of a memory that a round of a loop takes, or `count` of them from `first` on.
+  struct RowsOfRound {
+    mlir::Value memory, row, column;
     mlir::scf::ForOp loop;
+    int64_t first, count, linesOfRow;
   };
-  /// Which ops of the loop's body ask for which rows.
-  void findAhead(mlir::scf::ForOp loop);
-  /// Asks for what stands at (row, column) of these loads in the next round.
-  void askAhead(llvm::ArrayRef<Ahead> loads, mlir::Value row, mlir::Value column);
+  std::optional<RowsOfRound> rowsOfRound(mlir::Operation &op, mlir::scf::ForOp loop);
+  int64_t cyclesToAskIn(mlir::Operation &op);
+  /// Which ops of a block in the loop ask for which rows; `rows` are taken in front of the block.
+  void findAhead(mlir::scf::ForOp loop, mlir::Block &block, llvm::SmallVector<RowsOfRound> rows = {});
+  void deal(llvm::ArrayRef<RowsOfRound> rows, llvm::ArrayRef<mlir::Operation *> askers);
+  EachRound askAhead(mlir::Operation *op);
 
   // ---- what the kernel knows of the step (LowerStep.cpp)
   void lower(tile::CountOp op);
@@ -123,7 +128,7 @@ private:
   mlir::IRMapping scalars;                           ///< The kernel's scalars to scalars of the function.
   llvm::DenseMap<mlir::Value, mlir::Value> pointers; ///< Memory, slots, pages and stacks to what args[i] holds.
   llvm::DenseMap<mlir::Value, mlir::Value> roots;    ///< Memory to the kernel argument it is a part of.
-  llvm::DenseMap<mlir::Operation *, llvm::SmallVector<Ahead>> ahead; ///< what a map asks for
+  llvm::DenseMap<mlir::Operation *, llvm::SmallVector<RowsOfRound>> ahead; ///< what an op asks for
   llvm::DenseMap<mlir::Value, Place> places;
   llvm::DenseSet<mlir::Operation *> forwarded;       ///< stores whose tile was made in the memory itself
   llvm::DenseMap<mlir::Value, int> transposedCopies; ///< Storages with the other axis.

@@ -137,7 +137,7 @@ LogicalResult KernelLowering::lower(scf::ForOp op) {
     else
       code.builder.setInsertionPointToEnd(loop.getBody());
     requestPlaces(body, yield.getOperands(), wanted);
-    findAhead(op);
+    findAhead(op, body);
     if (failed(lowerBlock(body)))
       return failure();
     yieldInto(yield, op.getResults(), wanted);

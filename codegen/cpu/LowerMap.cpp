@@ -87,9 +87,14 @@ void KernelLowering::lower(tile::MapOp op) {
   bool whole = to.padded && llvm::all_of(inputs, [&](const Place &p) {
                  return p.splat || p.extent(axis) == 1 || (p.padded && p.stride(axis) == 1);
                });
-  SmallVector<Ahead> asked = axis == Axis::columns ? ahead.lookup(op) : SmallVector<Ahead>();
+  EachRound ask = askAhead(op);
+  int64_t along = axis == Axis::rows ? type.getRows() : type.getColumns();
+  int64_t across = type.getRows() * type.getColumns() / along, vectors = llvm::divideCeil(along, code.lanes);
   access.forEachVector(type.getRows(), type.getColumns(), axis, whole, [&](Value row, Value column, int64_t valid) {
-    askAhead(asked, row, column);
+    if (ask) {
+      auto [line, first] = axis == Axis::columns ? std::pair(row, column) : std::pair(column, row);
+      ask(code.add(code.mul(line, vectors), code.divide(first, code.lanes)), across * vectors);
+    }
     IRMapping lanes;
     auto vectorOf = [&](Value v) -> Value {
       if (Value known = lanes.lookupOrNull(v))

@@ -42,7 +42,7 @@ void KernelLowering::lower(tile::MmaOp op) {
   auto borrow = [&](int64_t rows, int64_t columns, llvm::function_ref<void(const Place &)> body) {
     withScratch(tile::TileType::get(op.getContext(), rows, columns, code.f32()), Axis::columns, body);
   };
-  ProductWriter(code, borrow).write(product);
+  ProductWriter(code, borrow, askAhead(op)).write(product);
 }
 
 void KernelLowering::multiplyByMatrixUnit(tile::MmaOp op, const Product &product) {

@@ -34,6 +34,21 @@ Product Product::transposed() const {
   return p;
 }
 
+/// Register tiles of a result, without those of a triangle that are left out.
+static int64_t countTiles(const RegisterTile &tile, int64_t m, int64_t vectors, int64_t lanes, Zeros zeros) {
+  int64_t count = 0;
+  for (int64_t v = 0; v < vectors; v += tile.vectors)
+    for (int64_t row = 0; row < m; row += tile.rows)
+      count += !(zeros == Zeros::resultLower && row + tile.rows <= v * lanes) &&
+               !(zeros == Zeros::resultUpper && row >= (v + tile.vectors) * lanes);
+  return count;
+}
+
+int64_t denim::codegen::cyclesOf(const Target &target, int64_t m, int64_t vectors, int64_t k, Zeros zeros) {
+  RegisterTile tile = chooseRegisterTile(target, m, vectors, k);
+  return countTiles(tile, m, vectors, target.lanes, zeros) * tile.rows * tile.vectors * k / 2;
+}
+
 /// Time of a product is its register tiles' time: per k a tile issues two fused multiply-adds and two loads per cycle,
 /// and its chains of additions need four cycles each. Where lhs does not stay in the first-level cache from strip to
 /// strip, a step waits some two cycles more: of f32 products of 512 x 2048 x 2048, tiles of 8 x 2 and of 4 x 4 took
@@ -56,6 +71,10 @@ RegisterTile denim::codegen::chooseRegisterTile(const Target &target, int64_t m,
         bestTime = total, best = {r, v};
     }
   return best;
+}
+
+bool ProductWriter::hasRounds(int64_t m, int64_t n) {
+  return m > mostRowsOfDotForm && n > mostRowsOfDotForm;
 }
 
 void ProductWriter::write(const Product &p) {
@@ -117,10 +136,14 @@ void ProductWriter::outer(const Product &given) {
   if (ragged && full == vectors)
     full -= tile.vectors;
   auto strips = [&](function_ref<void(const Strip &)> body) {
-    code.loop(0, full * code.lanes, width, [&](Value n) { body({n, tile.vectors, code.lanes}); });
+    auto strip = [&](Value n, int64_t vectors, int64_t valid) {
+      body({n, vectors, valid, eachRound ? code.divide(n, width) : Value()});
+    };
+    code.loop(0, full * code.lanes, width, [&](Value n) { strip(n, tile.vectors, code.lanes); });
     if (full < vectors)
-      body({code.constant(full * code.lanes), vectors - full, lastValid});
+      strip(code.constant(full * code.lanes), vectors - full, lastValid);
   };
+  tiles = countTiles(tile, p.m(), vectors, code.lanes, p.zeros);
   if (pack)
     return strips([&](const Strip &strip) { packedStrip(p, strip, tile.rows); });
   // All strips take a block of k before the next one, so that the rows of lhs come from near for all but the first.
@@ -161,19 +184,28 @@ void ProductWriter::packedStrip(const Product &p, const Strip &strip, int64_t ti
   });
 }
 
+/// How many register tiles come before that of a strip's row 0: of a triangle, about a quadratic of the strips.
+Value ProductWriter::tilesBefore(const Product &p, const Strip &strip, int64_t tileRows) {
+  Value all = code.mul(strip.number, llvm::divideCeil(p.m(), tileRows));
+  Value half = code.divide(code.mul(strip.n, code.add(strip.number, 1)), 2 * tileRows);
+  return p.zeros == Zeros::resultLower ? code.sub(all, half) : p.zeros == Zeros::resultUpper ? half : all;
+}
+
 /// All rows of the result in one strip, for k in [k, k + depth).
 void ProductWriter::rowsOfStrip(const Product &p, const Place &rhs, const Strip &strip, int64_t tileRows, Value k,
                                 int64_t depth, const std::optional<Place> &initial) {
   Value n = strip.n;
   int64_t width = strip.vectors * code.lanes;
   int64_t m = p.m(), full = m / tileRows * tileRows;
+  Value before = eachRound ? tilesBefore(p, strip, tileRows) : Value();
   auto tileAt = [&](Value row, int64_t rows) {
     Value end = code.constant(depth);
     if (p.zeros == Zeros::lhsLower)
       end = code.min(end, code.max(code.constant(0), code.sub(code.add(row, rows), k)));
     if (p.zeros == Zeros::rhsUpper)
       end = code.min(end, code.max(code.constant(0), code.sub(code.add(n, width), k)));
-    registerTile(p, rhs, {row, n, rows, strip.vectors, strip.valid}, k, end, depth, initial);
+    Value number = eachRound ? code.add(before, code.divide(row, tileRows)) : Value();
+    registerTile(p, rhs, {row, n, rows, strip.vectors, strip.valid, number}, k, end, depth, initial);
   };
   Value low = code.constant(0), high = code.constant(full);
   bool rest = full < m;
@@ -225,6 +257,11 @@ void ProductWriter::registerTile(const Product &p, const Place &rhs, const Block
     high = code.min(high, code.roundDown(code.add(depthEnd, unroll - 1), unroll));
   sums = code.loop(zero, high, unroll, sums, [&](Value at, ValueRange carried) {
     SmallVector<Value> sums = llvm::to_vector(carried);
+    if (eachRound) {
+      int64_t rounds = llvm::divideCeil(p.k(), unroll);
+      Value round = code.add(code.mul(b.number, rounds), code.divide(code.add(k, at), unroll));
+      eachRound(round, tiles * rounds);
+    }
     if (next)
       for (int64_t i = 0; i < b.rows; ++i)
         code.prefetch(code.advance(code.advance(next, at, p.lhs.element), i * p.lhs.rowStride, p.lhs.element));

@@ -15,6 +15,7 @@
 #define CODEGEN_CPU_PRODUCT_H
 
 #include "codegen/cpu/Places.h"
+#include <functional>
 
 namespace denim::codegen {
 
@@ -35,29 +36,40 @@ struct Product {
 /// The register tile for a result of m rows and `vectors` vectors of columns, summed over k: the one with the least
 /// estimated time of those that fit the registers.
 RegisterTile chooseRegisterTile(const Target &target, int64_t m, int64_t vectors, int64_t k);
+/// Cycles of such a product at two multiply-adds in each, without register tiles that are left out.
+int64_t cyclesOf(const Target &target, int64_t m, int64_t vectors, int64_t k, Zeros zeros);
+
+/// Called in round `round` of `rounds` of an op's innermost loop, all its loops together.
+using EachRound = std::function<void(mlir::Value round, int64_t rounds)>;
 
 class ProductWriter {
 public:
   using WithScratch = llvm::function_ref<void(int64_t rows, int64_t columns, llvm::function_ref<void(const Place &)>)>;
-  ProductWriter(Code &code, WithScratch withScratch) : code(code), access(code), withScratch(withScratch) {}
+  ProductWriter(Code &code, WithScratch withScratch, EachRound eachRound = {})
+      : code(code), access(code), withScratch(withScratch), eachRound(std::move(eachRound)) {}
   void write(const Product &product);
+  /// Whether a product of this size has rounds whatever its operands lie like: the outer form.
+  static bool hasRounds(int64_t m, int64_t n);
 
 private:
   struct Block {
     mlir::Value m, n;      ///< First row and column of the register tile.
     int64_t rows, vectors; ///< Its shape,
     int64_t valid;         ///< and the useful lanes of its last vector.
+    mlir::Value number;    ///< Register tiles before it.
   };
   /// Columns of the result that one register tile is wide.
   struct Strip {
-    mlir::Value n;   ///< The first,
-    int64_t vectors; ///< how many vectors of them,
-    int64_t valid;   ///< and the useful lanes of the last.
+    mlir::Value n;      ///< The first,
+    int64_t vectors;    ///< how many vectors of them,
+    int64_t valid;      ///< and the useful lanes of the last.
+    mlir::Value number; ///< Strips before it.
   };
   void outer(const Product &product);
   void dot(const Product &product);
   void dotOfBlocks(const Product &product);
   void storeSums(const Product &product, mlir::Value j, int64_t count, llvm::ArrayRef<mlir::Value> sums);
+  mlir::Value tilesBefore(const Product &product, const Strip &strip, int64_t tileRows);
   void packedStrip(const Product &product, const Strip &strip, int64_t tileRows);
   void alongK(const Product &product, int64_t depth,
               llvm::function_ref<void(mlir::Value k, int64_t depth, const std::optional<Place> &initial)> body);
@@ -72,6 +84,8 @@ private:
   Code &code;
   Access access;
   WithScratch withScratch;
+  EachRound eachRound;
+  int64_t tiles = 0; ///< Register tiles of the product.
 };
 
 } // namespace denim::codegen
