@@ -78,38 +78,40 @@ std::optional<KernelLowering::RowsOfRound> KernelLowering::rowsOfRound(Operation
   return rows;
 }
 
-/// Cycles of an op that asks for lines, 0 for others.
-int64_t KernelLowering::cyclesToAskIn(Operation &op) {
+/// What an op that asks for lines takes, and in how many rounds; none of others.
+std::optional<KernelLowering::Asker> KernelLowering::askerOf(Operation &op) {
   if (auto map = dyn_cast<tile::MapOp>(op)) {
     auto type = typeOf(map.getResult());
     auto exponentials =
         llvm::count_if(map.getBody().front(), [](Operation &inner) { return isa<math::ExpOp, math::Exp2Op>(inner); });
-    return type.getRows() == 1
-               ? 0
-               : type.getRows() * llvm::divideCeil(type.getColumns(), code.lanes) * exponentials * kCyclesOfExp;
+    int64_t vectors = type.getRows() * llvm::divideCeil(type.getColumns(), code.lanes);
+    if (type.getRows() == 1 || exponentials == 0)
+      return std::nullopt;
+    return Asker{&op, vectors * exponentials * kCyclesOfExp, vectors};
   }
   auto mma = dyn_cast<tile::MmaOp>(op);
   if (!mma || layouts.usesMatrixUnit(mma))
-    return 0;
+    return std::nullopt;
   auto type = typeOf(mma.getResult());
   int64_t depth = mma.getTransposeLhs() ? typeOf(mma.getLhs()).getRows() : typeOf(mma.getLhs()).getColumns();
   // A product with a triangle has fewer rounds in its first rows.
   if (mma.getTriangle() == tile::Triangle::lhs || !ProductWriter::hasRounds(type.getRows(), type.getColumns()))
-    return 0;
-  return cyclesOf(code.target, type.getRows(), llvm::divideCeil(type.getColumns(), code.lanes), depth,
-                  mma.getTriangle() == tile::Triangle::result ? Zeros::resultLower : Zeros::none);
+    return std::nullopt;
+  ProductTime time = timeOf(code.target, type.getRows(), llvm::divideCeil(type.getColumns(), code.lanes), depth,
+                            mma.getTriangle() == tile::Triangle::result ? Zeros::resultLower : Zeros::none);
+  return Asker{&op, time.cycles, time.rounds};
 }
 
 void KernelLowering::findAhead(scf::ForOp loop, Block &block, SmallVector<RowsOfRound> rows) {
-  SmallVector<Operation *> askers;
+  SmallVector<Asker> askers;
   SmallVector<RowsOfRound> written;
   for (Operation &op : block) {
     if (std::optional<RowsOfRound> own = rowsOfRound(op, loop)) {
       (isa<tile::LoadOp>(op) ? rows : written).push_back(*own);
       if (isa<tile::LoadOp>(op)) // what is read comes first
         askers.clear();
-    } else if (cyclesToAskIn(op) > 0) {
-      askers.push_back(&op);
+    } else if (std::optional<Asker> asker = askerOf(op)) {
+      askers.push_back(*asker);
     }
   }
   if (askers.empty()) {
@@ -122,32 +124,38 @@ void KernelLowering::findAhead(scf::ForOp loop, Block &block, SmallVector<RowsOf
   }
   llvm::append_range(rows, written);
   llvm::erase_if(rows, [&](const RowsOfRound &r) {
-    return !isKnownAt(r.row, askers.front()) || !isKnownAt(r.column, askers.front());
+    return !isKnownAt(r.row, askers.front().op) || !isKnownAt(r.column, askers.front().op);
   });
   deal(rows, askers);
 }
 
-/// Deals rows to ops, in their order, by what these take.
-void KernelLowering::deal(ArrayRef<RowsOfRound> rows, ArrayRef<Operation *> askers) {
+/// Deals rows to ops, in their order, by what these take. An op whose rounds have a line for fewer than every other one
+/// leaves them to the next, or it would ask for each several times.
+void KernelLowering::deal(ArrayRef<RowsOfRound> rows, ArrayRef<Asker> askers) {
   int64_t lines = 0, cycles = 0, asked = 0, spent = 0;
   for (const RowsOfRound &r : rows)
     lines += r.count * r.linesOfRow;
-  for (Operation *op : askers)
-    cycles += cyclesToAskIn(*op);
+  for (const Asker &asker : askers)
+    cycles += asker.cycles;
   if (cycles > kMostCyclesOfLine * lines)
     return;
-  auto *asker = askers.begin();
-  for (RowsOfRound r : rows)
-    for (int64_t end = r.count; r.first < end;) {
-      // The op in whose time the next line is due takes rows up to its end, one at least.
-      while (asker + 1 != askers.end() && asked * cycles >= lines * (spent + cyclesToAskIn(**asker)))
-        spent += cyclesToAskIn(**asker++);
-      int64_t due = llvm::divideCeil(lines * (spent + cyclesToAskIn(**asker)), cycles) - asked;
-      r.count = std::clamp<int64_t>(llvm::divideCeil(due, r.linesOfRow), 1, end - r.first);
-      ahead[*asker].push_back(r);
-      asked += r.count * r.linesOfRow;
-      r.first += r.count;
+  const RowsOfRound *next = rows.begin();
+  int64_t first = 0; // of the next rows
+  for (const Asker &asker : askers) {
+    spent += asker.cycles;
+    int64_t due = llvm::divideCeil(lines * spent, cycles) - asked;
+    if (2 * due < asker.rounds && spent < cycles)
+      continue;
+    while (due > 0 && next != rows.end()) {
+      RowsOfRound part = *next;
+      part.first = first;
+      part.count = std::min<int64_t>(llvm::divideCeil(due, part.linesOfRow), next->count - first);
+      ahead[asker.op].push_back(part);
+      due -= part.count * part.linesOfRow, asked += part.count * part.linesOfRow, first += part.count;
+      if (first == next->count)
+        ++next, first = 0;
     }
+  }
 }
 
 /// What an op calls in each of its rounds, to ask for its lines one after the other.

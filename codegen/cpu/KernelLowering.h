@@ -17,8 +17,9 @@ public:
   /// `batch`, `arguments` and `scratch` are the pointers of denim_kernel_fn.
   KernelLowering(tile::KernelOp kernel, Code &code, bool bf16Products, mlir::Value batch, mlir::Value arguments,
                  mlir::Value scratch)
-      : kernel(kernel), code(code), access(code), lifetimes(kernel), layouts(kernel, code.target, bf16Products),
-        step(code, batch, code.pointerType()), arguments(arguments), scratchPointer(scratch) {}
+      : kernel(kernel), code(code), access(code), layouts(kernel, code.target, bf16Products),
+        lifetimes(kernel, [&](mlir::Operation *op) { return writtenAt(op); }), step(code, batch, code.pointerType()),
+        arguments(arguments), scratchPointer(scratch) {}
 
   /// Writes items [begin, end). On failure an error stands at the op that has no lowering.
   mlir::LogicalResult lowerItems(mlir::Value begin, mlir::Value end);
@@ -41,10 +42,14 @@ private:
     int64_t first, count, linesOfRow;
   };
   std::optional<RowsOfRound> rowsOfRound(mlir::Operation &op, mlir::scf::ForOp loop);
-  int64_t cyclesToAskIn(mlir::Operation &op);
+  struct Asker {
+    mlir::Operation *op;
+    int64_t cycles, rounds;
+  };
+  std::optional<Asker> askerOf(mlir::Operation &op);
   /// Which ops of a block in the loop ask for which rows; `rows` are taken in front of the block.
   void findAhead(mlir::scf::ForOp loop, mlir::Block &block, llvm::SmallVector<RowsOfRound> rows = {});
-  void deal(llvm::ArrayRef<RowsOfRound> rows, llvm::ArrayRef<mlir::Operation *> askers);
+  void deal(llvm::ArrayRef<RowsOfRound> rows, llvm::ArrayRef<Asker> askers);
   EachRound askAhead(mlir::Operation *op);
 
   // ---- what the kernel knows of the step (LowerStep.cpp)
@@ -82,6 +87,9 @@ private:
 
   // ---- products (LowerMma.cpp, LowerSolve.cpp)
   void lower(tile::MmaOp op);
+  tile::MmaOp addedTo(tile::MmaOp op) const;
+  mlir::Operation *writtenAt(mlir::Operation *op) const;
+  Product operandsOf(tile::MmaOp op, Axis axis);
   void multiplyByMatrixUnit(tile::MmaOp op, const Product &product);
   /// Makes the forms in tiles that the layouts ask for.
   void makeTiles(mlir::Value tile);
@@ -121,8 +129,8 @@ private:
   tile::KernelOp kernel;
   Code &code;
   Access access;
-  Lifetimes lifetimes;
   Layouts layouts;
+  Lifetimes lifetimes;
   StepFields<Code> step;
   mlir::Value arguments, scratchPointer;
   mlir::IRMapping scalars;                           ///< The kernel's scalars to scalars of the function.

@@ -268,14 +268,14 @@ void Scratch::release(int64_t offset, int64_t bytes) {
 // Lifetimes
 //===--------------------------------------------------------------------------------------------------------------===//
 
-Lifetimes::Lifetimes(tile::KernelOp kernel) {
+Lifetimes::Lifetimes(tile::KernelOp kernel, function_ref<Operation *(Operation *)> writtenAt) {
   number(*kernel.getBlock());
   // Windows come behind their sources, so going backwards a window's own last use is known when it is needed.
   for (Value value : llvm::reverse(tiles)) {
     int64_t last = 0;
     Block *block = value.getParentBlock();
     for (Operation *user : value.getUsers()) {
-      Operation *ancestor = block->findAncestorOpInBlock(*user);
+      Operation *ancestor = block->findAncestorOpInBlock(*writtenAt(user));
       int64_t use = positions.lookup(ancestor);
       if (auto window = dyn_cast<tile::WindowOp>(user)) {
         // The window's last use is numbered in the window's block; lift it when that is a deeper one.

@@ -123,10 +123,11 @@ private:
 
 /// When values are last used. Ops of a kernel are numbered in the order they are lowered, an op with regions behind
 /// its regions. A use inside a region of a later op of the value's block counts as a use at the end of that op, so
-/// that what a loop reads lives through all its rounds; a use by a window lives as long as the window.
+/// that what a loop reads lives through all its rounds; a use by a window lives as long as the window. An op whose code
+/// stands at a later op of its block (`writtenAt`) uses what it reads there.
 class Lifetimes {
 public:
-  explicit Lifetimes(tile::KernelOp kernel);
+  Lifetimes(tile::KernelOp kernel, llvm::function_ref<mlir::Operation *(mlir::Operation *)> writtenAt);
   int64_t position(mlir::Operation *op) const { return positions.lookup(op); }
   int64_t lastUse(mlir::Value value) const { return lastUses.lookup(value); }
 

@@ -12,6 +12,7 @@ static constexpr int64_t kLineBytes = 64;
 
 Product Product::transposed() const {
   Product p;
+  p.eachRound = eachRound;
   p.lhs = rhs.transposed(), p.rhs = lhs.transposed(), p.result = result.transposed();
   if (initial)
     p.initial = initial->transposed();
@@ -44,9 +45,10 @@ static int64_t countTiles(const RegisterTile &tile, int64_t m, int64_t vectors, 
   return count;
 }
 
-int64_t denim::codegen::cyclesOf(const Target &target, int64_t m, int64_t vectors, int64_t k, Zeros zeros) {
+ProductTime denim::codegen::timeOf(const Target &target, int64_t m, int64_t vectors, int64_t k, Zeros zeros) {
   RegisterTile tile = chooseRegisterTile(target, m, vectors, k);
-  return countTiles(tile, m, vectors, target.lanes, zeros) * tile.rows * tile.vectors * k / 2;
+  int64_t count = countTiles(tile, m, vectors, target.lanes, zeros);
+  return {count * tile.rows * tile.vectors * k / 2, count * static_cast<int64_t>(llvm::divideCeil(k, unroll))};
 }
 
 /// Time of a product is its register tiles' time: per k a tile issues two fused multiply-adds and two loads per cycle,
@@ -136,9 +138,7 @@ void ProductWriter::outer(const Product &given) {
   if (ragged && full == vectors)
     full -= tile.vectors;
   auto strips = [&](function_ref<void(const Strip &)> body) {
-    auto strip = [&](Value n, int64_t vectors, int64_t valid) {
-      body({n, vectors, valid, eachRound ? code.divide(n, width) : Value()});
-    };
+    auto strip = [&](Value n, int64_t vectors, int64_t valid) { body({n, vectors, valid, code.divide(n, width)}); };
     code.loop(0, full * code.lanes, width, [&](Value n) { strip(n, tile.vectors, code.lanes); });
     if (full < vectors)
       strip(code.constant(full * code.lanes), vectors - full, lastValid);
@@ -197,14 +197,14 @@ void ProductWriter::rowsOfStrip(const Product &p, const Place &rhs, const Strip 
   Value n = strip.n;
   int64_t width = strip.vectors * code.lanes;
   int64_t m = p.m(), full = m / tileRows * tileRows;
-  Value before = eachRound ? tilesBefore(p, strip, tileRows) : Value();
+  Value before = p.eachRound ? tilesBefore(p, strip, tileRows) : Value();
   auto tileAt = [&](Value row, int64_t rows) {
     Value end = code.constant(depth);
     if (p.zeros == Zeros::lhsLower)
       end = code.min(end, code.max(code.constant(0), code.sub(code.add(row, rows), k)));
     if (p.zeros == Zeros::rhsUpper)
       end = code.min(end, code.max(code.constant(0), code.sub(code.add(n, width), k)));
-    Value number = eachRound ? code.add(before, code.divide(row, tileRows)) : Value();
+    Value number = p.eachRound ? code.add(before, code.divide(row, tileRows)) : Value();
     registerTile(p, rhs, {row, n, rows, strip.vectors, strip.valid, number}, k, end, depth, initial);
   };
   Value low = code.constant(0), high = code.constant(full);
@@ -218,25 +218,42 @@ void ProductWriter::rowsOfStrip(const Product &p, const Place &rhs, const Strip 
     tileAt(code.constant(full), m - full);
 }
 
-/// One register tile. `depthEnd`, of those `depth` steps, may be known only at run time; it is then rounded up to
-/// whole rounds of the loop, which adds zeros.
+/// One register tile, for k in [k, k + depthEnd).
 void ProductWriter::registerTile(const Product &p, const Place &rhs, const Block &b, Value k, Value depthEnd,
                                  int64_t depth, const std::optional<Place> &initial) {
-  auto validOf = [&](int64_t j) { return j + 1 == b.vectors ? b.valid : code.lanes; };
-  auto columnOf = [&](Value n, int64_t j) { return code.add(n, j * code.lanes); };
+  SmallVector<Value> sums = loadSums(initial, b);
+  addProducts(p, rhs, b, k, depthEnd, depth, sums);
+  storeSums(p.result, b, sums);
+}
+
+SmallVector<Value> ProductWriter::loadSums(const std::optional<Place> &initial, const Block &b) {
   SmallVector<Value> sums;
   for (int64_t i = 0; i < b.rows; ++i)
     for (int64_t j = 0; j < b.vectors; ++j)
-      sums.push_back(initial ? access.vector(*initial, Axis::columns, code.add(b.m, i), columnOf(b.n, j), validOf(j))
+      sums.push_back(initial ? access.vector(*initial, Axis::columns, code.add(b.m, i), code.add(b.n, j * code.lanes),
+                                             validLanes(b, j))
                              : code.zero(code.f32()));
+  return sums;
+}
 
+void ProductWriter::storeSums(const Place &result, const Block &b, ArrayRef<Value> sums) {
+  for (int64_t i = 0; i < b.rows; ++i)
+    for (int64_t j = 0; j < b.vectors; ++j)
+      access.setVector(result, Axis::columns, code.add(b.m, i), code.add(b.n, j * code.lanes), validLanes(b, j),
+                       sums[i * b.vectors + j]);
+}
+
+/// The loop of a register tile. `depthEnd`, of those `depth` steps, may be known only at run time; it is then rounded
+/// up to whole rounds of the loop, which adds zeros.
+void ProductWriter::addProducts(const Product &p, const Place &rhs, const Block &b, Value k, Value depthEnd,
+                                int64_t depth, SmallVector<Value> &sums) {
   Value zero = code.constant(0);
   Value lhsBase = access.address(p.lhs, b.m, k);
   auto step = [&](Value at, int64_t u, SmallVector<Value> &sums) {
     SmallVector<Value> row;
     Value kHere = code.add(at, u);
     for (int64_t j = 0; j < b.vectors; ++j)
-      row.push_back(access.vector(rhs, Axis::columns, kHere, columnOf(zero, j), validOf(j)));
+      row.push_back(access.vector(rhs, Axis::columns, kHere, code.constant(j * code.lanes), validLanes(b, j)));
     Value column =
         p.lhs.columns == 1 ? lhsBase : code.advance(lhsBase, code.mul(kHere, p.lhs.columnStride), p.lhs.element);
     for (int64_t i = 0; i < b.rows; ++i) {
@@ -257,10 +274,10 @@ void ProductWriter::registerTile(const Product &p, const Place &rhs, const Block
     high = code.min(high, code.roundDown(code.add(depthEnd, unroll - 1), unroll));
   sums = code.loop(zero, high, unroll, sums, [&](Value at, ValueRange carried) {
     SmallVector<Value> sums = llvm::to_vector(carried);
-    if (eachRound) {
+    if (p.eachRound) {
       int64_t rounds = llvm::divideCeil(p.k(), unroll);
       Value round = code.add(code.mul(b.number, rounds), code.divide(code.add(k, at), unroll));
-      eachRound(round, tiles * rounds);
+      p.eachRound(round, tiles * rounds);
     }
     if (next)
       for (int64_t i = 0; i < b.rows; ++i)
@@ -271,10 +288,70 @@ void ProductWriter::registerTile(const Product &p, const Place &rhs, const Block
   });
   for (int64_t u = rounds; u < depth; ++u)
     step(code.constant(u), 0, sums);
-  for (int64_t i = 0; i < b.rows; ++i)
-    for (int64_t j = 0; j < b.vectors; ++j)
-      access.setVector(p.result, Axis::columns, code.add(b.m, i), columnOf(b.n, j), validOf(j),
-                       sums[i * b.vectors + j]);
+}
+
+//===--------------------------------------------------------------------------------------------------------------===//
+// Sums of products
+//===--------------------------------------------------------------------------------------------------------------===//
+
+/// Whether the terms come in outer form as they are, with all of k at once and whole vectors.
+bool ProductWriter::canJoin(ArrayRef<Product> terms) const {
+  const Place &result = terms.front().result;
+  return result.isContiguous(Axis::columns) && result.columns % code.lanes == 0 &&
+         llvm::all_of(terms, [&](const Product &p) {
+           bool plain = !p.lhs.splat && p.lhs.element.isF32() && !p.rhs.splat && !p.rhs.scales &&
+                        p.rhs.element.isF32() && p.rhs.columns > 1 && p.rhs.isContiguous(Axis::columns);
+           return plain && p.zeros != Zeros::resultLower && p.zeros != Zeros::resultUpper &&
+                  depthOf(code.target.cacheBytes / 4, std::max(p.n(), p.m()), p) >= p.k();
+         });
+}
+
+void ProductWriter::write(ArrayRef<Product> sum) {
+  std::vector<Product> terms(sum.begin(), sum.end());
+  if (!terms.front().result.isContiguous(Axis::columns))
+    for (Product &p : terms)
+      p = p.transposed();
+  if (terms.size() > 1 && canJoin(terms))
+    return joined(terms);
+  for (auto [i, p] : llvm::enumerate(terms)) {
+    if (i > 0)
+      p.initial = p.result;
+    write(p);
+  }
+}
+
+void ProductWriter::joined(ArrayRef<Product> terms) {
+  const Product &first = terms.front();
+  int64_t m = first.m(), vectors = first.n() / code.lanes, depth = 0;
+  for (const Product &p : terms)
+    depth += p.k();
+  RegisterTile tile = chooseRegisterTile(code.target, m, vectors, depth);
+  tiles = countTiles(tile, m, vectors, code.lanes, Zeros::none);
+  auto strip = [&](Value n, int64_t wide) {
+    Value before = code.mul(code.divide(n, tile.vectors * code.lanes), llvm::divideCeil(m, tile.rows));
+    auto tileAt = [&](Value row, int64_t rows) {
+      Block block{row, n, rows, wide, code.lanes, code.add(before, code.divide(row, tile.rows))};
+      SmallVector<Value> sums = loadSums(first.initial, block);
+      for (const Product &p : terms) {
+        Place rhs = access.window(p.rhs, code.constant(0), n, p.k(), wide * code.lanes);
+        Value end = code.constant(p.k());
+        if (p.zeros == Zeros::lhsLower)
+          end = code.min(end, code.add(row, rows));
+        if (p.zeros == Zeros::rhsUpper)
+          end = code.min(end, code.add(n, wide * code.lanes));
+        addProducts(p, rhs, block, code.constant(0), end, p.k(), sums);
+      }
+      storeSums(first.result, block, sums);
+    };
+    int64_t full = m / tile.rows * tile.rows;
+    code.loop(0, full, tile.rows, [&](Value row) { tileAt(row, tile.rows); });
+    if (full < m)
+      tileAt(code.constant(full), m - full);
+  };
+  int64_t full = vectors / tile.vectors * tile.vectors;
+  code.loop(0, full * code.lanes, tile.vectors * code.lanes, [&](Value n) { strip(n, tile.vectors); });
+  if (full < vectors)
+    strip(code.constant(full * code.lanes), vectors - full);
 }
 
 //===--------------------------------------------------------------------------------------------------------------===//
@@ -356,7 +433,7 @@ void ProductWriter::dotOfBlocks(const Product &p) {
       }
       return sums;
     });
-    storeSums(p, j, count, sums);
+    storeDots(p, j, count, sums);
   };
   int64_t whole = p.n() / group * group;
   withScratch(group, blocks, [&](const Place &scales) {
@@ -367,7 +444,7 @@ void ProductWriter::dotOfBlocks(const Product &p) {
 }
 
 /// Adds up the lanes of sums of rows times columns [j, j + count).
-void ProductWriter::storeSums(const Product &p, Value j, int64_t count, ArrayRef<Value> sums) {
+void ProductWriter::storeDots(const Product &p, Value j, int64_t count, ArrayRef<Value> sums) {
   int64_t elements = p.m() * count;
   for (int64_t first = 0; first < elements; first += code.lanes) {
     int64_t last = std::min(first + code.lanes, elements);
@@ -425,7 +502,7 @@ void ProductWriter::dot(const Product &p) {
     });
     if (full < k)
       step(code.constant(full), k - full, sums);
-    storeSums(p, j, count, sums);
+    storeDots(p, j, count, sums);
   };
   int64_t whole = n / group * group;
   code.loop(0, whole, group, [&](Value j) { columns(j, group); });

@@ -23,10 +23,14 @@ namespace denim::codegen {
 /// (lower) or below (upper) its diagonal is not wanted.
 enum class Zeros { none, lhsLower, rhsUpper, resultLower, resultUpper };
 
+/// Called in round `round` of `rounds` of an op's innermost loop, all its loops together.
+using EachRound = std::function<void(mlir::Value round, int64_t rounds)>;
+
 struct Product {
   Place lhs, rhs, result;
   std::optional<Place> initial; ///< May be the result's own place.
   Zeros zeros = Zeros::none;
+  EachRound eachRound;
   int64_t m() const { return result.rows; }
   int64_t n() const { return result.columns; }
   int64_t k() const { return lhs.columns; }
@@ -36,18 +40,21 @@ struct Product {
 /// The register tile for a result of m rows and `vectors` vectors of columns, summed over k: the one with the least
 /// estimated time of those that fit the registers.
 RegisterTile chooseRegisterTile(const Target &target, int64_t m, int64_t vectors, int64_t k);
-/// Cycles of such a product at two multiply-adds in each, without register tiles that are left out.
-int64_t cyclesOf(const Target &target, int64_t m, int64_t vectors, int64_t k, Zeros zeros);
-
-/// Called in round `round` of `rounds` of an op's innermost loop, all its loops together.
-using EachRound = std::function<void(mlir::Value round, int64_t rounds)>;
+/// Cycles of such a product at two multiply-adds in each, and rounds of its innermost loop, without register tiles that
+/// are left out.
+struct ProductTime {
+  int64_t cycles, rounds;
+};
+ProductTime timeOf(const Target &target, int64_t m, int64_t vectors, int64_t k, Zeros zeros);
 
 class ProductWriter {
 public:
   using WithScratch = llvm::function_ref<void(int64_t rows, int64_t columns, llvm::function_ref<void(const Place &)>)>;
-  ProductWriter(Code &code, WithScratch withScratch, EachRound eachRound = {})
-      : code(code), access(code), withScratch(withScratch), eachRound(std::move(eachRound)) {}
+  ProductWriter(Code &code, WithScratch withScratch) : code(code), access(code), withScratch(withScratch) {}
   void write(const Product &product);
+  /// A sum of products with one result, on top of what the first begins with: its register tiles stay in registers from
+  /// term to term, where all terms can be read as they lie.
+  void write(llvm::ArrayRef<Product> terms);
   /// Whether a product of this size has rounds whatever its operands lie like: the outer form.
   static bool hasRounds(int64_t m, int64_t n);
 
@@ -68,7 +75,7 @@ private:
   void outer(const Product &product);
   void dot(const Product &product);
   void dotOfBlocks(const Product &product);
-  void storeSums(const Product &product, mlir::Value j, int64_t count, llvm::ArrayRef<mlir::Value> sums);
+  void storeDots(const Product &product, mlir::Value j, int64_t count, llvm::ArrayRef<mlir::Value> sums);
   mlir::Value tilesBefore(const Product &product, const Strip &strip, int64_t tileRows);
   void packedStrip(const Product &product, const Strip &strip, int64_t tileRows);
   void alongK(const Product &product, int64_t depth,
@@ -77,6 +84,13 @@ private:
                    int64_t depth, const std::optional<Place> &initial);
   void registerTile(const Product &product, const Place &rhs, const Block &block, mlir::Value k, mlir::Value depthEnd,
                     int64_t depth, const std::optional<Place> &initial);
+  llvm::SmallVector<mlir::Value> loadSums(const std::optional<Place> &initial, const Block &block);
+  void addProducts(const Product &product, const Place &rhs, const Block &block, mlir::Value k, mlir::Value depthEnd,
+                   int64_t depth, llvm::SmallVector<mlir::Value> &sums);
+  void storeSums(const Place &result, const Block &block, llvm::ArrayRef<mlir::Value> sums);
+  int64_t validLanes(const Block &b, int64_t vector) const { return vector + 1 == b.vectors ? b.valid : code.lanes; }
+  bool canJoin(llvm::ArrayRef<Product> terms) const;
+  void joined(llvm::ArrayRef<Product> terms);
   void pack(const Place &rhs, mlir::Value k, mlir::Value n, const Place &panel);
   /// Sums of the lanes of up to `lanes` vectors, one per lane.
   mlir::Value sumLanes(llvm::SmallVector<mlir::Value> vectors);
@@ -84,7 +98,6 @@ private:
   Code &code;
   Access access;
   WithScratch withScratch;
-  EachRound eachRound;
   int64_t tiles = 0; ///< Register tiles of the product.
 };
 

@@ -127,6 +127,59 @@ TEST(TileProduct, NarrowMemory) {
   check(cases);
 }
 
+/// Sums of products: whole vectors, broken ones, one term that cannot be read as it lies, an operand whose memory is
+/// overwritten between two terms, and a part of the sum that is used for itself.
+TEST(TileProduct, Sums) {
+  std::vector<Case> cases;
+  for (auto [m, n, k, accumulate, turned, used] :
+       {std::tuple(32, 64, 64, true, false, false), std::tuple(64, 128, 37, false, false, false),
+        std::tuple(16, 37, 16, true, false, false), std::tuple(16, 16, 150, false, true, false),
+        std::tuple(32, 64, 64, true, false, true), std::tuple(16, 37, 16, false, true, true)}) {
+    Case c;
+    c.name = fmt::format("sum_{}x{}x{}_{}{}{}", m, n, k, accumulate ? "acc" : "", turned ? "_turned" : "",
+                         used ? "_used" : "");
+    c.kernel = fmt::format(
+        R"(
+            tile.kernel @{name}(%A: !tile.memory<{k}xf32>, %B: !tile.memory<{n}xf32>, %D: !tile.memory<{m}xf32>,
+                %E: !tile.memory<{ec}xf32>, %C: !tile.memory<{n}xf32>, %U: !tile.memory<{n}xf32>)
+                items <once by 1 times 1> at %item {{
+              %c0 = arith.constant 0 : index
+              %a = tile.load %A[%c0, %c0] : !tile.memory<{k}xf32> -> !tile.tile<{m}x{k}xf32>
+              %b = tile.load %B[%c0, %c0] : !tile.memory<{n}xf32> -> !tile.tile<{k}x{n}xf32>
+              %c = tile.load %C[%c0, %c0] : !tile.memory<{n}xf32> -> !tile.tile<{m}x{n}xf32>
+              %p = tile.mma %a, %b {acc} : !tile.tile<{m}x{k}xf32>, !tile.tile<{k}x{n}xf32> {acct} -> !tile.tile<{m}x{n}xf32>
+              %negative = tile.map (%x = %a : !tile.tile<{m}x{k}xf32>) -> !tile.tile<{m}x{k}xf32> {{
+                %y = arith.negf %x : f32
+                tile.yield %y : f32
+              }}
+              tile.store %negative, %A[%c0, %c0] : !tile.tile<{m}x{k}xf32>, !tile.memory<{k}xf32>
+              %d = tile.load %D[%c0, %c0] : !tile.memory<{m}xf32> -> !tile.tile<{m}x{m}xf32>
+              %low = tile.map (%x = %d : !tile.tile<{m}x{m}xf32>) -> !tile.tile<{m}x{m}xf32> {{
+                %i = tile.index 0
+                %j = tile.index 1
+                %z = arith.constant 0.0 : f32
+                %in = arith.cmpi sle, %j, %i : i32
+                %y = arith.select %in, %x, %z : f32
+                tile.yield %y : f32
+              }}
+              %e = tile.load %E[%c0, %c0] : !tile.memory<{ec}xf32> -> !tile.tile<{er}x{ec}xf32>
+              %q = tile.mma %low, {tr} %e acc %p triangle lhs : !tile.tile<{m}x{m}xf32>, !tile.tile<{er}x{ec}xf32>, !tile.tile<{m}x{n}xf32> -> !tile.tile<{m}x{n}xf32>
+              {use}
+              tile.store %q, %C[%c0, %c0] : !tile.tile<{m}x{n}xf32>, !tile.memory<{n}xf32>
+            }})",
+        fmt::arg("name", c.name), fmt::arg("m", m), fmt::arg("n", n), fmt::arg("k", k), fmt::arg("er", turned ? n : m),
+        fmt::arg("ec", turned ? m : n), fmt::arg("tr", turned ? "transpose_rhs" : ""),
+        fmt::arg("acc", accumulate ? "acc %c" : ""),
+        fmt::arg("acct", accumulate ? fmt::format(", !tile.tile<{}x{}xf32>", m, n) : ""),
+        fmt::arg("use", used ? fmt::format(
+                                   "tile.store %p, %U[%c0, %c0] : !tile.tile<{0}x{1}xf32>, !tile.memory<{1}xf32>", m, n)
+                             : ""));
+    c.buffers = {{"f32", m * k}, {"f32", k * n}, {"f32", m * m}, {"f32", m * n}, {"f32", m * n}, {"f32", m * n}};
+    cases.push_back(c);
+  }
+  check(cases);
+}
+
 /// Rows times weights that are turned once for all rounds of a loop, summed over more than one block of k.
 TEST(TileProduct, TurnedOnceForALoop) {
   std::vector<Case> cases;

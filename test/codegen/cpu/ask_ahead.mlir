@@ -202,3 +202,35 @@ tile.kernel @computes_long(%x: !tile.memory<512xf32>, %y: !tile.memory<512xf32>,
     tile.store %p, %y[%row, %c0] within [%begin, %end] : !tile.tile<16x16xf32>, !tile.memory<512xf32>
   }
 }
+
+// Two maps have 16 rounds each for four lines: the first leaves them to the second.
+// CHECK-LABEL: llvm.func @leaves_to_next
+// CHECK-NOT: prefetch
+// CHECK: math.exp
+// CHECK-NOT: prefetch
+// CHECK: scf.for
+// CHECK: "llvm.intr.prefetch"
+// CHECK: math.exp
+// CHECK-NOT: prefetch
+// CHECK: llvm.return
+tile.kernel @leaves_to_next(%x: !tile.memory<64xf32>, %y: !tile.memory<16xf32>) items <sequences by 1 times 1> at %item {
+  %c0 = arith.constant 0 : index
+  %c4 = arith.constant 4 : index
+  %c16 = arith.constant 16 : index
+  %begin, %end, %past = tile.sequence %item
+  %t = tile.load %y[%begin, %c0] within [%begin, %end] : !tile.memory<16xf32> -> !tile.tile<16x16xf32>
+  scf.for %row = %begin to %end step %c4 {
+    %u = tile.load %x[%row, %c0] within [%begin, %end] : !tile.memory<64xf32> -> !tile.tile<4x16xf32>
+    %e = tile.map (%a = %t : !tile.tile<16x16xf32>) -> !tile.tile<16x16xf32> {
+      %r = math.exp %a : f32
+      tile.yield %r : f32
+    }
+    tile.store %e, %y[%c16, %c0] : !tile.tile<16x16xf32>, !tile.memory<16xf32>
+    %f = tile.map (%a = %e : !tile.tile<16x16xf32>) -> !tile.tile<16x16xf32> {
+      %r = math.exp %a : f32
+      tile.yield %r : f32
+    }
+    tile.store %f, %y[%c0, %c0] : !tile.tile<16x16xf32>, !tile.memory<16xf32>
+    tile.store %u, %y[%row, %c0] : !tile.tile<4x16xf32>, !tile.memory<16xf32>
+  }
+}

@@ -24,6 +24,43 @@ tile.kernel @outer(%a: !tile.memory<64xf32>, %b: !tile.memory<64xf32>, %c: !tile
   tile.store %p, %c[%c0, %c0] : !tile.tile<64x64xf32>, !tile.memory<64xf32>
 }
 
+// A sum of products: the accumulators go from the first loop into the second one, and are stored once.
+// CHECK-LABEL: llvm.func @sum
+// CHECK: %[[FIRST:.*]]:16 = scf.for {{.*}} -> (vector<16xf32>
+// CHECK: vector.fma
+// CHECK-NOT: llvm.store
+// CHECK: scf.for {{.*}} iter_args(%{{[a-z0-9]+}} = %[[FIRST]]#0,
+// CHECK: vector.fma
+// CHECK-COUNT-16: llvm.store
+// CHECK-NOT: vector.fma
+// CHECK: llvm.return
+tile.kernel @sum(%a: !tile.memory<64xf32>, %b: !tile.memory<64xf32>, %c: !tile.memory<64xf32>) items <once by 1 times 1> at %item {
+  %c0 = arith.constant 0 : index
+  %x = tile.load %a[%c0, %c0] : !tile.memory<64xf32> -> !tile.tile<64x64xf32>
+  %y = tile.load %b[%c0, %c0] : !tile.memory<64xf32> -> !tile.tile<64x64xf32>
+  %p = tile.mma %x, %y : !tile.tile<64x64xf32>, !tile.tile<64x64xf32> -> !tile.tile<64x64xf32>
+  %q = tile.mma transpose_lhs %y, %x acc %p : !tile.tile<64x64xf32>, !tile.tile<64x64xf32>, !tile.tile<64x64xf32> -> !tile.tile<64x64xf32>
+  tile.store %q, %c[%c0, %c0] : !tile.tile<64x64xf32>, !tile.memory<64xf32>
+}
+
+// What is used for itself as well is written before the sum.
+// CHECK-LABEL: llvm.func @used
+// CHECK: vector.fma
+// CHECK-COUNT-16: llvm.store
+// CHECK: vector.fma
+// CHECK-COUNT-16: llvm.store
+// CHECK: llvm.return
+tile.kernel @used(%a: !tile.memory<64xf32>, %b: !tile.memory<64xf32>, %c: !tile.memory<64xf32>) items <once by 1 times 1> at %item {
+  %c0 = arith.constant 0 : index
+  %c64 = arith.constant 64 : index
+  %x = tile.load %a[%c0, %c0] : !tile.memory<64xf32> -> !tile.tile<64x64xf32>
+  %y = tile.load %b[%c0, %c0] : !tile.memory<64xf32> -> !tile.tile<64x64xf32>
+  %p = tile.mma %x, %y : !tile.tile<64x64xf32>, !tile.tile<64x64xf32> -> !tile.tile<64x64xf32>
+  %q = tile.mma %y, %x acc %p : !tile.tile<64x64xf32>, !tile.tile<64x64xf32>, !tile.tile<64x64xf32> -> !tile.tile<64x64xf32>
+  tile.store %q, %c[%c0, %c0] : !tile.tile<64x64xf32>, !tile.memory<64xf32>
+  tile.store %p, %c[%c64, %c0] : !tile.tile<64x64xf32>, !tile.memory<64xf32>
+}
+
 // Dot form: one row and rows of weights; bf16 is read in place and widened by a shift, and lanes are summed at the end.
 // CHECK-LABEL: llvm.func @dot
 // CHECK: %{{.*}}:4 = scf.for {{.*}} -> (vector<16xf32>, vector<16xf32>, vector<16xf32>, vector<16xf32>)
