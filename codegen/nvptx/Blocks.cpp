@@ -111,7 +111,48 @@ SmallVector<Value> KernelLowering::elementsOf(const View &view, const BlockPiece
   return reals;
 }
 
+/// Whether the neighbours of each thread are a piece, and what lies between its pieces of a row whole blocks. A load
+/// begins with a block.
+bool KernelLowering::isReadByPieces(tile::LoadOp op) {
+  Distribution shape = distributionOf(op.getResult());
+  return !op.getTransposed() && !shape.oneColumn() && shape.neighbours() == kPiece &&
+         shape.groupColumns() * shape.joined % kBlockElements == 0 && shape.columns % kPiece == 0;
+}
+
+Fragment KernelLowering::loadBlockPieces(tile::LoadOp op) {
+  View view = viewOf(op.getMemory());
+  const Distribution shape = distributionOf(op.getResult());
+  BlockFormat format = formatOf(view.stored);
+  Fragment to{shape, code.f32(), SmallVector<Value>(shape.registers())};
+  Value first = code.add(i64Of(op.getRow()), code.toI64(rowOf(shape, 0, 0)));
+  Value column = code.add(i64Of(op.getColumn()), code.toI64(columnOf(shape, 0, 0)));
+  BlockAddress address = addressInBlocks(view, first, column);
+  int64_t rowBytes = formats::rowBytes(format, view.columns);
+  // All of them are asked for before the first is looked at.
+  SmallVector<std::pair<int64_t, BlockPiece>> pieces; // by their first register
+  for (int64_t slab = 0; slab < shape.slabs(); ++slab)
+    for (int64_t half = 0; half < shape.halves(); ++half) {
+      int64_t below = shape.oneRow() ? 0 : shape.rowAt(slab, half);
+      Value inside =
+          code.both(within(code.add(first, below), op.getLo(), op.getHi()), rowInside(shape, rowOf(shape, slab, half)));
+      for (int64_t group = 0; group < shape.groups(); group += shape.joined) {
+        int64_t blocks = shape.columnAt(group, 0) / kBlockElements;
+        Value predicate = code.both(inside, columnInside(shape, columnOf(shape, group, 0)));
+        pieces.push_back({shape.at(slab, group, half, 0),
+                          loadBlockPiece(view, address, predicate, below * rowBytes + blocks * blockBytes(format),
+                                         below * rowBytes + blocks * formats::kScaleBytes)});
+      }
+    }
+  int64_t step = shape.at(0, 1, 0, 0); // from a pair of columns to the next of the row
+  for (auto &[at, piece] : pieces)
+    for (auto [n, element] : llvm::enumerate(elementsOf(view, piece)))
+      to.values[at + int64_t(n) / 2 * step + int64_t(n) % 2] = element;
+  return to;
+}
+
 Fragment KernelLowering::loadBlocks(tile::LoadOp op) {
+  if (isReadByPieces(op))
+    return loadBlockPieces(op);
   View view = viewOf(op.getMemory());
   Distribution shape = distributionOf(op.getResult());
   Fragment to{shape, code.f32(), SmallVector<Value>(shape.registers())};

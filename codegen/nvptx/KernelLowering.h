@@ -123,6 +123,9 @@ private:
   mlir::Value bytesOfBlock(const View &view, mlir::Value word, mlir::Value shift);
   mlir::Value raisedInteger(const View &view, mlir::Value bytes, int64_t byte);
   Fragment loadBlocks(tile::LoadOp op);
+  /// Where threads have eight neighbours of a row (WideAccess.cpp).
+  bool isReadByPieces(tile::LoadOp op);
+  Fragment loadBlockPieces(tile::LoadOp op);
   /// Where element (row, column) is; row i64 or i32, column i32.
   mlir::Value elementAddress(const View &view, mlir::Value row, mlir::Value column);
   /// The first byte of a store that writes whole panels of a page that is an image; and whether one does so by way of

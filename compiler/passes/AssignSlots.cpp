@@ -14,12 +14,25 @@ int64_t elementBytes(Value value) {
   return llvm::divideCeil(cast<RankedTensorType>(value.getType()).getElementTypeBitWidth(), 8);
 }
 
-/// Bytes of one row of an activation.
+/// Bytes of one row of an activation; of what has as many elements in every step, all of them.
 int64_t rowBytes(Value value) {
+  auto type = cast<RankedTensorType>(value.getType());
   int64_t elements = 1;
-  for (int64_t extent : cast<RankedTensorType>(value.getType()).getShape().drop_front())
+  for (int64_t extent : type.getShape().drop_front(type.hasStaticShape() ? 0 : 1))
     elements *= extent;
   return elements * elementBytes(value);
+}
+
+StringRef nameOf(planner::Rows rows) {
+  switch (rows) {
+  case planner::Rows::tokens:
+    return "tokens";
+  case planner::Rows::outputs:
+    return "outputs";
+  case planner::Rows::once:
+    return "once";
+  }
+  llvm_unreachable("all are named");
 }
 
 /// Values that `plan.merge` brings together are one value: its result.
@@ -46,7 +59,7 @@ struct AssignSlotsPass : impl::AssignSlotsPassBase<AssignSlotsPass> {
     SmallVector<Attribute> slots;
     for (const planner::Slot &slot : pool.slots) {
       SmallVector<NamedAttribute> entry{b.getNamedAttr("row_bytes", b.getI64IntegerAttr(slot.bytes)),
-                                        b.getNamedAttr("rows", b.getStringAttr(slot.outputs ? "outputs" : "tokens"))};
+                                        b.getNamedAttr("rows", b.getStringAttr(nameOf(slot.rows)))};
       if (slot.width == 2)
         entry.push_back(b.getNamedAttr("type", b.getStringAttr("bf16")));
       slots.push_back(b.getDictionaryAttr(entry));
@@ -60,9 +73,11 @@ struct AssignSlotsPass : impl::AssignSlotsPassBase<AssignSlotsPass> {
   }
 
   /// Which rows a launch makes: its kernel says so, before and after it became a tile program.
-  bool makesOutputs(plan::LaunchOp launch) {
+  planner::Rows rowsOf(Value result, plan::LaunchOp launch) {
+    if (cast<RankedTensorType>(result.getType()).hasStaticShape())
+      return planner::Rows::once;
     Operation *kernel = SymbolTable::lookupNearestSymbolFrom(launch, launch.getKernelAttr());
-    return kernel && kernel->hasAttr("rows");
+    return kernel && kernel->hasAttr("rows") ? planner::Rows::outputs : planner::Rows::tokens;
   }
 
   LogicalResult assign(plan::ProgramOp program, planner::SlotPool &pool, int64_t &logits, OpBuilder &b) {
@@ -80,13 +95,14 @@ struct AssignSlotsPass : impl::AssignSlotsPassBase<AssignSlotsPass> {
     };
     bool isStream = cast<RankedTensorType>(input.getType()).getRank() == 2;
     if (isStream)
-      problem.lifetimes.push_back({-1, lastUse(input), rowBytes(input), false, /*fixedSlot=*/0, elementBytes(input)});
+      problem.lifetimes.push_back(
+          {-1, lastUse(input), rowBytes(input), planner::Rows::tokens, /*fixedSlot=*/0, elementBytes(input)});
     // A merged value lives from the first launch that writes it, whatever its condition, to the last that reads it.
     llvm::DenseMap<Value, int64_t> lifeOf;
     int64_t outputIndex = -1;
     for (auto launch : block->getOps<plan::LaunchOp>()) {
-      bool outputs = makesOutputs(launch);
       for (Value result : launch.getResults()) {
+        planner::Rows rows = rowsOf(result, launch);
         Value whole = mergedInto(result);
         auto [life, isNew] = lifeOf.try_emplace(whole, problem.lifetimes.size());
         if (!isNew)
@@ -94,9 +110,9 @@ struct AssignSlotsPass : impl::AssignSlotsPassBase<AssignSlotsPass> {
         bool isOutput = whole == output;
         if (isOutput)
           outputIndex = life->second;
-        bool stays = isOutput && !outputs;
+        bool stays = isOutput && rows == planner::Rows::tokens;
         problem.lifetimes.push_back({time[launch], isOutput ? int64_t(time.size()) : lastUse(whole), rowBytes(whole),
-                                     outputs, stays ? 0 : -1, elementBytes(whole)});
+                                     rows, stays ? 0 : -1, elementBytes(whole)});
       }
     }
     std::string problemError = problem.check();
@@ -113,7 +129,7 @@ struct AssignSlotsPass : impl::AssignSlotsPassBase<AssignSlotsPass> {
       if (!own.empty())
         launch.setSlotsAttr(b.getDenseI64ArrayAttr(own));
     }
-    if (outputIndex >= 0 && problem.lifetimes[outputIndex].outputs)
+    if (outputIndex >= 0 && problem.lifetimes[outputIndex].rows == planner::Rows::outputs)
       logits = slots[outputIndex];
     return success();
   }

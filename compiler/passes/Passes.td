@@ -70,11 +70,32 @@ def ChooseKeySplitsPass : Pass<"choose-key-splits", "::mlir::ModuleOp"> {
   }];
 }
 
+def DequantizeWeightsPass : Pass<"dequantize-weights", "::mlir::ModuleOp"> {
+  let summary = "make bf16 of weights in blocks in front of products of many rows";
+  let description = [{
+    On a CUDA device the launch of a product of rows of bf16 with a weight in blocks becomes, for more rows than
+    `linear.dequantizing_rows` of compiler/tuning, two: one that makes the weight bf16, and the product with that. Fewer
+    rows are multiplied with the blocks as before. Behind it all weights made so share one slot (`assign-slots`).
+
+    ```mlir
+    %y = plan.launch @linear_3(%x, %w) : (tensor<?x64xbf16>, tensor<128x64x!model.q8_0>) -> tensor<?x128xbf16>
+    ==>
+    %few  = plan.launch @linear_3(%x, %w) {when = {of = "rows", least = 1, most = 128}} : ...
+    %d    = plan.launch @dequantize_0(%w) {when = {of = "rows", least = 129, most = 2147483647}}
+          : (tensor<128x64x!model.q8_0>) -> tensor<128x64xbf16>
+    %many = plan.launch @linear_3_dequantized(%x, %d) {when = {of = "rows", least = 129, most = 2147483647}} : ...
+    %y    = plan.merge %few, %many : tensor<?x128xbf16>
+    ```
+  }];
+  let dependentDialects = ["::denim::plan::PlanDialect"];
+}
+
 def AssignSlotsPass : Pass<"assign-slots", "::mlir::ModuleOp"> {
   let summary = "give every activation a slot of memory";
   let description = [{
     Activations of one program whose lives do not overlap share a slot. The residual stream is slot 0 on both sides
-    of every layer, so layers follow each other without a copy. A slot has one element type. What launches under
+    of every layer, so layers follow each other without a copy. A slot has one element type, and a row per token, per
+    output, or one in all for values of fixed shape (weights that were dequantized). What launches under
     different conditions write, and `plan.merge` brings together, is one activation that lives from the first of them.
   }];
 }

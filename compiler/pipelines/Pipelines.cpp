@@ -82,6 +82,7 @@ static void buildPlan(OpPassManager &passes, const PipelineOptions &options) {
   SplitFormsPassOptions forms;
   forms.exact = options.exact;
   passes.addPass(createSplitFormsPass(forms));
+  passes.addPass(createDequantizeWeightsPass());
   // Needs the final launches: a slot is free again behind the last launch that reads it.
   passes.addPass(createAssignSlotsPass());
 }

@@ -28,7 +28,7 @@ std::string SlotProblem::verify(const std::vector<int64_t> &slotOf, const SlotPo
   for (size_t i = 0; i < lifetimes.size(); ++i) {
     int64_t slot = slotOf[i];
     if (slot < 0 || slot >= int64_t(pool.slots.size()) || pool.slots[slot].bytes < lifetimes[i].bytes ||
-        pool.slots[slot].outputs != lifetimes[i].outputs || pool.slots[slot].width != lifetimes[i].width ||
+        pool.slots[slot].rows != lifetimes[i].rows || pool.slots[slot].width != lifetimes[i].width ||
         (lifetimes[i].fixedSlot >= 0 && lifetimes[i].fixedSlot != slot))
       return "expected a slot that holds value " + std::to_string(i);
     for (size_t j = 0; j < i; ++j)
@@ -62,7 +62,7 @@ std::vector<int64_t> denim::planner::assignSlots(const SlotProblem &problem, Slo
       // The slot that needs to grow least, then the one that wastes least.
       int64_t bestGrowth = std::numeric_limits<int64_t>::max(), bestWaste = bestGrowth;
       for (int64_t slot = 0; slot < int64_t(pool.slots.size()); ++slot) {
-        if (pool.slots[slot].outputs != life.outputs || pool.slots[slot].width != life.width || !isFree(slot, value))
+        if (pool.slots[slot].rows != life.rows || pool.slots[slot].width != life.width || !isFree(slot, value))
           continue;
         int64_t growth = std::max<int64_t>(life.bytes - pool.slots[slot].bytes, 0);
         int64_t waste = std::max<int64_t>(pool.slots[slot].bytes - life.bytes, 0);
@@ -73,7 +73,7 @@ std::vector<int64_t> denim::planner::assignSlots(const SlotProblem &problem, Slo
     if (best < 0)
       best = pool.slots.size();
     while (best >= int64_t(pool.slots.size()))
-      pool.slots.push_back({0, life.outputs, life.width});
+      pool.slots.push_back({0, life.rows, life.width});
     pool.slots[best].bytes = std::max(pool.slots[best].bytes, life.bytes);
     slotOf[value] = best;
   }

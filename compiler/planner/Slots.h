@@ -1,10 +1,10 @@
 // Which activations share memory.
 //
-// A slot is a buffer with one row per token (or per output). A value lives from the launch that makes it to the last
-// that reads it; two values whose lives overlap need two slots. A launch reads its operands while it writes its
-// results, so a life that ends at a launch overlaps one that begins there. The lives of one program are intervals of
-// its launch order: taking them by their beginnings and giving each the best free slot uses as few slots as the most
-// values alive at once (interval graphs are perfect).
+// A slot is a buffer with one row per token (or per output), or with one row in all. A value lives from the launch that
+// makes it to the last that reads it; two values whose lives overlap need two slots. A launch reads its operands while
+// it writes its results, so a life that ends at a launch overlaps one that begins there. The lives of one program are
+// intervals of its launch order: taking them by their beginnings and giving each the best free slot uses as few slots
+// as the most values alive at once (interval graphs are perfect).
 #ifndef COMPILER_PLANNER_SLOTS_H
 #define COMPILER_PLANNER_SLOTS_H
 
@@ -14,18 +14,21 @@
 
 namespace denim::planner {
 
+/// What the rows of a buffer follow.
+enum class Rows : uint8_t { tokens, outputs, once };
+
 struct Lifetime {
   int64_t first;     ///< when it is written; -1 for a value that is there at the start
   int64_t last;      ///< when it is read last, at least `first`
   int64_t bytes;     ///< of one row
-  bool outputs;      ///< one row per output instead of one per token
+  Rows rows;         ///< one per token, one per output, or one whatever the step brings
   int64_t fixedSlot; ///< a slot it must have, or -1
   int64_t width = 4; ///< bytes of an element: a slot has one type
 };
 
 struct Slot {
   int64_t bytes = 0;
-  bool outputs = false;
+  Rows rows = Rows::tokens;
   int64_t width = 4;
 };
 

@@ -13,6 +13,8 @@ static constexpr ChoiceKind kKinds[] = {
     {"experts.panel_columns",
      "columns of the weights, of all it reads together, that an item of experts' products takes"},
     {"experts.step_channels", "channels that a step of experts' products takes along the contraction"},
+    {"linear.dequantizing_rows", "rows of a step up to which a product on a GPU dequantizes weights in blocks itself, "
+                                 "and does not find them as bf16"},
     {"linear.panel_columns", "columns of the result that an item of a product on a CPU makes"},
     {"recurrence.joined_tokens", "tokens of several chunks that a CPU takes as one where no channel forgets too much"},
     {"recurrence_few.blocks", "blocks of tokens one by one that a multiprocessor should hold at once"},

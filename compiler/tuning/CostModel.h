@@ -76,6 +76,18 @@ double wholeKeys(const codegen::GpuTarget &target, const KeySplits &shape, int64
 double linearPanel(const codegen::Target &target, int64_t columns, int64_t inner, int64_t panel);
 
 //===--------------------------------------------------------------------------------------------------------------===//
+// linear.dequantizing_rows
+//===--------------------------------------------------------------------------------------------------------------===//
+
+/// A weight [columns, inner] in blocks, of so many bytes to a row of `inner`.
+struct BlockWeight {
+  int64_t columns, inner, rowBytes;
+};
+/// Steps of 32, 64, 128 ... 4096 rows of bf16: those of up to `rows` by a kernel that makes numbers of the blocks for
+/// each of its items, others by one that writes the weight as bf16 and a product with that. The sum.
+double dequantizingRows(const codegen::GpuTarget &target, const BlockWeight &shape, int64_t rows);
+
+//===--------------------------------------------------------------------------------------------------------------===//
 // recurrence.joined_tokens
 //===--------------------------------------------------------------------------------------------------------------===//
 

@@ -26,9 +26,10 @@
  *                      "shape": [3, 64, 64]} ],
  *          state, tail: shape of one sequence's slot, zero when the sequence is empty
  *          paged: shape [heads, columns] of one token; a page is [heads][page_tokens][columns]
- *     "slots":    [ {"rows": "tokens"|"outputs", "row_bytes": 768, "type": "f32"|"bf16"} ],   activation memory;
- *          row_bytes is of the widest value that the slot holds, a multiple of the element's size and, for the CPU, of 4;
- *          rows of a narrower value follow each other without gaps. type is that of all its values
+ *     "slots":    [ {"rows": "tokens"|"outputs"|"once", "row_bytes": 768, "type": "f32"|"bf16"} ],
+ *          activation memory. row_bytes is of the widest value that the slot holds, a multiple of the element's size and,
+ *          for the CPU, of 4; rows of a narrower value follow each other without gaps. type is that of all its values.
+ *          once: one row whatever the step brings, for weights that launches make
  *     "programs": [ {"name": "linear", "launches": [ LAUNCH ... ]} ],
  *     "steps":    [ {"program": 0, "layer": 0, "parameters": [0, 5], "caches": [0, 1]} ],  executed in order
  *     "logits":   0,                      the slot that holds [output_count, vocabulary] f32 after the last step
@@ -73,9 +74,9 @@
  *          "fewer" less than so many.
  *          product: the launch computes out[rows, columns] = x[rows, inner] * weight[columns, inner]^T
  *          (+ residual[rows, columns]) with sums in f32. The values of x, weight, out and residual are positions in
- *          "args": slots, and a parameter; residual -1: none. x and weight have one element type, out and residual
- *          one; rows are the count of "per". A device that has a library for it may use that instead of the kernel
- *          when rows >= least. residual and out may be one slot.
+ *          "args": slots, and for the weight a parameter or a slot of one row; residual -1: none. x and weight have one
+ *          element type, out and residual one; rows are the count of "per". A device that has a library for it may use
+ *          that instead of the kernel when rows >= least. residual and out may be one slot.
  *   The parameters of a step are indices into "parameters", its caches indices into "caches".
  */
 #ifndef DENIM_RUNTIME_ABI_MODULE_H
@@ -91,8 +92,8 @@ extern "C" {
 #define DENIM_MODULE_MAGIC                                                                                             \
   "\x89"                                                                                                               \
   "DENIM\r\n"
-/* 1 had a single plan for the CPU. */
-#define DENIM_MODULE_VERSION 3
+/* 1 had a single plan for the CPU, 3 no slots with one row in all. */
+#define DENIM_MODULE_VERSION 4
 #define DENIM_MODULE_ALIGNMENT 64
 
 typedef struct denim_module_header_t {

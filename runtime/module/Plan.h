@@ -51,7 +51,7 @@ struct PlanCache {
 enum class Per : uint8_t { Once, Tokens, Outputs, Sequences };
 
 struct PlanSlot {
-  Per rows; ///< Tokens or Outputs
+  Per rows; ///< Tokens, Outputs, or Once: one row whatever the step brings
   size_t rowBytes;
   PlanType type; ///< F32 or BF16
 };
@@ -93,7 +93,8 @@ struct PlanCondition {
   }
 };
 
-/// That a launch computes out = x * weight^T (+ residual). Indices into its arguments, whose types and sizes fit.
+/// That a launch computes out = x * weight^T (+ residual). Indices into its arguments, whose types and sizes fit; the
+/// weight is a parameter or a slot with one row.
 struct PlanProduct {
   uint32_t x, weight, out;
   std::optional<uint32_t> residual;

@@ -191,10 +191,12 @@ void readCaches(PlanText &in, const json &root, Plan &plan) {
 void readSlots(PlanText &in, const json &root, Plan &plan) {
   in.each(root, "plan", "slots", [&](const json &value, const std::string &path) {
     PlanSlot slot;
-    slot.rows = in.choice<Per>(value, path, "rows", {{"tokens", Per::Tokens}, {"outputs", Per::Outputs}});
+    slot.rows =
+        in.choice<Per>(value, path, "rows", {{"tokens", Per::Tokens}, {"outputs", Per::Outputs}, {"once", Per::Once}});
     slot.type = in.choice<PlanType>(value, path, "type", {{"f32", PlanType::F32}, {"bf16", PlanType::BF16}});
     size_t unit = plan.machine == Machine::Cpu ? 4 : bytes(slot.type);
-    slot.rowBytes = static_cast<size_t>(in.integer(value, path, "row_bytes", int64_t(unit), kMaxRowBytes));
+    int64_t most = slot.rows == Per::Once ? kMaxBytes : kMaxRowBytes;
+    slot.rowBytes = static_cast<size_t>(in.integer(value, path, "row_bytes", int64_t(unit), most));
     if (slot.rowBytes % unit != 0)
       in.expected(path + ".row_bytes", "a multiple of " + std::to_string(unit), slot.rowBytes);
     plan.slots.push_back(slot);
@@ -333,22 +335,28 @@ void checkTensorMaps(PlanText &in, const Plan &plan, const PlanLaunch &launch, c
     }
 }
 
-/// Everything but the weight's type and shape, which each step brings along.
+std::string perRow(Per rows) {
+  return rows == Per::Outputs ? "for each output" : rows == Per::Tokens ? "for each token" : "in all";
+}
+
+/// Everything but the type and shape of a weight that is a parameter, which each step brings along.
 PlanProduct readProduct(PlanText &in, const json &value, const std::string &path, const Plan &plan,
                         const PlanLaunch &launch) {
   PlanProduct product{};
   int64_t last = static_cast<int64_t>(launch.args.size()) - 1;
-  auto argument = [&](const char *key, PlanArgument::Kind kind) {
+  auto argument = [&](const char *key, bool orParameter = false) {
     auto index = static_cast<uint32_t>(in.integer(value, path, key, 0, last));
-    if (!in.status && launch.args[index].kind != kind)
-      in.expected(path + "." + key, kind == PlanArgument::Slot ? "a slot" : "a parameter", "another argument");
+    bool fits = in.status || launch.args[index].kind == PlanArgument::Slot ||
+                (orParameter && launch.args[index].kind == PlanArgument::Parameter);
+    if (!fits)
+      in.expected(path + "." + key, orParameter ? "a parameter or a slot" : "a slot", "another argument");
     return index;
   };
-  product.x = argument("x", PlanArgument::Slot);
-  product.weight = argument("weight", PlanArgument::Parameter);
-  product.out = argument("out", PlanArgument::Slot);
+  product.x = argument("x");
+  product.weight = argument("weight", /*orParameter=*/true);
+  product.out = argument("out");
   if (in.integer(value, path, "residual", -1, last) >= 0)
-    product.residual = argument("residual", PlanArgument::Slot);
+    product.residual = argument("residual");
   product.inner = in.integer(value, path, "inner", 1, kMaxRowBytes);
   product.columns = in.integer(value, path, "columns", 1, kMaxRowBytes);
   product.least = in.integer(value, path, "least", 1, kMaxInt32);
@@ -362,10 +370,18 @@ PlanProduct readProduct(PlanText &in, const json &value, const std::string &path
     if (slot.rowBytes < want || slot.rows != launch.per)
       in.expected(path + "." + key,
                   "a slot with at least " + std::to_string(want) + " bytes for each of the items' rows", slot.rowBytes,
-                  " bytes for each ", slot.rows == Per::Outputs ? "output" : "token");
+                  " bytes ", perRow(slot.rows));
   };
   rows("x", product.x, product.inner);
   rows("out", product.out, product.columns);
+  if (const PlanArgument &weight = launch.args[product.weight]; weight.kind == PlanArgument::Slot) {
+    const PlanSlot &slot = plan.slots[weight.index], &x = plan.slots[launch.args[product.x].index];
+    size_t want = static_cast<size_t>(product.columns * product.inner) * bytes(x.type);
+    if (slot.rows != Per::Once || slot.type != x.type || slot.rowBytes < want)
+      in.expected(path + ".weight",
+                  "a slot of " + std::string(name(x.type)) + " with at least " + std::to_string(want) + " bytes in all",
+                  name(slot.type), " with ", slot.rowBytes, " bytes ", perRow(slot.rows));
+  }
   if (!product.residual)
     return product;
   rows("residual", *product.residual, product.columns);
@@ -437,6 +453,8 @@ std::string describe(const PlanParameter &p) {
 void checkWeight(PlanText &in, const Plan &plan, const PlanLaunch &launch, const PlanStep &step,
                  const std::string &path) {
   const PlanProduct &product = *launch.product;
+  if (launch.args[product.weight].kind == PlanArgument::Slot)
+    return;
   uint32_t index = launch.args[product.weight].index;
   const PlanParameter &weight = plan.parameters[step.parameters[index]];
   PlanParameter want{"", plan.slots[launch.args[product.x].index].type, {product.columns, product.inner}, 0};
@@ -552,8 +570,7 @@ Status readPlan(std::string_view text, Machine machine, Plan &out) {
   if (logits.rows != Per::Outputs || logits.type != PlanType::F32 || logits.rowBytes != size_t(plan.vocabulary) * 4)
     in.expected("plan.slots[" + std::to_string(plan.logits) + "]",
                 "f32 logits with a row of " + std::to_string(plan.vocabulary * int64_t(4)) + " bytes for each output",
-                name(logits.type), ", ", logits.rowBytes, " bytes for each ",
-                logits.rows == Per::Outputs ? "output" : "token");
+                name(logits.type), ", ", logits.rowBytes, " bytes ", perRow(logits.rows));
   checkUses(in, plan);
   if (in.status)
     return std::move(in.status);

@@ -28,7 +28,7 @@ Status Session::create(std::shared_ptr<Device> device, std::shared_ptr<const Mod
   size_t rows = static_cast<size_t>(options.maxStepTokens) + DENIM_ROW_PADDING;
   for (const PlanSlot &slot : session->plan().slots) {
     DeviceMemory memory;
-    if (Status status = session->device->allocate(rows * slot.rowBytes, memory))
+    if (Status status = session->device->allocate((slot.rows == Per::Once ? 1 : rows) * slot.rowBytes, memory))
       return error(status.code(), "activations: ", status.message());
     session->slots.push_back(std::move(memory));
   }

@@ -116,11 +116,12 @@ void printPlan(const Module &module, const Plan &plan) {
                 paged ? c.bytes / DENIM_PAGE_TOKENS : c.bytes, paged ? "token" : "sequence");
   }
 
-  size_t tokenBytes = 0, outputBytes = 0;
+  size_t tokenBytes = 0, outputBytes = 0, onceBytes = 0;
   for (const PlanSlot &slot : plan.slots)
-    (slot.rows == Per::Tokens ? tokenBytes : outputBytes) += slot.rowBytes;
-  std::printf("\nactivations: %zu slots, %zu bytes per token, %zu bytes per output\n", plan.slots.size(), tokenBytes,
+    (slot.rows == Per::Tokens ? tokenBytes : slot.rows == Per::Outputs ? outputBytes : onceBytes) += slot.rowBytes;
+  std::printf("\nactivations: %zu slots, %zu bytes per token, %zu bytes per output", plan.slots.size(), tokenBytes,
               outputBytes);
+  std::printf(onceBytes ? ", %zu bytes in all steps\n" : "\n", onceBytes);
 
   printPrograms(plan);
   printTargets(module, plan);

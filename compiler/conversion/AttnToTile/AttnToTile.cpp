@@ -32,6 +32,7 @@ EmitFn familyOf(StringRef kind, bool isCuda) {
                          .Case("rows", single<emitRowsOfBlock>)
                          .Case("cache", emitCacheWriteOfBlock)
                          .Case("linear", emitLinearOfBlock)
+                         .Case("dequantize", single<emitDequantize>)
                          .Case("one_row", single<emitOneRow>)
                          .Case("route", single<emitRouteOfBlock>)
                          .Case("experts", single<emitGroupedExperts>)

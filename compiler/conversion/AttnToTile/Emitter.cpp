@@ -168,10 +168,13 @@ Type Emitter::memoryType(Type type) {
   return tile::MemoryType::get(context, channels, tensor.getElementType());
 }
 
-/// Tensors of fixed shape: weights and what else a checkpoint holds. No kernel writes them.
-static bool isParameter(Value argument) {
+/// Tensors of fixed shape: weights and what else a checkpoint holds. No kernel writes them, but those that are
+/// dequantized by a launch.
+static bool isParameter(Value value) {
+  auto argument = cast<BlockArgument>(value);
   auto tensor = dyn_cast<RankedTensorType>(argument.getType());
-  return tensor && tensor.hasStaticShape();
+  auto kernel = cast<plan::KernelOp>(argument.getOwner()->getParentOp());
+  return tensor && tensor.hasStaticShape() && !kernel.isDequantized(argument.getArgNumber());
 }
 
 Emitter::Emitter(plan::KernelOp kernel, tile::ItemsAttr items, StringRef variant) : b(kernel), loc(kernel.getLoc()) {

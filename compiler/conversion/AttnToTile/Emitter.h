@@ -170,6 +170,7 @@ tile::KernelOp emitRowsOfBlock(plan::KernelOp kernel, llvm::SmallVectorImpl<unsi
 tile::KernelOp emitOneRow(plan::KernelOp kernel, llvm::SmallVectorImpl<unsigned> &extras);
 tile::KernelOp emitRouteOfBlock(plan::KernelOp kernel, llvm::SmallVectorImpl<unsigned> &extras);
 mlir::LogicalResult emitLinearOfBlock(plan::KernelOp kernel, Variants &variants);
+tile::KernelOp emitDequantize(plan::KernelOp kernel, llvm::SmallVectorImpl<unsigned> &extras);
 mlir::LogicalResult emitCacheWriteOfBlock(plan::KernelOp kernel, Variants &variants);
 
 /// What the rows of a kernel count: tokens, or outputs behind `select`.

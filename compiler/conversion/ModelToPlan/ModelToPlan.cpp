@@ -205,7 +205,7 @@ private:
     OpBuilder::InsertionGuard guard(b);
     b.clearInsertionPoint();
     OperationState state(loc, plan::KernelOp::getOperationName());
-    plan::KernelOp::build(b, state, "");
+    plan::KernelOp::build(b, state, "", DenseI64ArrayAttr());
     OwningOpRef<plan::KernelOp> kernel(llvm::cast<plan::KernelOp>(b.create(state)));
     Block *block = b.createBlock(&kernel->getBody());
     IRMapping map, given;

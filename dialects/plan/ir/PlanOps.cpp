@@ -1,3 +1,4 @@
+#include "dialects/interfaces/Interfaces.h"
 #include "dialects/plan/ir/Plan.h"
 
 using namespace mlir;
@@ -41,13 +42,28 @@ void ProgramOp::print(OpAsmPrinter &printer) {
   printSymbolWithBody(printer, *this, getBody());
 }
 
+LogicalResult KernelOp::verifyRegions() {
+  for (int64_t position : getDequantized().value_or(ArrayRef<int64_t>())) {
+    if (position < 0 || position >= int64_t(getBlock()->getNumArguments()))
+      return emitOpError() << "expected dequantized to have positions from 0 to "
+                           << int64_t(getBlock()->getNumArguments()) - 1 << ", but got " << position;
+    auto weight = dyn_cast<RankedTensorType>(getBlock()->getArgument(position).getType());
+    if (!weight || weight.getRank() != 2 || !weight.hasStaticShape() || !weight.getElementType().isBF16())
+      return emitOpError() << "expected argument " << position << ", which is dequantized, to be a weight [N, K] of "
+                           << "bf16, but got " << getBlock()->getArgument(position).getType();
+  }
+  return success();
+}
+
 LogicalResult CastOp::verify() {
   auto from = cast<RankedTensorType>(getInput().getType()), to = cast<RankedTensorType>(getResult().getType());
   if (from.getShape() != to.getShape())
     return emitOpError() << "expected one shape, but got " << from << " and " << to;
-  for (Type element : {from.getElementType(), to.getElementType()})
-    if (!isa<FloatType>(element))
-      return emitOpError() << "expected elements that are floating-point numbers, but got " << element;
+  if (!isa<FloatType>(from.getElementType()) && !blockFormatOf(from.getElementType()))
+    return emitOpError() << "expected elements that are floating-point numbers or in blocks, but got "
+                         << from.getElementType();
+  if (!isa<FloatType>(to.getElementType()))
+    return emitOpError() << "expected to get elements that are floating-point numbers, but got " << to.getElementType();
   return success();
 }
 

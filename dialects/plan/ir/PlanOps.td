@@ -36,11 +36,21 @@ def Plan_KernelOp : Plan_Op<"kernel", [IsolatedFromAbove, Symbol, SingleBlock]> 
   let description = [{
     Arguments are the activations, parameters and caches the launch passes; the body is `model` and `attn` ops; the
     results of `plan.yield` are the activations it makes. The ops of one kernel become one pass over memory.
+
+    An argument of fixed shape is a parameter, which nothing writes, unless `dequantized` has its position: then a launch
+    before this one makes it, a weight [N, K] in bf16 (`dequantize-weights`).
   }];
-  let arguments = (ins SymbolNameAttr:$sym_name);
+  let arguments = (ins SymbolNameAttr:$sym_name, OptionalAttr<DenseI64ArrayAttr>:$dequantized);
   let regions = (region SizedRegion<1>:$body);
   let hasCustomAssemblyFormat = 1;
-  let extraClassDeclaration = [{ ::mlir::Block *getBlock() { return &getBody().front(); } }];
+  let hasRegionVerifier = 1;
+  let extraClassDeclaration = [{
+    ::mlir::Block *getBlock() { return &getBody().front(); }
+    /// Whether a launch makes the argument at `position`, although its shape is fixed.
+    bool isDequantized(unsigned position) {
+      return getDequantized() && ::llvm::is_contained(*getDequantized(), int64_t(position));
+    }
+  }];
 }
 
 def Plan_YieldOp : Plan_Op<"yield", [Pure, Terminator, HasParent<"KernelOp">]> {
@@ -61,6 +71,16 @@ def Plan_CastOp : Plan_Op<"cast", [Pure]> {
       %y = model.silu %x
       %r = plan.cast %y : tensor<?x64xf32> to tensor<?x64xbf16>
       plan.yield %r : tensor<?x64xbf16>
+    }
+    ```
+
+    Elements in blocks (`!model.q8_0`, `!model.q4_0`) become those that they stand for, scale times integer, rounded to
+    the type of the result once. Nothing becomes blocks: a checkpoint has them.
+
+    ```mlir
+    plan.kernel @dequantize(%w: tensor<128x64x!model.q8_0>) attributes {kind = "dequantize"} {
+      %d = plan.cast %w : tensor<128x64x!model.q8_0> to tensor<128x64xbf16>
+      plan.yield %d : tensor<128x64xbf16>
     }
     ```
   }];

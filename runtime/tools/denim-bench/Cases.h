@@ -47,7 +47,7 @@ struct Case {
   std::string model;           ///< text of the network
   std::string tuning;          ///< table that it is compiled under, as JSON; empty: what the compiler has
   std::string pages;           ///< element type of cached keys and values; empty: what the compiler takes
-  std::string kernels;         ///< names of the timed kernels begin so; of those that layers launch
+  std::string kernels;         ///< "linear,one_row": how names of timed kernels begin; of those that layers launch
   bool whole = false;          ///< and with them whatever else stands between products and the last of them
   int64_t tokens = 1;          ///< new tokens of each sequence of a step
   int64_t sequences = 1;       ///< of a step
@@ -56,6 +56,15 @@ struct Case {
   int64_t bareBlocks = 0;      ///< of a kernel that moves `bytes` and computes nothing; 0: there is a model
   double flops = 0, bytes = 0; ///< of one application
   Traffic traffic = Traffic::Read;
+
+  /// Whether a kernel's name begins as one of `kernels`.
+  bool names(const std::string &kernel) const {
+    std::istringstream all(kernels);
+    for (std::string begin; std::getline(all, begin, ',');)
+      if (kernel.rfind(begin, 0) == 0)
+        return true;
+    return false;
+  }
 };
 
 /// All cases of a CPU, and of a GPU, in the order of the report.

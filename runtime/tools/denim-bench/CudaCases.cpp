@@ -7,6 +7,7 @@
 //
 //===----------------------------------------------------------------------===//
 
+#include "formats/blocks/BlockFormat.h"
 #include "runtime/tools/denim-bench/Cases.h"
 #include <algorithm>
 #include <cmath>
@@ -332,6 +333,48 @@ Case experts(const std::string &what, int64_t sequences, int64_t tokens) {
   return result;
 }
 
+//===----------------------------------------------------------------------===//
+// Products with weights
+//===----------------------------------------------------------------------===//
+
+/// Rows of bf16 that a norm has left, times a weight; the result is the residual stream, f32. What makes bf16 of a
+/// weight in front of the product is counted, and so is the norm for one row, which is part of the kernel then.
+Case product(const std::string &type, int64_t rows) {
+  constexpr int64_t kWidth = 4096;
+  std::optional<formats::BlockFormat> format = formats::blockFormatOf(type);
+  Case result;
+  result.name = text("mul_mat ", type, " M=", rows, " K=", kWidth, " N=", kWidth);
+  result.model = text(R"(
+model.network @bench(%ids: tensor<?xi32>) {
+  %table = param "embed.weight" : tensor<256x)",
+                      kWidth, R"(xbf16>
+  %head = param "head.weight" : tensor<256x)",
+                      kWidth, R"(xbf16>
+  %x = embed %ids, %table
+  %y = layers %x, "layers.{i}" = 1 x @product
+  %logits = linear %y, %head
+  output %logits
+}
+model.block @product(%x: tensor<?x)",
+                      kWidth, R"(xf32>) {
+  %norm = param "norm.weight" : tensor<)",
+                      kWidth, R"(xf32>
+  %w = param "weight" : tensor<)",
+                      kWidth, "x", kWidth, "x", format ? "!model." : "", type, R"(>
+  %h = rms_norm %x, %norm
+  %y = linear %h, %w
+  yield %y
+}
+)");
+  result.kernels = "linear,dequantize,one_row";
+  result.tokens = rows;
+  constexpr auto kElements = static_cast<double>(kWidth * kWidth);
+  double element = format ? static_cast<double>(formats::rowBytes(*format, kWidth)) / kWidth : 2;
+  result.flops = 2 * kElements * static_cast<double>(rows);
+  result.bytes = element * kElements + (2.0 + 4.0) * kWidth * static_cast<double>(rows);
+  return result;
+}
+
 } // namespace
 
 std::vector<Case> cudaCases() {
@@ -394,6 +437,9 @@ std::vector<Case> cudaCases() {
     cases.push_back(experts("prefill", 1, t));
   for (int64_t sequences : {1, 8, 32, 128})
     cases.push_back(experts("decode", sequences, 1));
+  for (int64_t rows : {1, 32, 128, 512, 2048, 8192})
+    for (const char *type : {"bf16", "q8_0", "q4_0"})
+      cases.push_back(product(type, rows));
   return cases;
 }
 

@@ -24,7 +24,7 @@ void setLimit(MachineLimits &limits, Traffic traffic, double footprint, Row &row
 }
 
 bool isAroundMixer(const std::string &kernel) {
-  for (const char *prefix : {"linear", "one_row", "cache"})
+  for (const char *prefix : {"linear", "dequantize", "one_row", "cache"})
     if (kernel.rfind(prefix, 0) == 0)
       return true;
   return false;
@@ -36,19 +36,17 @@ namespace {
 /// under names that the compiler chooses: all up to the last of them in the layer but products and copies into caches.
 std::vector<uint32_t> timedKernels(const Session &session, const Case &which) {
   std::vector<uint32_t> kernels;
-  auto begins = [&](const PlanLaunch &launch, const std::string &prefix) {
-    return session.target().kernels[launch.kernel].name.rfind(prefix, 0) == 0;
-  };
+  auto begins = [&](const PlanLaunch &launch) { return which.names(session.target().kernels[launch.kernel].name); };
   for (const PlanStep &step : session.plan().steps) {
     if (step.layer < 0)
       continue;
     const std::vector<PlanLaunch> &launches = session.plan().programs[step.program].launches;
     size_t end = launches.size();
-    while (end > 0 && !begins(launches[end - 1], which.kernels))
+    while (end > 0 && !begins(launches[end - 1]))
       --end;
     for (size_t i = 0; i < end; ++i) {
       bool around = launches[i].product || isAroundMixer(session.target().kernels[launches[i].kernel].name);
-      if (which.whole ? !around : begins(launches[i], which.kernels))
+      if (which.whole ? !around : begins(launches[i]))
         kernels.push_back(launches[i].kernel);
     }
   }

@@ -35,7 +35,7 @@ bool isWanted(const std::string &name, const TuneOptions &options) {
 
 /// Whether |which| may time a kernel of that name: the products and copies around a mixer it never does.
 bool mayTime(const Case &which, const std::string &kernel) {
-  return kernel.rfind(which.kernels, 0) == 0 || (which.whole && !isAroundMixer(kernel));
+  return which.names(kernel) || (which.whole && !isAroundMixer(kernel));
 }
 
 /// Adds the choices that the compiler lists for |which|, case |number|.

@@ -279,6 +279,39 @@ TEST(TileProduct, BlocksForOthers) {
   check(cases);
 }
 
+/// Nothing but a copy, of which each thread of a GPU has pieces of eight neighbours: rows that begin anywhere, parts of
+/// them, rows that are left out, tiles of one row and of few columns.
+TEST(TileProduct, BlocksAsNumbers) {
+  struct Copy {
+    int64_t rows, columns, width, first, lo, hi; ///< a tile of the memory's `width` columns; rows within [lo, hi)
+  };
+  std::vector<Case> cases;
+  for (const char *element : {"q8_0", "q4_0"})
+    for (const char *to : {"bf16", "f32"})
+      for (const Copy &s : {Copy{16, 256, 2048, 512, 0, 16}, Copy{16, 128, 160, 32, 3, 14}, Copy{16, 64, 96, 32, 0, 10},
+                            Copy{16, 32, 32, 0, 0, 16}, Copy{48, 256, 288, 32, 1, 46}, Copy{1, 256, 512, 256, 0, 1},
+                            Copy{5, 64, 128, 64, 2, 5}, Copy{33, 32, 64, 32, 0, 33}}) {
+        Case c;
+        c.name = fmt::format("blocks_as_{}_{}_{}x{}_of_{}_{}", to, element, s.rows, s.columns, s.width, s.first);
+        c.kernel = fmt::format(R"(
+          tile.kernel @{0}(%B: !tile.memory<{1}x!model.{2}>, %Y: !tile.memory<{1}x{3}>)
+              items <once by 1 times 1> at %item {{
+            %c0 = arith.constant 0 : index
+            %lo = arith.constant {4} : index
+            %hi = arith.constant {5} : index
+            %first = arith.constant {6} : index
+            %b = tile.load %B[%c0, %first] within [%lo, %hi] : !tile.memory<{1}x!model.{2}> -> !tile.tile<{7}x{8}xf32>
+            tile.store %b, %Y[%c0, %first] within [%lo, %hi] : !tile.tile<{7}x{8}xf32>, !tile.memory<{1}x{3}>
+          }})",
+                               c.name, s.width, element, to, s.lo, s.hi, s.first, s.rows, s.columns);
+        // Rows behind the last that is read are not there.
+        c.buffers = {{element, s.hi * s.width}, {to, s.rows * s.width}};
+        c.buffers[0].columns = s.width;
+        cases.push_back(c);
+      }
+  check(cases);
+}
+
 /// A row that was computed as a matrix, multiplied and stored.
 TEST(TileProduct, Flattened) {
   std::vector<Case> cases;

@@ -45,3 +45,17 @@ tile.kernel @rows(%x: !tile.memory<128xbf16>, %w: !tile.memory<128x!model.q4_0>,
   %p = tile.mma %a, transpose_rhs %b : !tile.tile<16x128xf32>, !tile.tile<64x128xf32> -> !tile.tile<16x64xf32>
   tile.store %p, %y[%c0, %c0] : !tile.tile<16x64xf32>, !tile.memory<64xf32>
 }
+
+// No product: eight neighbours of a thread are a piece, read by one load and written as 16 bytes.
+// CHECK-LABEL: llvm.func @as_bf16
+// CHECK: ld.global.v2.b32
+// CHECK: prmt.b32
+// CHECK: st.global.v4.b32
+// CHECK-NOT: st.global.b32
+tile.kernel @as_bf16(%w: !tile.memory<2048x!model.q4_0>, %y: !tile.memory<2048xbf16>) items <once by 1 times 8> at %item {
+  %c0 = arith.constant 0 : index
+  %c256 = arith.constant 256 : index
+  %column = arith.muli %item, %c256 : index
+  %a = tile.load %w[%c0, %column] : !tile.memory<2048x!model.q4_0> -> !tile.tile<16x256xf32>
+  tile.store %a, %y[%c0, %column] : !tile.tile<16x256xf32>, !tile.memory<2048xbf16>
+}

@@ -77,3 +77,23 @@ module attributes {plan.machine = "cuda"} {
     plan.return %y : tensor<?x64xf32>
   }
 }
+
+// -----
+
+// Bf16 is made of a parameter in blocks, not of what is computed.
+module attributes {plan.machine = "cuda"} {
+  // expected-error @below {{expected a kernel that dequantizes to be a plan.cast of a weight [N, K] in blocks}}
+  plan.kernel @no_blocks(%w: tensor<128x64xf32>) attributes {kind = "dequantize"} {
+    %d = plan.cast %w : tensor<128x64xf32> to tensor<128x64xbf16>
+    plan.yield %d : tensor<128x64xbf16>
+  }
+}
+
+// -----
+
+// Only the plan of a GPU has such kernels.
+// expected-error @below {{expected a kind of kernel that has a tile program, but got "dequantize"}}
+plan.kernel @for_a_cpu(%w: tensor<128x64x!model.q8_0>) attributes {kind = "dequantize"} {
+  %d = plan.cast %w : tensor<128x64x!model.q8_0> to tensor<128x64xbf16>
+  plan.yield %d : tensor<128x64xbf16>
+}

@@ -11,10 +11,10 @@ using namespace denim::planner;
 namespace {
 
 Lifetime tokens(int64_t first, int64_t last, int64_t bytes, int64_t fixedSlot = -1) {
-  return {first, last, bytes, /*outputs=*/false, fixedSlot};
+  return {first, last, bytes, Rows::tokens, fixedSlot};
 }
 Lifetime outputs(int64_t first, int64_t last, int64_t bytes) {
-  return {first, last, bytes, /*outputs=*/true, -1};
+  return {first, last, bytes, Rows::outputs, -1};
 }
 
 /// Most values alive at one launch: no assignment can use fewer slots.
@@ -106,8 +106,20 @@ TEST(Slots, RowsPerOutputAndRowsPerTokenNeverShare) {
   SlotProblem problem{{tokens(0, 1, 64), outputs(2, 3, 64), tokens(4, 5, 64)}};
   SlotPool pool;
   EXPECT_EQ(assignSlots(problem, pool), (std::vector<int64_t>{0, 1, 0}));
-  EXPECT_FALSE(pool.slots[0].outputs);
-  EXPECT_TRUE(pool.slots[1].outputs);
+  EXPECT_EQ(pool.slots[0].rows, Rows::tokens);
+  EXPECT_EQ(pool.slots[1].rows, Rows::outputs);
+}
+
+TEST(Slots, WhatHasOneRowInAllSharesWithItsLikeOnly) {
+  auto once = [](int64_t first, int64_t last, int64_t bytes) { return Lifetime{first, last, bytes, Rows::once, -1}; };
+  SlotProblem problem{{once(0, 1, 4096), tokens(2, 3, 64), once(2, 3, 8192), once(3, 4, 1024), outputs(5, 6, 64)}};
+  SlotPool pool;
+  std::vector<int64_t> slots = assignSlots(problem, pool);
+  EXPECT_EQ(slots, (std::vector<int64_t>{0, 1, 0, 2, 3}));
+  EXPECT_EQ(pool.slots[0].rows, Rows::once);
+  EXPECT_EQ(pool.slots[0].bytes, 8192); // the largest, not their sum
+  EXPECT_EQ(problem.verify(slots, pool), "");
+  EXPECT_EQ(problem.verify({0, 0, 0, 2, 3}, pool), "expected a slot that holds value 1");
 }
 
 TEST(Slots, ElementsOfTwoWidthsNeverShare) {
@@ -160,7 +172,7 @@ TEST(Slots, CheckRefusesWhatCannotBe) {
 
 TEST(Slots, VerifyRefusesWrongAnswers) {
   SlotProblem problem{{tokens(0, 1, 64), tokens(1, 2, 64), outputs(3, 4, 64), tokens(3, 4, 64, 1)}};
-  SlotPool pool{{{64, false}, {64, false}, {64, true}}};
+  SlotPool pool{{{64, Rows::tokens}, {64, Rows::tokens}, {64, Rows::outputs}}};
   EXPECT_EQ(problem.verify({0, 1, 2, 1}, pool), "");
   EXPECT_EQ(problem.verify({0, 1, 2}, pool), "expected a slot for each value");
   EXPECT_EQ(problem.verify({0, 0, 2, 1}, pool), "expected values 0 and 1 to have two slots");

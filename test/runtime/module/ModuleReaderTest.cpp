@@ -96,12 +96,12 @@ TEST(ModuleReader, RefusesOtherFiles) {
 }
 
 TEST(ModuleReader, RefusesOtherVersions) {
-  uint32_t version = 2;
+  uint32_t version = 3;
   EXPECT_EQ(refusal(withField(testModule(), 8, &version, 4), DENIM_STATUS_INCOMPATIBLE),
-            "expected a module of version 3, but got 2; recompile it");
-  version = 4;
+            "expected a module of version 4, but got 3; recompile it");
+  version = 5;
   EXPECT_EQ(refusal(withField(testModule(), 8, &version, 4), DENIM_STATUS_INCOMPATIBLE),
-            "expected a module of version 3, but got 4; update this runtime");
+            "expected a module of version 4, but got 5; update this runtime");
 }
 
 TEST(ModuleReader, RefusesOtherSizesAndChecksums) {

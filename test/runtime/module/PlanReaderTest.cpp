@@ -84,8 +84,8 @@ TEST(PlanReader, RefusesOtherCachesAndSlots) {
        "plan.slots[0].row_bytes: expected a whole number from 4 to 1073741824, but got -4"},
       {"\"type\": \"f32\"},\n", "\"type\": \"f16\"},\n",
        "plan.slots[0].type: expected one of f32, bf16, but got 'f16'"},
-      {"\"rows\": \"tokens\"", "\"rows\": \"once\"",
-       "plan.slots[0].rows: expected one of tokens, outputs, but got 'once'"},
+      {"\"rows\": \"tokens\"", "\"rows\": \"always\"",
+       "plan.slots[0].rows: expected one of tokens, outputs, once, but got 'always'"},
       {"\"row_bytes\": 128", "\"row_bytes\": 64",
        "plan.slots[1]: expected f32 logits with a row of 128 bytes for each output, but got f32, 64 bytes for each "
        "output"},
@@ -274,7 +274,9 @@ TEST(PlanReader, RefusesOtherProducts) {
   EXPECT_EQ(changed("\"x\": 0", "\"x\": 3"), path + ".x: expected a whole number from 0 to 2, but got 3");
   EXPECT_EQ(changed("\"x\": 0", "\"x\": 2"), path + ".x: expected a slot, but got another argument");
   EXPECT_EQ(changed("\"weight\": 2", "\"weight\": 1"),
-            path + ".weight: expected a parameter, but got another argument");
+            path +
+                ".weight: expected a slot of f32 with at least 2048 bytes in all, but got f32 with 128 bytes for each "
+                "output");
   EXPECT_EQ(changed("\"residual\": -1", "\"residual\": 0"),
             path +
                 ".residual: expected a slot with at least 128 bytes for each of the items' rows, but got 64 bytes for "
@@ -294,9 +296,41 @@ TEST(PlanReader, RefusesOtherProducts) {
             path + ": expected items per tokens or outputs, but got others");
   EXPECT_EQ(refusal(with(productPlan(good), "\"parameters\": [3]", "\"parameters\": [0]")),
             "plan.steps[3].parameters[0]: expected f32[32, 16] for a product, but got bf16[32, 16] ('table')");
+  EXPECT_EQ(refusal(with(productPlan(good), R"(["parameter", 0]], "product")", R"(["cache", 0]], "product")")),
+            path + ".weight: expected a parameter or a slot, but got another argument");
   // The rows of the slots must be the rows that are counted.
   EXPECT_EQ(refusal(with(kTestPlan, R"(["parameter", 0]]})", R"(["parameter", 0]], "product": )" + good + "}")),
             "plan.programs[0].launches[0].product.weight: expected a whole number from 0 to 1, but got 2");
+}
+
+/// The same with a weight that an earlier launch would have made, in a slot with one row.
+std::string madeWeightPlan(const std::string &slot) {
+  std::string plan =
+      productPlan(R"({"x": 0, "weight": 2, "out": 1, "residual": -1, "inner": 16, "columns": 32, "least": 8})");
+  plan = with(plan, R"({"rows": "outputs", "row_bytes": 128, "type": "f32"})",
+              R"({"rows": "outputs", "row_bytes": 128, "type": "f32"}, )" + slot);
+  return with(plan, R"(["parameter", 0]], "product")", R"(["slot", 2]], "product")");
+}
+
+TEST(PlanReader, ReadsProductsWithWeightsInSlots) {
+  const std::string path = "plan.programs[3].launches[0].product.weight";
+  Plan plan;
+  Status status = readPlan(madeWeightPlan(R"({"rows": "once", "row_bytes": 2048, "type": "f32"})"), Machine::Cpu, plan);
+  ASSERT_FALSE(status) << status.message();
+  EXPECT_EQ(plan.slots[2].rows, Per::Once);
+  EXPECT_EQ(plan.slots[2].rowBytes, 2048u);
+  EXPECT_EQ(plan.programs[3].launches[0].product->weight, 2u);
+  // A row of a token has bounds that what there is once does not have.
+  EXPECT_EQ(refusal(madeWeightPlan(R"({"rows": "once", "row_bytes": 4294967296, "type": "f32"})")), "");
+  EXPECT_EQ(refusal(madeWeightPlan(R"({"rows": "tokens", "row_bytes": 4294967296, "type": "f32"})")),
+            "plan.slots[2].row_bytes: expected a whole number from 4 to 1073741824, but got 4294967296");
+  EXPECT_EQ(refusal(madeWeightPlan(R"({"rows": "once", "row_bytes": 2044, "type": "f32"})")),
+            path + ": expected a slot of f32 with at least 2048 bytes in all, but got f32 with 2044 bytes in all");
+  EXPECT_EQ(refusal(madeWeightPlan(R"({"rows": "once", "row_bytes": 2048, "type": "bf16"})")),
+            path + ": expected a slot of f32 with at least 2048 bytes in all, but got bf16 with 2048 bytes in all");
+  EXPECT_EQ(refusal(madeWeightPlan(R"({"rows": "tokens", "row_bytes": 2048, "type": "f32"})")),
+            path +
+                ": expected a slot of f32 with at least 2048 bytes in all, but got f32 with 2048 bytes for each token");
 }
 
 TEST(PlanReader, ReadsPlansForCuda) {

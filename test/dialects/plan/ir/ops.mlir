@@ -34,3 +34,18 @@ plan.kernel @first(%x: tensor<?x64xbf16>) attributes {kind = "rows"} {
   // CHECK: plan.yield %[[S]]#0, %[[S]]#1
   plan.yield %a, %b : tensor<?x128xbf16>, tensor<?x1xf32>
 }
+
+// A weight in blocks, and a product of what was made of it: its second argument is no parameter.
+// CHECK-LABEL: plan.kernel @dequantize(%{{.*}}: tensor<128x64x!model.q4_0>)
+plan.kernel @dequantize(%w: tensor<128x64x!model.q4_0>) attributes {kind = "dequantize"} {
+  // CHECK: plan.cast %{{.*}} : tensor<128x64x!model.q4_0> to tensor<128x64xbf16>
+  %d = plan.cast %w : tensor<128x64x!model.q4_0> to tensor<128x64xbf16>
+  plan.yield %d : tensor<128x64xbf16>
+}
+// CHECK-LABEL: plan.kernel @product
+// CHECK-SAME: attributes {dequantized = array<i64: 1>, kind = "linear"}
+plan.kernel @product(%x: tensor<?x64xbf16>, %w: tensor<128x64xbf16>) attributes {dequantized = array<i64: 1>, kind = "linear"} {
+  %y = model.linear %x, %w
+  %r = plan.cast %y : tensor<?x128xf32> to tensor<?x128xbf16>
+  plan.yield %r : tensor<?x128xbf16>
+}

@@ -9,9 +9,38 @@ plan.kernel @cast_shape(%x: tensor<?x64xbf16>) {
 // -----
 
 plan.kernel @cast_of_numbers(%x: tensor<?x64xi32>) {
-  // expected-error @below {{expected elements that are floating-point numbers, but got 'i32'}}
+  // expected-error @below {{expected elements that are floating-point numbers or in blocks, but got 'i32'}}
   %y = plan.cast %x : tensor<?x64xi32> to tensor<?x64xf32>
   plan.yield %y : tensor<?x64xf32>
+}
+
+// -----
+
+plan.kernel @cast_to_blocks(%w: tensor<128x64xbf16>) {
+  // expected-error @below {{expected to get elements that are floating-point numbers, but got '!model.q8_0'}}
+  %d = plan.cast %w : tensor<128x64xbf16> to tensor<128x64x!model.q8_0>
+  plan.yield %d : tensor<128x64x!model.q8_0>
+}
+
+// -----
+
+// expected-error @below {{expected dequantized to have positions from 0 to 1, but got 2}}
+plan.kernel @dequantized_position(%x: tensor<?x64xbf16>, %w: tensor<128x64xbf16>) attributes {dequantized = array<i64: 1, 2>} {
+  plan.yield %x : tensor<?x64xbf16>
+}
+
+// -----
+
+// expected-error @below {{expected argument 0, which is dequantized, to be a weight [N, K] of bf16, but got 'tensor<?x64xbf16>'}}
+plan.kernel @dequantized_activation(%x: tensor<?x64xbf16>) attributes {dequantized = array<i64: 0>} {
+  plan.yield %x : tensor<?x64xbf16>
+}
+
+// -----
+
+// expected-error @below {{expected argument 1, which is dequantized, to be a weight [N, K] of bf16, but got 'tensor<128x64x!model.q8_0>'}}
+plan.kernel @dequantized_blocks(%x: tensor<?x64xbf16>, %w: tensor<128x64x!model.q8_0>) attributes {dequantized = array<i64: 1>} {
+  plan.yield %x : tensor<?x64xbf16>
 }
 
 // -----
