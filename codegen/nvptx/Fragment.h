@@ -31,6 +31,7 @@
 #define CODEGEN_NVPTX_FRAGMENT_H
 
 #include "dialects/tile/ir/Tile.h"
+#include <limits>
 
 namespace denim::codegen::nvptx {
 
@@ -46,6 +47,9 @@ struct Distribution {
   int64_t joined = 1;   ///< groups whose columns of a thread are neighbours; the same for all tiles of a kernel
   bool sliding = false; ///< the rows of a thread are neighbours; the same for all tiles of a kernel
   int64_t lanes = 4;    ///< that share a row; the same for all tiles of a kernel
+  /// Rows from the first on that anything asks for (UsedRows.cpp): registers of others hold anything.
+  static constexpr int64_t kAllRows = std::numeric_limits<int64_t>::max();
+  int64_t used = kAllRows;
 
   bool oneRow() const { return rows == 1; }
   bool oneColumn() const { return columns == 1; }
@@ -65,6 +69,8 @@ struct Distribution {
   int64_t rowAt(int64_t slab, int64_t half) const {
     return sliding ? slab * 2 + half : slab * slabRows() * grid.down + half * laneRows();
   }
+  /// Whether some thread has a row there that is asked for.
+  bool isUsed(int64_t slab, int64_t half) const { return oneRow() || sliding || rowAt(slab, half) < used; }
   int64_t neighbours() const { return pairs() * joined; }
   /// Columns from the first of a thread to this one.
   int64_t columnAt(int64_t group, int64_t element) const {

@@ -87,15 +87,22 @@ void KernelLowering::finishGroups(int64_t group) {
     if (!groupOf.contains(tile) && fragments[tile].element == code.f32() && usedLater(tile))
       tiles.push_back(tile);
   besideGroups.clear();
-  for (Value tile : tiles)
-    llvm::append_range(values, fragments[tile].values);
-  SmallVector<Value> done = code.waitGroups(values, groupsIssued - group);
-  ArrayRef<Value> rest = done;
+  // All that products have written; of other tiles what somebody asks for.
+  SmallVector<Value *> registers;
   for (Value tile : tiles) {
-    auto &registers = fragments[tile].values;
-    llvm::copy(rest.take_front(registers.size()), registers.begin());
-    rest = rest.drop_front(registers.size());
+    Fragment &own = fragments[tile];
+    for (int64_t slab = 0; slab < own.shape.slabs(); ++slab)
+      for (int64_t group = 0; group < own.shape.groups(); ++group)
+        for (int64_t half = 0; half < own.shape.halves(); ++half)
+          for (int64_t e = 0; e < own.shape.pairs(); ++e)
+            if (groupOf.contains(tile) || own.shape.isUsed(slab, half))
+              registers.push_back(&own.values[own.shape.at(slab, group, half, e)]);
   }
+  for (Value *value : registers)
+    values.push_back(*value);
+  SmallVector<Value> done = code.waitGroups(values, groupsIssued - group);
+  for (auto [value, behind] : llvm::zip(registers, done))
+    *value = behind;
   groupOf.remove_if([&](auto &entry) { return entry.second <= group; });
   groupsFinished = group;
   shared.groupsDone(group);

@@ -469,8 +469,17 @@ private:
   void storeBlock(llvm::ArrayRef<mlir::Value> words, const SharedTile &tile, mlir::Value blockRow,
                   mlir::Value blockColumn, int64_t term);
 
+  // ---- rows that are asked for (UsedRows.cpp)
+  void findUsedRows();
+  int64_t rowsAskedBy(mlir::OpOperand &use);
+
   // ---- fragments (Exchange.cpp)
-  Distribution distributionOf(mlir::Value tile) { return distributionOf(typeOf(tile)); }
+  Distribution distributionOf(mlir::Value tile) {
+    Distribution shape = distributionOf(typeOf(tile));
+    if (auto it = usedRows.find(tile); it != usedRows.end())
+      shape.used = it->second;
+    return shape;
+  }
   Distribution distributionOf(tile::TileType type) {
     return {type.getRows(), type.getColumns(), chooseGrid(type.getRows(), type.getColumns(), warps),
             joined,         sliding,           lanes};
@@ -499,6 +508,7 @@ private:
   void bind(mlir::Value tile, Fragment fragment) {
     if (groupsIssued > groupsFinished)
       besideGroups.push_back(tile);
+    fragment.shape.used = distributionOf(tile).used;
     fragments[tile] = std::move(fragment);
   }
 
@@ -550,6 +560,7 @@ private:
   mlir::IRMapping scalars;
   llvm::DenseMap<mlir::Value, mlir::Value> pointers;
   llvm::DenseMap<mlir::Value, Fragment> fragments;
+  llvm::DenseMap<mlir::Value, int64_t> usedRows; ///< of a tile, from its first on; Distribution::kAllRows: all
   llvm::DenseSet<mlir::Value> stored; ///< roots of memory written since the last barrier for them
   /// Roots of memory read since the last barrier for them: by this load alone, or (null) by more than it.
   llvm::DenseMap<mlir::Value, mlir::Operation *> loaded;

@@ -33,6 +33,7 @@ KernelLowering::KernelLowering(tile::KernelOp kernel, Code &code, Precision prec
 }
 
 LogicalResult KernelLowering::lower() {
+  findUsedRows();
   findStreamed();
   findTeams();
   findSharedOperands();

@@ -116,10 +116,21 @@ void KernelLowering::lower(tile::MapOp op) {
     }
 
   Fragment result{shape, typeOf(op.getResult()).getElementType(), {}};
+  // Registers of rows that nobody asks for stay as they are, which takes no instruction.
+  const Fragment *same = llvm::find_if(inputs, [&](const Fragment &input) {
+    return input.element == result.element && input.shape.registers() == shape.registers();
+  });
+  auto unused = [&](int64_t at) -> Value {
+    return same != inputs.end() ? same->values[at] : code.ofType(code.constant32(0), result.element);
+  };
   for (int64_t slab = 0; slab < shape.slabs(); ++slab)
     for (int64_t group = 0; group < shape.groups(); ++group)
       for (int64_t half = 0; half < shape.halves(); ++half)
         for (int64_t e = 0; e < shape.pairs(); ++e) {
+          if (!shape.isUsed(slab, half)) {
+            result.values.push_back(unused(shape.at(slab, group, half, e)));
+            continue;
+          }
           IRMapping element = outer;
           for (auto [argument, input] : llvm::zip_equal(body.getArguments(), inputs))
             element.map(argument, input.at(slab, group, half, e));

@@ -78,6 +78,10 @@ KernelLowering::Rest KernelLowering::reduce(const Fragment &from, tile::Combiner
   if (overColumns) {
     for (int64_t slab = 0; slab < shape.slabs(); ++slab)
       for (int64_t half = 0; half < shape.halves(); ++half) {
+        if (!shape.isUsed(slab, half)) {
+          result.values.push_back(identityOf(code, combiner, from.element));
+          continue;
+        }
         // Two chains: additions that wait for each other cost more than their number.
         Value sums[2];
         for (int64_t group = 0; group < shape.groups(); ++group)

@@ -67,8 +67,9 @@ SmallVector<Value, 4> KernelLowering::operandWords(const Fragment &lhs, int64_t 
   SmallVector<Value, 4> words;
   for (int64_t g = group; g < group + 2; ++g)
     for (int64_t half = 0; half < 2; ++half)
-      words.push_back(g < lhs.shape.groups() ? packTerm(lhs.at(slab, g, half, 0), lhs.at(slab, g, half, 1), term)
-                                             : code.constant32(0));
+      words.push_back(g < lhs.shape.groups() && lhs.shape.isUsed(slab, half)
+                          ? packTerm(lhs.at(slab, g, half, 0), lhs.at(slab, g, half, 1), term)
+                          : code.constant32(0));
   return words;
 }
 

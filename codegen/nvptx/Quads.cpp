@@ -42,6 +42,8 @@ template <typename Op> void KernelLowering::forEachQuad(Op op, const Distributio
   Value ownGroup = code.toI64(code.mul(laneColumn, 16 - 4));
   for (int64_t slab = 0; slab < shape.slabs(); ++slab)
     for (int64_t half = 0; half < 2; ++half) {
+      if (!shape.isUsed(slab, half))
+        continue;
       Value i = rowOf(shape, slab, half);
       Value inside = code.both(within(code.add(row, code.toI64(i)), op.getLo(), op.getHi()), rowInside(shape, i));
       for (int64_t group = 0; group < shape.groups(); group += 4) {
@@ -52,7 +54,7 @@ template <typename Op> void KernelLowering::forEachQuad(Op op, const Distributio
 }
 
 Fragment KernelLowering::loadByQuads(tile::LoadOp op, const Distribution &shape) {
-  Fragment to{shape, code.f32(), SmallVector<Value>(shape.registers())};
+  Fragment to{shape, code.f32(), SmallVector<Value>(shape.registers(), code.number(0))};
   forEachQuad(op, shape, [&](int64_t slab, int64_t half, int64_t group, Address from, Value inside) {
     auto words = code.loadWords(from.pointer, 4, inside, from.plus);
     exchangeInQuad(code, laneColumn, words);

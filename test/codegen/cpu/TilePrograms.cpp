@@ -5,7 +5,7 @@ static std::string tile(int rows, int columns) {
   return fmt::format("!tile.tile<{}x{}xf32>", rows, columns);
 }
 
-std::string denim::test::attention(const std::string &name, int queries, int keys, int block, int width) {
+std::string denim::test::attention(const std::string &name, int queries, int keys, int block, int width, int stored) {
   return fmt::format(fmt::runtime(R"(
     tile.kernel @{name}(%Q: {memory}, %K: {memory}, %V: {memory}, %O: {memory}) items <once by 1 times 1> at %item {{
       %c0 = arith.constant 0 : index
@@ -54,10 +54,12 @@ std::string denim::test::attention(const std::string &name, int queries, int key
         %x = arith.divf %a, %b : f32
         tile.yield %x : f32
       }}
-      tile.store %r, %O[%c0, %c0] : {qd}, {memory}
+      %stored = arith.constant {stored} : index
+      tile.store %r, %O[%c0, %c0]{within} : {qd}, {memory}
     }}
   )"),
                      fmt::arg("name", name), fmt::arg("block", block), fmt::arg("keys", keys),
+                     fmt::arg("stored", stored), fmt::arg("within", stored ? " within [%c0, %stored]" : ""),
                      fmt::arg("memory", fmt::format("!tile.memory<{}xf32>", width)),
                      fmt::arg("qd", tile(queries, width)), fmt::arg("kd", tile(block, width)),
                      fmt::arg("qk", tile(queries, block)), fmt::arg("q1", tile(queries, 1)));

@@ -27,6 +27,24 @@ TEST(TilePrograms, Attention) {
   check(cases);
 }
 
+// Of a tile that is stored in part, only the rows that are asked for are computed: every second half of a slab is left
+// out below 9 rows, not from there on, and nothing is where rows are one or all.
+TEST(TilePrograms, AttentionOfFewRows) {
+  std::vector<Case> cases;
+  for (auto [queries, keys, block, width, stored] :
+       {std::tuple(64, 128, 64, 64, 1), std::tuple(64, 192, 64, 64, 4), std::tuple(64, 128, 64, 64, 8),
+        std::tuple(64, 128, 64, 64, 9), std::tuple(64, 128, 64, 64, 63), std::tuple(64, 128, 64, 64, 65),
+        std::tuple(37, 74, 37, 20, 3), std::tuple(5, 32, 16, 20, 4), std::tuple(1, 128, 64, 64, 1)}) {
+    Case c;
+    c.name = fmt::format("attention_{}x{}x{}_of_{}", queries, keys, width, stored);
+    c.kernel = attention(c.name, queries, keys, block, width, stored);
+    c.buffers = {
+        {"f32", queries * width, -3, 3}, {"f32", keys * width}, {"f32", keys * width}, {"f32", queries * width}};
+    cases.push_back(c);
+  }
+  check(cases);
+}
+
 TEST(TilePrograms, DeltaRule) {
   std::vector<Case> cases;
   for (auto [chunk, kw, vw, tokens, decay] : {std::tuple(64, 128, 128, 150, -0.1), std::tuple(32, 64, 48, 63, -1.0),
