@@ -134,10 +134,10 @@ double tuning::keySplits(const Target &target, const KeySplits &shape, int64_t s
 
 double tuning::wholeKeys(const GpuTarget &target, const KeySplits &shape, int64_t parts, int64_t most) {
   // On an H200 with 8 key heads of 128 channels and 32 sequences, an item for each place, whole keys were 10 % faster
-  // at 8192 tokens, even at 32768 and 2 % slower at 131072. So parts take 28 us more, of which reading and writing them
-  // is 2 and a launch is 3: the rest is 8 times as many blocks that begin and end. And of whole keys a block or two
+  // at 8192 tokens, 1.3 % at 32768 and 0.9 % slower at 131072. So parts take 28 us more, of which reading and writing
+  // them is 2 and a launch is 3: the rest is 8 times as many blocks that begin and end. And of whole keys a block or two
   // end late, by a share of all there is to read.
-  constexpr double kLaunch = 3, kPart = 2.9, kLate = 0.027;
+  constexpr double kLaunch = 3, kPart = 2.9, kLate = 0.017;
   // The accumulator of values up to 128 wide takes half of the registers.
   int64_t blocks = shape.valueDim <= 128 ? 2 : 1, places = target.multiprocessors * blocks;
   int64_t sequences = llvm::divideCeil(places, shape.keyHeads);

@@ -7,42 +7,52 @@
 // WARPS: tile.load {{.*}} -> !tile.tile<4x128xf32>
 
 // Few tokens of each of many sequences: an item is a key head, its four query heads are rows of a tile of 64, the others of it
-// zero. Full pages are not masked, the last one is; the window's first ones are, too, in the second kernel. Nothing is written but
-// the heads that there are.
+// zero. The newest page is masked and comes first; then the others, newest first, which are not. A turn asks for the scores of its page,
+// then for the values of the one behind it, then does its softmax. In the second kernel the window's last pages are masked, too. Nothing
+// is written but the heads that there are.
 // CHECK-LABEL: tile.kernel @plain(
+// CHECK-SAME: %[[K:[a-z0-9]+]]: !tile.pages<2x64x128xbf16>, %[[V:[a-z0-9]+]]: !tile.pages<2x64x128xbf16>
 // CHECK-SAME: %[[O:[a-z0-9]+]]: !tile.memory<128xbf16>) items <sequences by 1 times 2>
 // CHECK-SAME: tile.blocks = 2 : i64, tile.warps = 4 : i64
 // CHECK: tile.load {{.*}} within {{.*}} : !tile.memory<128xbf16> -> !tile.tile<64x128xf32>
-// CHECK: scf.for
+// CHECK: tile.page %[[K]][{{%[a-z0-9]+}}, %[[NEWEST:[a-z0-9]+]], {{.*}}]
 // CHECK: tile.mma {{.*}} !tile.tile<64x128xf32>, !tile.tile<64x128xf32> -> !tile.tile<64x64xf32>
-// CHECK-NOT: tile.index
-// CHECK: scf.yield
-// CHECK: scf.for
-// CHECK: tile.mma
 // CHECK: tile.index 1
+// CHECK-NOT: tile.page %[[V]]
+// CHECK: scf.for %[[I:[a-z0-9]+]] = %c1 to
+// CHECK: %[[PAGE:.*]] = arith.subi %[[NEWEST]], %[[I]]
+// CHECK: tile.page %[[K]][{{%[a-z0-9]+}}, %[[PAGE]], {{.*}}]
+// CHECK: tile.mma
+// CHECK: %[[BEHIND:.*]] = arith.addi %[[PAGE]], %c1
+// CHECK: tile.page %[[V]][{{%[a-z0-9]+}}, %[[BEHIND]], {{.*}}]
+// CHECK: tile.mma
+// CHECK-NOT: tile.index
+// CHECK: tile.reduce max
+// CHECK: math.exp2
 // CHECK: scf.yield
 // CHECK-NOT: scf.for
+// CHECK: tile.page %[[V]][
+// CHECK: tile.mma
 // CHECK: tile.store {{.*}}, %[[O]][{{.*}} within {{.*}} : !tile.tile<64x128xf32>, !tile.memory<128xbf16>
 // CHECK-NOT: tile.store
 // CHECK-LABEL: tile.kernel @window(
 // Exactly, the tile has the heads alone.
 // CHECK-NOT: tile.blocks
 // CHECK: tile.load {{.*}} : !tile.memory<32xf32> -> !tile.tile<3x32xf32>
-// CHECK: scf.for
 // CHECK: tile.index 1
-// CHECK: scf.yield
 // CHECK: scf.for
 // CHECK-NOT: tile.index
 // CHECK: scf.yield
 // CHECK: scf.for
 // CHECK: tile.index 1
+// CHECK: scf.yield
+// CHECK-NOT: scf.for
 // A part of them leaves its sums, its largest scores as the op scales them, and its weights, of the heads that there are; its blocks
 // are spread, for there are about as many as multiprocessors.
 // CHECK-LABEL: tile.kernel @part(
 // CHECK-SAME: %[[P:[a-z0-9]+]]: !tile.memory<130xf32>) items <sequences by 1 times 128>
 // CHECK-SAME: tile.blocks = 2 : i64, tile.spread, tile.warps = 4 : i64
 // CHECK: %[[SCALE:.*]] = arith.constant 5.000000e-01 : f32
-// CHECK: scf.for {{.*}} !tile.tile<64x128xf32>
 // CHECK: scf.for {{.*}} !tile.tile<64x128xf32>
 // CHECK-NOT: arith.divf
 // CHECK: arith.mulf %{{.*}}, %[[SCALE]] : f32
