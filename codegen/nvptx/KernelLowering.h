@@ -73,6 +73,8 @@ private:
   // ---- the kernel before (Overlap.cpp)
   /// A wait in front of `op` if it is the first that touches what another kernel may write, or still reads.
   void awaitIfTouched(mlir::Operation &op);
+  /// Whether this walk touches memory for the op that the kernel in front may still write or read.
+  bool touchesUnfinished(mlir::Operation &op);
   void awaitKernelsBefore();
 
   // ---- what the kernel knows of the step (LowerStep.cpp)
@@ -570,7 +572,7 @@ private:
   llvm::DenseSet<mlir::Value> streamed;     ///< matrices that streamed products read as they come from memory
   llvm::DenseSet<mlir::Value> wantedPieces; ///< rows that only streamed products read
   llvm::DenseMap<mlir::Value, llvm::SmallVector<mlir::Value>> streamedWords; ///< of a matrix: by row, turn, word
-  llvm::DenseMap<mlir::Value, llvm::SmallVector<BlockPiece>> streamedBlocks;     ///< of one in blocks: by row, turn
+  llvm::DenseMap<mlir::Value, llvm::SmallVector<BlockPiece>> streamedBlocks; ///< of one in blocks: by row, turn
   llvm::DenseMap<mlir::Value, llvm::SmallVector<mlir::Value>> rowPieces;     ///< f32, by turn and element
   llvm::DenseSet<mlir::Value> readLater;                ///< loads that stand there and have no fragment yet
   llvm::SmallVector<std::function<void()>> begunCopies; ///< their pieces are on the way to registers
@@ -586,6 +588,7 @@ private:
   llvm::DenseMap<mlir::Value, SharedTile> inverses; ///< of matrices for later solves, and to be stored
 
   llvm::DenseSet<mlir::Value> constants; ///< memory that no kernel writes: parameters
+  llvm::DenseSet<mlir::Value> finished;  ///< memory that the kernel in front does not write
   /// Where a kernel lets the next one begin (Overlap.cpp).
   enum class NextBegins { BehindWait, BehindCopies, AtEnd };
   NextBegins nextBegins() const;

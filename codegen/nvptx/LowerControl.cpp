@@ -24,6 +24,9 @@ KernelLowering::KernelLowering(tile::KernelOp kernel, Code &code, Precision prec
   if (auto numbers = kernel->getAttrOfType<DenseI64ArrayAttr>("tile.constants"))
     for (int64_t number : numbers.asArrayRef())
       constants.insert(kernel.getMemories()[number]);
+  if (auto numbers = kernel->getAttrOfType<DenseI64ArrayAttr>("tile.finished"))
+    for (int64_t number : numbers.asArrayRef())
+      finished.insert(kernel.getMemories()[number]);
   thread = code.threadNumber();
   lane = code.modulo(thread, 32);
   // The number of the warp as one value for all its lanes: the assembler then keeps what follows from it once a warp.
@@ -55,9 +58,9 @@ LogicalResult KernelLowering::lower() {
       ring.index = ring.phase = code.constant32(0);
     if (succeeded(result))
       result = lowerBlock(*kernel.getBlock());
+    awaitKernelsBefore();
     if (code.target.launchOverlap && nextBegins() == (copying ? NextBegins::BehindCopies : NextBegins::AtEnd))
       code.letNextBegin();
-    awaitKernelsBefore();
     if (!copying)
       finishAllGroups();
     return SmallVector<Value>();
@@ -407,7 +410,7 @@ LogicalResult KernelLowering::lower(scf::IfOp op) {
   auto before = std::pair(stored, loaded);
   LogicalResult result = success();
   SmallVector<Ring> ringsBefore = rings;
-  bool awaitedBefore = awaited;
+  bool awaitedBefore = awaited, awaits = !awaited && touchesUnfinished(*op);
   auto fill = [&](Block *block) {
     awaited = awaitedBefore;
     for (auto [ring, own] : llvm::zip_equal(rings, ringsBefore))
@@ -415,7 +418,7 @@ LogicalResult KernelLowering::lower(scf::IfOp op) {
     SmallVector<Value> values;
     if (succeeded(result) && block)
       result = lowerBlock(*block);
-    if (!op.getElseRegion().empty())
+    if (awaits && !op.getElseRegion().empty())
       awaitKernelsBefore(); // on one side is on both
     if (failed(result)) {
       for (Type type : flatTypes(op))

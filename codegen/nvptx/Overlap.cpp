@@ -7,7 +7,12 @@
 //   1. A thread touches memory that some kernel writes only behind the wait, which returns when all of the kernel
 //      before is done and what it wrote is seen. So nothing is read too early, and nothing overwritten that is still
 //      read. Parameters (`tile.constants` of the kernel) and the description of the step are written by no kernel.
-//   2. Every kernel waits on every path, so that its end is the end of all before it.
+//   2. Every kernel waits on every path, so that its end is the end of all before it, and lets the next one
+//      begin behind that wait.
+//
+// By the second, all but the kernel in front are done when a kernel begins. What that one does not write
+// (`tile.finished` of the kernel, compiler/passes/OverlapLaunches.cpp) its copying warps ask for at once, and wait
+// behind the last copy: the rings are full when the computing warps have waited.
 //
 // The wait stands in front of the first op that rule 1 speaks of. A branch with two sides may have it inside, on both.
 //
@@ -38,18 +43,28 @@ KernelLowering::NextBegins KernelLowering::nextBegins() const {
   return kernel->hasAttr("tile.next_behind_copies") ? NextBegins::BehindCopies : NextBegins::AtEnd;
 }
 
-void KernelLowering::awaitIfTouched(Operation &op) {
-  if (awaited)
-    return;
+bool KernelLowering::touchesUnfinished(Operation &op) {
   auto touches = [&](Operation *inner) {
     Value memory;
     if (isa<tile::LoadOp, tile::GatherOp>(inner))
       memory = inner->getOperand(0);
     else
       memory = tile::writtenMemory(inner);
-    return memory && !constants.contains(rootOf(memory)) ? WalkResult::interrupt() : WalkResult::advance();
+    if (!memory || constants.contains(rootOf(memory)))
+      return WalkResult::advance();
+    if (copying) {
+      auto load = dyn_cast<tile::LoadOp>(inner);
+      bool isRead = load && (isWord(load) || staged.contains(load.getResult()));
+      if (!isRead || finished.contains(rootOf(memory)))
+        return WalkResult::advance();
+    }
+    return WalkResult::interrupt();
   };
-  if (!op.walk(touches).wasInterrupted())
+  return op.walk(touches).wasInterrupted();
+}
+
+void KernelLowering::awaitIfTouched(Operation &op) {
+  if (awaited || !touchesUnfinished(op))
     return;
   // The copying warps pass over branches that hold nothing for them.
   auto branch = dyn_cast<scf::IfOp>(op);

@@ -130,16 +130,24 @@ def JoinLaunchesPass : Pass<"join-launches", "::mlir::ModuleOp"> {
 }
 
 def OverlapLaunchesPass : Pass<"overlap-launches", "::mlir::ModuleOp"> {
-  let summary = "kernels of few tokens let the next one begin while they run";
+  let summary = "which kernels let the next one begin while they run, and what that one may read";
   let description = [{
     On a CUDA device marks kernels all of whose launches have a bound on the rows, or on the new tokens of each sequence, for
-    which they run. Expects tile programs.
+    which they run. Marks on each kernel the operands that no launch writes which may still run when it begins: not the one
+    in front of it, nor, where that may be left out of a pass, those before it back to one that is not. Operands in activation
+    slots only; none where there is no launch in front in the program, or a library may do it. Expects tile programs, and
+    slots.
 
     ```mlir
     tile.kernel @one_row_6(...) items <...> at %item {...}
     plan.launch @one_row_6(%x) {when = {of = "rows", least = 1, most = 1}} : ...
     ==>
     tile.kernel @one_row_6(...) items <...> at %item attributes {tile.next_behind_wait} {...}
+
+    %0:2 = plan.launch @segment(%q) slots [2, 3] : ...
+    %1 = plan.launch @scan(%q, %0#1) slots [4] : ...
+    ==>
+    tile.kernel @scan(...) items <...> at %item attributes {tile.finished = array<i64: 0>} {...}
     ```
   }];
   let dependentDialects = ["::denim::tile::TileDialect", "::denim::plan::PlanDialect"];

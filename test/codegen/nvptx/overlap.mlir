@@ -135,3 +135,72 @@ tile.kernel @behind_copies(%x: !tile.memory<256xbf16>, %w: !tile.memory<256xbf16
   }
   tile.store %s, %y[%row, %c0] : !tile.tile<128x128xf32>, !tile.memory<128xf32>
 }
+
+// -----
+
+// What the kernel in front does not write is copied ahead at once, also where other threads read what it writes: these wait in
+// front of that. The copying warps wait when all is asked for, on either side of a branch, and then let the next one begin.
+// CHECK-LABEL: llvm.func @finished(
+// CHECK: setmaxnreg.inc
+// CHECK: griddepcontrol.wait
+// CHECK: ld.global
+// CHECK: wgmma
+// CHECK: setmaxnreg.dec
+// CHECK-NOT: griddepcontrol
+// CHECK: cp.async
+// CHECK: griddepcontrol.wait
+// CHECK-NEXT: griddepcontrol.launch_dependents
+// CHECK-NOT: griddepcontrol
+// CHECK: llvm.return
+tile.kernel @finished(%x: !tile.memory<256xbf16>, %w: !tile.memory<256xbf16>, %z: !tile.memory<128xf32>, %y: !tile.memory<128xf32>) items <tokens by 128 times 1> at %item attributes {tile.ahead, tile.blocks = 1 : i64, tile.finished = array<i64: 0, 1>, tile.next_behind_copies, tile.warps = 8 : i64} {
+  %c0 = arith.constant 0 : index
+  %c64 = arith.constant 64 : index
+  %c128 = arith.constant 128 : index
+  %c256 = arith.constant 256 : index
+  %row = arith.muli %item, %c128 : index
+  %s0 = tile.load %z[%row, %c0] : !tile.memory<128xf32> -> !tile.tile<128x128xf32>
+  %some = arith.cmpi slt, %row, %c256 : index
+  scf.if %some {
+    %s = scf.for %k = %c0 to %c256 step %c64 iter_args(%t = %s0) -> (!tile.tile<128x128xf32>) {
+      %v = tile.load %w[%c0, %k] : !tile.memory<256xbf16> -> !tile.tile<128x64xf32>
+      %u = tile.load %x[%row, %k] : !tile.memory<256xbf16> -> !tile.tile<128x64xf32>
+      %p = tile.mma %u, transpose_rhs %v acc %t : !tile.tile<128x64xf32>, !tile.tile<128x64xf32>, !tile.tile<128x128xf32> -> !tile.tile<128x128xf32>
+      scf.yield %p : !tile.tile<128x128xf32>
+    }
+    tile.store %s, %y[%row, %c0] : !tile.tile<128x128xf32>, !tile.memory<128xf32>
+  } else {
+    tile.store %s0, %y[%row, %c0] : !tile.tile<128x128xf32>, !tile.memory<128xf32>
+  }
+}
+
+// -----
+
+// It may write one of the two.
+// CHECK-LABEL: llvm.func @finished_one(
+// CHECK: setmaxnreg.dec
+// CHECK-NOT: cp.async
+// CHECK: griddepcontrol.wait
+// CHECK: cp.async
+// CHECK-NOT: griddepcontrol.wait
+// CHECK: griddepcontrol.launch_dependents
+// CHECK: llvm.return
+tile.kernel @finished_one(%x: !tile.memory<256xbf16>, %w: !tile.memory<256xbf16>, %z: !tile.memory<128xf32>, %y: !tile.memory<128xf32>) items <tokens by 128 times 1> at %item attributes {tile.ahead, tile.blocks = 1 : i64, tile.finished = array<i64: 1>, tile.next_behind_copies, tile.warps = 8 : i64} {
+  %c0 = arith.constant 0 : index
+  %c64 = arith.constant 64 : index
+  %c128 = arith.constant 128 : index
+  %c256 = arith.constant 256 : index
+  %row = arith.muli %item, %c128 : index
+  %s0 = tile.load %z[%row, %c0] : !tile.memory<128xf32> -> !tile.tile<128x128xf32>
+  %some = arith.cmpi slt, %row, %c256 : index
+  scf.if %some {
+    %s = scf.for %k = %c0 to %c256 step %c64 iter_args(%t = %s0) -> (!tile.tile<128x128xf32>) {
+      %v = tile.load %w[%c0, %k] : !tile.memory<256xbf16> -> !tile.tile<128x64xf32>
+      %u = tile.load %x[%row, %k] : !tile.memory<256xbf16> -> !tile.tile<128x64xf32>
+      %p = tile.mma %u, transpose_rhs %v acc %t : !tile.tile<128x64xf32>, !tile.tile<128x64xf32>, !tile.tile<128x128xf32> -> !tile.tile<128x128xf32>
+      scf.yield %p : !tile.tile<128x128xf32>
+    }
+    tile.store %s, %y[%row, %c0] : !tile.tile<128x128xf32>, !tile.memory<128xf32>
+  } else {
+    tile.store %s0, %y[%row, %c0] : !tile.tile<128x128xf32>, !tile.memory<128xf32>
+  }
+}

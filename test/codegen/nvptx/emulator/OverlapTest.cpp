@@ -71,6 +71,7 @@ protected:
     memory.add(data, sizeof data, "data");
     memory.add(flag, sizeof flag, "flag");
     memory.add(out, sizeof out, "out");
+    memory.add(elsewhere, sizeof elsewhere, "elsewhere");
   }
 
   /// What is found when a kernel is executed with the addresses as parameters.
@@ -89,7 +90,7 @@ protected:
   std::string gives(Change change = {}) { return run(kGives, "gives", {data, flag}, change); }
   std::string takes(Change change = {}) { return run(kTakes, "takes", {data, flag, out}, change); }
 
-  alignas(256) uint32_t data[32] = {}, flag[1] = {}, out[32] = {};
+  alignas(256) uint32_t data[32] = {}, flag[1] = {}, out[32] = {}, elsewhere[32] = {};
   GlobalMemory memory;
   Past past;
 };
@@ -164,3 +165,27 @@ TEST_F(Overlap, NobodySignals) {
 }
 
 } // namespace
+
+/// Who begins beside a launch that waited first may read what was written before that one, and nothing that one writes.
+TEST_F(Overlap, OlderLaunchesAreDone) {
+  Change reads = {"ld.acquire.gpu.global.b32 %r2, [%rd2];", "mov.u32 %r2, 1;"};
+  EXPECT_EQ(gives(), "");
+  EXPECT_EQ(run(kGives, "gives", {elsewhere, flag}), "");
+  EXPECT_EQ(takes(reads), "");
+  EXPECT_EQ(gives(), "");
+  EXPECT_TRUE(has(takes(reads), kExpected));
+}
+
+/// Where the launch in front let others begin before it had waited, those before it may still run.
+TEST_F(Overlap, WhoLetsOthersBeginUnwaitedSaysNothing) {
+  std::string unwaited = kGives;
+  auto change = [&](const std::string &from, const char *to) {
+    unwaited.replace(unwaited.find(from), from.size(), to);
+  };
+  change("griddepcontrol.wait;\n\tgriddepcontrol.launch_dependents;",
+         "griddepcontrol.launch_dependents;\n\tgriddepcontrol.wait;");
+  change("st.relaxed.gpu.global.b32 [%rd2], %r2;", "");
+  EXPECT_EQ(gives(), "");
+  EXPECT_EQ(run(unwaited, "gives", {elsewhere, flag}), "");
+  EXPECT_TRUE(has(takes({"ld.acquire.gpu.global.b32 %r2, [%rd2];", "mov.u32 %r2, 1;"}), kExpected));
+}

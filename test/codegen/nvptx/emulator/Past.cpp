@@ -84,7 +84,7 @@ std::string Past::wrong(const std::vector<Found> &found, const WarpClock &clock,
     bool before = cell->launch + 1 == launch, older = cell->launch && cell->launch + 1 < launch;
     if (writes && cell->readLaunch && cell->readLaunch + 1 < launch)
       older = true;
-    if (!before && !older)
+    if (!before && (!older || olderDone))
       continue;
     bool told = false, fenced = false;
     for (const Found &one : found) {

@@ -2,8 +2,10 @@
 //
 // Launches are executed one after the other, so everything that is waited for is there. What has to be checked is that
 // it was waited for. A launch begins when the one before it lets it (griddepcontrol.launch_dependents), and a thread
-// knows of what earlier launches did in one of two ways:
+// knows of what earlier launches did in one of three ways:
 //
+//     begun                    all of the launches before the one in front, if no thread of that one let the next begin
+//                              before it had waited itself: what was written then may be read, and overwritten
 //     griddepcontrol.wait      all of it
 //     ld.acquire of a signal   what the thread that released it knew, of its block of the launch before; and all of the
 //                              launches before that one, for a kernel that signals lets nobody begin before it has
@@ -31,7 +33,11 @@ public:
   void beginLaunch(bool launchOverlaps) {
     ++launch;
     overlaps = launchOverlaps;
+    olderDone = waitsFirst;
+    waitsFirst = true;
   }
+  /// A thread of this launch let the next one begin before it had waited.
+  void letNextBeginUnwaited() { waitsFirst = false; }
   /// The host has written the bytes, or they belong to nobody any more.
   void forget(uint64_t address, uint64_t bytes);
 
@@ -72,6 +78,8 @@ private:
 
   uint32_t launch = 0;
   bool overlaps = false;
+  bool waitsFirst = true;                                      ///< this launch, so far
+  bool olderDone = true;                                       ///< by the launch in front: those before it are
   std::unordered_map<uint64_t, std::unique_ptr<Cell[]>> cells; ///< by page
   std::unordered_map<uint64_t, Signal> signals;                ///< by address
   uint64_t lastPage = ~uint64_t(0);

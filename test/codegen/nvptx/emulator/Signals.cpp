@@ -11,7 +11,11 @@ void awaitLaunches(Warp &warp, const Instruction &, uint32_t lanes) {
 }
 
 void letNextBegin(Warp &warp, const Instruction &, uint32_t lanes) {
-  warp.block.letNextBegin |= (lanes & ~warp.waited) != 0;
+  if ((lanes & ~warp.waited) == 0)
+    return;
+  warp.block.letNextBegin = true;
+  if (warp.block.past)
+    warp.block.past->letNextBeginUnwaited();
 }
 
 void fence(Warp &warp, const Instruction &, uint32_t lanes) {
