@@ -278,10 +278,11 @@ void Code::prefetchTensorMap(Value map) {
 void Code::prefetchBulk(Value pointer, int64_t bytes) {
   assembly("cp.async.bulk.prefetch.L2.global [$0], " + std::to_string(bytes) + ";", "l,~{memory}", {pointer}, {}, true);
 }
-void Code::copyPiece(Value sharedOffset, int64_t plusShared, Value pointer, int64_t plus, Value predicate) {
+void Code::copyPiece(Value sharedOffset, int64_t plusShared, Value pointer, int64_t plus, Value predicate,
+                     int64_t bytes) {
   SmallVector<Value> operands{addressOf(sharedOffset), pointer};
-  std::string text =
-      "cp.async.cg.shared.global [$0+" + std::to_string(plusShared) + "], [$1+" + std::to_string(plus) + "], 16";
+  std::string text = std::string("cp.async.") + (bytes == 16 ? "cg" : "ca") + ".shared.global [$0+" +
+                     std::to_string(plusShared) + "], [$1+" + std::to_string(plus) + "], " + std::to_string(bytes);
   // What is ignored is a bit of the instruction; a number of bytes would be computed, and compared again.
   text = predicate ? "{ .reg .pred p; setp.eq.b32 p, $2, 0; " + text + ", p; }" : text + ";";
   if (predicate)

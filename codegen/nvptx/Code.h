@@ -85,9 +85,9 @@ public:
   void prefetchTensorMap(mlir::Value map);
   /// Asks for bytes that will be copied: the last cache has them then.
   void prefetchBulk(mlir::Value pointer, int64_t bytes);
-  /// 16 bytes, zeros where the predicate is false; `plus...`: bytes that the instruction adds to the addresses.
+  /// 16 or 4 bytes, zeros where the predicate is false; `plus...`: bytes that the instruction adds to the addresses.
   void copyPiece(mlir::Value sharedOffset, int64_t plusShared, mlir::Value pointer, int64_t plus,
-                 mlir::Value predicate);
+                 mlir::Value predicate = {}, int64_t bytes = 16);
   /// Waits until this thread's pieces so far are there.
   void awaitPieces();
   /// Arrives when this thread's pieces so far are there.

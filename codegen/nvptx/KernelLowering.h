@@ -341,7 +341,7 @@ private:
   // ---- copies ahead of their use (Staging.cpp)
   enum class Fetch : uint8_t {
     bulk,   ///< a page, as it stands, by one thread
-    pieces, ///< of 16 bytes, by a warp
+    pieces, ///< of 16 bytes, or of 4 for a column, by a warp
     tensor, ///< boxes of rows, by one thread; pieces where rows are left out (TensorCopies.cpp)
   };
   /// Where a load stands that is copied ahead: slot n of its own, or of all loads, begins at offset + n * bytes.
@@ -366,6 +366,7 @@ private:
   bool isKnownAhead(tile::LoadOp op, llvm::DenseMap<mlir::Value, bool> &known);
   bool isStagedPage(tile::LoadOp op);
   bool isStagedRows(tile::LoadOp op);
+  bool isStagedColumn(tile::LoadOp op);
   Fetch fetchOf(tile::LoadOp op);
   bool shareSlots(llvm::ArrayRef<mlir::Value> own, llvm::ArrayRef<mlir::Value> others);
   void addStaged(tile::LoadOp op);

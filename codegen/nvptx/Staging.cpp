@@ -11,7 +11,8 @@
 // Whole pages are copied as they stand (a page is stored as its image there), in bulk, by one thread. In a loop that
 // has such pages, and in one of a kernel with `tile.ahead`, rows of other memory go along, to the places that they have
 // in a shared operand: in boxes, by one thread (TensorCopies.cpp), or in pieces of 16 bytes, by all threads of a warp,
-// which are zeros for rows that the load leaves out.
+// which are zeros for rows that the load leaves out. With `tile.columns_ahead` a column of f32, a number of each row,
+// goes along in pieces of 4 bytes.
 //
 // Both sides walk the same kernel. The copying one keeps control flow, scalars (also those that stand in memory which
 // the kernel does not write) and staged loads and drops all else, so both come to the same loads in the same order, and
@@ -35,7 +36,7 @@ static constexpr int64_t kMostSlots = 16, kMostOwnSlots = 4;
 static constexpr int64_t kLeastFree = 16 * 1024, kLeastForRows = 2 * 1024;
 /// Parts that a page comes in where warps compute ahead: the copy of the last hides behind the product of the others.
 static constexpr int64_t kPartsOfPage = 3;
-static constexpr int64_t kCopyingWarps = 4, kLanes = 32, kPieceBytes = 16;
+static constexpr int64_t kCopyingWarps = 4, kLanes = 32, kPieceBytes = 16, kNumberBytes = 4;
 /// What a copying warp does for a load beside copying, in bytes that it copies in pieces meanwhile: to wait for the
 /// slot and to find the places takes some 400 cycles of an H200, 512 bytes take 20 to 30.
 static constexpr int64_t kLoadCost = 8 * 1024;
@@ -162,6 +163,15 @@ bool KernelLowering::isStagedRows(tile::LoadOp op) {
   return rows % 16 == 0 && columns % 64 == 0 && llvm::isPowerOf2_64(pieces) && rows * pieces % kLanes == 0;
 }
 
+/// One f32 of each row, where the kernel asks for it. No reason by itself to copy ahead.
+bool KernelLowering::isStagedColumn(tile::LoadOp op) {
+  auto type = typeOf(op.getResult());
+  auto memory = dyn_cast<tile::MemoryType>(op.getMemory().getType());
+  return kernel->hasAttr("tile.columns_ahead") && memory && type.getColumns() == 1 && type.getRows() % kLanes == 0 &&
+         memory.getElementType().isF32() && !op.getTransposed() && !op.getMemory().getDefiningOp() &&
+         isa<scf::ForOp>(op->getParentOp());
+}
+
 KernelLowering::Fetch KernelLowering::fetchOf(tile::LoadOp op) {
   if (pagesOf(op.getMemory()))
     return Fetch::bulk;
@@ -178,7 +188,8 @@ void KernelLowering::addStaged(tile::LoadOp op) {
   auto type = typeOf(op.getResult());
   Staged load;
   load.fetch = fetchOf(op);
-  load.bytes = type.getRows() == 1 ? llvm::alignTo(type.getColumns() * 4, 128) : stagedTile(op).bytes();
+  bool isLine = type.getRows() == 1 || type.getColumns() == 1;
+  load.bytes = isLine ? llvm::alignTo(type.getNumElements() * 4, 128) : stagedTile(op).bytes();
   staged.insert({op.getResult(), load});
 }
 
@@ -324,7 +335,8 @@ void KernelLowering::findStaged() {
   // In the order of the walk, which is that of the loads.
   auto add = [&](bool withRows) {
     kernel.walk([&](tile::LoadOp op) {
-      bool rows = withRows && loops.contains(op->getBlock()) && isStagedRows(op) && mayGoAhead(op);
+      bool rows =
+          withRows && loops.contains(op->getBlock()) && (isStagedRows(op) || isStagedColumn(op)) && mayGoAhead(op);
       ownSlots |= rows;
       if (rows || llvm::is_contained(pages, op))
         addStaged(op);
@@ -581,6 +593,15 @@ void KernelLowering::copyRows(tile::LoadOp op, Value slot) {
     });
     return;
   }
+  if (type.getColumns() == 1) {
+    Value row = code.add(firstRow, code.toI64(lane)), to = code.add(slot, code.mul(lane, kNumberBytes));
+    Value from = elementAddress(view, row, i64Of(op.getColumn()));
+    for (int64_t down = 0; down < type.getRows(); down += kLanes) {
+      Value exists = within(down ? code.add(row, down) : row, op.getLo(), op.getHi());
+      code.copyPiece(to, down * kNumberBytes, from, down * view.columns * kNumberBytes, exists, kNumberBytes);
+    }
+    return;
+  }
   SharedTile tile = stagedTile(op);
   tile.slot = slot;
   int64_t pieces = tile.columns / 8, step = kLanes / pieces;
@@ -636,6 +657,16 @@ void KernelLowering::awaitStaged(tile::LoadOp op) {
       for (Value word : code.loadShared(at, 2, group * 32))
         line.values.push_back(code.realOf(word));
     bind(op.getResult(), std::move(line));
+  } else if (type.getColumns() == 1) {
+    Distribution shape = distributionOf(op.getResult());
+    Fragment column{shape, code.f32(), SmallVector<Value>(shape.registers())};
+    Value at = code.add(code.mul(rowOf(shape, 0, 0), kNumberBytes), slot);
+    for (int64_t slab = 0; slab < shape.slabs(); ++slab)
+      for (int64_t half = 0; half < shape.halves(); ++half) {
+        int64_t plus = load.offset + shape.rowAt(slab, half) * kNumberBytes;
+        column.values[shape.at(slab, 0, half, 0)] = code.realOf(code.loadShared(at, 1, plus)[0]);
+      }
+    bind(op.getResult(), std::move(column));
   } else if (!onlyShared.contains(op.getResult())) {
     bind(op.getResult(), readShared(tile, distributionOf(op.getResult()), op.getTransposed()));
   }

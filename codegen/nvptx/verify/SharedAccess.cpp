@@ -186,6 +186,8 @@ SharedAccess denim::codegen::nvptx::classify(LLVM::InlineAsmOp op) {
   }
   if (text.has("cp.async.cg.shared"))
     return at("cp.async.cg", Kind::piece, 16);
+  if (text.has("cp.async.ca.shared"))
+    return at("cp.async.ca", Kind::piece, 4);
   if (text.has("ldmatrix")) {
     access.lanes = lanes("ldmatrix");
     return at("ldmatrix", Kind::loadMatrices, 16);

@@ -80,7 +80,7 @@ mlir::FailureOr<int64_t> scanSegments(plan::KernelOp kernel, const NormalForm &f
 /// Whether it is cut.
 bool inSegments(plan::KernelOp kernel, const NormalForm &form);
 /// Items of a kernel that does segments (`segment`, `scan`): segments by heads by parts of the value columns, and where
-/// transitions are made, of the key columns.
+/// transitions are made, of the key columns. What scans a diagonal recurrence has none of the segment at row 0.
 int64_t segmentItems(plan::KernelOp kernel, const NormalForm &form, llvm::StringRef name);
 
 /// What `prepare` hands to `scan` for a chunk of a head (RecurrencePrepare.cpp has the formulas). A factor is a number
@@ -213,8 +213,9 @@ private:
     Value isFirst, goesOn; ///< from the start of the sequence; behind the segment
     Value isNew;           ///< the sequence has no tokens from before the step, and its state is zero
   };
-  /// `body` for each run of the item's segment; items of a segment are heads by `parts` of `width` columns.
-  void forEachRun(int64_t segments, int64_t parts, llvm::function_ref<void(const Run &)> body);
+  /// `body` for each run of the item's segment; items of a segment are heads by `parts` of `width` columns, and those
+  /// of the first segment are the first, or with `lastFirst` those of the last.
+  void forEachRun(int64_t segments, int64_t parts, bool lastFirst, llvm::function_ref<void(const Run &)> body);
   SegmentGrid segmentGrid(int64_t segments);
   Value segmentOf(const SegmentGrid &grid, Value row);
   std::pair<Value, Value> sumOfRun(const Run &run);
@@ -228,6 +229,7 @@ private:
   /// Row of the item's columns of state `number` in a memory of states.
   Value entryRow(Value number);
   Value entryNumber(Value entry);
+  void copiesColumns();
   void standsInFragments(mlir::ValueRange memories);
   /// The kernels of a delta rule in segments (RecurrenceTransitions.cpp).
   tile::KernelOp writeTransitions();

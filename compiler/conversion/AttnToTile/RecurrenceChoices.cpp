@@ -231,6 +231,8 @@ bool denim::inSegments(plan::KernelOp kernel, const NormalForm &form) {
 int64_t denim::segmentItems(plan::KernelOp kernel, const NormalForm &form, StringRef name) {
   FailureOr<int64_t> segments = scanSegments(kernel, form);
   int64_t parts = scanParts(kernel, form), count = failed(segments) ? 1 : *segments;
+  if (name == "scan" && !form.p)
+    --count; // every run of the segment at row 0 begins its sequence
   if (name == "segment" && form.p)
     parts += form.keyDim * parts / form.valueDim;
   return count * form.valueHeads * parts;

@@ -99,7 +99,7 @@ tile::KernelOp RecurrenceWriter::writeTransitions() {
   int64_t ofKeys = form.keyDim / width;
   Value states = e.resultMemory(1), transitions = e.resultMemory(2);
   standsInFragments(states);
-  forEachRun(*segments, ofValues + ofKeys, [&](const Run &run) {
+  forEachRun(*segments, ofValues + ofKeys, /*lastFirst=*/false, [&](const Run &run) {
     Value ofIdentity = e.less(e.index(ofValues - 1), part);
     Value zero = e.splat(0, width, form.keyDim);
     auto begun = [&] {
@@ -184,7 +184,7 @@ tile::KernelOp RecurrenceWriter::writeTransitionScan() {
   setOwnAnchor();
   Value starts = e.memoryOf(kernel.getBlock()->getArguments().back());
   standsInFragments(starts);
-  forEachRun(*segments, parts, [&](const Run &run) {
+  forEachRun(*segments, parts, /*lastFirst=*/false, [&](const Run &run) {
     e.branch(
         run.isFirst, [] {},
         [&] {

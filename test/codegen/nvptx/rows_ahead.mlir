@@ -72,3 +72,98 @@ tile.kernel @written(%x: !tile.memory<256xbf16>, %w: !tile.stack<8x256xbf16>, %l
   }
   tile.store %s, %y[%c0, %c0] : !tile.tile<128x128xf32>, !tile.memory<128xf32>
 }
+
+// With `tile.columns_ahead` a column of numbers, each in another row of memory, goes along: two of 4 bytes by each lane, zeros
+// for rows that the load leaves out. Threads read it where it stands, and no longer from memory.
+// CHECK-LABEL: llvm.func @columns(
+// CHECK-SAME: tile.threads = 384
+// CHECK: scf.for
+// CHECK: mbarrier.try_wait.parity
+// CHECK-NOT: ld.global
+// CHECK: wgmma.mma_async
+// CHECK: setmaxnreg.dec
+// CHECK: scf.for
+// CHECK: setp.eq.b32 p, $2, 0; cp.async.ca.shared.global [$0+0], [$1+0], 4, p;
+// CHECK: setp.eq.b32 p, $2, 0; cp.async.ca.shared.global [$0+128], [$1+1024], 4, p;
+// CHECK-NOT: cp.async.ca
+// CHECK: cp.async.mbarrier.arrive.noinc
+// CHECK: llvm.return
+tile.kernel @columns(%x: !tile.memory<128xbf16>, %w: !tile.memory<128xbf16>, %g: !tile.memory<8xf32>,
+                     %y: !tile.memory<64xf32>) items <once by 1 times 8> at %item attributes {tile.ahead, tile.blocks = 1 : i64, tile.columns_ahead, tile.warps = 8 : i64} {
+  %c0 = arith.constant 0 : index
+  %c64 = arith.constant 64 : index
+  %c500 = arith.constant 500 : index
+  %zero = arith.constant 0.0 : f32
+  %s0 = tile.splat %zero : f32 -> !tile.tile<64x64xf32>
+  %s = scf.for %row = %c0 to %c500 step %c64 iter_args(%t = %s0) -> (!tile.tile<64x64xf32>) {
+    %f = tile.load %g[%row, %item] within [%c0, %c500] : !tile.memory<8xf32> -> !tile.tile<64x1xf32>
+    %v = tile.load %w[%row, %c0] within [%c0, %c500] : !tile.memory<128xbf16> -> !tile.tile<64x128xf32>
+    %u = tile.load %x[%row, %c0] within [%c0, %c500] : !tile.memory<128xbf16> -> !tile.tile<64x128xf32>
+    %p = tile.mma %u, transpose_rhs %v : !tile.tile<64x128xf32>, !tile.tile<64x128xf32> -> !tile.tile<64x64xf32>
+    %n = tile.map (%a = %p : !tile.tile<64x64xf32>, %b = %t : !tile.tile<64x64xf32>, %c = %f : !tile.tile<64x1xf32>) -> !tile.tile<64x64xf32> {
+      %d = arith.mulf %a, %c : f32
+      %e = arith.addf %b, %d : f32
+      tile.yield %e : f32
+    }
+    scf.yield %n : !tile.tile<64x64xf32>
+  }
+  tile.store %s, %y[%c0, %c0] : !tile.tile<64x64xf32>, !tile.memory<64xf32>
+}
+
+// Not without a word about it, nor a column that is no whole number of lanes.
+// CHECK-LABEL: llvm.func @no_columns(
+// CHECK-SAME: tile.threads = 384
+// CHECK: scf.for
+// CHECK: ld.global
+// CHECK: wgmma.mma_async
+// CHECK-NOT: cp.async.ca
+// CHECK-LABEL: llvm.func @short_column(
+// CHECK-SAME: tile.threads = 384
+// CHECK: scf.for
+// CHECK: ld.global
+// CHECK: wgmma.mma_async
+// CHECK-NOT: cp.async.ca
+tile.kernel @no_columns(%x: !tile.memory<128xbf16>, %w: !tile.memory<128xbf16>, %g: !tile.memory<8xf32>,
+                     %y: !tile.memory<64xf32>) items <once by 1 times 8> at %item attributes {tile.ahead, tile.blocks = 1 : i64, tile.warps = 8 : i64} {
+  %c0 = arith.constant 0 : index
+  %c64 = arith.constant 64 : index
+  %c512 = arith.constant 512 : index
+  %zero = arith.constant 0.0 : f32
+  %s0 = tile.splat %zero : f32 -> !tile.tile<64x64xf32>
+  %s = scf.for %row = %c0 to %c512 step %c64 iter_args(%t = %s0) -> (!tile.tile<64x64xf32>) {
+    %f = tile.load %g[%row, %item] : !tile.memory<8xf32> -> !tile.tile<64x1xf32>
+    %sum = tile.reduce add %f along 0 : !tile.tile<64x1xf32> -> !tile.tile<1x1xf32>
+    %v = tile.load %w[%row, %c0] : !tile.memory<128xbf16> -> !tile.tile<64x128xf32>
+    %u = tile.load %x[%row, %c0] : !tile.memory<128xbf16> -> !tile.tile<64x128xf32>
+    %p = tile.mma %u, transpose_rhs %v : !tile.tile<64x128xf32>, !tile.tile<64x128xf32> -> !tile.tile<64x64xf32>
+    %n = tile.map (%a = %p : !tile.tile<64x64xf32>, %b = %t : !tile.tile<64x64xf32>, %c = %sum : !tile.tile<1x1xf32>) -> !tile.tile<64x64xf32> {
+      %d = arith.mulf %a, %c : f32
+      %e = arith.addf %b, %d : f32
+      tile.yield %e : f32
+    }
+    scf.yield %n : !tile.tile<64x64xf32>
+  }
+  tile.store %s, %y[%c0, %c0] : !tile.tile<64x64xf32>, !tile.memory<64xf32>
+}
+tile.kernel @short_column(%x: !tile.memory<128xbf16>, %w: !tile.memory<128xbf16>, %g: !tile.memory<8xf32>,
+                     %y: !tile.memory<64xf32>) items <once by 1 times 8> at %item attributes {tile.ahead, tile.blocks = 1 : i64, tile.columns_ahead, tile.warps = 8 : i64} {
+  %c0 = arith.constant 0 : index
+  %c64 = arith.constant 64 : index
+  %c512 = arith.constant 512 : index
+  %zero = arith.constant 0.0 : f32
+  %s0 = tile.splat %zero : f32 -> !tile.tile<64x64xf32>
+  %s = scf.for %row = %c0 to %c512 step %c64 iter_args(%t = %s0) -> (!tile.tile<64x64xf32>) {
+    %f = tile.load %g[%row, %item] : !tile.memory<8xf32> -> !tile.tile<16x1xf32>
+    %sum = tile.reduce add %f along 0 : !tile.tile<16x1xf32> -> !tile.tile<1x1xf32>
+    %v = tile.load %w[%row, %c0] : !tile.memory<128xbf16> -> !tile.tile<64x128xf32>
+    %u = tile.load %x[%row, %c0] : !tile.memory<128xbf16> -> !tile.tile<64x128xf32>
+    %p = tile.mma %u, transpose_rhs %v : !tile.tile<64x128xf32>, !tile.tile<64x128xf32> -> !tile.tile<64x64xf32>
+    %n = tile.map (%a = %p : !tile.tile<64x64xf32>, %b = %t : !tile.tile<64x64xf32>, %c = %sum : !tile.tile<1x1xf32>) -> !tile.tile<64x64xf32> {
+      %d = arith.mulf %a, %c : f32
+      %e = arith.addf %b, %d : f32
+      tile.yield %e : f32
+    }
+    scf.yield %n : !tile.tile<64x64xf32>
+  }
+  tile.store %s, %y[%c0, %c0] : !tile.tile<64x64xf32>, !tile.memory<64xf32>
+}

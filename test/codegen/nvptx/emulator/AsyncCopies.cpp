@@ -339,14 +339,14 @@ bool denim::ptx::decodeAsync(const Statement &s, Decoder &d, Instruction &to) {
     to.execute = tryWait;
     return true;
   }
-  if (name == "cp.async.cg.shared.global" && (count == 3 || count == 4)) {
+  if ((name == "cp.async.cg.shared.global" || name == "cp.async.ca.shared.global") && (count == 3 || count == 4)) {
     to.slots.push_back(d.address(s.operands[0], to, true));
     to.immediate[1] = to.offset;
     to.slots.push_back(d.address(s.operands[1], to, false));
     to.immediate[2] = to.offset;
     to.immediate[0] = d.integer(s.operands[2]);
-    if (to.immediate[0] != 16)
-      d.fail("expected cp.async.cg of 16 bytes");
+    if (bool first = name == "cp.async.ca.shared.global"; to.immediate[0] != (first ? 4 : 16))
+      d.fail(first ? "expected cp.async.ca of 4 bytes" : "expected cp.async.cg of 16 bytes");
     if (count == 4)
       d.ins(to, s.operands[3], "pred");
     to.execute = copyPiece;
