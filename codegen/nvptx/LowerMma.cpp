@@ -34,9 +34,10 @@ void KernelLowering::multiplyAlone(tile::MmaOp op) {
   }
   Distribution shape = distributionOf(op.getResult());
   Fragment acc{shape, code.f32(), {}}, left;
+  bool apart = op.getAcc() && precision == Precision::exact;
   if (Value before = op.getAcc()) {
     // Products that add to the same registers follow each other without a wait.
-    bool continues = form == Form::group && groupOf.lookup(before) && before.hasOneUse();
+    bool continues = form == Form::group && groupOf.lookup(before) && before.hasOneUse() && !apart;
     if (continues)
       groupOf.erase(before);
     acc = continues ? fragments.find(before)->second : fragmentOf(before, shape.grid);
@@ -55,10 +56,20 @@ void KernelLowering::multiplyAlone(tile::MmaOp op) {
   rhs.shared = &sharedOf(op.getRhs());
   if (auto it = arrivalsOf.find(op.getRhs()); it != arrivalsOf.end())
     rhs.arrivals = it->second;
-  multiply({op.getM(), op.getN(), op.getK()}, lhs, rhs, acc, bool(op.getAcc()));
+  SmallVector<Value> before;
+  if (apart)
+    before = std::exchange(acc.values, {});
+  multiply({op.getM(), op.getN(), op.getK()}, lhs, rhs, acc, op.getAcc() && !apart);
   bind(op.getResult(), std::move(acc));
   if (form == Form::group)
     startGroup(op.getResult());
+  if (!apart)
+    return;
+  // Matrix units cut off what is left of a sum behind its last bit, they do not round it: sums of thousands of terms are
+  // small by a bit for each instruction. So they add those of this op alone.
+  finishAllGroups();
+  for (auto [value, sum] : llvm::zip_equal(fragments[op.getResult()].values, before))
+    value = code.addf(sum, value);
 }
 
 /// A column that only becomes a row (of a number times it), in a kernel whose operands are copied ahead: the row is

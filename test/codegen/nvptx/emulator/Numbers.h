@@ -1,4 +1,4 @@
-// Values of 16 bits and back, rounded to nearest even.
+// Values of 16 bits and back, rounded to nearest even; sums of matrix units.
 #ifndef TEST_CODEGEN_NVPTX_EMULATOR_NUMBERS_H
 #define TEST_CODEGEN_NVPTX_EMULATOR_NUMBERS_H
 
@@ -42,6 +42,19 @@ inline uint16_t toHalf(float value) {
   // Units of 2^(exponent-11); a mantissa that rounds up to 2048 carries into the exponent by itself.
   int units = int(std::nearbyint(std::ldexp(magnitude, 11 - exponent)));
   return sign | uint16_t(((exponent + 13) << 10) + units);
+}
+
+/// What a matrix unit makes of a sum so far and the products of one instruction: bits behind the last are cut off, not
+/// rounded (Fasi et al., "Numerical behavior of NVIDIA tensor cores", PeerJ CS 7:e330, 2021). Products are added to each
+/// other first; in which order, and with how many bits more, is left open here.
+inline float addCutOff(float sum, float products) {
+  double exact = double(sum) + double(products);
+  uint64_t bits;
+  std::memcpy(&bits, &exact, 8);
+  bits &= ~((uint64_t(1) << 29) - 1); // f64 has 29 bits of mantissa more
+  double cut;
+  std::memcpy(&cut, &bits, 8);
+  return exact != exact ? float(exact) : float(cut);
 }
 
 } // namespace denim::ptx

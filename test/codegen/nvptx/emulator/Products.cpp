@@ -175,17 +175,14 @@ private:
           visit(values[lane], sums[lane / 4 + r / 2 % 2 * 8][r / 4 * 8 + lane % 4 * 2 + r % 2]);
       }
     };
-    if (adds)
-      forElements([](float value, float &sum) { sum = value; });
-    else
-      std::memset(sums, 0, sizeof sums);
+    std::memset(sums, 0, sizeof sums);
     for (int row = 0; row < 16; ++row)
       for (int k = 0; k < 16; ++k) {
         float left = lhs[n * 16 + row][k];
         for (int64_t c = 0; c < columns; ++c)
           sums[row][c] += left * rhs[k][c];
       }
-    forElements([](float &value, float sum) { value = sum; });
+    forElements([&](float &value, float sum) { value = addCutOff(adds ? value : 0, sum); });
   }
 
   Block &block;

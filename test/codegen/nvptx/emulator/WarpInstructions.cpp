@@ -164,7 +164,7 @@ template <bool transposed> void storeMatrices(Warp &warp, const Instruction &i, 
 
 /// mma.m16n8k16: A 16x16 and B 16x8 of bf16, C and D 16x8 of f32 (PTX ISA, "Matrix Fragments for mma.m16n8k16").
 void multiply(Warp &warp, const Instruction &i, uint32_t) {
-  float a[16][16], b[16][8], c[16][8];
+  float a[16][16], b[16][8], c[16][8], products[16][8] = {};
   const uint32_t *aWords[4], *bWords[2];
   for (int n = 0; n < 4; ++n)
     aWords[n] = warp.slot<uint32_t>(i.in(n));
@@ -184,10 +184,11 @@ void multiply(Warp &warp, const Instruction &i, uint32_t) {
   for (int row = 0; row < 16; ++row)
     for (int k = 0; k < 16; ++k)
       for (int column = 0; column < 8; ++column)
-        c[row][column] += a[row][k] * b[k][column];
+        products[row][column] += a[row][k] * b[k][column];
   for (int lane = 0; lane < 32; ++lane)
     for (int n = 0; n < 4; ++n)
-      warp.slot<float>(i.slots[n])[lane] = c[lane / 4 + n / 2 * 8][lane % 4 * 2 + n % 2];
+      warp.slot<float>(i.slots[n])[lane] = addCutOff(c[lane / 4 + n / 2 * 8][lane % 4 * 2 + n % 2],
+                                                     products[lane / 4 + n / 2 * 8][lane % 4 * 2 + n % 2]);
 }
 
 } // namespace
