@@ -4,8 +4,8 @@
 // They lie pages apart, where the hardware does not look ahead from one to the next. So the next round's are asked for
 // by ops of this one, into the second cache: rows that are a power of two apart would drive each other out of the
 // first. What is written is asked for as well, or the stores behind it wait for its lines. What lies behind the last
-// row does no harm. A side of a branch asks for what it takes itself and for what its block took before, unless an op
-// in front of the branch does: the next round most likely goes the same way.
+// row does no harm. A side of a branch asks for what it takes itself and for what its block took before, unless its
+// block has an op behind its last load that asks: the next round most likely goes the same way.
 //
 // A core waits for some sixteen lines at a time, and what asks for one more stands still. So lines are dealt to the ops
 // that compute longest, products and exponentials, by how long they take, and these ask for one now and then: a product

@@ -92,11 +92,11 @@ void KernelLowering::finishGroups(int64_t group) {
   for (Value tile : tiles) {
     Fragment &own = fragments[tile];
     for (int64_t slab = 0; slab < own.shape.slabs(); ++slab)
-      for (int64_t group = 0; group < own.shape.groups(); ++group)
+      for (int64_t across = 0; across < own.shape.groups(); ++across)
         for (int64_t half = 0; half < own.shape.halves(); ++half)
           for (int64_t e = 0; e < own.shape.pairs(); ++e)
             if (groupOf.contains(tile) || own.shape.isUsed(slab, half))
-              registers.push_back(&own.values[own.shape.at(slab, group, half, e)]);
+              registers.push_back(&own.values[own.shape.at(slab, across, half, e)]);
   }
   for (Value *value : registers)
     values.push_back(*value);

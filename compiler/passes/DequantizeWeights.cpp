@@ -68,11 +68,13 @@ public:
       BlockArgument weight = kernel ? weightInBlocks(kernel) : BlockArgument();
       if (!weight)
         continue;
+      auto given = launch->getAttrOfType<DictionaryAttr>("when");
+      // Small steps alone, or a condition on sequences: nothing to choose.
+      if (failed(bothHold(given, whenRows(&getContext(), kSmallPassRows + 1))))
+        continue;
       FailureOr<int64_t> rows = chooseRows(kernel, cast<RankedTensorType>(weight.getType()));
       if (failed(rows))
         return signalPassFailure();
-      auto given = launch->getAttrOfType<DictionaryAttr>("when");
-      // Small steps alone, or a condition on sequences.
       FailureOr<DictionaryAttr> many = *rows < kAnyNumber ? bothHold(given, whenRows(&getContext(), *rows + 1))
                                                           : FailureOr<DictionaryAttr>(failure());
       if (failed(many))

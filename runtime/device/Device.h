@@ -110,8 +110,6 @@ struct LaunchTimes {
   bool isJoined(const std::vector<Launch> &launches, size_t i) const {
     return i > 0 && isTogether(launches[i - 1].kernel) && isTogether(launches[i].kernel);
   }
-
-private:
   bool isTogether(uint32_t kernel) const { return kernel < together.size() && together[kernel]; }
 };
 

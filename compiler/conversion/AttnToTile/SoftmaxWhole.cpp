@@ -9,12 +9,12 @@
 // The tile has 64 rows, however few heads there are: with products of a warpgroup a row of scores belongs to one warp,
 // its maximum and sum are exchanged between four lanes, and the weights are a left operand as they stand. With 16 rows
 // the four warps would share them, and meet three times for each page: a chain of 0.9 us, in which a multiprocessor
-// could have read the page. Rows behind the last head are zero. Exactly (pages
-// of f32, products of several terms each) the tile has the heads alone, and parts are not made here.
+// could have read the page. Rows behind the last head are zero. Exactly (pages of f32, products of several terms each)
+// the tile has the heads alone, and parts are not made here.
 //
 // Pages are gone through from the newest, which alone may hold keys behind the token, to the oldest; those that the
 // token sees in full are not masked. The loop is rotated by one turn, as in SoftmaxBlocks.cpp: a turn asks for the
-// scores of its page and for the values of the page before, and does its softmax while the second of these products
+// scores of its page and for the values of the turn before, and does its softmax while the second of these products
 // runs. How fast a block reads at most follows from how long the chain of its turn is, and those that are behind when
 // others have ended catch up no faster: on an H200, 32 sequences of 32768 keys took 0.951 ms with two products and a
 // softmax behind each other, and 0.930 with copies and barriers alone. Rotated it is 1.0 % less, and 1.3 % since rows

@@ -86,8 +86,11 @@ module attributes {plan.machine = "cuda", plan.overrides = [{by = "user", choice
 // -----
 
 // Nothing to do: rows of f32 (all of an exact plan), weights that are no blocks, several products in one kernel, and a
-// weight so small that each item makes its numbers sooner than a launch begins.
+// weight so small that each item makes its numbers sooner than a launch begins. For small steps alone there is no choice.
 // CHECK-LABEL: module attributes {plan.machine = "cuda"
+// CHECK-NOT: dequantize_0
+// CHECK-NOT: plan.merge
+// CHECK: plan.kernel @few_alone({{.*}}) attributes {kind = "linear"} {
 // CHECK-NOT: dequantize_0
 // CHECK-NOT: plan.merge
 module attributes {plan.machine = "cuda", plan.target = "sm_90a"} {
@@ -113,6 +116,11 @@ module attributes {plan.machine = "cuda", plan.target = "sm_90a"} {
     %y = model.linear %i, %w
     plan.yield %y : tensor<?x64xf32>
   }
+  plan.kernel @few_alone(%x: tensor<?x4096xbf16>, %w: tensor<4096x4096x!model.q8_0>) attributes {kind = "linear"} {
+    %i = plan.cast %x : tensor<?x4096xbf16> to tensor<?x4096xf32>
+    %y = model.linear %i, %w
+    plan.yield %y : tensor<?x4096xf32>
+  }
   plan.program @p(%x: tensor<?x4096xf32>, %b: tensor<?x4096xbf16>, %c: tensor<?x64xbf16>) {
     %w = model.param "w" : tensor<4096x4096x!model.q8_0>
     %n = model.param "n" : tensor<4096x4096xbf16>
@@ -121,6 +129,8 @@ module attributes {plan.machine = "cuda", plan.target = "sm_90a"} {
     %1 = plan.launch @numbers(%b, %n) : (tensor<?x4096xbf16>, tensor<4096x4096xbf16>) -> tensor<?x4096xf32>
     %2 = plan.launch @several(%b, %w) : (tensor<?x4096xbf16>, tensor<4096x4096x!model.q8_0>) -> tensor<?x4096xf32>
     %3 = plan.launch @small(%c, %s) : (tensor<?x64xbf16>, tensor<64x64x!model.q8_0>) -> tensor<?x64xf32>
+    %4 = plan.launch @few_alone(%b, %w) {when = {of = "rows", least = 2, most = 16}}
+      : (tensor<?x4096xbf16>, tensor<4096x4096x!model.q8_0>) -> tensor<?x4096xf32>
     plan.return %2 : tensor<?x4096xf32>
   }
 }
