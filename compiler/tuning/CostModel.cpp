@@ -191,7 +191,7 @@ namespace {
 /// The product by a kernel that makes numbers of the blocks for each of its items, a block of rows and a panel of
 /// columns.
 double dequantizingProduct(const GpuTarget &target, const BlockWeight &shape, int64_t rows) {
-  constexpr int64_t kRowBlock = 128, kPanel = 256;
+  constexpr int64_t kRowBlock = 128, kPanel = 256; // of the form `many`, AttnToTile/LinearOfBlock.cpp
   // Numbers that a multiprocessor makes of blocks in a microsecond. The same warps multiply, and do either: on an H200
   // items of 4096 inner channels took 112 us, of which products at their full rate are 44.
   constexpr double kMade = 15400;
