@@ -19,8 +19,7 @@
 // When the next one may begin is a question of speed alone: at the end of this one, or as the text says,
 //
 //   tile.next_behind_wait    behind the own wait, so that no more than one kernel stands ready beside the one that
-//   runs:
-//                            for short kernels, not for those with copying warps (parts of keys 8 % slower);
+//                            runs: for short kernels, not for those with copying warps (parts of keys 8 % slower);
 //   tile.next_behind_copies  when the copying warps have asked for the last copy (diagonal recurrences 1 % faster).
 #include "codegen/nvptx/KernelLowering.h"
 

@@ -75,8 +75,9 @@ public:
       FailureOr<int64_t> rows = chooseRows(kernel, cast<RankedTensorType>(weight.getType()));
       if (failed(rows))
         return signalPassFailure();
-      FailureOr<DictionaryAttr> many = *rows < kAnyNumber ? bothHold(given, whenRows(&getContext(), *rows + 1))
-                                                          : FailureOr<DictionaryAttr>(failure());
+      if (*rows >= kAnyNumber)
+        continue;
+      FailureOr<DictionaryAttr> many = bothHold(given, whenRows(&getContext(), *rows + 1));
       if (failed(many))
         continue;
       replaced.insert(kernel.getSymName());

@@ -87,8 +87,7 @@ std::optional<int64_t> slotOf(Value value) {
 class OverlapLaunchesPass : public impl::OverlapLaunchesPassBase<OverlapLaunchesPass> {
 public:
   void runOnOperation() override {
-    auto machine = getOperation()->getAttrOfType<StringAttr>(plan::PlanDialect::getMachineAttrName());
-    if (!machine || machine.getValue() != "cuda")
+    if (!plan::isForCuda(getOperation()))
       return;
     llvm::StringMap<bool> few; // of kernels that are launched
     getOperation().walk(

@@ -5,16 +5,14 @@
 
 namespace denim::bench {
 
-namespace {
-
-/// The network around blocks of |width| channels. The head is never run: no logits are asked for.
-std::string network(int64_t width, const std::string &schedule, const std::string &blocks) {
+std::string network(int64_t width, const std::string &schedule, const std::string &blocks, const std::string &weights) {
+  std::string table = text("tensor<256x", width, "x", weights, ">");
   return text(R"(
 model.network @bench(%ids: tensor<?xi32>) {
-  %table = param "embed.weight" : tensor<256x)",
-              width, R"(xf32>
-  %head = param "head.weight" : tensor<256x)",
-              width, R"(xf32>
+  %table = param "embed.weight" : )",
+              table, R"(
+  %head = param "head.weight" : )",
+              table, R"(
   %x = embed %ids, %table
   %y = layers %x, "layers.{i}" = )",
               schedule, R"(
@@ -24,6 +22,8 @@ model.network @bench(%ids: tensor<?xi32>) {
 )",
               blocks);
 }
+
+namespace {
 
 /// Channels of the residual stream around a mixer.
 constexpr int64_t kNarrow = 16;

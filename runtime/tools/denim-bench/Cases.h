@@ -39,6 +39,11 @@ template <typename... Parts> std::string text(const Parts &...parts) {
   return out.str();
 }
 
+/// The network around |blocks| of |width| channels, its tables of elements |weights|. The head is never run: no logits
+/// are asked for.
+std::string network(int64_t width, const std::string &schedule, const std::string &blocks,
+                    const std::string &weights = "f32");
+
 /// What moves the bytes that a case counts.
 enum class Traffic : uint8_t { Read, Update };
 

@@ -40,20 +40,8 @@ std::string model(const std::string &body, int64_t outputs, int64_t layers = 1) 
   yield %y
 }
 )");
-  return text(R"(
-model.network @bench(%ids: tensor<?xi32>) {
-  %table = param "embed.weight" : tensor<256x)",
-              kStream, R"(xbf16>
-  %head = param "head.weight" : tensor<256x)",
-              kStream, R"(xbf16>
-  %x = embed %ids, %table
-  %y = layers %x, "layers.{i}" = )",
-              layers, R"( x @mix
-  %logits = linear %y, %head
-  output %logits
-}
-model.block @mix(%x: tensor<?x)",
-              kStream, "xf32>) {\n", body, tail);
+  return network(kStream, text(layers, " x @mix"),
+                 text("model.block @mix(%x: tensor<?x", kStream, "xf32>) {\n", body, tail), "bf16");
 }
 
 /// An operator: its page, and what a token costs in operations and bytes.
@@ -344,28 +332,17 @@ Case product(const std::string &type, int64_t rows) {
   std::optional<formats::BlockFormat> format = formats::blockFormatOf(type);
   Case result;
   result.name = text("mul_mat ", type, " M=", rows, " K=", kWidth, " N=", kWidth);
-  result.model = text(R"(
-model.network @bench(%ids: tensor<?xi32>) {
-  %table = param "embed.weight" : tensor<256x)",
-                      kWidth, R"(xbf16>
-  %head = param "head.weight" : tensor<256x)",
-                      kWidth, R"(xbf16>
-  %x = embed %ids, %table
-  %y = layers %x, "layers.{i}" = 1 x @product
-  %logits = linear %y, %head
-  output %logits
-}
-model.block @product(%x: tensor<?x)",
-                      kWidth, R"(xf32>) {
+  std::string block = text("model.block @product(%x: tensor<?x", kWidth, R"(xf32>) {
   %norm = param "norm.weight" : tensor<)",
-                      kWidth, R"(xf32>
+                           kWidth, R"(xf32>
   %w = param "weight" : tensor<)",
-                      kWidth, "x", kWidth, "x", format ? "!model." : "", type, R"(>
+                           kWidth, "x", kWidth, "x", format ? "!model." : "", type, R"(>
   %h = rms_norm %x, %norm
   %y = linear %h, %w
   yield %y
 }
 )");
+  result.model = network(kWidth, "1 x @product", block, "bf16");
   result.kernels = "linear,dequantize,one_row";
   result.tokens = rows;
   constexpr auto kElements = static_cast<double>(kWidth * kWidth);
