@@ -295,6 +295,9 @@ void Code::awaitPieces() {
 void Code::arriveWithPieces(Value barrier) {
   assembly("cp.async.mbarrier.arrive.noinc.shared::cta.b64 [$0];", kAddress, {addressOf(barrier)}, {}, true);
 }
+void Code::arriveOnTop(Value barrier) {
+  assembly("cp.async.mbarrier.arrive.shared::cta.b64 [$0];", kAddress, {addressOf(barrier)}, {}, true);
+}
 void Code::setRegisters(int64_t count, bool increase) {
   assembly(std::string("setmaxnreg.") + (increase ? "inc" : "dec") + ".sync.aligned.u32 " + std::to_string(count) + ";",
            "", {}, {}, true);

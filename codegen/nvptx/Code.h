@@ -92,6 +92,8 @@ public:
   void awaitPieces();
   /// Arrives when this thread's pieces so far are there.
   void arriveWithPieces(mlir::Value barrier);
+  /// Arrives, and lets the phase expect one arrival more: nobody waits longer or less.
+  void arriveOnTop(mlir::Value barrier);
   /// Gives registers to the warpgroup, or takes some away.
   void setRegisters(int64_t count, bool increase);
 

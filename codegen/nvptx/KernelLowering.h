@@ -564,7 +564,7 @@ private:
   llvm::DenseMap<mlir::Value, mlir::Value> pointers;
   llvm::DenseMap<mlir::Value, Fragment> fragments;
   llvm::DenseMap<mlir::Value, int64_t> usedRows; ///< of a tile, from its first on; Distribution::kAllRows: all
-  llvm::DenseSet<mlir::Value> stored; ///< roots of memory written since the last barrier for them
+  llvm::DenseSet<mlir::Value> stored;            ///< roots of memory written since the last barrier for them
   /// Roots of memory read since the last barrier for them: by this load alone, or (null) by more than it.
   llvm::DenseMap<mlir::Value, mlir::Operation *> loaded;
   llvm::DenseMap<mlir::Value, SharedTile> sharedTiles;

@@ -65,8 +65,8 @@ void KernelLowering::multiplyAlone(tile::MmaOp op) {
     startGroup(op.getResult());
   if (!apart)
     return;
-  // Matrix units cut off what is left of a sum behind its last bit, they do not round it: sums of thousands of terms are
-  // small by a bit for each instruction. So they add those of this op alone.
+  // Matrix units cut off what is left of a sum behind its last bit, they do not round it: sums of thousands of terms
+  // are small by a bit for each instruction. So they add those of this op alone.
   finishAllGroups();
   for (auto [value, sum] : llvm::zip_equal(fragments[op.getResult()].values, before))
     value = code.addf(sum, value);

@@ -21,7 +21,9 @@
 //   all rows within [lo, hi):     lane 0: arrive, expect bytes; a box for each panel           -> full[n] completes
 //   else:                         pieces, zeros; wait; fence.proxy.async; lane 0: arrive       -> full[n] completes
 //
-// The warp stands still while its pieces come, once for a sequence.
+// The warp stands still while its pieces come, once for a sequence. Each lane arrives on top of what the phase expects,
+// too: lane 0 does it for all, behind a barrier of the warp, but compute-sanitizer does not follow an arrival for
+// others.
 //
 // Rows of a few numbers stay pieces, although their bytes follow each other: bulk copies of 256 bytes behind boxes come
 // too late on an H200, by 300 cycles a turn of a scan.
@@ -104,6 +106,7 @@ void KernelLowering::copyBoxes(tile::LoadOp op, Value slot, Value full) {
     copyRows(op, slot);
     code.awaitPieces();
     code.fenceForProducts();
+    code.arriveOnTop(full);
     code.warpBarrier();
     code.handOver(full, isFirstLane);
   });

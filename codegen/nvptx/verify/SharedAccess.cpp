@@ -151,8 +151,10 @@ SharedAccess denim::codegen::nvptx::classify(LLVM::InlineAsmOp op) {
   }
   if (text.has("mbarrier.init"))
     return at("mbarrier.init", Kind::initBarrier, text.number("mbarrier.init", ", ([0-9]+);"));
-  if (text.has("cp.async.mbarrier.arrive"))
+  if (text.has("cp.async.mbarrier.arrive.noinc"))
     return at("cp.async.mbarrier.arrive", Kind::arriveWithPieces);
+  if (text.has("cp.async.mbarrier.arrive"))
+    return at("cp.async.mbarrier.arrive", Kind::arriveOnTop);
   if (text.has("mbarrier.arrive.expect_tx"))
     return at("mbarrier.arrive", Kind::expectBytes, text.number("mbarrier.arrive", "\\], ([0-9]+);"));
   if (text.has("mbarrier.arrive.release"))

@@ -29,7 +29,8 @@ struct SharedAccess {
     handOver,    ///< mbarrier.arrive.release: what the warp stored is there for those who wait
     expectBytes, ///< arrives, and expects `bytes`
     arriveWithPieces,
-    await, ///< mbarrier.try_wait until it has
+    arriveOnTop, ///< cp.async.mbarrier.arrive without .noinc: counts up and down, nobody waits longer or less
+    await,       ///< mbarrier.try_wait until it has
     setRegisters,
     unknown ///< names shared memory, and is none of these
   };

@@ -6,7 +6,7 @@
 
 // Chunks of a sequence. Those that are whole come as boxes of 64 rows and 64 columns, two for keys of 128: one thread says how
 // many bytes it waits for, and asks for them. Of the last, rows behind the end are zeros: the warp copies pieces, waits for them
-// itself and fences them. Either way the mbarrier counts one arrival, and who waits there fences nothing. A map describes each
+// itself and fences them. Either way the mbarrier counts one arrival (but for those on top of what it expects), and who waits there fences nothing. A map describes each
 // memory, once, also where two loads have boxes alike.
 // CHECK-LABEL: llvm.func @chunks(
 // CHECK-SAME: %[[K:arg[0-9]+]]: !llvm.ptr {llvm.align = 64 : i64, llvm.byval = !llvm.array<128 x i8>, nvvm.grid_constant}, %[[V:arg[0-9]+]]: !llvm.ptr {{{[^}]*}}})
@@ -33,6 +33,7 @@
 // CHECK-NOT: cp.async.cg
 // CHECK: cp.async.wait_all;
 // CHECK-NEXT: fence.proxy.async.shared::cta;
+// CHECK: cp.async.mbarrier.arrive.shared::cta.b64
 // CHECK-NEXT: bar.warp.sync -1;
 // CHECK: mbarrier.arrive.release.cta
 // CHECK: mbarrier.arrive.expect_tx.shared::cta.b64 _, [$0], 8192;

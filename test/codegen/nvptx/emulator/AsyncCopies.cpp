@@ -269,6 +269,15 @@ void arriveWithPieces(Warp &warp, const Instruction &i, uint32_t lanes) {
   arrive(warp, i, lanes);
 }
 
+/// Counts up, and down again once the lane's pieces are there: a phase completes as it would without, and who waits for
+/// it learns nothing of the lane.
+void arriveOnTop(Warp &warp, const Instruction &i, uint32_t lanes) {
+  for (uint32_t m = lanes; m && !warp.block.stopped; m &= m - 1) {
+    uint32_t lane = uint32_t(__builtin_ctz(m));
+    mbarrierAt(warp, i, addressOf(warp, i, i.slots[0], int(lane)), lane);
+  }
+}
+
 void fenceProxy(Warp &warp, const Instruction &, uint32_t lanes) {
   warp.block.races.fence(warp.clock, lanes);
 }
@@ -356,6 +365,11 @@ bool denim::ptx::decodeAsync(const Statement &s, Decoder &d, Instruction &to) {
     to.slots.push_back(d.address(s.operands[0], to, true));
     to.immediate[1] = 1;
     to.execute = arriveWithPieces;
+    return true;
+  }
+  if (name == "cp.async.mbarrier.arrive.shared::cta.b64" && count == 1) {
+    to.slots.push_back(d.address(s.operands[0], to, true));
+    to.execute = arriveOnTop;
     return true;
   }
   if (name == "cp.async.wait_all" && count == 0) {
