@@ -15,6 +15,9 @@ static constexpr ChoiceKind kKinds[] = {
     {"experts.step_channels", "channels that a step of experts' products takes along the contraction"},
     {"linear.dequantizing_rows", "rows of a step up to which a product on a GPU dequantizes weights in blocks itself, "
                                  "and does not find them as bf16"},
+    {"linear.few_columns",
+     "columns of the result that an item of a product of few rows on a GPU makes, where weights are "
+     "copied ahead"},
     {"linear.panel_columns", "columns of the result that an item of a product on a CPU makes"},
     {"recurrence.joined_tokens", "tokens of several chunks that a CPU takes as one where no channel forgets too much"},
     {"recurrence_few.blocks", "blocks of tokens one by one that a multiprocessor should hold at once"},

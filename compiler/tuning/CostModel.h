@@ -88,6 +88,18 @@ struct BlockWeight {
 double dequantizingRows(const codegen::GpuTarget &target, const BlockWeight &shape, int64_t rows);
 
 //===--------------------------------------------------------------------------------------------------------------===//
+// linear.few_columns
+//===--------------------------------------------------------------------------------------------------------------===//
+
+/// `products` weights of bf16 [columns, inner] side by side, and `rows` rows, both copied ahead in steps of `step`
+/// channels.
+struct FewRows {
+  int64_t columns, inner, products, rows, step;
+};
+/// By items of `width` columns of each product.
+double fewRows(const codegen::GpuTarget &target, const FewRows &shape, int64_t width);
+
+//===--------------------------------------------------------------------------------------------------------------===//
 // recurrence.joined_tokens
 //===--------------------------------------------------------------------------------------------------------------===//
 

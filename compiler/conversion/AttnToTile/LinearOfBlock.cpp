@@ -1,13 +1,17 @@
 // Products with weights, an item to a block of threads. A single row has kernels of its own (OneRow.cpp); two variants
 // for more, by their number:
 //
-//   few    up to 16 rows: bound by reading the weights, but the products of 16 rows are matrix products
+//   few    up to 16 rows: bound by reading the weights, but the products of 16 rows are matrix products. Weights of
+//   bf16
+//          are copied ahead by warps of their own, as far as shared memory has room
 //   many   a square of the result for each item; where the launch is a product and nothing else, it says so, and a
 //          device with a library for products uses that
 //
 // Both walk along the rows of the weights in steps, so that a tile is small enough for registers and shared
 // memory whatever the length of those rows.
 #include "compiler/conversion/AttnToTile/Emitter.h"
+#include "compiler/tuning/Choices.h"
+#include "compiler/tuning/CostModel.h"
 #include "runtime/abi/Kernel.h"
 
 using namespace mlir;
@@ -15,16 +19,21 @@ using namespace denim;
 
 namespace {
 
-/// What one item does: `rows` rows and at most `columns` columns, in steps of `step` along the contraction; operands
-/// may be copied ahead by warps of their own.
+/// What one item does: `rows` rows and at most `columns` columns, in steps of `step` along the contraction.
 struct ItemShape {
   StringRef name;
   int64_t rows, columns, step;
-  bool ahead = false;
+  int64_t warps = 0; ///< that multiply what others copy ahead; 0: they read operands themselves
 };
 
+Type elementOf(Value value) {
+  return cast<RankedTensorType>(value.getType()).getElementType();
+}
+int64_t innerOf(model::LinearOp linear) {
+  return cast<RankedTensorType>(linear.getWeight().getType()).getDimSize(1);
+}
 bool isInBlocks(model::LinearOp linear) {
-  return blockFormatOf(cast<RankedTensorType>(linear.getWeight().getType()).getElementType()).has_value();
+  return blockFormatOf(elementOf(linear.getWeight())).has_value();
 }
 
 class BlockProduct {
@@ -41,8 +50,8 @@ public:
     // The last panel begins early enough to be whole: columns that two panels share are written twice, alike.
     Value first = e.min(e.mul(number, width), e.index(columns - width));
     window = {0, panels == 1 ? Value() : first, columns, width};
-    if (shape.ahead) {
-      e.tileKernel->setAttr("tile.warps", e.b.getI64IntegerAttr(8));
+    if (shape.warps) {
+      e.tileKernel->setAttr("tile.warps", e.b.getI64IntegerAttr(shape.warps));
       e.tileKernel->setAttr("tile.blocks", e.b.getI64IntegerAttr(1));
       e.tileKernel->setAttr("tile.ahead", e.b.getUnitAttr());
     }
@@ -72,18 +81,16 @@ public:
       residual = withoutReshapes(productLeft ? add.getRhs() : add.getLhs());
       last = withoutReshapes(productLeft ? add.getLhs() : add.getRhs());
     }
-    auto elementOf = [](Value v) { return cast<RankedTensorType>(v.getType()).getElementType(); };
     Value x = withoutReshapes(linear.getInput());
     if (last != linear.getResult() || linear.getBias() || elementOf(x) != elementOf(linear.getWeight()))
       return {};
     if (residual && (!isa<BlockArgument>(residual) || residual.getType() != result.getType()))
       return {};
-    auto weight = cast<RankedTensorType>(linear.getWeight().getType());
     auto entry = [&](StringRef key, int64_t value) { return e.b.getNamedAttr(key, e.b.getI64IntegerAttr(value)); };
-    return e.b.getDictionaryAttr(
-        {entry("x", e.positionOf(x)), entry("weight", e.positionOf(linear.getWeight())),
-         entry("out", e.positionOfResult(0)), entry("residual", residual ? e.positionOf(residual) : -1),
-         entry("inner", weight.getDimSize(1)), entry("columns", columns), entry("least", least)});
+    return e.b.getDictionaryAttr({entry("x", e.positionOf(x)), entry("weight", e.positionOf(linear.getWeight())),
+                                  entry("out", e.positionOfResult(0)),
+                                  entry("residual", residual ? e.positionOf(residual) : -1),
+                                  entry("inner", innerOf(linear)), entry("columns", columns), entry("least", least)});
   }
 
 private:
@@ -93,7 +100,7 @@ private:
     for (auto linear : kernel.getBlock()->getOps<model::LinearOp>()) {
       if (!e.memoryOf(linear.getInput()))
         return e.fail(linear, "expected an input that stands in memory"), failure();
-      byLength[cast<RankedTensorType>(linear.getWeight().getType()).getDimSize(1)].push_back(linear);
+      byLength[innerOf(linear)].push_back(linear);
     }
     for (auto &entry : byLength) {
       ArrayRef<model::LinearOp> linears = entry.second;
@@ -160,26 +167,71 @@ private:
 
 } // namespace
 
+/// Channels of a step in which few rows and their weights are copied ahead; none where that cannot be: both are bf16 of
+/// one length, which is a multiple of the panels of a shared operand. A copying warp takes 256 channels of a row at
+/// most.
+static std::optional<int64_t> stepAhead(plan::KernelOp kernel) {
+  std::optional<int64_t> inner;
+  for (auto linear : kernel.getBlock()->getOps<model::LinearOp>()) {
+    if (!elementOf(linear.getWeight()).isBF16() || !elementOf(withoutReshapes(linear.getInput())).isBF16() ||
+        inner.value_or(innerOf(linear)) != innerOf(linear))
+      return std::nullopt;
+    inner = innerOf(linear);
+  }
+  for (int64_t step : {256, 128, 64})
+    if (*inner % step == 0)
+      return step;
+  return std::nullopt;
+}
+
+/// Columns of an item of few rows whose weights are copied ahead.
+static FailureOr<int64_t> chooseFewColumns(plan::KernelOp kernel, int64_t columns, int64_t step) {
+  FailureOr<codegen::GpuTarget> target = tuning::gpuTargetOf(kernel);
+  if (failed(target))
+    return failure();
+  auto linears = kernel.getBlock()->getOps<model::LinearOp>();
+  tuning::FewRows shape{columns, innerOf(*linears.begin()), std::distance(linears.begin(), linears.end()),
+                        kSmallPassRows, step};
+  tuning::Question question{
+      "linear.few_columns",
+      tuning::shapeText({{"inner", shape.inner}, {"columns", columns}, {"products", shape.products}}),
+      {},
+      [=](int64_t width) { return tuning::fewRows(*target, shape, width); }};
+  for (int64_t width : {16, 32, 64})
+    if (width == 16 || width <= columns)
+      question.candidates.push_back(width);
+  return tuning::choose(kernel, question);
+}
+
 LogicalResult denim::emitLinearOfBlock(plan::KernelOp kernel, Variants &variants) {
   MLIRContext *context = kernel.getContext();
   int64_t columns = channelsOf(kernel.getBlock()->getTerminator()->getOperand(0));
-  // As many blocks as there are multiprocessors follow from results of 2048 columns and more. Wider results take wider
-  // panels for the few rows that each block reads too.
-  int64_t fewColumns = columns <= 4096 ? 16 : columns <= 16384 ? 32 : 64;
-  // All products together: their sums take half of the registers.
   auto linears = kernel.getBlock()->getOps<model::LinearOp>();
+  // All products together: their sums take half of the registers.
   int64_t manyColumns = std::max<int64_t>(256 / std::distance(linears.begin(), linears.end()), 64);
   // Weights in blocks are made numbers by the warps that multiply: longer steps wait for memory less often. Operands
   // in three terms (exact), or of more products, leave no room for that.
-  bool isRounded = llvm::all_of(linears, [](model::LinearOp linear) {
-    return cast<RankedTensorType>(withoutReshapes(linear.getInput()).getType()).getElementType().isBF16();
-  });
+  bool isRounded = llvm::all_of(
+      linears, [](model::LinearOp linear) { return elementOf(withoutReshapes(linear.getInput())).isBF16(); });
   bool hasRoom = isRounded && std::distance(linears.begin(), linears.end()) <= 2;
   bool blocks = llvm::any_of(linears, isInBlocks);
-  int64_t manyStep = blocks && hasRoom ? 128 : 64, fewStep = blocks && !isRounded ? 256 : 512;
+  int64_t manyStep = blocks && hasRoom ? 128 : 64;
+  // As many blocks as there are multiprocessors follow from results of 2048 columns and more. Wider results take wider
+  // panels for the few rows that each block reads too.
+  ItemShape few{"few", kSmallPassRows,
+                columns <= 4096    ? 16
+                : columns <= 16384 ? 32
+                                   : 64,
+                blocks && !isRounded ? 256 : 512};
+  if (std::optional<int64_t> step = stepAhead(kernel)) {
+    FailureOr<int64_t> width = chooseFewColumns(kernel, columns, *step);
+    if (failed(width))
+      return failure();
+    few.columns = *width, few.step = *step, few.warps = 4;
+  }
   std::pair<ItemShape, DictionaryAttr> forms[] = {
-      {{"few", kSmallPassRows, fewColumns, fewStep}, whenRows(context, 1, kSmallPassRows)},
-      {{"many", 128, manyColumns, manyStep, /*ahead=*/true}, whenRows(context, kSmallPassRows + 1)},
+      {few, whenRows(context, 1, kSmallPassRows)},
+      {{"many", 128, manyColumns, manyStep, /*warps=*/8}, whenRows(context, kSmallPassRows + 1)},
   };
   for (auto &[shape, when] : forms) {
     BlockProduct product(kernel, shape);

@@ -414,7 +414,7 @@ std::vector<Case> cudaCases() {
     cases.push_back(experts("prefill", 1, t));
   for (int64_t sequences : {1, 8, 32, 128})
     cases.push_back(experts("decode", sequences, 1));
-  for (int64_t rows : {1, 32, 128, 512, 2048, 8192})
+  for (int64_t rows : {1, 16, 32, 128, 512, 2048, 8192})
     for (const char *type : {"bf16", "q8_0", "q4_0"})
       cases.push_back(product(type, rows));
   return cases;

@@ -28,7 +28,11 @@ module attributes {plan.machine = "cuda"} {
   }
   // CHECK-LABEL: tile.kernel @linear_few(
   // CHECK-SAME: items <tokens by 16 times 32>
-  // CHECK: tile.load {{.*}} -> !tile.tile<16x512xf32>
+  // CHECK-SAME: linear.few_columns = {by = "model", {{.*}}shape = "inner=2048 columns=512 products=1", value = 16 : i64}
+  // CHECK-SAME: tile.ahead
+  // CHECK-SAME: tile.warps = 4
+  // CHECK: scf.for
+  // CHECK: tile.load {{.*}} -> !tile.tile<16x256xf32>
   // Rows behind the last may be read, but are not stored.
   // CHECK: tile.store {{.*}} within
   // CHECK-LABEL: tile.kernel @linear_many(
@@ -67,6 +71,57 @@ module attributes {plan.machine = "cuda"} {
     %p = model.linear %h, %w
     %y = model.add %x, %p
     plan.yield %y : tensor<?x256xf32>
+  }
+}
+
+// -----
+
+// Weights of few rows are copied ahead in steps that are whole panels of shared memory, as long as a copying warp can take.
+// Others are read by those who multiply: channels that no panel divides, rows of f32, weights of two lengths.
+module attributes {plan.machine = "cuda"} {
+  plan.program @few(%x: tensor<?x192xbf16>, %y: tensor<?x96xbf16>, %z: tensor<?x256xf32>, %u: tensor<?x256xbf16>) {
+    %w = model.param "w" : tensor<64x192xbf16>
+    %v = model.param "v" : tensor<64x96xbf16>
+    %t = model.param "t" : tensor<64x256xbf16>
+    %a = plan.launch @panels(%x, %w) slots [1] {when = {of = "rows", least = 2, most = 16}} : (tensor<?x192xbf16>, tensor<64x192xbf16>) -> tensor<?x64xf32>
+    %b = plan.launch @no_panels(%y, %v) slots [2] {when = {of = "rows", least = 2, most = 16}} : (tensor<?x96xbf16>, tensor<64x96xbf16>) -> tensor<?x64xf32>
+    %c = plan.launch @wide_rows(%z, %t) slots [3] {when = {of = "rows", least = 2, most = 16}} : (tensor<?x256xf32>, tensor<64x256xbf16>) -> tensor<?x64xf32>
+    %d = plan.launch @two_lengths(%u, %x, %t, %w) slots [4] {when = {of = "rows", least = 2, most = 16}} : (tensor<?x256xbf16>, tensor<?x192xbf16>, tensor<64x256xbf16>, tensor<64x192xbf16>) -> tensor<?x64xf32>
+    plan.return %d : tensor<?x64xf32>
+  }
+  // CHECK-LABEL: tile.kernel @panels_few(
+  // CHECK-SAME: tile.ahead
+  // CHECK: tile.load {{.*}} -> !tile.tile<16x64xf32>
+  plan.kernel @panels(%x: tensor<?x192xbf16>, %w: tensor<64x192xbf16>) attributes {kind = "linear"} {
+    %a = plan.cast %x : tensor<?x192xbf16> to tensor<?x192xf32>
+    %y = model.linear %a, %w
+    plan.yield %y : tensor<?x64xf32>
+  }
+  // CHECK-LABEL: tile.kernel @no_panels_few(
+  // CHECK-NOT: tile.ahead
+  // CHECK: tile.load {{.*}} -> !tile.tile<16x96xf32>
+  plan.kernel @no_panels(%x: tensor<?x96xbf16>, %w: tensor<64x96xbf16>) attributes {kind = "linear"} {
+    %a = plan.cast %x : tensor<?x96xbf16> to tensor<?x96xf32>
+    %y = model.linear %a, %w
+    plan.yield %y : tensor<?x64xf32>
+  }
+  // CHECK-LABEL: tile.kernel @wide_rows_few(
+  // CHECK-NOT: tile.ahead
+  // CHECK: tile.load {{.*}} -> !tile.tile<16x256xf32>
+  plan.kernel @wide_rows(%x: tensor<?x256xf32>, %w: tensor<64x256xbf16>) attributes {kind = "linear"} {
+    %y = model.linear %x, %w
+    plan.yield %y : tensor<?x64xf32>
+  }
+  // CHECK-LABEL: tile.kernel @two_lengths_few(
+  // CHECK-NOT: tile.ahead
+  // CHECK: tile.load {{.*}} -> !tile.tile<16x256xf32>
+  plan.kernel @two_lengths(%x: tensor<?x256xbf16>, %h: tensor<?x192xbf16>, %w: tensor<64x256xbf16>, %u: tensor<64x192xbf16>) attributes {kind = "linear"} {
+    %a = plan.cast %x : tensor<?x256xbf16> to tensor<?x256xf32>
+    %b = plan.cast %h : tensor<?x192xbf16> to tensor<?x192xf32>
+    %y = model.linear %a, %w
+    %z = model.linear %b, %u
+    %s = model.add %y, %z
+    plan.yield %s : tensor<?x64xf32>
   }
 }
 

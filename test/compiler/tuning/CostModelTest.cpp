@@ -255,6 +255,34 @@ TEST(DequantizingRows, ALaunchCostsMoreThanAFewNumbers) {
 }
 
 //===--------------------------------------------------------------------------------------------------------------===//
+// linear.few_columns
+//===--------------------------------------------------------------------------------------------------------------===//
+
+int64_t bestFewColumns(const FewRows &shape) {
+  Question question{
+      "linear.few_columns", "", {16, 32, 64}, [&](int64_t width) { return fewRows(gpu(), shape, width); }};
+  return predict(question).best;
+}
+
+TEST(FewRows, ItemsForAllMultiprocessors) {
+  // Measured on an H200 in a model: 16 and 32 columns even, 64 slower by a sixth.
+  FewRows narrow{2048, 5632, 1, 16, 256};
+  EXPECT_EQ(bestFewColumns(narrow), 16);
+  EXPECT_NEAR(fewRows(gpu(), narrow, 64) / fewRows(gpu(), narrow, 32), 14.2 / 12.3, 0.1);
+  EXPECT_EQ(bestFewColumns({64, 2048, 1, 16, 256}), 16);
+  // The row of denim-bench: 16.8, 15.9, 16.5 us, of which a launch is 3.
+  EXPECT_EQ(bestFewColumns({4096, 4096, 1, 16, 256}), 32);
+}
+
+TEST(FewRows, WherePanelsAreManyRowsAreReadLessOften) {
+  FewRows wide{12288, 2048, 1, 16, 256};
+  EXPECT_EQ(bestFewColumns(wide), 64);
+  EXPECT_NEAR(fewRows(gpu(), wide, 16) / fewRows(gpu(), wide, 64), 20.3 / 15.6, 0.1);
+  EXPECT_EQ(bestFewColumns({5632, 2048, 2, 16, 256}), 64);
+  EXPECT_EQ(bestFewColumns({32000, 2048, 1, 16, 256}), 64);
+}
+
+//===--------------------------------------------------------------------------------------------------------------===//
 // recurrence.joined_tokens
 //===--------------------------------------------------------------------------------------------------------------===//
 
