@@ -135,8 +135,8 @@ double tuning::keySplits(const Target &target, const KeySplits &shape, int64_t s
 double tuning::wholeKeys(const GpuTarget &target, const KeySplits &shape, int64_t parts, int64_t most) {
   // On an H200 with 8 key heads of 128 channels and 32 sequences, an item for each place, whole keys were 10 % faster
   // at 8192 tokens, 1.3 % at 32768 and 0.9 % slower at 131072. So parts take 28 us more, of which reading and writing
-  // them is 2 and a launch is 3: the rest is 8 times as many blocks that begin and end. And of whole keys a block or two
-  // end late, by a share of all there is to read.
+  // them is 2 and a launch is 3: the rest is 8 times as many blocks that begin and end. And of whole keys a block or
+  // two end late, by a share of all there is to read.
   constexpr double kLaunch = 3, kPart = 2.9, kLate = 0.017;
   // The accumulator of values up to 128 wide takes half of the registers.
   int64_t blocks = shape.valueDim <= 128 ? 2 : 1, places = target.multiprocessors * blocks;
@@ -151,6 +151,31 @@ double tuning::wholeKeys(const GpuTarget &target, const KeySplits &shape, int64_
   for (int64_t tokens = 2048; tokens <= 524288; tokens *= 2, ++count)
     sum += 1 + (tokens <= most ? kLate : merged / readOf(tokens));
   return sum / static_cast<double>(count) * readOf(32768);
+}
+
+//===--------------------------------------------------------------------------------------------------------------===//
+// softmax_whole.paired_sequences
+//===--------------------------------------------------------------------------------------------------------------===//
+
+double tuning::pairedKeys(const GpuTarget &target, const KeySplits &shape, int64_t least, int64_t behind,
+                          int64_t from) {
+  // On an H200 with 8 key heads of 128 channels: items of one key head take 1 % more than reading, and a fifth of what
+  // a multiprocessor with two of them has too much where others have one. Of two key heads a page takes 0.99 us however
+  // much memory has to give, and the more of either there is, the less of the other is seen: at 16, 18, 20, 24, 28 and
+  // 32 sequences they took 1.20, 1.13, 1.09, 1.04, 1.02 and 1.01 of the time of reading, one by one 1.03, 1.17, 1.15,
+  // 1.08, 1.06 and 1.02.
+  constexpr double kLate = 0.01, kUneven = 0.2, kSharp = 5;
+  double chain = 0.45 + 0.54 * static_cast<double>(shape.keyDim + shape.valueDim) / 256;
+  auto pageTime = [&](int64_t heads) { return static_cast<double>(heads) * pageBytes(shape) / target.memoryRate; };
+  double sum = 0;
+  for (int64_t sequences = least; sequences < behind; ++sequences) {
+    int64_t heads = sequences * shape.keyHeads;
+    auto most = static_cast<double>(llvm::divideCeil(heads, target.multiprocessors) * target.multiprocessors);
+    sum += sequences < from ? 1 + kLate + kUneven * (most / static_cast<double>(heads) - 1)
+                            : std::pow(1 + std::pow(chain / pageTime(heads), kSharp), 1 / kSharp);
+  }
+  constexpr int64_t kTokens = 32768;
+  return sum / double(behind - least) * pageTime(least * shape.keyHeads) * double(kTokens / shape.pageTokens);
 }
 
 //===--------------------------------------------------------------------------------------------------------------===//
