@@ -115,13 +115,26 @@ FailureOr<SmallVector<Form>> scannedForms(plan::KernelOp kernel, SmallVector<For
 
 FailureOr<SmallVector<Form>> formsOf(plan::KernelOp kernel, StringRef kind, bool scans, bool exact,
                                      const WholeSteps &steps, int64_t wideFrom) {
-  auto few = [](int64_t even, int64_t uneven, int64_t longest) {
-    return Form{
-        even ? "whole" : "few", 1, kSoftmaxManyTokens - 1, Form::result, {}, false, false, even, uneven, longest};
+  auto few = [&](StringRef name, int64_t even, int64_t uneven) {
+    Form form{name, 1, kSoftmaxManyTokens - 1};
+    form.even = even, form.uneven = uneven, form.longest = steps.longest;
+    return form;
   };
-  SmallVector<Form> ofFew{few(0, steps.sequences, steps.longest)};
-  if (kind == "softmax" && steps.sequences)
-    ofFew.push_back(few(steps.sequences, 0, steps.longest));
+  SmallVector<Form> ofFew{few("few", 0, steps.sequences)};
+  // Of so many sequences and more, but fewer than `behind`.
+  auto whole = [&](StringRef name, int64_t from, int64_t behind) {
+    ofFew.push_back(few(name, from, 0));
+    ofFew.back().fewer = behind;
+  };
+  if (kind == "softmax" && steps.sequences) {
+    bool pairs = steps.paired < steps.unpaired;
+    if (!pairs || steps.sequences < steps.paired)
+      whole("whole", steps.sequences, pairs ? steps.paired : 0);
+    if (pairs) {
+      whole("pairs", steps.paired, steps.unpaired);
+      whole("whole", steps.unpaired, 0);
+    }
+  }
   // Over latents: sequences with many new tokens take the expanded form (AttnToTile/Latent.cpp) instead.
   for (auto attend : kernel.getBlock()->getOps<attn::AttendOp>())
     if (attend.getKeys() == attend.getValues())
@@ -301,7 +314,7 @@ struct SplitFormsPass : impl::SplitFormsPassBase<SplitFormsPass> {
     if (recurrenceOf(clone))
       keepChoices(clone, isTokenForm(form.name) ? ArrayRef<StringRef>{"recurrence_few.", "recurrence_wide."}
                                                 : ArrayRef<StringRef>{"recurrence_scan."});
-    else if (form.name != "few" && form.name != "whole")
+    else if (form.name != "few" && form.name != "whole" && form.name != "pairs")
       keepChoices(clone, {});
     if (scans)
       clone->setAttr("scans", b.getUnitAttr());

@@ -35,6 +35,8 @@ static constexpr ChoiceKind kKinds[] = {
     {"short_conv.rows", "rows that an item of a short convolution makes"},
     {"softmax_whole.most_tokens",
      "tokens of a sequence up to which its keys are not split, where sequences fill the GPU"},
+    {"softmax_whole.paired_sequences",
+     "sequences of a step from which on two key heads are an item where keys are not split"},
 };
 
 ArrayRef<ChoiceKind> denim::tuning::choiceKinds() {

@@ -68,6 +68,15 @@ int64_t latentItems(const codegen::GpuTarget &target);
 double wholeKeys(const codegen::GpuTarget &target, const KeySplits &shape, int64_t parts, int64_t most);
 
 //===--------------------------------------------------------------------------------------------------------------===//
+// softmax_whole.paired_sequences
+//===--------------------------------------------------------------------------------------------------------------===//
+
+/// Steps of one new token of each of `least` to `behind` - 1 sequences of 32768 tokens: whole keys, an item for each
+/// key head, from `from` sequences on for two of them. The mean, each relative to reading its keys, for `least`.
+double pairedKeys(const codegen::GpuTarget &target, const KeySplits &shape, int64_t least, int64_t behind,
+                  int64_t from);
+
+//===--------------------------------------------------------------------------------------------------------------===//
 // linear.panel_columns
 //===--------------------------------------------------------------------------------------------------------------===//
 

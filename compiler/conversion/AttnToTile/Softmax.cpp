@@ -13,9 +13,10 @@
 // (`tile.warps_ahead`): the accumulator, 64 x 512, is all that eight warps can hold.
 //
 // A kernel with a `form` (plan-split-forms) does one of the two only. `many` and `long`: query heads for blocks of
-// tokens, see SoftmaxBlocks.cpp. `few`: an item is a key head (and a part of the keys) of a sequence. `whole`: few
-// tokens, but sequences enough without parts, see SoftmaxWhole.cpp; over latents the kernel of `few` as it is without
-// them, whose tile of heads is the result. What these leave of parts is merged by SoftmaxMerge.cpp.
+// tokens, see SoftmaxBlocks.cpp. `few`: an item is a key head (and a part of the keys) of a sequence. `whole` and
+// `pairs`: few tokens, but sequences enough without parts, see SoftmaxWhole.cpp; over latents `whole` is the kernel of
+// `few` as it is without them, whose tile of heads is the result. What these leave of parts is merged by
+// SoftmaxMerge.cpp.
 #include "compiler/conversion/AttnToTile/Softmax.h"
 #include "compiler/conversion/AttnToTile/KeyParts.h"
 #include "compiler/conversion/AttnToTile/SoftmaxParts.h"
@@ -40,6 +41,12 @@ constexpr int64_t kWarpsAhead = 4;
 constexpr int64_t kLatentItemsOfCpu = 256;
 /// Query heads of a key head up to which they are rows of one tile of a whole sequence: what eight warps hold.
 constexpr int64_t kMostWholeRows = 128;
+/// Query heads of two key heads that may be one item: of so many rows a thread has one, and the rest of the tile is not
+/// computed (codegen/nvptx/UsedRows.cpp).
+constexpr int64_t kMostPairedRows = 8;
+/// Channels of keys and of values of two key heads: whole panels, which are copied in bulk, and as many as fit what
+/// shared memory a block has beside another, with those asked for ahead.
+constexpr int64_t kPairedPanel = 64, kMostPairedColumns = 128;
 /// Bytes of latents in f32 that stand in a tile: shared memory holds them as three terms.
 constexpr int64_t kLatentBytes = 64 * 1024;
 
@@ -69,6 +76,13 @@ std::string shapeText(const tuning::KeySplits &shape) {
       {{"heads", shape.queryHeads}, {"kv_heads", shape.keyHeads}, {"dk", shape.keyDim}, {"dv", shape.valueDim}});
 }
 
+/// Whether two key heads can be an item (SoftmaxWhole.cpp).
+bool canPair(const Attention &op) {
+  auto fits = [](int64_t columns) { return columns % kPairedPanel == 0 && columns <= kMostPairedColumns; };
+  return !op.sharesRows() && op.hasBf16Keys() && op.keyHeads() % 2 == 0 && 2 * op.group() <= kMostPairedRows &&
+         fits(cast<attn::CacheType>(op.keys.getType()).getShape()[1]) && fits(op.valueWidth);
+}
+
 /// Parts of the keys that blocks of threads make of one token's, of which there is memory for `op.splits`.
 FailureOr<int64_t> choosePartItems(plan::KernelOp kernel, const Attention &op) {
   FailureOr<codegen::GpuTarget> target = tuning::gpuTargetOf(kernel);
@@ -87,6 +101,22 @@ FailureOr<int64_t> chooseWholeTokens(plan::KernelOp kernel, const Attention &op,
   tuning::KeySplits shape = keySplitsOf(op);
   tuning::Question question{"softmax_whole.most_tokens", shapeText(shape), {8192, 32768, 131072, 524288}, {}};
   question.predict = [&](int64_t most) { return tuning::wholeKeys(target, shape, op.splits, most); };
+  return tuning::choose(kernel, question);
+}
+
+/// Sequences of a step from which on two key heads are an item, of steps of `least` to `behind` - 1 of them whose keys
+/// are whole. `behind`: always one.
+FailureOr<int64_t> choosePairedSequences(plan::KernelOp kernel, const Attention &op, int64_t least, int64_t behind,
+                                         const codegen::GpuTarget &target) {
+  tuning::KeySplits shape = keySplitsOf(op);
+  tuning::Question question{"softmax_whole.paired_sequences", shapeText(shape), {}, {}};
+  for (int64_t eighths : {8, 9, 10, 12, 16}) {
+    int64_t sequences = llvm::divideCeil(least * eighths, 8);
+    if (sequences < behind && !llvm::is_contained(question.candidates, sequences))
+      question.candidates.push_back(sequences);
+  }
+  question.candidates.push_back(behind);
+  question.predict = [&](int64_t from) { return tuning::pairedKeys(target, shape, least, behind, from); };
   return tuning::choose(kernel, question);
 }
 
@@ -496,9 +526,11 @@ template <typename Op> static tile::KernelOp emitWith(plan::KernelOp kernel, Sma
     }
     if (form && (form.getValue() == "many" || form.getValue() == "long"))
       return emitSoftmaxBlocks(kernel, attention, extras);
+    if (form && form.getValue() == "pairs")
+      return emitSoftmaxWhole(kernel, attention, 1, 2, extras);
     if (form && form.getValue() == "whole") {
       if (!attention.sharesRows())
-        return emitSoftmaxWhole(kernel, attention, 1, extras);
+        return emitSoftmaxWhole(kernel, attention, 1, 1, extras);
       // Over latents it is what `few` is where there are no parts.
       attention.parts = {};
       attention.splits = 1;
@@ -514,7 +546,7 @@ template <typename Op> static tile::KernelOp emitWith(plan::KernelOp kernel, Sma
       if (failed(target))
         return nullptr;
       if (attention.isPart && target->warpgroupProduct && partsAreGroups(attention))
-        return emitSoftmaxWhole(kernel, attention, *parts, extras);
+        return emitSoftmaxWhole(kernel, attention, *parts, 1, extras);
       items.latentItems = tuning::latentItems(*target);
       if (attention.parts)
         return softmax::emitSoftmaxMerge(kernel, attention, items, extras);
@@ -547,7 +579,16 @@ FailureOr<WholeSteps> denim::wholeSteps(plan::KernelOp kernel, attn::AttendOp op
   if (failed(longest))
     return failure();
   // A key head for every multiprocessor, or nearly.
-  return WholeSteps{int64_t(llvm::divideCeil(target->multiprocessors * 15 / 16, attention.keyHeads())), *longest};
+  WholeSteps steps{int64_t(llvm::divideCeil(target->multiprocessors * 15 / 16, attention.keyHeads())), *longest};
+  // Two of them as long as no multiprocessor has more of these than another.
+  int64_t behind = target->multiprocessors / std::max<int64_t>(attention.keyHeads() / 2, 1) + 1;
+  if (!target->warpgroupProduct || !canPair(attention) || behind <= steps.sequences)
+    return steps;
+  FailureOr<int64_t> paired = choosePairedSequences(kernel, attention, steps.sequences, behind, *target);
+  if (failed(paired))
+    return failure();
+  steps.paired = *paired, steps.unpaired = behind;
+  return steps;
 }
 
 tile::KernelOp denim::emitSoftmax(plan::KernelOp kernel, SmallVectorImpl<unsigned> &extras) {

@@ -56,12 +56,15 @@ bool hasLongForm(const Attention &op);
 tile::KernelOp emitSoftmaxBlocks(plan::KernelOp kernel, const Attention &op, llvm::SmallVectorImpl<unsigned> &extras);
 
 /// Few new tokens over whole keys, or over up to `parts` parts of them where the op is one of parts (SoftmaxWhole.cpp).
-tile::KernelOp emitSoftmaxWhole(plan::KernelOp kernel, const Attention &op, int64_t parts,
+/// An item has `joined` key heads.
+tile::KernelOp emitSoftmaxWhole(plan::KernelOp kernel, const Attention &op, int64_t parts, int64_t joined,
                                 llvm::SmallVectorImpl<unsigned> &extras);
 /// In which steps attention takes whole keys.
 struct WholeSteps {
   int64_t sequences = 0; ///< at least; 0: the kernel has no such form
   int64_t longest = 0;   ///< tokens of a sequence
+  /// Sequences from which on an item is two key heads, and from which on it is one again. Equal: always one.
+  int64_t paired = 0, unpaired = 0;
 };
 /// Over keys that are split otherwise, where nothing is done with the result but to keep it.
 llvm::FailureOr<WholeSteps> wholeSteps(plan::KernelOp kernel, attn::AttendOp op);

@@ -47,6 +47,43 @@
 // CHECK: tile.index 1
 // CHECK: scf.yield
 // CHECK-NOT: scf.for
+// Two key heads to an item: eight query heads are rows of one tile, the queries of each key head rows of a tile of their own, zero
+// elsewhere, and so are its weights. Scores of both are one sum, with one softmax, and so are values of both.
+// CHECK-LABEL: tile.kernel @pairs(
+// CHECK-SAME: %[[K:[a-z0-9]+]]: !tile.pages<4x64x128xbf16>, %[[V:[a-z0-9]+]]: !tile.pages<4x64x128xbf16>
+// CHECK-SAME: %[[O:[a-z0-9]+]]: !tile.memory<128xbf16>) items <sequences by 1 times 2>
+// CHECK-SAME: tile.blocks = 2 : i64, tile.warps = 4 : i64
+// CHECK: %[[HALF:.*]] = arith.remui %{{.*}}, %c2
+// CHECK: %[[HEAD:.*]] = arith.muli %[[HALF]], %c2
+// CHECK: %[[FOURTH:.*]] = arith.addi %[[ROW:[a-z0-9]+]], %c4
+// CHECK: %[[Q0:.*]] = tile.load %{{.*}}[%[[ROW]], %c0] within [%[[ROW]], %[[FOURTH]]]
+// CHECK: %[[SECOND:.*]] = arith.addi %[[ROW]], %c4
+// CHECK: %[[BEHIND:.*]] = arith.addi %[[ROW]], %c8
+// CHECK: %[[Q1:.*]] = tile.load %{{.*}}[%[[ROW]], %c0] within [%[[SECOND]], %[[BEHIND]]]
+// CHECK: %[[NEXT:.*]] = arith.addi %[[HEAD]], %c1
+// CHECK: scf.for {{.*}}%[[W0:[a-z0-9]+]] = %{{[a-z0-9]+}}, %[[W1:[a-z0-9]+]] = %{{[a-z0-9]+}}) ->
+// CHECK: tile.page %[[K]][{{.*}}, %[[HEAD]]]
+// CHECK: %[[S0:.*]] = tile.mma %[[Q0]], transpose_rhs %{{[a-z0-9]+}} :
+// CHECK: tile.page %[[K]][{{.*}}, %[[NEXT]]]
+// CHECK: %[[S1:.*]] = tile.mma %[[Q1]], transpose_rhs %{{[a-z0-9]+}} acc %[[S0]] :
+// CHECK: tile.page %[[V]][{{.*}}, %[[HEAD]]]
+// CHECK: %[[A0:.*]] = tile.mma %[[W0]], %{{[a-z0-9]+}} acc %{{[a-z0-9]+}} :
+// CHECK: tile.page %[[V]][{{.*}}, %[[NEXT]]]
+// CHECK: tile.mma %[[W1]], %{{[a-z0-9]+}} acc %[[A0]] :
+// CHECK: tile.reduce max %[[S1]] along 1
+// CHECK-NOT: tile.reduce max
+// CHECK: %[[W:.*]] = tile.map (%{{.*}} = %[[S1]]
+// CHECK: tile.reduce add %[[W]] along 1
+// CHECK: %[[OF0:.*]] = tile.map (%{{.*}} = %[[W]]
+// CHECK: tile.index 0
+// CHECK: arith.select
+// CHECK: %[[OF1:.*]] = tile.map (%{{.*}} = %[[W]]
+// CHECK: tile.index 0
+// CHECK: arith.select
+// CHECK: scf.yield {{.*}}, %[[OF0]], %[[OF1]] :
+// CHECK: %[[LAST:.*]] = arith.addi %[[ROW]], %c8
+// CHECK: tile.store {{.*}}, %[[O]][%[[ROW]], %c0] within [%[[ROW]], %[[LAST]]]
+// CHECK-NOT: tile.store
 // A part of them leaves its sums, its largest scores as the op scales them, and its weights, of the heads that there are; its blocks
 // are spread, for there are about as many as multiprocessors.
 // CHECK-LABEL: tile.kernel @part(
@@ -71,6 +108,13 @@ module attributes {plan.machine = "cuda", plan.target = "sm_90a"} {
       attributes {kind = "softmax", form = "whole"} {
     %o = attn.attend %q, %k, %v scale 0.5 window 100 parts %p
     plan.yield %o : tensor<?x6x32xf32>
+  }
+  plan.kernel @pairs(%q: tensor<?x16x128xbf16>, %k: !attn.cache<paged 4x128xbf16>, %v: !attn.cache<paged 4x128xbf16>, %p: tensor<?x16x260xf32>)
+      attributes {kind = "softmax", form = "pairs"} {
+    %x = plan.cast %q : tensor<?x16x128xbf16> to tensor<?x16x128xf32>
+    %o = attn.attend %x, %k, %v scale 0.5 parts %p
+    %r = plan.cast %o : tensor<?x16x128xf32> to tensor<?x16x128xbf16>
+    plan.yield %r : tensor<?x16x128xbf16>
   }
   plan.kernel @part(%q: tensor<?x32x128xbf16>, %k: !attn.cache<paged 8x128xbf16>, %v: !attn.cache<paged 8x128xbf16>)
       attributes {kind = "softmax_part", form = "few"} {

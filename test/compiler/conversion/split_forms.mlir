@@ -93,6 +93,48 @@ module attributes {plan.machine = "cuda", plan.target = "sm_90a"} {
 
 // -----
 
+// Keys and values of whole panels of bf16: between as many sequences as two key heads to an item are faster for, and as many as
+// have a multiprocessor for each two, items have two; with fewer and with more of them one, by one kernel.
+// CHECK-LABEL: module attributes {plan.machine = "cuda", plan.overrides =
+// CHECK: plan.kernel @plain_whole({{.*}} attributes {choices = {{.*}}softmax_whole.paired_sequences = {{.*}}value = 20 : i64}}, form = "whole", kind = "softmax"}
+// CHECK: plan.kernel @plain_pairs({{.*}} attributes {choices = {{.*}}softmax_whole.paired_sequences = {{.*}}value = 20 : i64}}, form = "pairs", kind = "softmax"}
+// Five query heads to a key head: those of two have no place in eight rows.
+// CHECK: plan.kernel @wide_whole(
+// CHECK-NOT: plan.kernel @wide_pairs
+// CHECK: plan.program @p
+// CHECK: %[[FEW:.*]] = plan.launch @plain_few({{.*}}uneven = 16 : i64}}
+// CHECK: %[[ONE:.*]] = plan.launch @plain_whole({{.*}}) {when = {even = 16 : i64, fewer = 20 : i64, least = 1 : i64, longest = [[#LONGEST:]] : i64, most = 7 : i64, of = "sequence"}}
+// CHECK: %[[TWO:.*]] = plan.launch @plain_pairs({{.*}}) {when = {even = 20 : i64, fewer = 34 : i64, least = 1 : i64, longest = [[#LONGEST]] : i64, most = 7 : i64, of = "sequence"}}
+// CHECK: %[[MORE:.*]] = plan.launch @plain_whole({{.*}}) {when = {even = 34 : i64, least = 1 : i64, longest = [[#LONGEST]] : i64, most = 7 : i64, of = "sequence"}}
+// CHECK: plan.merge %[[FEW]], %[[ONE]], %[[TWO]], %[[MORE]], %{{[a-z0-9]+}}
+// CHECK: plan.launch @wide_whole({{.*}}) {when = {even = 16 : i64, least = 1 : i64,
+// CHECK-NOT: plan.launch @wide_whole
+module attributes {plan.machine = "cuda", plan.target = "sm_90a", plan.overrides = [{by = "user", choice = "softmax_whole.paired_sequences", value = 20 : i64}]} {
+  plan.kernel @part(%x: tensor<?x32x128xf32>, %k: !attn.cache<paged 8x128xbf16>, %v: !attn.cache<paged 8x128xbf16>) attributes {kind = "softmax_part"} {
+    %o = attn.attend_part %x, %k, %v splits 2 scale 0.5
+    plan.yield %o : tensor<?x32x260xf32>
+  }
+  plan.kernel @plain(%x: tensor<?x32x128xf32>, %k: !attn.cache<paged 8x128xbf16>, %v: !attn.cache<paged 8x128xbf16>, %p: tensor<?x32x260xf32>) attributes {kind = "softmax"} {
+    %o = attn.attend %x, %k, %v scale 0.5 parts %p
+    plan.yield %o : tensor<?x32x128xf32>
+  }
+  plan.kernel @wide(%x: tensor<?x40x128xf32>, %k: !attn.cache<paged 8x128xbf16>, %v: !attn.cache<paged 8x128xbf16>, %p: tensor<?x40x260xf32>) attributes {kind = "softmax"} {
+    %o = attn.attend %x, %k, %v scale 0.5 parts %p
+    plan.yield %o : tensor<?x40x128xf32>
+  }
+  plan.program @p(%x: tensor<?x32x128xf32>, %w: tensor<?x40x128xf32>, %r: tensor<?x40x260xf32>) {
+    %k = attn.cache "k" : !attn.cache<paged 8x128xbf16>
+    %v = attn.cache "v" : !attn.cache<paged 8x128xbf16>
+    %p = plan.launch @part(%x, %k, %v) : (tensor<?x32x128xf32>, !attn.cache<paged 8x128xbf16>, !attn.cache<paged 8x128xbf16>) -> tensor<?x32x260xf32>
+    %y = plan.launch @plain(%x, %k, %v, %p) : (tensor<?x32x128xf32>, !attn.cache<paged 8x128xbf16>, !attn.cache<paged 8x128xbf16>, tensor<?x32x260xf32>) -> tensor<?x32x128xf32>
+    %z = plan.launch @wide(%w, %k, %v, %r) : (tensor<?x40x128xf32>, !attn.cache<paged 8x128xbf16>, !attn.cache<paged 8x128xbf16>, tensor<?x40x260xf32>) -> tensor<?x40x128xf32>
+    %u = plan.launch @both(%y, %z) : (tensor<?x32x128xf32>, tensor<?x40x128xf32>) -> tensor<?x32x128xf32>
+    plan.return %u : tensor<?x32x128xf32>
+  }
+}
+
+// -----
+
 // One decay per head: long sequences are prepared and scanned. Two blocks of 64 x 64 elements, three times 64 numbers
 // and the decay of a chunk are handed over. A chunk has 64 tokens, but of a sequence of 32 tokens it is a block of its own:
 // 32 rows of the scratch have to hold the 4096 elements of one block, 128 each.
