@@ -168,9 +168,11 @@ private:
 } // namespace
 
 /// Channels of a step in which few rows and their weights are copied ahead; none where that cannot be: both are bf16 of
-/// one length, which is a multiple of the panels of a shared operand. A copying warp takes 256 channels of a row at
-/// most.
-static std::optional<int64_t> stepAhead(plan::KernelOp kernel) {
+/// one length, which is several panels of a shared operand, and the target has copying warps. One takes 256 channels of
+/// a row at most.
+static std::optional<int64_t> stepAhead(plan::KernelOp kernel, const codegen::GpuTarget &target) {
+  if (!target.bulkCopy)
+    return std::nullopt;
   std::optional<int64_t> inner;
   for (auto linear : kernel.getBlock()->getOps<model::LinearOp>()) {
     if (!elementOf(linear.getWeight()).isBF16() || !elementOf(withoutReshapes(linear.getInput())).isBF16() ||
@@ -179,16 +181,14 @@ static std::optional<int64_t> stepAhead(plan::KernelOp kernel) {
     inner = innerOf(linear);
   }
   for (int64_t step : {256, 128, 64})
-    if (*inner % step == 0)
+    if (*inner % step == 0 && *inner > step)
       return step;
   return std::nullopt;
 }
 
 /// Columns of an item of few rows whose weights are copied ahead.
-static FailureOr<int64_t> chooseFewColumns(plan::KernelOp kernel, int64_t columns, int64_t step) {
-  FailureOr<codegen::GpuTarget> target = tuning::gpuTargetOf(kernel);
-  if (failed(target))
-    return failure();
+static FailureOr<int64_t> chooseFewColumns(plan::KernelOp kernel, const codegen::GpuTarget &target, int64_t columns,
+                                           int64_t step) {
   auto linears = kernel.getBlock()->getOps<model::LinearOp>();
   tuning::FewRows shape{columns, innerOf(*linears.begin()), std::distance(linears.begin(), linears.end()),
                         kSmallPassRows, step};
@@ -196,7 +196,7 @@ static FailureOr<int64_t> chooseFewColumns(plan::KernelOp kernel, int64_t column
       "linear.few_columns",
       tuning::shapeText({{"inner", shape.inner}, {"columns", columns}, {"products", shape.products}}),
       {},
-      [=](int64_t width) { return tuning::fewRows(*target, shape, width); }};
+      [=](int64_t width) { return tuning::fewRows(target, shape, width); }};
   for (int64_t width : {16, 32, 64})
     if (width == 16 || width <= columns)
       question.candidates.push_back(width);
@@ -223,8 +223,11 @@ LogicalResult denim::emitLinearOfBlock(plan::KernelOp kernel, Variants &variants
                 : columns <= 16384 ? 32
                                    : 64,
                 blocks && !isRounded ? 256 : 512};
-  if (std::optional<int64_t> step = stepAhead(kernel)) {
-    FailureOr<int64_t> width = chooseFewColumns(kernel, columns, *step);
+  FailureOr<codegen::GpuTarget> target = tuning::gpuTargetOf(kernel);
+  if (failed(target))
+    return failure();
+  if (std::optional<int64_t> step = stepAhead(kernel, *target)) {
+    FailureOr<int64_t> width = chooseFewColumns(kernel, *target, columns, *step);
     if (failed(width))
       return failure();
     few.columns = *width, few.step = *step, few.warps = 4;

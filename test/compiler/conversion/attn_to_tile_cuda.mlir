@@ -77,9 +77,9 @@ module attributes {plan.machine = "cuda"} {
 // -----
 
 // Weights of few rows are copied ahead in steps that are whole panels of shared memory, as long as a copying warp can take.
-// Others are read by those who multiply: channels that no panel divides, rows of f32, weights of two lengths.
+// Others are read by those who multiply: channels that no panel divides or only one, rows of f32, weights of two lengths.
 module attributes {plan.machine = "cuda"} {
-  plan.program @few(%x: tensor<?x192xbf16>, %y: tensor<?x96xbf16>, %z: tensor<?x256xf32>, %u: tensor<?x256xbf16>) {
+  plan.program @few(%x: tensor<?x192xbf16>, %y: tensor<?x96xbf16>, %z: tensor<?x256xf32>, %u: tensor<?x256xbf16>, %g: tensor<?x64xbf16>) {
     %w = model.param "w" : tensor<64x192xbf16>
     %v = model.param "v" : tensor<64x96xbf16>
     %t = model.param "t" : tensor<64x256xbf16>
@@ -87,6 +87,8 @@ module attributes {plan.machine = "cuda"} {
     %b = plan.launch @no_panels(%y, %v) slots [2] {when = {of = "rows", least = 2, most = 16}} : (tensor<?x96xbf16>, tensor<64x96xbf16>) -> tensor<?x64xf32>
     %c = plan.launch @wide_rows(%z, %t) slots [3] {when = {of = "rows", least = 2, most = 16}} : (tensor<?x256xf32>, tensor<64x256xbf16>) -> tensor<?x64xf32>
     %d = plan.launch @two_lengths(%u, %x, %t, %w) slots [4] {when = {of = "rows", least = 2, most = 16}} : (tensor<?x256xbf16>, tensor<?x192xbf16>, tensor<64x256xbf16>, tensor<64x192xbf16>) -> tensor<?x64xf32>
+    %o = model.param "o" : tensor<64x64xbf16>
+    %e = plan.launch @one_panel(%g, %o) slots [5] {when = {of = "rows", least = 2, most = 16}} : (tensor<?x64xbf16>, tensor<64x64xbf16>) -> tensor<?x64xf32>
     plan.return %d : tensor<?x64xf32>
   }
   // CHECK-LABEL: tile.kernel @panels_few(
@@ -122,6 +124,14 @@ module attributes {plan.machine = "cuda"} {
     %z = model.linear %b, %u
     %s = model.add %y, %z
     plan.yield %s : tensor<?x64xf32>
+  }
+  // CHECK-LABEL: tile.kernel @one_panel_few(
+  // CHECK-NOT: tile.ahead
+  // CHECK: tile.load {{.*}} -> !tile.tile<16x64xf32>
+  plan.kernel @one_panel(%x: tensor<?x64xbf16>, %w: tensor<64x64xbf16>) attributes {kind = "linear"} {
+    %a = plan.cast %x : tensor<?x64xbf16> to tensor<?x64xf32>
+    %y = model.linear %a, %w
+    plan.yield %y : tensor<?x64xf32>
   }
 }
 
