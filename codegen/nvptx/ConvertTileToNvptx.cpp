@@ -97,8 +97,11 @@ struct ConvertTileToNvptxPass : PassWrapper<ConvertTileToNvptxPass, OperationPas
       return kernel.emitError() << "expected at most " << DENIM_TENSOR_MAP_MOST
                                 << " kinds of boxes that are copied, but got " << lowering.tensorMaps().size();
     if (lowering.sharedBytes() > chosen->sharedBytes)
-      return kernel.emitError() << "expected a block to need at most " << chosen->sharedBytes
-                                << " bytes of shared memory, but it needs " << lowering.sharedBytes();
+      return kernel.emitError() << "expected a block of " << kernel.getSymName() << " to need at most "
+                                << chosen->sharedBytes << " bytes of shared memory, but it needs "
+                                << lowering.sharedBytes() << "; smaller operands of its products need less"
+                                << (exact ? ", and each is one bf16 instead of three where products are not exact"
+                                          : "");
     function->setAttr("nvvm.maxntid", builder.getDenseI32ArrayAttr({int32_t(lowering.threads())}));
     // Blocks that should be on a multiprocessor together: the assembler then keeps registers down.
     if (auto blocks = kernel->getAttrOfType<IntegerAttr>("tile.blocks"))

@@ -69,7 +69,8 @@ def SplitFormsPass : Pass<"split-forms", "::mlir::ModuleOp"> {
     (RecurrenceTransitions.cpp) and `whole` for steps of several sequences of about the same length, a diagonal one by
     `segment` and `scan` or `whole`, with nothing in front of them (RecurrenceSegments.cpp). What is computed in front of its keys, queries and values, but for
     norms and cuts, is then a kernel of its own in front of both (`_front`). Tokens one by one have a second form
-    (`wide`) for steps of many sequences. Latent attention of many tokens does the same with `expand` and `many`, and has
+    (`wide`) for steps of many sequences. With `exact` one kernel does the chunks of a long sequence (`many`), as for
+    recurrences that cannot be scanned, and says so (`exact`): what its products need of shared memory depends on it. Latent attention of many tokens does the same with `expand` and `many`, and has
     `far` for sequences whose keys have no room in scratch (AttnToTile/LatentKeys.h).
   }];
   let options = [Option<"exact", "exact", "bool", /*default=*/"false", "nothing may be handed over in bf16">];

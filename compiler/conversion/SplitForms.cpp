@@ -318,6 +318,8 @@ struct SplitFormsPass : impl::SplitFormsPassBase<SplitFormsPass> {
       keepChoices(clone, {});
     if (scans)
       clone->setAttr("scans", b.getUnitAttr());
+    if (exact && recurrenceOf(clone) && form.name == "many")
+      clone->setAttr("exact", b.getUnitAttr());
     if (!form.isInChain())
       return;
     for (Value front : fronts) {

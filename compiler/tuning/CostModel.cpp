@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 #include <initializer_list>
+#include <numeric>
 
 using namespace denim;
 using namespace denim::tuning;
@@ -473,6 +474,56 @@ double tuning::transitionScan(const GpuTarget &target, const StateShape &shape, 
   SegmentItems others{(segments - 1) * own, chunks.other, kResults * wider, ofResults, kCacheRate};
   return begunSegments(target, results, transitions) + kFold * static_cast<double>(segments - 2) +
          others.on(target.multiprocessors) + 2 * kSegmentLaunch;
+}
+
+//===--------------------------------------------------------------------------------------------------------------===//
+// recurrence_many.chunk_tokens, recurrence_many.value_columns
+//===--------------------------------------------------------------------------------------------------------------===//
+
+/// Rows of a chunk that are taken at once: with a decay per channel, pairs of tokens are split between them.
+static int64_t blockRows(const HeadChunks &form) {
+  constexpr int64_t kChannelRows = 16;
+  return form.perChannel ? std::gcd(form.tokens, kChannelRows) : form.tokens;
+}
+
+int64_t tuning::chunkOperandBytes(const StateShape &shape, const HeadChunks &form) {
+  constexpr int64_t kPanel = 64, kRows = 16, kAligned = 1024; // of operands (codegen/nvptx/Fragment.h)
+  constexpr int64_t kInverted = 80; // of each row of a matrix: its part of the diagonal blocks, while they are inverted
+  auto operand = [&](int64_t rows, int64_t columns) {
+    int64_t panels = llvm::divideCeil(columns, kPanel);
+    return form.operandTerms * int64_t(llvm::alignTo(panels * llvm::alignTo(rows, kRows) * 2 * kPanel, kAligned));
+  };
+  int64_t rows = blockRows(form), blocks = form.tokens / rows;
+  int64_t vector = operand(rows, shape.keyDim), written = operand(rows, form.columns), square = operand(rows, rows);
+  int64_t solved = form.solves ? square + std::max(written, square + kInverted * rows) : written;
+  // What the blocks before wrote, and the last of what this one does.
+  int64_t bytes = operand(shape.keyDim, form.columns) + (form.writes * blocks - 1) * written + solved;
+  if (!form.perChannel)
+    return bytes + form.vectors * vector;
+  // Keys as each halving of a block has them are read by what is solved and by queries, with the state between. Rows of
+  // earlier blocks stand there faded to the one at hand.
+  int64_t halvings = form.solves ? form.writes * int64_t(llvm::Log2_64(rows)) : 1;
+  int64_t earlier = blocks > 1 ? form.writes * operand(form.tokens - rows, shape.keyDim) : 0;
+  return bytes + (halvings + 1) * vector + earlier;
+}
+
+double tuning::headChunks(const GpuTarget &target, const StateShape &shape, const HeadChunks &form) {
+  constexpr int64_t kTokens = 1024;
+  // A chunk beside its products: norms, gates, exchanges and a solve, with barriers between, and the state read and
+  // written. On an H200 a delta rule of 128 keys near f32 took 12.7 us for chunks of 16 tokens with 128 value columns,
+  // 16.7 for 32 tokens, and 11.9 for 32 tokens with 64 columns, which products at half the rate agree with within 1 us:
+  // they are of single warps. (64 tokens with 64 columns, 26.2 us, spill, and would be 21.)
+  constexpr double kChunk = 8.3, kRate = 0.5;
+  // Six of the nine products of three terms by three.
+  double products = form.operandTerms > 1 ? 6 : 1;
+  auto rows = static_cast<double>(form.tokens), keys = static_cast<double>(shape.keyDim),
+       width = static_cast<double>(form.columns), writes = static_cast<double>(form.writes);
+  double readers = form.solves ? 2 : 1;
+  // With the state, then of the tokens of a chunk with one another.
+  double flops = 2 * rows * keys * width * (readers + writes) + 2 * rows * rows * (keys + width) * readers * writes;
+  double chunk = kChunk + products * flops * static_cast<double>(target.multiprocessors) / (kRate * target.matrixRate);
+  auto parts = static_cast<double>(shape.valueDim / form.columns);
+  return parts * static_cast<double>(llvm::divideCeil(kTokens, form.tokens)) * chunk;
 }
 
 //===--------------------------------------------------------------------------------------------------------------===//

@@ -159,6 +159,28 @@ double scanBlocks(const codegen::GpuTarget &target, const StateShape &shape, int
                   int64_t blocks);
 
 //===--------------------------------------------------------------------------------------------------------------===//
+// recurrence_many.chunk_tokens, recurrence_many.value_columns
+//===--------------------------------------------------------------------------------------------------------------===//
+
+/// How a block takes new tokens of a head where nothing is prepared for it: in chunks, with a part of the value
+/// columns.
+struct HeadChunks {
+  int64_t tokens, columns;
+  int64_t vectors;      ///< that a token has in the state's rows: key, query, those of a second write
+  int64_t writes;       ///< of a token to the state: 1 or 2
+  bool solves;          ///< what is written depends on what earlier tokens of the chunk wrote
+  bool perChannel;      ///< each channel has a decay of its own
+  int64_t operandTerms; ///< of bf16 that an operand of a product is the sum of
+};
+/// Bytes of shared memory that a block needs for operands of products: those that stand there at the same time, or some
+/// more with a decay per channel.
+int64_t chunkOperandBytes(const StateShape &shape, const HeadChunks &form);
+/// 1024 tokens of one head by a block that is alone on its multiprocessor, as in a step of sequences enough to fill the
+/// machine; parts of the value columns one behind the other. Whether the block fits is another question
+/// (`chunkOperandBytes`).
+double headChunks(const codegen::GpuTarget &target, const StateShape &shape, const HeadChunks &form);
+
+//===--------------------------------------------------------------------------------------------------------------===//
 // short_conv.rows, short_conv.columns, short_conv.blocks
 //===--------------------------------------------------------------------------------------------------------------===//
 

@@ -12,6 +12,13 @@ Error Checkpoint::open(const std::string &directory, Checkpoint &out) {
   return formats::Safetensors::open(directory, out.tensors);
 }
 
+static constexpr formats::BlockFormat kBlockFormats[] = {formats::BlockFormat::Q8_0, formats::BlockFormat::Q4_0};
+
+/// Whether a tensor of this shape may be stored in blocks.
+static bool canBeInBlocks(ArrayRef<int64_t> shape) {
+  return shape.size() == 2 && shape[1] % formats::kBlockElements == 0;
+}
+
 /// The type in the language of the elements of a stored tensor that should have this shape; null if there is none.
 static Type typeOf(MLIRContext &context, const Tensor &tensor, ArrayRef<int64_t> shape) {
   switch (tensor.type) {
@@ -22,9 +29,9 @@ static Type typeOf(MLIRContext &context, const Tensor &tensor, ArrayRef<int64_t>
   case ElementType::F32:
     return Float32Type::get(&context);
   case ElementType::U8:
-    if (shape.size() != 2 || tensor.shape.size() != 2 || shape[1] % formats::kBlockElements != 0)
+    if (!canBeInBlocks(shape) || tensor.shape.size() != 2)
       return {};
-    for (auto format : {formats::BlockFormat::Q8_0, formats::BlockFormat::Q4_0})
+    for (formats::BlockFormat format : kBlockFormats)
       if (tensor.shape[1] == formats::rowBytes(format, shape[1]))
         return model::blockType(&context, format);
     return {};
@@ -53,6 +60,19 @@ Type Checkpoint::elementType(MLIRContext &context, StringRef name, ArrayRef<int6
   const Tensor *tensor = tensors.find(expertName(name, 0));
   Type type = tensor ? typeOf(context, *tensor, shape) : Type();
   return type ? type : BFloat16Type::get(&context);
+}
+
+/// What a tensor of bytes could be for this shape, beside numbers.
+static std::string expectedBytes(ArrayRef<int64_t> shape) {
+  if (!canBeInBlocks(shape))
+    return " (shape " + formats::shapeText(shape.vec()) + " is no matrix of whole blocks of " +
+           std::to_string(formats::kBlockElements) + ")";
+  std::string text;
+  for (formats::BlockFormat format : kBlockFormats)
+    text += std::string(text.empty() ? ", or " : " or ") + "U8" +
+            formats::shapeText({shape[0], formats::rowBytes(format, shape[1])}) + " (" +
+            std::string(formats::name(format)) + ")";
+  return text + " for shape " + formats::shapeText(shape.vec());
 }
 
 namespace {
@@ -87,12 +107,10 @@ private:
       return refuse("a tensor " + name + ", but got none of this name");
     std::string got = std::string(formats::name(tensor->type));
     Type stored = typeOf(*type.getContext(), *tensor, shape);
+    bool isBytes = tensor->type == ElementType::U8;
     if (!stored)
-      return refuse(name + " of type BF16, F16 or F32" +
-                    (tensor->type == ElementType::U8
-                         ? ", or rows of q8_0 or q4_0 for shape " + formats::shapeText(shape.vec())
-                         : "") +
-                    ", but got " + got + (tensor->type == ElementType::U8 ? formats::shapeText(tensor->shape) : ""));
+      return refuse(name + " of type BF16, F16 or F32" + (isBytes ? expectedBytes(shape) : "") + ", but got " + got +
+                    (isBytes ? formats::shapeText(tensor->shape) : ""));
     if (stored != type)
       return refuse(name + " of type " + nameOf(type) + " as in the first such layer, but got " + nameOf(stored));
     if (blockFormatOf(type)) {

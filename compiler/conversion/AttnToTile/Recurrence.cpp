@@ -4,7 +4,21 @@
 using namespace mlir;
 using namespace denim;
 
-static tile::ItemsAttr itemsOf(plan::KernelOp kernel, const NormalForm &form, StringAttr only) {
+/// The chunk of a recurrence that has one; 0: it is done token by token.
+static int64_t chunkOf(RecurrenceOpInterface op, const NormalForm &form) {
+  auto chunk = op->getAttrOfType<IntegerAttr>("chunk");
+  return chunk && form.outside.empty() ? chunk.getInt() : 0;
+}
+
+/// Parts of the value columns of a head, each an item of a kernel that has one form of tokens one by one or in chunks.
+static int64_t partsOf(plan::KernelOp kernel, RecurrenceOpInterface op, const NormalForm &form, StringAttr only) {
+  if (isTokenForm(only.getValue()))
+    return tokenParts(kernel, form);
+  return only.getValue() == "many" ? manyParts(kernel, form, chunkOf(op, form)) : 1;
+}
+
+static tile::ItemsAttr itemsOf(plan::KernelOp kernel, RecurrenceOpInterface op, const NormalForm &form,
+                               StringAttr only) {
   MLIRContext *context = kernel.getContext();
   if (!only)
     return tile::ItemsAttr::get(context, tile::CountKind::sequences, 1, form.keyHeads);
@@ -15,15 +29,13 @@ static tile::ItemsAttr itemsOf(plan::KernelOp kernel, const NormalForm &form, St
     return tile::ItemsAttr::get(context, tile::CountKind::once, 1, segmentItems(kernel, form, only));
   if (only.getValue() == "fold")
     return tile::ItemsAttr::get(context, tile::CountKind::once, 1, form.valueHeads * scanParts(kernel, form));
-  int64_t parts = isScan || only.getValue() == "whole" ? scanParts(kernel, form)
-                  : isTokenForm(only.getValue())       ? tokenParts(kernel, form)
-                                                       : 1;
+  int64_t parts = isScan || only.getValue() == "whole" ? scanParts(kernel, form) : partsOf(kernel, op, form, only);
   return tile::ItemsAttr::get(context, tile::CountKind::sequences, 1, form.valueHeads * parts);
 }
 
 RecurrenceWriter::RecurrenceWriter(plan::KernelOp kernel, RecurrenceOpInterface op)
     : kernel(kernel), form(op.getNormalForm()), op(op), heads(form.valueHeads / form.keyHeads),
-      only(kernel->getAttrOfType<StringAttr>("form")), e(kernel, itemsOf(kernel, form, only)), width(form.valueDim),
+      only(kernel->getAttrOfType<StringAttr>("form")), e(kernel, itemsOf(kernel, op, form, only)), width(form.valueDim),
       result(kernel.getBlock()->getTerminator()->getOperand(0)) {}
 
 tile::KernelOp RecurrenceWriter::write() {
@@ -40,8 +52,9 @@ tile::KernelOp RecurrenceWriter::write() {
       return writeScan();
     return canSegment(form) ? writeSegmentScan() : writeTransitionScan();
   }
-  int64_t parts = only && isTokenForm(only.getValue()) ? tokenParts(kernel, form) : 1;
-  if (parts > 1) { // waiting for memory is all they do: several blocks wait at once, as many as have the registers
+  int64_t parts = only ? partsOf(kernel, op, form, only) : 1;
+  if (parts > 1 && isTokenForm(only.getValue())) { // waiting for memory is all they do: several blocks wait at once, as
+                                                   // many as have the registers
     FailureOr<int64_t> blocks = chooseTokenBlocks(kernel, form, form.valueDim / parts, isWideForm(kernel));
     if (failed(blocks))
       return nullptr;
@@ -68,7 +81,7 @@ tile::KernelOp RecurrenceWriter::write() {
   end = sequence.getEnd();
   setOwnAnchor();
 
-  auto chunk = op->getAttrOfType<IntegerAttr>("chunk");
+  int64_t chunk = chunkOf(op, form);
   if (only) {
     Value many = e.less(e.index(manyTokens() - 1), e.sub(end, begin));
     // Where few tokens are all that the kernel does, the state is asked for before it is known how many they are.
@@ -84,20 +97,22 @@ tile::KernelOp RecurrenceWriter::write() {
       });
       storeState(last[0], ownHead);
     };
-    auto byChunk = [&] { e.loop(begin, end, chunk.getInt(), [&](Value row) { writeChunk(row, chunk.getInt()); }); };
-    bool chunked = chunk && form.outside.empty();
-    if (few)
+    if (few) {
       e.branch(arith::XOrIOp::create(e.b, e.loc, many, arith::ConstantIntOp::create(e.b, e.loc, 1, 1)), byToken);
-    else if (chunked)
-      e.branch(many, byChunk);
-    else
+    } else if (chunk) {
+      FailureOr<int64_t> tokens = chooseManyTokens(kernel, form, chunk, width);
+      if (failed(tokens))
+        return nullptr;
+      e.branch(many, [&] { e.loop(begin, end, *tokens, [&](Value row) { writeChunk(row, *tokens); }); });
+    } else {
       e.branch(many, byToken);
+    }
   } else if (!form.outside.empty()) {
     e.loop(begin, end, 1, [&](Value row) { writeRegionToken(row); });
   } else if (!chunk) {
     e.loop(begin, end, 1, [&](Value row) { writeToken(row); });
   } else {
-    int64_t length = chunk.getInt(), joined = length;
+    int64_t length = chunk, joined = length;
     if (perChannel() && !plan::isForCuda(kernel)) {
       FailureOr<int64_t> chosen = chooseJoinedTokens(kernel, form, length);
       if (failed(chosen))

@@ -45,6 +45,8 @@ int64_t scanParts(plan::KernelOp kernel, const NormalForm &form);
 /// busy, and with many (`wide`), where longer pieces of rows are read faster.
 int64_t tokenParts(plan::KernelOp kernel, const NormalForm &form);
 bool isTokenForm(llvm::StringRef form);
+/// The same for many tokens in chunks of `chunk` tokens that nothing is prepared for (form `many`).
+int64_t manyParts(plan::KernelOp kernel, const NormalForm &form, int64_t chunk);
 /// Sequences of a step from which on it is one with many; 0: there is one form for all.
 mlir::FailureOr<int64_t> wideTokenSequences(plan::KernelOp kernel, const NormalForm &form);
 

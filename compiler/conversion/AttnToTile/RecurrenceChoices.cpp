@@ -2,6 +2,7 @@
 #include "compiler/conversion/AttnToTile/Recurrence.h"
 #include "compiler/tuning/Choices.h"
 #include "dialects/attn/ir/Attn.h"
+#include "llvm/ADT/SetVector.h"
 
 using namespace mlir;
 using namespace denim;
@@ -126,6 +127,79 @@ FailureOr<int64_t> denim::chooseTokenBlocks(plan::KernelOp kernel, const NormalF
     return tuning::tokenStep(*target, stateShape(form), registers(kernel), kTokenThreads, columns, blocks,
                              kManySequences);
   };
+  return tuning::choose(kernel, question);
+}
+
+/// Fewer tokens are not solved (codegen/nvptx/LowerSolve.cpp).
+static constexpr int64_t kLeastManyTokens = 16;
+
+static SmallVector<int64_t> manyTokenCandidates(int64_t length) {
+  SmallVector<int64_t> candidates{length};
+  for (int64_t tokens = length; tokens % 2 == 0 && tokens / 2 >= kLeastManyTokens; tokens /= 2)
+    candidates.insert(candidates.begin(), tokens / 2);
+  return candidates;
+}
+
+static tuning::HeadChunks headChunks(plan::KernelOp kernel, const NormalForm &form, int64_t tokens, int64_t columns) {
+  llvm::SmallSetVector<Value, 4> vectors;
+  for (Value vector : {form.k.vector, form.query, form.p.vector, form.q.vector})
+    if (vector)
+      vectors.insert(vector);
+  tuning::HeadChunks chunks;
+  chunks.tokens = tokens, chunks.columns = columns;
+  chunks.vectors = int64_t(vectors.size()), chunks.writes = form.p && !form.isDelta() ? 2 : 1;
+  chunks.solves = bool(form.p), chunks.perChannel = form.decayKind == NormalForm::Decay::Channel;
+  chunks.operandTerms = kernel->hasAttr("exact") ? 3 : 1;
+  return chunks;
+}
+
+static std::string manyShape(plan::KernelOp kernel, const NormalForm &form, int64_t length) {
+  return shapeText(form) + " chunk=" + std::to_string(length) + (kernel->hasAttr("exact") ? " exact" : "");
+}
+
+FailureOr<int64_t> denim::chooseManyTokens(plan::KernelOp kernel, const NormalForm &form, int64_t length,
+                                           int64_t columns) {
+  FailureOr<codegen::GpuTarget> target = tuning::gpuTargetOf(kernel);
+  if (failed(target))
+    return failure();
+  tuning::Question question{
+      "recurrence_many.chunk_tokens", manyShape(kernel, form, length) + " columns=" + std::to_string(columns), {}, {}};
+  SmallVector<int64_t> all = manyTokenCandidates(length);
+  for (int64_t tokens : all)
+    if (tuning::chunkOperandBytes(stateShape(form), headChunks(kernel, form, tokens, columns)) <= target->sharedBytes)
+      question.candidates.push_back(tokens);
+  if (question.candidates.empty())
+    return all.front();
+  question.predict = [&](int64_t tokens) {
+    return tuning::headChunks(*target, stateShape(form), headChunks(kernel, form, tokens, columns));
+  };
+  return tuning::choose(kernel, question);
+}
+
+FailureOr<int64_t> denim::chooseManyColumns(plan::KernelOp kernel, const NormalForm &form, int64_t length) {
+  FailureOr<codegen::GpuTarget> target = tuning::gpuTargetOf(kernel);
+  if (failed(target))
+    return failure();
+  /// With the best number of tokens of those that fit; none: nothing fits.
+  auto best = [&](int64_t columns) {
+    std::optional<double> least;
+    for (int64_t tokens : manyTokenCandidates(length)) {
+      tuning::HeadChunks chunks = headChunks(kernel, form, tokens, columns);
+      if (tuning::chunkOperandBytes(stateShape(form), chunks) > target->sharedBytes)
+        continue;
+      double time = tuning::headChunks(*target, stateShape(form), chunks);
+      least = least ? std::min(*least, time) : time;
+    }
+    return least;
+  };
+  tuning::Question question{"recurrence_many.value_columns", manyShape(kernel, form, length), {}, {}};
+  SmallVector<int64_t> all = tuning::divisors(form.valueDim, 32, 32, form.valueDim);
+  for (int64_t columns : all)
+    if (best(columns))
+      question.candidates.push_back(columns);
+  if (question.candidates.empty())
+    return all.front();
+  question.predict = [&](int64_t columns) { return *best(columns); };
   return tuning::choose(kernel, question);
 }
 

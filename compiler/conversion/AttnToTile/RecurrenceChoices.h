@@ -20,6 +20,13 @@ bool isWideForm(plan::KernelOp kernel);
 /// would be slower in steps of up to 64 sequences.
 mlir::FailureOr<int64_t> chooseWideSequences(plan::KernelOp kernel, const NormalForm &form);
 
+/// Of the form `many`, whose chunks nothing is prepared for: value columns that an item has of a head, and tokens that
+/// it takes at once of each chunk of `length`; those by which what its products read fits shared memory, where there
+/// are such.
+mlir::FailureOr<int64_t> chooseManyColumns(plan::KernelOp kernel, const NormalForm &form, int64_t length);
+mlir::FailureOr<int64_t> chooseManyTokens(plan::KernelOp kernel, const NormalForm &form, int64_t length,
+                                          int64_t columns);
+
 /// Value heads that an item of `prepare` takes of those with the same keys and queries.
 mlir::FailureOr<int64_t> choosePrepareHeads(plan::KernelOp kernel, const NormalForm &form);
 

@@ -36,8 +36,8 @@ int64_t denim::scanParts(plan::KernelOp kernel, const NormalForm &form) {
   return failed(columns) ? 1 : form.valueDim / *columns;
 }
 
-/// Whether value columns of a head can be done apart, token by token.
-static bool hasTokenParts(plan::KernelOp kernel, const NormalForm &form) {
+/// Whether value columns of a head can be done apart by a kernel that computes itself what leads to them.
+static bool hasParts(plan::KernelOp kernel, const NormalForm &form) {
   // Outside the normal form there is no one value that a state takes.
   if (!form.outside.empty())
     return false;
@@ -56,14 +56,21 @@ bool denim::isTokenForm(StringRef form) {
 }
 
 int64_t denim::tokenParts(plan::KernelOp kernel, const NormalForm &form) {
-  if (!hasTokenParts(kernel, form))
+  if (!hasParts(kernel, form))
     return 1;
   FailureOr<int64_t> columns = chooseTokenColumns(kernel, form, isWideForm(kernel));
   return failed(columns) ? 1 : form.valueDim / *columns;
 }
 
+int64_t denim::manyParts(plan::KernelOp kernel, const NormalForm &form, int64_t chunk) {
+  if (!chunk || !hasParts(kernel, form))
+    return 1;
+  FailureOr<int64_t> columns = chooseManyColumns(kernel, form, chunk);
+  return failed(columns) ? 1 : form.valueDim / *columns;
+}
+
 FailureOr<int64_t> denim::wideTokenSequences(plan::KernelOp kernel, const NormalForm &form) {
-  return hasTokenParts(kernel, form) ? chooseWideSequences(kernel, form) : FailureOr<int64_t>(0);
+  return hasParts(kernel, form) ? chooseWideSequences(kernel, form) : FailureOr<int64_t>(0);
 }
 
 int64_t RecurrenceWriter::manyTokens() const {

@@ -157,9 +157,10 @@ module attributes {plan.machine = "cuda", plan.target = "sm_90a", plan.overrides
 // CHECK: %[[Y:.*]] = plan.merge %[[FEW]], %[[SCAN]] : tensor<?x1x64xbf16>
 // CHECK: plan.return %[[Y]]
 
-// What is handed over in bf16 is not exact.
+// What is handed over in bf16 is not exact. What products need of shared memory depends on that where nothing is prepared.
 // EXACT-LABEL: plan.kernel @r_few
 // EXACT-LABEL: plan.kernel @r_many
+// EXACT-SAME: attributes {exact, form = "many", kind = "recurrence"}
 // EXACT-NOT: {{prepare|scan|scratch}}
 // EXACT: %[[FEW:.*]] = plan.launch @r_few({{.*}}) {when = {least = 1 : i64, most = 7 : i64, of = "sequence"}}
 // EXACT: %[[MANY:.*]] = plan.launch @r_many({{.*}}) {when = {least = 8 : i64, most = 2147483647 : i64, of = "sequence"}}

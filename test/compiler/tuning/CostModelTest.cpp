@@ -366,6 +366,53 @@ TEST(StateScan, BlocksShareAMultiprocessorWhereBothCopyAhead) {
   EXPECT_EQ(best(73 * 1024), 1);
 }
 
+/// A delta rule of `columns` value columns in chunks of `tokens`.
+HeadChunks deltaChunks(int64_t tokens, int64_t columns, int64_t operandTerms, bool perChannel = false) {
+  return {tokens, columns, /*vectors=*/2, /*writes=*/1, /*solves=*/true, perChannel, operandTerms};
+}
+
+TEST(HeadChunks, OperandsThatStandTogether) {
+  // State, keys, queries, values as they are written, and the inverse, of two bytes an element; with exact products
+  // three times as much.
+  int64_t elements = 128 * 128 + 3 * 64 * 128 + 64 * 64;
+  EXPECT_EQ(chunkOperandBytes({1, 128, 128}, deltaChunks(64, 128, 1)), 2 * elements);
+  EXPECT_EQ(chunkOperandBytes({1, 128, 128}, deltaChunks(64, 128, 3)), 3 * 2 * elements);
+  // 32 columns take as much as 64: operands are panels of so many.
+  EXPECT_EQ(chunkOperandBytes({1, 128, 128}, deltaChunks(64, 32, 1)),
+            chunkOperandBytes({1, 128, 128}, deltaChunks(64, 64, 1)));
+  // A second write has a vector of its own, and both stand there for the sum that the first is part of.
+  HeadChunks twice = deltaChunks(64, 128, 1);
+  twice.vectors = 3, twice.writes = 2;
+  EXPECT_EQ(chunkOperandBytes({1, 128, 128}, twice), 2 * (elements + 2 * 64 * 128));
+}
+
+TEST(HeadChunks, EachPartOfAChunkNeedsLess) {
+  for (int64_t terms : {1, 3})
+    for (bool perChannel : {false, true})
+      for (int64_t tokens : {16, 32, 64})
+        for (int64_t columns : {64, 128, 256}) {
+          HeadChunks form = deltaChunks(tokens, columns, terms, perChannel);
+          int64_t bytes = chunkOperandBytes({1, 128, 256}, form);
+          EXPECT_LT(bytes, chunkOperandBytes({1, 128, 256}, deltaChunks(2 * tokens, columns, terms, perChannel)));
+          EXPECT_LT(bytes, chunkOperandBytes({1, 128, 256}, deltaChunks(tokens, 2 * columns, terms, perChannel)));
+        }
+}
+
+TEST(HeadChunks, WholeHeadsInLongChunksWhereTheyFit) {
+  // Halves of a head compute with its keys twice, halves of a chunk have two chains instead of one: what fits is not
+  // cut.
+  for (int64_t terms : {1, 3})
+    for (int64_t channels : {64, 128}) {
+      StateShape shape{1, channels, channels};
+      double whole = headChunks(gpu(), shape, deltaChunks(64, channels, terms));
+      EXPECT_LT(whole, headChunks(gpu(), shape, deltaChunks(32, channels, terms)));
+      EXPECT_LT(whole, headChunks(gpu(), shape, deltaChunks(64, channels / 2, terms)));
+    }
+  // Of 256 channels near f32, what tokens of a chunk have to do with one another is more than another chain.
+  StateShape wide{1, 256, 256};
+  EXPECT_GT(headChunks(gpu(), wide, deltaChunks(128, 64, 3)), headChunks(gpu(), wide, deltaChunks(64, 64, 3)));
+}
+
 // What value heads share is worth the block less on a multiprocessor where there are items for all places; few heads
 // leave places empty, and a large group leaves more of them so.
 TEST(CostModel, PreparedHeads) {
