@@ -39,6 +39,8 @@ static bool isSameInEveryRound(Value value, scf::ForOp loop) {
 static bool goesAlong(Value row, scf::ForOp loop) {
   if (row == loop.getInductionVar())
     return true;
+  if (auto difference = row.getDefiningOp<arith::SubIOp>())
+    return goesAlong(difference.getLhs(), loop) && isSameInEveryRound(difference.getRhs(), loop);
   auto sum = row.getDefiningOp<arith::AddIOp>();
   return sum && ((goesAlong(sum.getLhs(), loop) && isSameInEveryRound(sum.getRhs(), loop)) ||
                  (goesAlong(sum.getRhs(), loop) && isSameInEveryRound(sum.getLhs(), loop)));
@@ -129,8 +131,8 @@ void KernelLowering::findAhead(scf::ForOp loop, Block &block, SmallVector<RowsOf
   deal(rows, askers);
 }
 
-/// Deals rows to ops, in their order, by what these take. An op whose rounds have a line for fewer than every other one
-/// leaves them to the next, or it would ask for each several times.
+/// Deals rows to ops, in their order, by what these take: whole lines for each of an op's rounds, or it would ask for
+/// some of them again. An op with a line for fewer than every other round leaves them to the next.
 void KernelLowering::deal(ArrayRef<RowsOfRound> rows, ArrayRef<Asker> askers) {
   int64_t lines = 0, cycles = 0, asked = 0, spent = 0;
   for (const RowsOfRound &r : rows)
@@ -143,9 +145,9 @@ void KernelLowering::deal(ArrayRef<RowsOfRound> rows, ArrayRef<Asker> askers) {
   int64_t first = 0; // of the next rows
   for (const Asker &asker : askers) {
     spent += asker.cycles;
-    int64_t due = llvm::divideCeil(lines * spent, cycles) - asked;
-    if (2 * due < asker.rounds && spent < cycles)
-      continue;
+    int64_t due = lines * spent / cycles - asked;
+    if (spent < cycles)
+      due = (due + asker.rounds / 2) / asker.rounds * asker.rounds;
     while (due > 0 && next != rows.end()) {
       RowsOfRound part = *next;
       part.first = first;
@@ -177,13 +179,27 @@ EachRound KernelLowering::askAhead(Operation *op) {
     lines.push_back(
         {place.base, rows.count * rows.linesOfRow, rows.linesOfRow, place.rowStride * Code::bytesOf(place.element)});
   }
-  return [this, lines](Value round, int64_t rounds) {
-    for (const Lines &l : lines)
-      for (int64_t i = 0, each = llvm::divideCeil(l.count, rounds); i < each; ++i) {
-        Value line = code.add(code.divide(code.mul(round, l.count), rounds), i);
-        Value row = code.divide(line, l.ofRow), ofRow = code.sub(line, code.mul(row, l.ofRow));
+  int64_t total = 0;
+  for (const Lines &l : lines)
+    total += l.count;
+  return [this, lines, total](Value round, int64_t rounds) {
+    int64_t each = llvm::divideCeil(total, rounds);
+    Value first = each * rounds == total ? code.mul(round, each) : code.divide(code.mul(round, total), rounds);
+    for (int64_t i = 0; i < each; ++i) {
+      Value line = code.add(first, i), address;
+      int64_t before = 0; // lines of earlier parts
+      for (const Lines &l : lines) {
+        // Counted from the first part on where rows are alike, so that one offset does for all.
+        int64_t skipped = before % l.ofRow == 0 ? before / l.ofRow : 0;
+        Value own = skipped * l.ofRow == before ? line : code.add(line, -before);
+        Value row = code.divide(own, l.ofRow), ofRow = code.sub(own, code.mul(row, l.ofRow));
         Value offset = code.add(code.mul(row, l.stride), code.mul(ofRow, kLineBytes));
-        code.prefetch(code.advance(l.first, offset, code.builder.getI8Type()), /*level=*/2);
+        Type byte = code.builder.getI8Type();
+        Value here = code.advance(code.advance(l.first, -skipped * l.stride, byte), offset, byte);
+        address = address ? code.select(code.lessThan(line, code.constant(before)), address, here) : here;
+        before += l.count;
       }
+      code.prefetch(address, /*level=*/2);
+    }
   };
 }

@@ -113,13 +113,28 @@ void KernelLowering::lower(tile::CumsumOp op) {
     return;
   }
   bool whole = to.padded && (from.splat || (from.padded && from.isContiguous(Axis::columns)));
-  access.forEachVector(1, to.columns, Axis::columns, whole, [&](Value, Value column, int64_t valid) {
-    code.loop(zero, rows, 1, code.zero(element), [&](Value row, ValueRange sums) {
-      Value sum = plus(sums[0], access.vector(from, Axis::columns, row, column, valid));
-      access.setVector(to, Axis::columns, row, column, valid, sum);
-      return SmallVector<Value>{sum};
+  // Several vectors side by side: each sum waits for the one above it.
+  constexpr int64_t most = 8;
+  SmallVector<std::pair<Value, int64_t>, most> group;
+  auto writeGroup = [&] {
+    SmallVector<Value> sums(group.size(), code.zero(element));
+    code.loop(zero, rows, 1, sums, [&](Value row, ValueRange carried) {
+      SmallVector<Value> sums;
+      for (auto [sum, vector] : llvm::zip_equal(carried, group)) {
+        auto [column, valid] = vector;
+        sums.push_back(plus(sum, access.vector(from, Axis::columns, row, column, valid)));
+        access.setVector(to, Axis::columns, row, column, valid, sums.back());
+      }
+      return sums;
     });
-  });
+    group.clear();
+  };
+  for (int64_t column = 0; column < to.columns; column += code.lanes) {
+    int64_t valid = whole ? code.lanes : std::min(code.lanes, to.columns - column);
+    group.push_back({code.constant(column), valid});
+    if (group.size() == most || column + code.lanes >= to.columns)
+      writeGroup();
+  }
 }
 
 void KernelLowering::lower(tile::SpreadOp op) {

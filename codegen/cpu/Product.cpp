@@ -13,6 +13,10 @@ static constexpr int64_t kLineBytes = 64;
 Product Product::transposed() const {
   Product p;
   p.eachRound = eachRound;
+  if (finish)
+    p.finish = [finish = finish](Value vector, Value row, Value column, int64_t valid) {
+      return finish(vector, column, row, valid);
+    };
   p.lhs = rhs.transposed(), p.rhs = lhs.transposed(), p.result = result.transposed();
   if (initial)
     p.initial = initial->transposed();
@@ -86,9 +90,22 @@ void ProductWriter::write(const Product &p) {
     return write(p.transposed());
   bool alongK = !p.rhs.splat &&
                 (!p.rhs.isContiguous(Axis::columns) || (p.rhs.columns == 1 && p.rhs.rowStride == 1 && p.rhs.rows > 1));
-  if (alongK && p.rhs.isContiguous(Axis::rows) && p.m() <= mostRowsOfDotForm)
-    return dot(p);
+  if (alongK && p.rhs.isContiguous(Axis::rows) && p.m() <= mostRowsOfDotForm) {
+    dot(p);
+    return finishAll(p);
+  }
   outer(p);
+}
+
+/// Finishes what stands in the result.
+void ProductWriter::finishAll(const Product &p) {
+  if (!p.finish)
+    return;
+  bool whole = p.result.padded && p.result.stride(Axis::columns) == 1;
+  access.forEachVector(p.m(), p.n(), Axis::columns, whole, [&](Value row, Value column, int64_t valid) {
+    Value vector = access.vector(p.result, Axis::columns, row, column, valid);
+    access.setVector(p.result, Axis::columns, row, column, valid, p.finish(vector, row, column, valid));
+  });
 }
 
 //===--------------------------------------------------------------------------------------------------------------===//
@@ -129,6 +146,13 @@ void ProductWriter::outer(const Product &given) {
   int64_t lastValid = p.n() - (vectors - 1) * code.lanes;
   RegisterTile tile = chooseRegisterTile(code.target, p.m(), vectors, p.k());
   int64_t width = tile.vectors * code.lanes;
+  int64_t depth = pack ? depthOf(code.target.blockBytes, width, p)
+                       : depthOf(code.target.cacheBytes / 4, std::max(vectors * code.lanes, p.m()), p);
+  if (p.finish && depth < p.k()) { // sums are not complete in registers
+    p.finish = {};
+    outer(p);
+    return finishAll(given);
+  }
   // Strips of whole vectors in a loop, the last ones on their own.
   int64_t full = vectors / tile.vectors * tile.vectors;
   // A ragged last vector is written with code of its own, unless whole vectors may be read and written throughout.
@@ -147,7 +171,6 @@ void ProductWriter::outer(const Product &given) {
   if (pack)
     return strips([&](const Strip &strip) { packedStrip(p, strip, tile.rows); });
   // All strips take a block of k before the next one, so that the rows of lhs come from near for all but the first.
-  int64_t depth = depthOf(code.target.cacheBytes / 4, std::max(vectors * code.lanes, p.m()), p);
   alongK(p, depth, [&](Value k, int64_t depth, const std::optional<Place> &initial) {
     strips([&](const Strip &strip) {
       Place rows = p.rhs;
@@ -198,24 +221,50 @@ void ProductWriter::rowsOfStrip(const Product &p, const Place &rhs, const Strip 
   int64_t width = strip.vectors * code.lanes;
   int64_t m = p.m(), full = m / tileRows * tileRows;
   Value before = p.eachRound ? tilesBefore(p, strip, tileRows) : Value();
-  auto tileAt = [&](Value row, int64_t rows) {
+  // Vectors [from, to) of the strip.
+  auto tileAt = [&](Value row, int64_t rows, int64_t from, int64_t to) {
     Value end = code.constant(depth);
     if (p.zeros == Zeros::lhsLower)
       end = code.min(end, code.max(code.constant(0), code.sub(code.add(row, rows), k)));
     if (p.zeros == Zeros::rhsUpper)
       end = code.min(end, code.max(code.constant(0), code.sub(code.add(n, width), k)));
     Value number = p.eachRound ? code.add(before, code.divide(row, tileRows)) : Value();
-    registerTile(p, rhs, {row, n, rows, strip.vectors, strip.valid, number}, k, end, depth, initial);
+    auto part = [&](int64_t from, int64_t to) {
+      int64_t valid = to == strip.vectors ? strip.valid : code.lanes;
+      return Block{row, code.add(n, from * code.lanes), rows, to - from, valid, number};
+    };
+    if (to > from) {
+      Place used = from == 0 ? rhs
+                             : access.window(rhs, code.constant(0), code.constant(from * code.lanes), rhs.rows,
+                                             rhs.columns - from * code.lanes);
+      registerTile(p, used, part(from, to), k, end, depth, initial);
+    }
+    for (Block left : {part(0, from), part(to, strip.vectors)})
+      if (p.finish && left.vectors > 0)
+        storeSums(p, left, SmallVector<Value>(left.rows * left.vectors, code.zero(code.f32())));
   };
-  Value low = code.constant(0), high = code.constant(full);
-  bool rest = full < m;
-  if (p.zeros == Zeros::resultLower) // rows m with m + rows > n
-    low = code.min(high, code.roundDown(n, tileRows));
-  if (p.zeros == Zeros::resultUpper) // rows m < n + width
-    high = code.min(high, code.roundDown(code.add(n, width + tileRows - 1), tileRows));
-  code.loop(low, high, tileRows, [&](Value row) { tileAt(row, tileRows); });
-  if (rest)
-    tileAt(code.constant(full), m - full);
+  // Whole register tiles up to that of row `end`, with those vectors.
+  Value done = code.constant(0), all = code.constant(full);
+  auto rowsTo = [&](Value end, int64_t from, int64_t to) {
+    end = code.min(all, end);
+    if (to > from || p.finish)
+      code.loop(done, end, tileRows, [&](Value row) { tileAt(row, tileRows, from, to); });
+    done = end;
+  };
+  // Of a triangle, register tiles on the diagonal take the vectors that reach into it.
+  for (int64_t v = 0; v < strip.vectors; ++v) {
+    Value first = code.add(n, v * code.lanes), next = code.add(first, code.lanes + tileRows - 1);
+    if (p.zeros == Zeros::resultLower) // rows m with m + rows <= first end in front of vector v
+      rowsTo(code.roundDown(first, tileRows), 0, v);
+    if (p.zeros == Zeros::resultUpper) // rows m >= first + lanes begin behind it
+      rowsTo(code.roundDown(next, tileRows), v, strip.vectors);
+  }
+  if (p.zeros == Zeros::resultUpper)
+    rowsTo(all, strip.vectors, strip.vectors);
+  else
+    rowsTo(all, 0, strip.vectors);
+  if (full < m)
+    tileAt(all, m - full, 0, strip.vectors);
 }
 
 /// One register tile, for k in [k, k + depthEnd).
@@ -223,7 +272,7 @@ void ProductWriter::registerTile(const Product &p, const Place &rhs, const Block
                                  int64_t depth, const std::optional<Place> &initial) {
   SmallVector<Value> sums = loadSums(initial, b);
   addProducts(p, rhs, b, k, depthEnd, depth, sums);
-  storeSums(p.result, b, sums);
+  storeSums(p, b, sums);
 }
 
 SmallVector<Value> ProductWriter::loadSums(const std::optional<Place> &initial, const Block &b) {
@@ -236,11 +285,13 @@ SmallVector<Value> ProductWriter::loadSums(const std::optional<Place> &initial, 
   return sums;
 }
 
-void ProductWriter::storeSums(const Place &result, const Block &b, ArrayRef<Value> sums) {
+void ProductWriter::storeSums(const Product &p, const Block &b, ArrayRef<Value> sums) {
   for (int64_t i = 0; i < b.rows; ++i)
-    for (int64_t j = 0; j < b.vectors; ++j)
-      access.setVector(result, Axis::columns, code.add(b.m, i), code.add(b.n, j * code.lanes), validLanes(b, j),
-                       sums[i * b.vectors + j]);
+    for (int64_t j = 0; j < b.vectors; ++j) {
+      Value row = code.add(b.m, i), column = code.add(b.n, j * code.lanes), sum = sums[i * b.vectors + j];
+      int64_t valid = validLanes(b, j);
+      access.setVector(p.result, Axis::columns, row, column, valid, p.finish ? p.finish(sum, row, column, valid) : sum);
+    }
 }
 
 /// The loop of a register tile. `depthEnd`, of those `depth` steps, may be known only at run time; it is then rounded
@@ -341,7 +392,7 @@ void ProductWriter::joined(ArrayRef<Product> terms) {
           end = code.min(end, code.add(n, wide * code.lanes));
         addProducts(p, rhs, block, code.constant(0), end, p.k(), sums);
       }
-      storeSums(first.result, block, sums);
+      storeSums(terms.back(), block, sums);
     };
     int64_t full = m / tile.rows * tile.rows;
     code.loop(0, full, tile.rows, [&](Value row) { tileAt(row, tile.rows); });

@@ -30,11 +30,22 @@ static tile::TileType typeOf(Value tile) {
   return cast<tile::TileType>(tile.getType());
 }
 
-ChunkDecay::ChunkDecay(Emitter &e, Value g, Form form, int64_t length)
+ChunkDecay::ChunkDecay(Emitter &e, Value g, Form form, int64_t length, bool hasFront)
     : e(e), g(g), form(form), length(length), rows(form == Form::perChannel ? std::gcd(length, int64_t(16)) : length) {
   if (!g)
     return;
-  sum = tile::CumsumOp::create(e.b, e.loc, g.getType(), g);
+  if (hasFront) {
+    Value own = e.map(typeOf(g), g, [&](OpBuilder &b, ValueRange in) -> Value {
+      Value isFront = compare(b, e.loc, arith::CmpIPredicate::eq, rowNumber(b, e.loc), integer(b, e.loc, 0));
+      return select(b, e.loc, isFront, number(b, e.loc, 0), in[0]);
+    });
+    auto rowsFrom = [&](Value tile, int64_t row) { return e.window(tile, row, 0, length, typeOf(tile).getColumns()); };
+    sums = tile::CumsumOp::create(e.b, e.loc, own.getType(), own);
+    sum = rowsFrom(sums, 1), before = rowsFrom(sums, 0);
+    this->g = rowsFrom(own, 1);
+  } else {
+    sum = tile::CumsumOp::create(e.b, e.loc, g.getType(), g);
+  }
   last = e.window(sum, length - 1, 0, 1, typeOf(g).getColumns());
 }
 
@@ -80,15 +91,25 @@ Value ChunkDecay::toReference(Value y, int64_t block) {
   });
 }
 
-Value ChunkDecay::fromMiddle(Value x, Reader reader) {
+Value ChunkDecay::fromMiddle(Value x, Reader reader, double scale) {
   bool before = reader == Reader::before;
-  Value &factors = readFactors[before], &known = readers[before][x];
-  if (!factors)
-    factors = e.map(typeOf(sum), {exponents(0, reader), last}, [&](OpBuilder &b, ValueRange in) -> Value {
+  Value &factors = readFactors[before], &known = readers[before][{x, llvm::bit_cast<int64_t>(scale)}];
+  auto factorsOf = [&](Value sums) {
+    return e.map(typeOf(sums), {sums, last}, [&](OpBuilder &b, ValueRange in) -> Value {
       return exp(b, e.loc, minus(b, e.loc, in[0], times(b, e.loc, 0.5, in[1])));
     });
+  };
+  if (!factors && sums) {
+    Value all = factorsOf(sums);
+    for (int64_t front : {0, 1})
+      readFactors[front] = e.window(all, 1 - front, 0, length, typeOf(sums).getColumns());
+  } else if (!factors) {
+    factors = factorsOf(exponents(0, reader));
+  }
   if (!known)
-    known = faded(x, factors);
+    known = e.map(typeOf(x), {x, factors}, [&](OpBuilder &b, ValueRange in) -> Value {
+      return times(b, e.loc, times(b, e.loc, scale, in[0]), in[1]);
+    });
   return known;
 }
 
@@ -103,18 +124,17 @@ Value ChunkDecay::toMiddle(Value y) {
   return known;
 }
 
-Value ChunkDecay::withHalf(Value faded, double scale) {
+Value ChunkDecay::halved(Value tile) {
   if (!half)
-    half = e.map(typeOf(last), last,
-                 [&](OpBuilder &b, ValueRange in) -> Value { return exp(b, e.loc, times(b, e.loc, 0.5, in[0])); });
-  return e.map(typeOf(faded), {faded, half}, [&](OpBuilder &b, ValueRange in) -> Value {
-    return times(b, e.loc, times(b, e.loc, scale, in[0]), in[1]);
-  });
+    half = e.turned(e.map(typeOf(last), last, [&](OpBuilder &b, ValueRange in) -> Value {
+      return exp(b, e.loc, times(b, e.loc, 0.5, in[0]));
+    }));
+  return faded(tile, half);
 }
 
 Value ChunkDecay::ofState(Value x, Value state, int64_t block, Reader reader, double scale) {
   if (form == Form::inMiddle)
-    return e.mma(withHalf(fromMiddle(x, reader), scale), state);
+    return e.mma(fromMiddle(x, reader, scale), state);
   if (perChannel()) {
     // One table of exponentials for all readers.
     Value &fade = fades[reader == Reader::before][block];
@@ -196,10 +216,12 @@ Value ChunkDecay::withinBlock(Value x, Value y, int64_t block, Reader reader, bo
     return select(b, e.loc, below, weight, number(b, e.loc, 0));
   };
   if (!perChannel()) {
-    if (form == Form::inMiddle)
-      xy = e.mma(fromMiddle(x, reader), toMiddle(y), {false, true, {}, tile::Triangle::result});
-    else if (!xy)
+    if (form == Form::inMiddle) { // the reader has the scale
+      xy = e.mma(fromMiddle(x, reader, scale), toMiddle(y), {false, true, {}, tile::Triangle::result});
+      scale = 1;
+    } else if (!xy) {
       xy = e.mma(x, y, {false, true, {}, tile::Triangle::result});
+    }
     SmallVector<Value> inputs{xy};
     if (g && form == Form::perHead)
       inputs.push_back(table(reader));
@@ -230,7 +252,7 @@ Value ChunkDecay::withinBlock(Value x, Value y, int64_t block, Reader reader, bo
 }
 
 Value ChunkDecay::kept(Value state) {
-  if (!g)
+  if (!g || form == Form::inMiddle)
     return state;
   Value total = form == Form::perHead ? last : e.turned(last);
   return e.map(typeOf(state), {state, total},
@@ -239,7 +261,7 @@ Value ChunkDecay::kept(Value state) {
 
 Value ChunkDecay::addToState(Value y, Value w, int64_t block, Value acc) {
   if (form == Form::inMiddle) {
-    y = withHalf(toMiddle(y), 1);
+    y = toMiddle(y);
   } else if (y = part(y, block); g) {
     // One factor per row may stand on either side; one per channel stands with the channels.
     Value &faded = perChannel() ? y : w;

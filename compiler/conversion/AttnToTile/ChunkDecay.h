@@ -33,9 +33,12 @@
 //     exp(G_i - G_j) = exp(G_i - m) exp(m - G_j)
 //
 // One product for all pairs and two exponentials for each channel of a token, whatever the length: as if the decay were
-// one per head. What a row reads of the start and leaves at the end are the same factors times exp(m). The numbers say
-// whether it may be done, when the kernel runs (`canSplit`). Elements of vectors between 2^-62 and 2^63 in size stay
-// within f32; smaller ones may be lost, as if they were 0.
+// one per head. What a row reads of the start and leaves at the end are the same factors times exp(m), which stands
+// with the channels of the state: S exp(m) is read, the chunk's writes are added to it, and the sum times exp(m) is the
+// state at the end. A reader that reads before its own token's decay takes the factor of the row before, so both kinds
+// share a table of one row more. The numbers say whether all this may be done, when the kernel runs (`canSplit`).
+// Elements of vectors and of the state between 2^-62 and 2^63 in size stay within f32; smaller ones may be lost, as if
+// they were 0.
 #ifndef COMPILER_CONVERSION_ATTNTOTILE_CHUNKDECAY_H
 #define COMPILER_CONVERSION_ATTNTOTILE_CHUNKDECAY_H
 
@@ -54,8 +57,9 @@ public:
     inMiddle,   ///< per channel, in the middle of the decay of the chunk: only where `canSplit`
   };
 
-  /// `g`: log decays of `length` tokens, [length, 1], or [length, dk] per channel; null for no decay.
-  ChunkDecay(Emitter &e, mlir::Value g, Form form, int64_t length);
+  /// `g`: log decays of `length` tokens, [length, 1], or [length, dk] per channel; null for no decay. Where `hasFront`,
+  /// a row stands in front of them that means nothing, for readers before their token's decay.
+  ChunkDecay(Emitter &e, mlir::Value g, Form form, int64_t length, bool hasFront = false);
 
   /// Whether no channel of the chunk forgets so much that a factor of `inMiddle` leaves the range.
   mlir::Value canSplit();
@@ -74,6 +78,11 @@ public:
   /// x y^T below the diagonal if it is known already; used without a decay per channel only.
   mlir::Value withinBlock(mlir::Value x, mlir::Value y, int64_t block, Reader reader, bool diagonal, double scale,
                           mlir::Value xy);
+  /// Whether the state is to be what `halved` makes of it while the chunk is handled, for `ofState`, `kept` and
+  /// `addToState`, and what comes of that is to be halved again.
+  bool halvesState() const { return form == Form::inMiddle; }
+  /// Rows of a tile of the state, times exp(m) of their channels.
+  mlir::Value halved(mlir::Value tile);
   /// The state at the end of the chunk, as far as it comes from the start: Diag(exp(G_C)) state.
   mlir::Value kept(mlir::Value state);
   /// `acc` + (exp(G_C - G) o y)^T w over the rows of `block`.
@@ -87,14 +96,14 @@ private:
   mlir::Value halving(int64_t block, int64_t half, Reader reader);
   mlir::Value toBlock(mlir::Value x, int64_t block, Reader reader, double scale);
   mlir::Value toReference(mlir::Value y, int64_t block);
-  /// Split in the middle: x exp(G - m) of readers and y exp(m - G) of writers; either times exp(m) and `scale`.
-  mlir::Value fromMiddle(mlir::Value x, Reader reader);
+  /// Split in the middle: x exp(G - m) of readers, times `scale`, and y exp(m - G) of writers.
+  mlir::Value fromMiddle(mlir::Value x, Reader reader, double scale);
   mlir::Value toMiddle(mlir::Value y);
-  mlir::Value withHalf(mlir::Value faded, double scale);
 
   Emitter &e;
   mlir::Value g, sum;
   mlir::Value before; ///< sum - g
+  mlir::Value sums;   ///< `before` and `sum` in one tile, if there is a row in front
   mlir::Value last;
   Form form;
   int64_t length, rows;
@@ -102,8 +111,9 @@ private:
   mlir::Value tables[2];
   llvm::DenseMap<int64_t, mlir::Value> fades[2];
   llvm::DenseMap<std::pair<int64_t, int64_t>, mlir::Value> halvings[2];
-  mlir::Value readFactors[2], writeFactors, half; ///< exp(G - m), exp(m - G), exp(m)
-  llvm::DenseMap<mlir::Value, mlir::Value> readers[2], writers;
+  mlir::Value readFactors[2], writeFactors, half; ///< exp(G - m), exp(m - G), exp(m) [dk, 1]
+  llvm::DenseMap<mlir::Value, mlir::Value> writers;
+  llvm::DenseMap<std::pair<mlir::Value, int64_t>, mlir::Value> readers[2]; ///< by x and the bits of the scale
 };
 
 } // namespace denim

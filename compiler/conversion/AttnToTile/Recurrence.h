@@ -143,6 +143,11 @@ private:
   void writeJoinedChunks(Value row, int64_t joined, int64_t length);
   struct ChunkVectors;
   ChunkVectors chunkVectors(const Rows &rows);
+  /// Whether some vector reads the state as it is before the decay of its own token, so that a chunk's log decays are
+  /// taken from the row in front of it on. Rows in front of a step have none of what a convolution would need.
+  bool wantsFrontRow();
+  /// Whether the kernel makes the value of a token from rows before it as well.
+  bool isConvolved(mlir::Value value);
   /// `g`, `decay`: the log decays of the rows and what is made of them, if known already.
   void writeChunkOfHead(const Rows &rows, const ChunkVectors &shared, Value head, Value g, ChunkDecay *decay);
   /// The two kernels of a long sequence (RecurrencePrepare.cpp, RecurrenceScan.cpp).

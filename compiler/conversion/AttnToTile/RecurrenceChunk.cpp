@@ -51,10 +51,15 @@ void RecurrenceWriter::writeJoinedChunks(Value row, int64_t joined, int64_t leng
       writeChunkOfHead(own, shared, head, g, decay);
   };
   forEachHead([&](Value head) {
-    Value g = logDecay(rows, head);
+    // Where the decay of a reader's own token is not in what it reads, from one row earlier on.
+    int64_t front = wantsFrontRow();
+    Rows decayed = rows;
+    if (front)
+      decayed.row = e.sub(row, e.index(front)), decayed.count += front;
+    Value g = logDecay(decayed, head);
     if (e.failed())
       return;
-    ChunkDecay decay(e, g, ChunkDecay::Form::inMiddle, joined);
+    ChunkDecay decay(e, g, ChunkDecay::Form::inMiddle, joined, front);
     // No rows behind the end, and no bounds on what is read and written.
     Value areThere = e.less(e.index(joined - 1), e.sub(end, row));
     e.branch(
@@ -62,15 +67,16 @@ void RecurrenceWriter::writeJoinedChunks(Value row, int64_t joined, int64_t leng
         [&] {
           Rows inside = rows;
           inside.inside = true;
-          writeOne(inside, head, g, &decay);
+          writeOne(inside, head, e.window(g, front, 0, joined, cast<tile::TileType>(g.getType()).getColumns()), &decay);
         },
         [&] {
           int64_t channels = cast<tile::TileType>(g.getType()).getColumns();
+          auto decaysFrom = [&](int64_t row, int64_t count) { return e.window(g, row, 0, count, channels); };
           for (int64_t first = 0; first < joined; first += length) {
             Rows few{first ? e.add(row, e.index(first)) : row, length, begin, end};
             auto chunk = [&] {
-              Value own = e.window(g, first, 0, length, channels);
-              ChunkDecay part(e, own, ChunkDecay::Form::inMiddle, length);
+              Value own = decaysFrom(first + front, length);
+              ChunkDecay part(e, decaysFrom(first, length + front), ChunkDecay::Form::inMiddle, length, front);
               e.branch(
                   part.canSplit(), [&] { writeOne(few, head, own, &part); },
                   [&] { writeOne(few, head, own, nullptr); });
@@ -82,6 +88,17 @@ void RecurrenceWriter::writeJoinedChunks(Value row, int64_t joined, int64_t leng
           }
         });
   });
+}
+
+bool RecurrenceWriter::isConvolved(Value value) {
+  Operation *op = operandOf(value).getDefiningOp();
+  return op && (isa<attn::ShortConvOp>(op) ||
+                llvm::any_of(op->getOperands(), [&](Value operand) { return isConvolved(operand); }));
+}
+
+bool RecurrenceWriter::wantsFrontRow() {
+  bool readsBefore = !form.readAfter || (form.p && !form.isDelta() && !form.q.decayed);
+  return readsBefore && !isConvolved(form.decay);
 }
 
 RecurrenceWriter::ChunkVectors RecurrenceWriter::chunkVectors(const Rows &rows) {
@@ -131,6 +148,10 @@ void RecurrenceWriter::writeChunkOfHead(const Rows &rows, const ChunkVectors &sh
   if (!known)
     known = &own.emplace(e, g, perChannel() ? ChunkDecay::Form::perChannel : ChunkDecay::Form::perHead, rows.count);
   ChunkDecay &decay = *known;
+  if (decay.halvesState()) { // where it stands: what is added to it later needs no second place
+    storeState(decay.halved(s), head);
+    s = stateOf(head);
+  }
   auto panel = e.tileType(decay.blockRows(), width);
   auto square = e.tileType(decay.blockRows(), decay.blockRows());
   Reader solving = delta || form.q.decayed ? Reader::behind : Reader::before;
@@ -210,5 +231,5 @@ void RecurrenceWriter::writeChunkOfHead(const Rows &rows, const ChunkVectors &sh
   for (int64_t block = 0; block < decay.blocks(); ++block)
     for (Write &write : writes)
       next = decay.addToState(write.along, write.rows[block], block, next);
-  storeState(next, head);
+  storeState(decay.halvesState() ? decay.halved(next) : next, head);
 }

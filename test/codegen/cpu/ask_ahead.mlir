@@ -1,7 +1,7 @@
 // RUN: denim-opt %s --convert-tile-to-cpu=target=x86-64-v4 | FileCheck %s
 
-// A round takes exponentials of 4 x 16 elements. With each vector it asks, into the second cache, for a line of what the
-// next round reads and for one of what it writes; in the last round for lines that are there.
+// A round takes exponentials of 4 x 16 elements. With each vector it asks, into the second cache, for two lines: in turn
+// those that the next round reads and those that it writes; in the last round for lines that are there.
 // CHECK-LABEL: llvm.func @chunks
 // CHECK: %[[X:.*]] = llvm.load %arg1
 // CHECK: %[[Y:.*]] = llvm.load %{{.*}} : !llvm.ptr -> !llvm.ptr
@@ -14,10 +14,14 @@
 // CHECK: %[[FIRST_READ:.*]] = llvm.getelementptr %[[X]][%[[ELEMENT]]] : (!llvm.ptr, i64) -> !llvm.ptr, f32
 // CHECK: %[[FIRST_WRITTEN:.*]] = llvm.getelementptr %[[Y]]
 // CHECK: scf.for %[[I:[a-z0-9]+]] = %c0{{.*}} to %c4{{.*}} step
-// CHECK: %[[READ:.*]] = llvm.getelementptr %[[FIRST_READ]][%{{.*}}] : (!llvm.ptr, i64) -> !llvm.ptr, i8
-// CHECK: "llvm.intr.prefetch"(%[[READ]]) <{cache = 1 : i32, hint = 2 : i32, rw = 0 : i32}>
-// CHECK: %[[WRITTEN:.*]] = llvm.getelementptr %[[FIRST_WRITTEN]][%{{.*}}] : (!llvm.ptr, i64) -> !llvm.ptr, i8
-// CHECK: "llvm.intr.prefetch"(%[[WRITTEN]])
+// CHECK: %[[READ:.*]] = llvm.getelementptr %[[FIRST_READ]][%[[OFFSET:.*]]] : (!llvm.ptr, i64) -> !llvm.ptr, i8
+// CHECK: %[[FROM_SAME:.*]] = llvm.getelementptr %[[FIRST_WRITTEN]][-1024]
+// CHECK: %[[WRITTEN:.*]] = llvm.getelementptr %[[FROM_SAME]][%{{.*}}] : (!llvm.ptr, i64) -> !llvm.ptr, i8
+// CHECK: %[[IS_READ:.*]] = arith.cmpi slt, %{{.*}}, %c4_i64
+// CHECK: %[[LINE:.*]] = arith.select %[[IS_READ]], %[[READ]], %[[WRITTEN]]
+// CHECK: "llvm.intr.prefetch"(%[[LINE]]) <{cache = 1 : i32, hint = 2 : i32, rw = 0 : i32}>
+// CHECK-COUNT-1: "llvm.intr.prefetch"
+// CHECK-NOT: prefetch
 // CHECK: math.exp
 // CHECK-NOT: prefetch
 tile.kernel @chunks(%x: !tile.memory<64xf32>, %y: !tile.memory<64xf32>) items <sequences by 1 times 1> at %item {
@@ -40,19 +44,13 @@ tile.kernel @chunks(%x: !tile.memory<64xf32>, %y: !tile.memory<64xf32>) items <s
 // CHECK: scf.for %{{.*}} step %c16
 // CHECK: iter_args
 // CHECK: %[[READ:.*]] = arith.constant 32 : i64
-// CHECK-NEXT: %[[LINES:.*]] = arith.muli %{{.*}}, %[[READ]]
-// CHECK-NEXT: %[[ROUNDS:.*]] = arith.constant 48 : i64
-// CHECK-NEXT: arith.divsi %[[LINES]], %[[ROUNDS]]
-// CHECK: "llvm.intr.prefetch"
-// CHECK: %[[WRITTEN:.*]] = arith.constant 16 : i64
-// CHECK-NEXT: arith.muli %{{.*}}, %[[WRITTEN]]
-// CHECK: "llvm.intr.prefetch"
+// CHECK-NEXT: %[[IS_READ:.*]] = arith.cmpi slt, %{{.*}}, %[[READ]]
+// CHECK-NEXT: %[[LINE:.*]] = arith.select %[[IS_READ]]
+// CHECK-NEXT: "llvm.intr.prefetch"(%[[LINE]])
 // CHECK-NOT: "llvm.intr.prefetch"
 // CHECK: vector.fma
 // CHECK: iter_args
-// CHECK: %[[REST:.*]] = arith.constant 16 : i64
-// CHECK-NEXT: arith.muli %{{.*}}, %[[REST]]
-// CHECK: "llvm.intr.prefetch"
+// CHECK-COUNT-1: "llvm.intr.prefetch"
 // CHECK-NOT: "llvm.intr.prefetch"
 // CHECK: vector.fma
 // CHECK: llvm.return
@@ -131,6 +129,28 @@ tile.kernel @before_branch(%x: !tile.memory<64xf32>, %y: !tile.memory<64xf32>, %
       }
       tile.store %e, %z[%row, %c0] within [%begin, %end] : !tile.tile<4x16xf32>, !tile.memory<16xf32>
     }
+  }
+}
+
+// Rows that begin in front of the round's, as log decays do, go along as well.
+// CHECK-LABEL: llvm.func @from_row_before
+// CHECK: scf.for
+// CHECK: "llvm.intr.prefetch"
+// CHECK: math.exp
+// CHECK: llvm.return
+tile.kernel @from_row_before(%x: !tile.memory<64xf32>, %y: !tile.memory<16xf32>) items <sequences by 1 times 1> at %item {
+  %c0 = arith.constant 0 : index
+  %c1 = arith.constant 1 : index
+  %c4 = arith.constant 4 : index
+  %begin, %end, %past = tile.sequence %item
+  scf.for %row = %begin to %end step %c4 {
+    %first = arith.subi %row, %c1 : index
+    %t = tile.load %x[%first, %c0] within [%begin, %end] : !tile.memory<64xf32> -> !tile.tile<4x16xf32>
+    %e = tile.map (%a = %t : !tile.tile<4x16xf32>) -> !tile.tile<4x16xf32> {
+      %r = math.exp %a : f32
+      tile.yield %r : f32
+    }
+    tile.store %e, %y[%row, %c0] within [%begin, %end] : !tile.tile<4x16xf32>, !tile.memory<16xf32>
   }
 }
 

@@ -5,7 +5,7 @@ model.network @net(%ids: tensor<?xi32>) {
   %table = param "table" : tensor<32x64xf32>
   %head = param "head" : tensor<32x64xf32>
   %x = embed %ids, %table
-  %y = layers %x, "l.{i}" = 1 x (1 x @diagonal, 1 x @delta, 1 x @read_before, 1 x @free_rank, 1 x @shared_keys, 1 x @faster, 1 x @faster_delta, 1 x @gentle)
+  %y = layers %x, "l.{i}" = 1 x (1 x @diagonal, 1 x @delta, 1 x @read_before, 1 x @free_rank, 1 x @convolved, 1 x @shared_keys, 1 x @faster, 1 x @faster_delta, 1 x @gentle)
   %logits = linear %y, %head
   output %logits
 }
@@ -96,6 +96,38 @@ model.block @free_rank(%x: tensor<?x64xf32>) {
   %wg = param "gate" : tensor<16x64xf32>
   %a0 = linear %x, %wg
   %a = scale %a0, 4
+  %open = sigmoid %a
+  %negative = scale %open, -5.2
+  %gate = heads %negative, 2
+  %wb = param "beta" : tensor<2x64xf32>
+  %b0 = linear %x, %wb
+  %beta = sigmoid %b0
+  %q0, %k0, %value, %rest = split %x into 2x8, 2x8, 2x12, 8
+  %query = l2_norm %q0
+  %key = l2_norm %k0
+  %o = attn.recurrence (%s : 8x12, %q = %query, %k = %key, %v = %value, %b = %beta, %g = %gate) {
+    %z = read %s, %k
+    %d = decay %s, %g
+    %ma = mul %k, %b
+    %zn = scale %z, -1
+    %c = write %d, %ma, %zn
+    %n = write %c, %q, %v
+    %y = read %n, %q
+    yield %n, %y
+  }
+  %y = concat %o, %o, %rest, %rest
+  %ys = scale %y, 0.3
+  %out = add %x, %ys
+  yield %out
+}
+
+// The same with decays that see their last four tokens: rows in front of a step have no decay of their own.
+model.block @convolved(%x: tensor<?x64xf32>) {
+  %wg = param "gate" : tensor<16x64xf32>
+  %a0 = linear %x, %wg
+  %w_conv = param "conv.weight" : tensor<16x1x4xf32>
+  %a1 = attn.short_conv %a0, %w_conv
+  %a = scale %a1, 4
   %open = sigmoid %a
   %negative = scale %open, -5.2
   %gate = heads %negative, 2
