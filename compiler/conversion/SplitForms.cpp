@@ -115,15 +115,15 @@ FailureOr<SmallVector<Form>> scannedForms(plan::KernelOp kernel, SmallVector<For
 
 FailureOr<SmallVector<Form>> formsOf(plan::KernelOp kernel, StringRef kind, bool scans, bool exact,
                                      const WholeSteps &steps, int64_t wideFrom) {
-  auto few = [&](StringRef name, int64_t even, int64_t uneven) {
+  auto ofTokens = [&](StringRef name, int64_t even, int64_t uneven) {
     Form form{name, 1, kSoftmaxManyTokens - 1};
     form.even = even, form.uneven = uneven, form.longest = steps.longest;
     return form;
   };
-  SmallVector<Form> ofFew{few("few", 0, steps.sequences)};
+  SmallVector<Form> ofFew{ofTokens("few", 0, steps.sequences)};
   // Of so many sequences and more, but fewer than `behind`.
   auto whole = [&](StringRef name, int64_t from, int64_t behind) {
-    ofFew.push_back(few(name, from, 0));
+    ofFew.push_back(ofTokens(name, from, 0));
     ofFew.back().fewer = behind;
   };
   if (kind == "softmax" && steps.sequences) {

@@ -258,22 +258,32 @@ double tuning::dequantizingRows(const GpuTarget &target, const BlockWeight &shap
 // linear.few_columns
 //===--------------------------------------------------------------------------------------------------------------===//
 
+static constexpr int64_t kBrain = 2; ///< bytes of a bf16
+
+static int64_t stepBytes(const FewRows &shape, int64_t width) {
+  constexpr int64_t kBarriers = 64; // of the slots of a step
+  return (shape.products * width + shape.inputs * shape.rows) * shape.step * kBrain + kBarriers;
+}
+
+int64_t FewRows::slots(const GpuTarget &target, int64_t width) const {
+  constexpr int64_t kMostSlots = 4, kBeside = 16 * 1024; // what it leaves free
+  return std::min(kMostSlots, (target.sharedBytes - kBeside) / stepBytes(*this, width));
+}
+
 double tuning::fewRows(const GpuTarget &target, const FewRows &shape, int64_t width) {
   // On an H200 a turn of an item whose weights are near takes 0.45 us by 16 columns and 0.55 by 64, more where all
-  // multiprocessors read; and rows, which each item reads again from the last cache, half of what as many weights do:
-  // 2048 x 5632 took 12.1, 12.3 and 14.2 us by 16, 32 and 64 columns, 12288 x 2048 20.3, 16.8 and 15.6 (launches left
-  // out).
-  constexpr double kTurn = 0.4, kCopied = 150000;
-  constexpr int64_t kSlots = 4, kElement = 2;
-  width = std::min(width, shape.columns);
-  int64_t weightSlot = width * shape.step * kElement, rowSlot = shape.rows * shape.step * kElement;
-  int64_t shared = kSlots * shape.products * (weightSlot + rowSlot);
+  // multiprocessors read: a slot comes back after 1.6 us, and there are four. Rows, which each item reads again from
+  // the last cache, take half of what as many weights do: 2048 x 5632 took 12.1, 12.3 and 14.2 us by 16, 32 and 64
+  // columns, 12288 x 2048 20.3, 16.8 and 15.6 (launches left out).
+  constexpr double kRound = 1.6, kCopied = 150000;
+  auto slots = static_cast<double>(std::max<int64_t>(shape.slots(target, width), 1));
   Grid grid;
   grid.items = llvm::divideCeil(shape.columns, width);
-  grid.blocks = std::max<int64_t>(target.sharedOfMultiprocessor / shared, 1);
-  grid.bytes = static_cast<double>(shape.products * (2 * width + shape.rows) * shape.inner * kElement) / 2;
+  grid.blocks = std::max<int64_t>(target.sharedOfMultiprocessor / (int64_t(slots) * stepBytes(shape, width)), 1);
+  grid.bytes = static_cast<double>((2 * shape.products * width + shape.inputs * shape.rows) * shape.inner * kBrain) / 2;
+  double weights = static_cast<double>(shape.products * width * shape.step * kBrain);
   grid.chain = target.memoryLatency + static_cast<double>(shape.inner) / static_cast<double>(shape.step) *
-                                          (kTurn + static_cast<double>(shape.products * weightSlot) / kCopied);
+                                          (kRound / slots + weights / kCopied);
   return microseconds(target, grid);
 }
 

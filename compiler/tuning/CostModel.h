@@ -100,10 +100,13 @@ double dequantizingRows(const codegen::GpuTarget &target, const BlockWeight &sha
 // linear.few_columns
 //===--------------------------------------------------------------------------------------------------------------===//
 
-/// `products` weights of bf16 [columns, inner] side by side, and `rows` rows, both copied ahead in steps of `step`
-/// channels.
+/// `products` weights of bf16 [columns, inner] side by side and `rows` rows of each of `inputs`, all copied ahead in
+/// steps of `step` channels.
 struct FewRows {
-  int64_t columns, inner, products, rows, step;
+  int64_t columns, inner, products, inputs, rows, step;
+
+  /// Steps of items of `width` columns that shared memory holds, four at most (codegen/nvptx/Staging.cpp).
+  int64_t slots(const codegen::GpuTarget &target, int64_t width) const;
 };
 /// By items of `width` columns of each product.
 double fewRows(const codegen::GpuTarget &target, const FewRows &shape, int64_t width);

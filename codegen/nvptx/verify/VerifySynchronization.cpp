@@ -466,6 +466,8 @@ private:
           return beginFill(op, barrier);
         }
         return success();
+      case Kind::arriveOnTop:
+        return arriveOnTop(op, thread / 32);
       case Kind::bulkCopy:
         if (expected.first == barrier)
           expected.second -= access.bytes;
@@ -538,6 +540,14 @@ private:
         mayStore.erase(*slot.free);
     }
     return success();
+  }
+
+  /// A lane of those whose pieces one of them will hand over: behind that it would count in the next phase.
+  LogicalResult arriveOnTop(Operation *op, int64_t warp) {
+    auto isOfWarp = [&](const Piece &piece) { return piece.thread / 32 == warp; };
+    if (isFirst || llvm::any_of(pieces, isOfWarp) || llvm::any_of(handedPieces, isOfWarp))
+      return success();
+    return op->emitError("expected pieces of the warp that are yet to be handed over in front of an arrival on top");
   }
 
   /// Pieces that fill a slot in place of a bulk copy: those who wait expect what such a copy leaves, and one may

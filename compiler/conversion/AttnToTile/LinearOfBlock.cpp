@@ -1,9 +1,8 @@
 // Products with weights, an item to a block of threads. A single row has kernels of its own (OneRow.cpp); two variants
 // for more, by their number:
 //
-//   few    up to 16 rows: bound by reading the weights, but the products of 16 rows are matrix products. Weights of
-//   bf16
-//          are copied ahead by warps of their own, as far as shared memory has room
+//   few    up to 16 rows: bound by reading the weights, but the products of 16 rows are matrix products. Where it can
+//          be, weights and rows are copied ahead by warps of their own
 //   many   a square of the result for each item; where the launch is a product and nothing else, it says so, and a
 //          device with a library for products uses that
 //
@@ -18,6 +17,9 @@ using namespace mlir;
 using namespace denim;
 
 namespace {
+
+/// Warps that multiply few rows: 16 rows and up to 64 columns, with the step divided among them. Eight were slower.
+constexpr int64_t kFewWarps = 4;
 
 /// What one item does: `rows` rows and at most `columns` columns, in steps of `step` along the contraction.
 struct ItemShape {
@@ -40,8 +42,9 @@ class BlockProduct {
 public:
   BlockProduct(plan::KernelOp kernel, const ItemShape &shape)
       : kernel(kernel), shape(shape), result(kernel.getBlock()->getTerminator()->getOperand(0)),
-        columns(channelsOf(result)), width(panelWidth(columns, shape.columns)),
-        panels(llvm::divideCeil(columns, width)),
+        columns(channelsOf(result)),
+        // Warps copy whole blocks of 16 rows of weights.
+        width(panelWidth(columns, shape.columns, shape.warps ? 16 : 8)), panels(llvm::divideCeil(columns, width)),
         e(kernel, tile::ItemsAttr::get(kernel.getContext(), rowKind(kernel), shape.rows, panels), shape.name) {}
 
   LogicalResult write(Variant &variant) {
@@ -167,38 +170,44 @@ private:
 
 } // namespace
 
-/// Channels of a step in which few rows and their weights are copied ahead; none where that cannot be: both are bf16 of
-/// one length, which is several panels of a shared operand, and the target has copying warps. One takes 256 channels of
-/// a row at most.
-static std::optional<int64_t> stepAhead(plan::KernelOp kernel, const codegen::GpuTarget &target) {
+/// Few rows and the weights they multiply, where both can be copied ahead by warps of their own: they are bf16 of one
+/// length, which is several steps of whole panels of a shared operand, and shared memory has room for two steps of 16
+/// columns. A copying warp takes 256 channels of a row at most.
+static std::optional<tuning::FewRows> copiedAhead(plan::KernelOp kernel, const codegen::GpuTarget &target) {
   if (!target.bulkCopy)
     return std::nullopt;
-  std::optional<int64_t> inner;
+  tuning::FewRows shape{};
+  shape.columns = channelsOf(kernel.getBlock()->getTerminator()->getOperand(0));
+  shape.rows = kSmallPassRows;
+  llvm::SmallDenseSet<Value> inputs;
   for (auto linear : kernel.getBlock()->getOps<model::LinearOp>()) {
-    if (!elementOf(linear.getWeight()).isBF16() || !elementOf(withoutReshapes(linear.getInput())).isBF16() ||
-        inner.value_or(innerOf(linear)) != innerOf(linear))
+    Value input = withoutReshapes(linear.getInput());
+    if (!elementOf(linear.getWeight()).isBF16() || !elementOf(input).isBF16() ||
+        (shape.products && shape.inner != innerOf(linear)))
       return std::nullopt;
-    inner = innerOf(linear);
+    shape.inner = innerOf(linear);
+    ++shape.products;
+    inputs.insert(input);
   }
-  for (int64_t step : {256, 128, 64})
-    if (*inner % step == 0 && *inner > step)
-      return step;
+  shape.inputs = static_cast<int64_t>(inputs.size());
+  for (int64_t step : {256, 128, 64}) {
+    shape.step = step;
+    if (shape.inner % step == 0 && shape.inner > step && shape.columns >= 16 && shape.slots(target, 16) >= 2)
+      return shape;
+  }
   return std::nullopt;
 }
 
-/// Columns of an item of few rows whose weights are copied ahead.
-static FailureOr<int64_t> chooseFewColumns(plan::KernelOp kernel, const codegen::GpuTarget &target, int64_t columns,
-                                           int64_t step) {
-  auto linears = kernel.getBlock()->getOps<model::LinearOp>();
-  tuning::FewRows shape{columns, innerOf(*linears.begin()), std::distance(linears.begin(), linears.end()),
-                        kSmallPassRows, step};
+/// Columns of an item.
+static FailureOr<int64_t> chooseFewColumns(plan::KernelOp kernel, const codegen::GpuTarget &target,
+                                           const tuning::FewRows &shape) {
   tuning::Question question{
       "linear.few_columns",
-      tuning::shapeText({{"inner", shape.inner}, {"columns", columns}, {"products", shape.products}}),
+      tuning::shapeText({{"inner", shape.inner}, {"columns", shape.columns}, {"products", shape.products}}),
       {},
       [=](int64_t width) { return tuning::fewRows(target, shape, width); }};
   for (int64_t width : {16, 32, 64})
-    if (width == 16 || width <= columns)
+    if (width <= shape.columns && shape.slots(target, width) >= 2)
       question.candidates.push_back(width);
   return tuning::choose(kernel, question);
 }
@@ -226,11 +235,11 @@ LogicalResult denim::emitLinearOfBlock(plan::KernelOp kernel, Variants &variants
   FailureOr<codegen::GpuTarget> target = tuning::gpuTargetOf(kernel);
   if (failed(target))
     return failure();
-  if (std::optional<int64_t> step = stepAhead(kernel, *target)) {
-    FailureOr<int64_t> width = chooseFewColumns(kernel, *target, columns, *step);
+  if (std::optional<tuning::FewRows> ahead = copiedAhead(kernel, *target)) {
+    FailureOr<int64_t> width = chooseFewColumns(kernel, *target, *ahead);
     if (failed(width))
       return failure();
-    few.columns = *width, few.step = *step, few.warps = 4;
+    few.columns = *width, few.step = ahead->step, few.warps = kFewWarps;
   }
   std::pair<ItemShape, DictionaryAttr> forms[] = {
       {few, whenRows(context, 1, kSmallPassRows)},

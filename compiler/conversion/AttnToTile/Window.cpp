@@ -12,10 +12,10 @@ int64_t denim::channelsOf(Value value) {
   return n;
 }
 
-int64_t denim::panelWidth(int64_t columns, int64_t limit) {
+int64_t denim::panelWidth(int64_t columns, int64_t limit, int64_t unit) {
   if (columns <= limit)
     return columns;
-  for (int64_t width = limit; width > 0 && width >= limit / 2; width -= 8)
+  for (int64_t width = limit; width > 0 && width >= limit / 2; width -= unit)
     if (columns % width == 0)
       return width;
   return limit;

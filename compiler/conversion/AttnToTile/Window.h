@@ -38,8 +38,9 @@ struct Window {
 /// Channels of one token of an activation or of a parameter.
 int64_t channelsOf(mlir::Value value);
 
-/// A width of at most `limit` that cuts `columns` without a rest where one of at least half of that does.
-int64_t panelWidth(int64_t columns, int64_t limit);
+/// A width of at most `limit` that cuts `columns` without a rest where one of at least half of that does, `limit` less
+/// a multiple of `unit`.
+int64_t panelWidth(int64_t columns, int64_t limit, int64_t unit = 8);
 
 /// The first channel as an index value.
 mlir::Value firstChannel(mlir::OpBuilder &b, mlir::Location loc, const Window &window);

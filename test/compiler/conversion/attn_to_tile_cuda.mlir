@@ -137,6 +137,46 @@ module attributes {plan.machine = "cuda"} {
 
 // -----
 
+// Of eight products shared memory holds two steps of 16 columns each, and none of more: so wide are the items.
+module attributes {plan.machine = "cuda"} {
+  plan.program @eight(%x: tensor<?x2048xbf16>) {
+    %w0 = model.param "w0" : tensor<2048x2048xbf16>
+    %w1 = model.param "w1" : tensor<2048x2048xbf16>
+    %w2 = model.param "w2" : tensor<2048x2048xbf16>
+    %w3 = model.param "w3" : tensor<2048x2048xbf16>
+    %w4 = model.param "w4" : tensor<2048x2048xbf16>
+    %w5 = model.param "w5" : tensor<2048x2048xbf16>
+    %w6 = model.param "w6" : tensor<2048x2048xbf16>
+    %w7 = model.param "w7" : tensor<2048x2048xbf16>
+    %y = plan.launch @products(%x, %w0, %w1, %w2, %w3, %w4, %w5, %w6, %w7) slots [1] {when = {of = "rows", least = 2, most = 16}} : (tensor<?x2048xbf16>, tensor<2048x2048xbf16>, tensor<2048x2048xbf16>, tensor<2048x2048xbf16>, tensor<2048x2048xbf16>, tensor<2048x2048xbf16>, tensor<2048x2048xbf16>, tensor<2048x2048xbf16>, tensor<2048x2048xbf16>) -> tensor<?x2048xf32>
+    plan.return %y : tensor<?x2048xf32>
+  }
+  // CHECK-LABEL: tile.kernel @products_few(
+  // CHECK-SAME: items <tokens by 16 times 128>
+  // CHECK-SAME: tile.ahead
+  plan.kernel @products(%x: tensor<?x2048xbf16>, %w0: tensor<2048x2048xbf16>, %w1: tensor<2048x2048xbf16>, %w2: tensor<2048x2048xbf16>, %w3: tensor<2048x2048xbf16>, %w4: tensor<2048x2048xbf16>, %w5: tensor<2048x2048xbf16>, %w6: tensor<2048x2048xbf16>, %w7: tensor<2048x2048xbf16>) attributes {kind = "linear"} {
+    %a = plan.cast %x : tensor<?x2048xbf16> to tensor<?x2048xf32>
+    %y0 = model.linear %a, %w0
+    %y1 = model.linear %a, %w1
+    %y2 = model.linear %a, %w2
+    %y3 = model.linear %a, %w3
+    %y4 = model.linear %a, %w4
+    %y5 = model.linear %a, %w5
+    %y6 = model.linear %a, %w6
+    %y7 = model.linear %a, %w7
+    %s1 = model.add %y0, %y1
+    %s2 = model.add %s1, %y2
+    %s3 = model.add %s2, %y3
+    %s4 = model.add %s3, %y4
+    %s5 = model.add %s4, %y5
+    %s6 = model.add %s5, %y6
+    %s7 = model.add %s6, %y7
+    plan.yield %s7 : tensor<?x2048xf32>
+  }
+}
+
+// -----
+
 // A convolution whose channels are whole pieces of 16 bytes for the four lanes of a row: 128 rows of 32 channels, so that
 // each thread has four neighbouring rows and reads three more. Others are 16 rows, as wide as they come.
 module attributes {plan.machine = "cuda"} {

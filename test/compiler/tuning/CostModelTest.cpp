@@ -287,20 +287,29 @@ int64_t bestFewColumns(const FewRows &shape) {
 
 TEST(FewRows, ItemsForAllMultiprocessors) {
   // Measured on an H200 in a model: 16 and 32 columns even, 64 slower by a sixth.
-  FewRows narrow{2048, 5632, 1, 16, 256};
+  FewRows narrow{2048, 5632, 1, 1, 16, 256};
   EXPECT_EQ(bestFewColumns(narrow), 16);
   EXPECT_NEAR(fewRows(gpu(), narrow, 64) / fewRows(gpu(), narrow, 32), 14.2 / 12.3, 0.1);
-  EXPECT_EQ(bestFewColumns({64, 2048, 1, 16, 256}), 16);
+  EXPECT_EQ(bestFewColumns({64, 2048, 1, 1, 16, 256}), 16);
   // The row of denim-bench: 16.8, 15.9, 16.5 us, of which a launch is 3.
-  EXPECT_EQ(bestFewColumns({4096, 4096, 1, 16, 256}), 32);
+  EXPECT_EQ(bestFewColumns({4096, 4096, 1, 1, 16, 256}), 32);
 }
 
 TEST(FewRows, WherePanelsAreManyRowsAreReadLessOften) {
-  FewRows wide{12288, 2048, 1, 16, 256};
+  FewRows wide{12288, 2048, 1, 1, 16, 256};
   EXPECT_EQ(bestFewColumns(wide), 64);
   EXPECT_NEAR(fewRows(gpu(), wide, 16) / fewRows(gpu(), wide, 64), 20.3 / 15.6, 0.1);
-  EXPECT_EQ(bestFewColumns({5632, 2048, 2, 16, 256}), 64);
-  EXPECT_EQ(bestFewColumns({32000, 2048, 1, 16, 256}), 64);
+  EXPECT_EQ(bestFewColumns({5632, 2048, 2, 1, 16, 256}), 64);
+  EXPECT_EQ(bestFewColumns({32000, 2048, 1, 1, 16, 256}), 64);
+}
+
+TEST(FewRows, ManyProductsHaveNarrowItemsThatRunAhead) {
+  FewRows eight{2048, 2048, 8, 1, 16, 256};
+  EXPECT_EQ(eight.slots(gpu(), 16), 2);
+  EXPECT_EQ(eight.slots(gpu(), 32), 1);
+  EXPECT_EQ(eight.slots(gpu(), 64), 0);
+  // A product has four slots whatever there is room for.
+  EXPECT_EQ((FewRows{2048, 2048, 1, 1, 16, 64}.slots(gpu(), 16)), 4);
 }
 
 //===--------------------------------------------------------------------------------------------------------------===//

@@ -269,8 +269,8 @@ void arriveWithPieces(Warp &warp, const Instruction &i, uint32_t lanes) {
   arrive(warp, i, lanes);
 }
 
-/// Counts up, and down again once the lane's pieces are there: a phase completes as it would without, and who waits for
-/// it learns nothing of the lane.
+/// Counts up, and down again once the lane's pieces are there, which they are (the verifier of kernels asks for that): a
+/// phase completes as it would without, and who waits for it learns nothing of the lane.
 void arriveOnTop(Warp &warp, const Instruction &i, uint32_t lanes) {
   for (uint32_t m = lanes; m && !warp.block.stopped; m &= m - 1) {
     uint32_t lane = uint32_t(__builtin_ctz(m));
