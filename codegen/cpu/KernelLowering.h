@@ -90,8 +90,6 @@ private:
   // ---- products (LowerMma.cpp, LowerSolve.cpp)
   void lower(tile::MmaOp op);
   tile::MmaOp addedTo(tile::MmaOp op) const;
-  tile::MapOp finishedBy(tile::MmaOp op) const;
-  void multiply(tile::MmaOp op, tile::MapOp finish);
   mlir::Operation *writtenAt(mlir::Operation *op) const;
   Product operandsOf(tile::MmaOp op, Axis axis);
   void multiplyByMatrixUnit(tile::MmaOp op, const Product &product);

@@ -1,4 +1,4 @@
-// Elementwise ops. A map behind a product may be written with it (LowerMma.cpp).
+// Elementwise ops.
 #include "codegen/cpu/MapBody.h"
 
 using namespace mlir;
@@ -39,9 +39,6 @@ void KernelLowering::lower(tile::ExtractOp op) {
 }
 
 void KernelLowering::lower(tile::MapOp op) {
-  for (Value input : op.getInputs())
-    if (auto mma = input.getDefiningOp<tile::MmaOp>(); mma && finishedBy(mma) == op)
-      return multiply(mma, op);
   auto type = typeOf(op.getResult());
 
   // Vectors run the way they do in most of what is read.
@@ -88,16 +85,11 @@ void KernelLowering::lower(tile::MapOp op) {
   written.release();
 }
 
-KernelLowering::MapBody::MapBody(KernelLowering &lowering, tile::MapOp op, Axis axis, Value given)
+KernelLowering::MapBody::MapBody(KernelLowering &lowering, tile::MapOp op, Axis axis)
     : lowering(lowering), code(lowering.code), body(op.getBody().front()), axis(axis), outer(lowering.scalars) {
   for (auto [argument, input] : llvm::zip_equal(body.getArguments(), op.getInputs())) {
-    if (input == given) {
-      handed = argument;
-      continue;
-    }
     const Place &place = lowering.placeOf(input);
     places.push_back(place.extent(axis) == 1 ? place : lowering.along(axis, place, borrowed));
-    read.push_back(argument);
   }
   // Scalars first.
   auto isUniform = [&](Value v) { return v.getParentBlock() != &body || uniform.contains(v); };
@@ -113,7 +105,7 @@ void KernelLowering::MapBody::release() {
     lowering.release(storage);
 }
 
-Value KernelLowering::MapBody::vectorAt(Value row, Value column, int64_t valid, Value given) {
+Value KernelLowering::MapBody::vectorAt(Value row, Value column, int64_t valid) {
   IRMapping lanes;
   auto vectorOf = [&](Value v) -> Value {
     if (Value known = lanes.lookupOrNull(v))
@@ -122,9 +114,7 @@ Value KernelLowering::MapBody::vectorAt(Value row, Value column, int64_t valid, 
     lanes.map(v, made);
     return made;
   };
-  if (handed)
-    lanes.map(handed, given);
-  for (auto [argument, place] : llvm::zip_equal(read, places))
+  for (auto [argument, place] : llvm::zip_equal(body.getArguments(), places))
     lanes.map(argument, lowering.access.vector(place, axis, row, column, valid));
   for (Operation &inner : body.without_terminator()) {
     if (auto index = dyn_cast<tile::IndexOp>(inner)) {

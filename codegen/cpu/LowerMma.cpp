@@ -1,11 +1,7 @@
 // tile.mma: operands become a product of places. A product that is nothing but what another one begins with is written
-// with it, as a sum of products, and one that a map of simple arithmetic makes something of (a mask, a factor) is
-// written with the map, which works on the registers that hold the sums.
+// with it, as a sum of products.
 #include "codegen/cpu/KernelLowering.h"
-#include "codegen/cpu/MapBody.h"
 #include "codegen/cpu/MatrixProduct.h"
-#include "mlir/Dialect/Arith/IR/Arith.h"
-#include "mlir/Dialect/Math/IR/Math.h"
 
 using namespace mlir;
 using namespace denim::codegen;
@@ -22,43 +18,12 @@ tile::MmaOp KernelLowering::addedTo(tile::MmaOp op) const {
   return joins ? next : nullptr;
 }
 
-/// The map that is all that uses the product's result and may be written with it, or null. Functions are long, and keep
-/// a core busy by themselves.
-tile::MapOp KernelLowering::finishedBy(tile::MmaOp op) const {
-  Value result = op.getResult();
-  auto map = result.hasOneUse() ? dyn_cast<tile::MapOp>(*result.getUsers().begin()) : nullptr;
-  if (!map || map->getBlock() != op->getBlock() || typeOf(map.getResult()) != typeOf(result) ||
-      layouts.usesMatrixUnit(op) || layouts.wantsTransposed(result) || addedTo(op))
-    return nullptr;
-  Axis axis = layouts.axisOf(result);
-  auto type = typeOf(result);
-  auto extent = [&](tile::TileType type) { return axis == Axis::columns ? type.getColumns() : type.getRows(); };
-  bool isSimple = llvm::none_of(map.getBody().front(), [](Operation &inner) {
-    return isa<math::MathDialect>(inner.getDialect()) || isa<arith::DivFOp>(inner);
-  });
-  if (!isSimple || extent(type) % code.lanes != 0 || layouts.axisOf(map.getResult()) != axis)
-    return nullptr;
-  for (Value input : map.getInputs()) {
-    if (input == result)
-      continue;
-    // Of several products the last.
-    auto other = input.getDefiningOp<tile::MmaOp>();
-    bool isLater = other && other->getBlock() == op->getBlock() && op->isBeforeInBlock(other) && input.hasOneUse();
-    if (isLater || (extent(typeOf(input)) > 1 && layouts.axisOf(input) != axis))
-      return nullptr;
-  }
-  return map;
-}
-
 /// Where the code of an op stands.
 Operation *KernelLowering::writtenAt(Operation *op) const {
   auto mma = dyn_cast<tile::MmaOp>(op);
-  if (!mma)
-    return op;
-  while (tile::MmaOp next = addedTo(mma))
+  while (tile::MmaOp next = mma ? addedTo(mma) : nullptr)
     mma = next;
-  tile::MapOp map = finishedBy(mma);
-  return map ? map.getOperation() : mma.getOperation();
+  return mma ? mma : op;
 }
 
 /// Operands and zeros; vectors of the result run along `axis`, and the operand that lies across it comes from its
@@ -83,12 +48,8 @@ Product KernelLowering::operandsOf(tile::MmaOp op, Axis axis) {
 }
 
 void KernelLowering::lower(tile::MmaOp op) {
-  if (!addedTo(op) && !finishedBy(op))
-    multiply(op, nullptr);
-}
-
-/// Writes the sum of products that ends with `op`, and with it the map that finishes it, if there is one.
-void KernelLowering::multiply(tile::MmaOp op, tile::MapOp finish) {
+  if (addedTo(op))
+    return;
   // The terms of the sum that ends here.
   SmallVector<tile::MmaOp> ops{op};
   while (ops.back().getAcc()) {
@@ -113,24 +74,10 @@ void KernelLowering::multiply(tile::MmaOp op, tile::MapOp finish) {
     if (!shared)
       reusable.push_back(acc);
   }
-  Operation *maker = finish ? finish.getOperation() : op.getOperation();
-  std::optional<MapBody> body;
-  if (finish) {
-    body.emplace(*this, finish, axis, op.getResult());
-    terms.back().finish = [&](Value vector, Value row, Value column, int64_t valid) {
-      return body->vectorAt(row, column, valid, vector);
-    };
-    // The map may read the accumulator as well, or a window of it.
-    if (llvm::any_of(finish.getInputs(), [&](Value input) {
-          return llvm::is_contained(reusable, input) || isa_and_nonnull<tile::WindowOp>(input.getDefiningOp());
-        }))
-      reusable.clear();
-  }
-  std::optional<Place> target =
-      storeTarget(maker, axis, [&](Value tile) { return llvm::is_contained(reusable, tile); });
+  std::optional<Place> target = storeTarget(op, axis, [](Value) { return false; });
   if (target)
-    bind(maker->getResult(0), *target);
-  const Place result = target ? *target : placeResult(maker->getResult(0), axis, reusable);
+    bind(op.getResult(), *target);
+  const Place result = target ? *target : placeResult(op.getResult(), axis, reusable);
   for (Product &term : terms)
     term.result = result;
   if (layouts.usesMatrixUnit(op))
@@ -139,8 +86,6 @@ void KernelLowering::multiply(tile::MmaOp op, tile::MapOp finish) {
     withScratch(tile::TileType::get(op.getContext(), rows, columns, code.f32()), Axis::columns, body);
   };
   ProductWriter(code, borrow).write(terms);
-  if (body)
-    body->release();
 }
 
 void KernelLowering::multiplyByMatrixUnit(tile::MmaOp op, const Product &product) {

@@ -9,23 +9,20 @@ namespace denim::codegen {
 
 class KernelLowering::MapBody {
 public:
-  /// Vectors run along `axis`. `given`: an input whose vectors are handed to `vectorAt`, and that has no place.
-  MapBody(KernelLowering &lowering, tile::MapOp op, Axis axis, mlir::Value given = {});
+  /// Vectors run along `axis`.
+  MapBody(KernelLowering &lowering, tile::MapOp op, Axis axis);
   /// Gives back what inputs that lie the other way were copied to. Behind the last vector.
   void release();
-  /// The places of the inputs, without that of the given one.
   llvm::ArrayRef<Place> inputs() const { return places; }
   /// The vector of the result at (row, column), of which `valid` lanes are of use.
-  mlir::Value vectorAt(mlir::Value row, mlir::Value column, int64_t valid, mlir::Value given = {});
+  mlir::Value vectorAt(mlir::Value row, mlir::Value column, int64_t valid);
 
 private:
   KernelLowering &lowering;
   Code &code;
   mlir::Block &body;
   Axis axis;
-  mlir::BlockArgument handed; ///< what stands for the given input
   llvm::SmallVector<Place> places;
-  llvm::SmallVector<mlir::BlockArgument> read; ///< what stands for the places
   llvm::SmallVector<int> borrowed;
   llvm::DenseSet<mlir::Value> uniform;
   mlir::IRMapping outer;

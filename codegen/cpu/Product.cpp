@@ -13,10 +13,6 @@ static constexpr int64_t kLineBytes = 64;
 Product Product::transposed() const {
   Product p;
   p.eachRound = eachRound;
-  if (finish)
-    p.finish = [finish = finish](Value vector, Value row, Value column, int64_t valid) {
-      return finish(vector, column, row, valid);
-    };
   p.lhs = rhs.transposed(), p.rhs = lhs.transposed(), p.result = result.transposed();
   if (initial)
     p.initial = initial->transposed();
@@ -90,22 +86,9 @@ void ProductWriter::write(const Product &p) {
     return write(p.transposed());
   bool alongK = !p.rhs.splat &&
                 (!p.rhs.isContiguous(Axis::columns) || (p.rhs.columns == 1 && p.rhs.rowStride == 1 && p.rhs.rows > 1));
-  if (alongK && p.rhs.isContiguous(Axis::rows) && p.m() <= mostRowsOfDotForm) {
-    dot(p);
-    return finishAll(p);
-  }
+  if (alongK && p.rhs.isContiguous(Axis::rows) && p.m() <= mostRowsOfDotForm)
+    return dot(p);
   outer(p);
-}
-
-/// Finishes what stands in the result.
-void ProductWriter::finishAll(const Product &p) {
-  if (!p.finish)
-    return;
-  bool whole = p.result.padded && p.result.stride(Axis::columns) == 1;
-  access.forEachVector(p.m(), p.n(), Axis::columns, whole, [&](Value row, Value column, int64_t valid) {
-    Value vector = access.vector(p.result, Axis::columns, row, column, valid);
-    access.setVector(p.result, Axis::columns, row, column, valid, p.finish(vector, row, column, valid));
-  });
 }
 
 //===--------------------------------------------------------------------------------------------------------------===//
@@ -146,13 +129,6 @@ void ProductWriter::outer(const Product &given) {
   int64_t lastValid = p.n() - (vectors - 1) * code.lanes;
   RegisterTile tile = chooseRegisterTile(code.target, p.m(), vectors, p.k());
   int64_t width = tile.vectors * code.lanes;
-  int64_t depth = pack ? depthOf(code.target.blockBytes, width, p)
-                       : depthOf(code.target.cacheBytes / 4, std::max(vectors * code.lanes, p.m()), p);
-  if (p.finish && depth < p.k()) { // sums are not complete in registers
-    p.finish = {};
-    outer(p);
-    return finishAll(given);
-  }
   // Strips of whole vectors in a loop, the last ones on their own.
   int64_t full = vectors / tile.vectors * tile.vectors;
   // A ragged last vector is written with code of its own, unless whole vectors may be read and written throughout.
@@ -171,6 +147,7 @@ void ProductWriter::outer(const Product &given) {
   if (pack)
     return strips([&](const Strip &strip) { packedStrip(p, strip, tile.rows); });
   // All strips take a block of k before the next one, so that the rows of lhs come from near for all but the first.
+  int64_t depth = depthOf(code.target.cacheBytes / 4, std::max(vectors * code.lanes, p.m()), p);
   alongK(p, depth, [&](Value k, int64_t depth, const std::optional<Place> &initial) {
     strips([&](const Strip &strip) {
       Place rows = p.rhs;
@@ -229,25 +206,18 @@ void ProductWriter::rowsOfStrip(const Product &p, const Place &rhs, const Strip 
     if (p.zeros == Zeros::rhsUpper)
       end = code.min(end, code.max(code.constant(0), code.sub(code.add(n, width), k)));
     Value number = p.eachRound ? code.add(before, code.divide(row, tileRows)) : Value();
-    auto part = [&](int64_t from, int64_t to) {
-      int64_t valid = to == strip.vectors ? strip.valid : code.lanes;
-      return Block{row, code.add(n, from * code.lanes), rows, to - from, valid, number};
-    };
-    if (to > from) {
-      Place used = from == 0 ? rhs
-                             : access.window(rhs, code.constant(0), code.constant(from * code.lanes), rhs.rows,
-                                             rhs.columns - from * code.lanes);
-      registerTile(p, used, part(from, to), k, end, depth, initial);
-    }
-    for (Block left : {part(0, from), part(to, strip.vectors)})
-      if (p.finish && left.vectors > 0)
-        storeSums(p, left, SmallVector<Value>(left.rows * left.vectors, code.zero(code.f32())));
+    int64_t valid = to == strip.vectors ? strip.valid : code.lanes;
+    Place used = from == 0 ? rhs
+                           : access.window(rhs, code.constant(0), code.constant(from * code.lanes), rhs.rows,
+                                           rhs.columns - from * code.lanes);
+    registerTile(p, used, {row, code.add(n, from * code.lanes), rows, to - from, valid, number}, k, end, depth,
+                 initial);
   };
   // Whole register tiles up to that of row `end`, with those vectors.
   Value done = code.constant(0), all = code.constant(full);
   auto rowsTo = [&](Value end, int64_t from, int64_t to) {
     end = code.min(all, end);
-    if (to > from || p.finish)
+    if (to > from)
       code.loop(done, end, tileRows, [&](Value row) { tileAt(row, tileRows, from, to); });
     done = end;
   };
@@ -272,7 +242,7 @@ void ProductWriter::registerTile(const Product &p, const Place &rhs, const Block
                                  int64_t depth, const std::optional<Place> &initial) {
   SmallVector<Value> sums = loadSums(initial, b);
   addProducts(p, rhs, b, k, depthEnd, depth, sums);
-  storeSums(p, b, sums);
+  storeSums(p.result, b, sums);
 }
 
 SmallVector<Value> ProductWriter::loadSums(const std::optional<Place> &initial, const Block &b) {
@@ -285,13 +255,11 @@ SmallVector<Value> ProductWriter::loadSums(const std::optional<Place> &initial, 
   return sums;
 }
 
-void ProductWriter::storeSums(const Product &p, const Block &b, ArrayRef<Value> sums) {
+void ProductWriter::storeSums(const Place &result, const Block &b, ArrayRef<Value> sums) {
   for (int64_t i = 0; i < b.rows; ++i)
-    for (int64_t j = 0; j < b.vectors; ++j) {
-      Value row = code.add(b.m, i), column = code.add(b.n, j * code.lanes), sum = sums[i * b.vectors + j];
-      int64_t valid = validLanes(b, j);
-      access.setVector(p.result, Axis::columns, row, column, valid, p.finish ? p.finish(sum, row, column, valid) : sum);
-    }
+    for (int64_t j = 0; j < b.vectors; ++j)
+      access.setVector(result, Axis::columns, code.add(b.m, i), code.add(b.n, j * code.lanes), validLanes(b, j),
+                       sums[i * b.vectors + j]);
 }
 
 /// The loop of a register tile. `depthEnd`, of those `depth` steps, may be known only at run time; it is then rounded
@@ -392,7 +360,7 @@ void ProductWriter::joined(ArrayRef<Product> terms) {
           end = code.min(end, code.add(n, wide * code.lanes));
         addProducts(p, rhs, block, code.constant(0), end, p.k(), sums);
       }
-      storeSums(terms.back(), block, sums);
+      storeSums(first.result, block, sums);
     };
     int64_t full = m / tile.rows * tile.rows;
     code.loop(0, full, tile.rows, [&](Value row) { tileAt(row, tile.rows); });

@@ -26,16 +26,11 @@ enum class Zeros { none, lhsLower, rhsUpper, resultLower, resultUpper };
 /// Called in round `round` of `rounds` of an op's innermost loop, all its loops together.
 using EachRound = std::function<void(mlir::Value round, int64_t rounds)>;
 
-/// Makes of a vector of the result that begins at `row` and `column` the one to be stored, `valid` lanes of it.
-using Finish = std::function<mlir::Value(mlir::Value vector, mlir::Value row, mlir::Value column, int64_t valid)>;
-
 struct Product {
   Place lhs, rhs, result;
   std::optional<Place> initial; ///< May be the result's own place.
   Zeros zeros = Zeros::none;
   EachRound eachRound;
-  /// What stands in the result is made by it, if it is there: of zeros where a triangle is not wanted.
-  Finish finish;
   int64_t m() const { return result.rows; }
   int64_t n() const { return result.columns; }
   int64_t k() const { return lhs.columns; }
@@ -79,7 +74,6 @@ private:
   };
   void outer(const Product &product);
   void dot(const Product &product);
-  void finishAll(const Product &product);
   void dotOfBlocks(const Product &product);
   void storeDots(const Product &product, mlir::Value j, int64_t count, llvm::ArrayRef<mlir::Value> sums);
   mlir::Value tilesBefore(const Product &product, const Strip &strip, int64_t tileRows);
@@ -93,7 +87,7 @@ private:
   llvm::SmallVector<mlir::Value> loadSums(const std::optional<Place> &initial, const Block &block);
   void addProducts(const Product &product, const Place &rhs, const Block &block, mlir::Value k, mlir::Value depthEnd,
                    int64_t depth, llvm::SmallVector<mlir::Value> &sums);
-  void storeSums(const Product &product, const Block &block, llvm::ArrayRef<mlir::Value> sums);
+  void storeSums(const Place &result, const Block &block, llvm::ArrayRef<mlir::Value> sums);
   int64_t validLanes(const Block &b, int64_t vector) const { return vector + 1 == b.vectors ? b.valid : code.lanes; }
   bool canJoin(llvm::ArrayRef<Product> terms) const;
   void joined(llvm::ArrayRef<Product> terms);

@@ -180,56 +180,6 @@ TEST(TileProduct, Sums) {
   check(cases);
 }
 
-/// A map behind a product, that may be written with it: a mask, factors along both sides, a tile of the same shape, the
-/// accumulator once more, in the memory that the product begins with. The triangle's other half is of the map alone.
-TEST(TileProduct, MadeInRegisters) {
-  std::vector<Case> cases;
-  for (auto [m, n, k, triangle, turned, function] :
-       {std::tuple(64, 64, 64, false, false, false), std::tuple(37, 32, 20, false, false, false),
-        std::tuple(37, 33, 20, false, false, false), std::tuple(4, 64, 300, false, true, false),
-        std::tuple(64, 64, 64, true, false, false), std::tuple(96, 96, 37, true, true, false),
-        std::tuple(32, 32, 5000, true, false, false), std::tuple(48, 64, 16, false, true, true)}) {
-    Case c;
-    c.name = fmt::format("made_{}x{}x{}{}{}{}", m, n, k, triangle ? "_triangle" : "", turned ? "_turned" : "",
-                         function ? "_exp" : "");
-    c.kernel = fmt::format(
-        R"(
-            tile.kernel @{name}(%A: !tile.memory<{k}xf32>, %B: !tile.memory<{bc}xf32>, %R: !tile.memory<1xf32>,
-                %F: !tile.memory<{n}xf32>, %S: !tile.memory<{n}xf32>, %C: !tile.memory<{n}xf32>)
-                items <once by 1 times 1> at %item {{
-              %c0 = arith.constant 0 : index
-              %a = tile.load %A[%c0, %c0] : !tile.memory<{k}xf32> -> !tile.tile<{m}x{k}xf32>
-              %b = tile.load %B[%c0, %c0] : !tile.memory<{bc}xf32> -> !tile.tile<{br}x{bc}xf32>
-              %r = tile.load %R[%c0, %c0] : !tile.memory<1xf32> -> !tile.tile<{m}x1xf32>
-              %f = tile.load %F[%c0, %c0] : !tile.memory<{n}xf32> -> !tile.tile<1x{n}xf32>
-              %s = tile.load %S[%c0, %c0] : !tile.memory<{n}xf32> -> !tile.tile<{m}x{n}xf32>
-              %c = tile.load %C[%c0, %c0] : !tile.memory<{n}xf32> -> !tile.tile<{m}x{n}xf32>
-              %p = tile.mma %a, {tr} %b {acc} : !tile.tile<{m}x{k}xf32>, !tile.tile<{br}x{bc}xf32> {acct} -> !tile.tile<{m}x{n}xf32>
-              %made = tile.map (%x = %p : !tile.tile<{m}x{n}xf32>, %u = %r : !tile.tile<{m}x1xf32>, %v = %f : !tile.tile<1x{n}xf32>,
-                                %w = %s : !tile.tile<{m}x{n}xf32>, %d = %c : !tile.tile<{m}x{n}xf32>) -> !tile.tile<{m}x{n}xf32> {{
-                %i = tile.index 0
-                %j = tile.index 1
-                %in = arith.cmpi sge, %i, %j : i32
-                %xu = arith.mulf %x, %u : f32
-                %xv = arith.mulf %xu, %v : f32
-                %masked = arith.select %in, %xv, %w : f32
-                %e = {function} %d : f32
-                %y = arith.addf %masked, %e : f32
-                tile.yield %y : f32
-              }}
-              tile.store %made, %C[%c0, %c0] : !tile.tile<{m}x{n}xf32>, !tile.memory<{n}xf32>
-            }})",
-        fmt::arg("name", c.name), fmt::arg("m", m), fmt::arg("n", n), fmt::arg("k", k), fmt::arg("br", turned ? n : k),
-        fmt::arg("bc", turned ? k : n), fmt::arg("tr", turned ? "transpose_rhs" : ""),
-        fmt::arg("acc", triangle ? "triangle result" : "acc %c"),
-        fmt::arg("acct", triangle ? "" : fmt::format(", !tile.tile<{}x{}xf32>", m, n)),
-        fmt::arg("function", function ? "math.exp" : "arith.negf"));
-    c.buffers = {{"f32", m * k}, {"f32", k * n}, {"f32", m}, {"f32", n}, {"f32", m * n}, {"f32", m * n}};
-    cases.push_back(c);
-  }
-  check(cases);
-}
-
 /// Rows times weights that are turned once for all rounds of a loop, summed over more than one block of k.
 TEST(TileProduct, TurnedOnceForALoop) {
   std::vector<Case> cases;

@@ -61,48 +61,6 @@ tile.kernel @used(%a: !tile.memory<64xf32>, %b: !tile.memory<64xf32>, %c: !tile.
   tile.store %p, %c[%c64, %c0] : !tile.tile<64x64xf32>, !tile.memory<64xf32>
 }
 
-// A map of simple arithmetic behind a product works on its sums: they are stored once.
-// CHECK-LABEL: llvm.func @made
-// CHECK: scf.for {{.*}} -> (vector<16xf32>
-// CHECK: vector.fma
-// CHECK-NOT: llvm.store
-// CHECK: arith.mulf {{.*}} : vector<16xf32>
-// CHECK: llvm.store
-// CHECK-COUNT-15: arith.mulf {{.*}} : vector<16xf32>
-// CHECK-NOT: arith.mulf {{.*}} : vector<16xf32>
-// CHECK: llvm.return
-tile.kernel @made(%a: !tile.memory<64xf32>, %b: !tile.memory<64xf32>, %f: !tile.memory<1xf32>, %c: !tile.memory<64xf32>) items <once by 1 times 1> at %item {
-  %c0 = arith.constant 0 : index
-  %x = tile.load %a[%c0, %c0] : !tile.memory<64xf32> -> !tile.tile<64x64xf32>
-  %y = tile.load %b[%c0, %c0] : !tile.memory<64xf32> -> !tile.tile<64x64xf32>
-  %u = tile.load %f[%c0, %c0] : !tile.memory<1xf32> -> !tile.tile<64x1xf32>
-  %p = tile.mma %x, %y : !tile.tile<64x64xf32>, !tile.tile<64x64xf32> -> !tile.tile<64x64xf32>
-  %q = tile.map (%e = %p : !tile.tile<64x64xf32>, %g = %u : !tile.tile<64x1xf32>) -> !tile.tile<64x64xf32> {
-    %r = arith.mulf %e, %g : f32
-    tile.yield %r : f32
-  }
-  tile.store %q, %c[%c0, %c0] : !tile.tile<64x64xf32>, !tile.memory<64xf32>
-}
-
-// A function stays a loop of its own: sums are stored, and read again.
-// CHECK-LABEL: llvm.func @function
-// CHECK: vector.fma
-// CHECK-COUNT-16: llvm.store
-// CHECK: llvm.load
-// CHECK: math.exp
-// CHECK: llvm.return
-tile.kernel @function(%a: !tile.memory<64xf32>, %b: !tile.memory<64xf32>, %c: !tile.memory<64xf32>) items <once by 1 times 1> at %item {
-  %c0 = arith.constant 0 : index
-  %x = tile.load %a[%c0, %c0] : !tile.memory<64xf32> -> !tile.tile<64x64xf32>
-  %y = tile.load %b[%c0, %c0] : !tile.memory<64xf32> -> !tile.tile<64x64xf32>
-  %p = tile.mma %x, %y : !tile.tile<64x64xf32>, !tile.tile<64x64xf32> -> !tile.tile<64x64xf32>
-  %q = tile.map (%e = %p : !tile.tile<64x64xf32>) -> !tile.tile<64x64xf32> {
-    %r = math.exp %e : f32
-    tile.yield %r : f32
-  }
-  tile.store %q, %c[%c0, %c0] : !tile.tile<64x64xf32>, !tile.memory<64xf32>
-}
-
 // Of a triangle the register tiles on the diagonal take the vectors that reach into it: eight sums for the first one, not 16.
 // CHECK-LABEL: llvm.func @lower
 // CHECK: %{{.*}}:8 = scf.for
