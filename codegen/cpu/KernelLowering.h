@@ -67,8 +67,7 @@ private:
   void lower(tile::GatherOp op);
   void lower(tile::ScatterOp op);
   void lower(tile::StoreOp op);
-  std::optional<Place> storeTarget(mlir::Operation *maker, Axis axis,
-                                   llvm::function_ref<bool(mlir::Value)> readsBeforeWriting);
+  std::optional<Place> storeTarget(mlir::Operation *maker, Axis axis);
   Place memoryWindow(mlir::Value memory, mlir::Value row, mlir::Value column, int64_t rows, int64_t columns);
   bool isWrittenBefore(mlir::Value memory, mlir::Operation *load, int64_t lastUse);
   std::pair<mlir::Value, mlir::Value> rowsWithin(mlir::Value row, mlir::Value lo, mlir::Value hi, int64_t rows);
@@ -80,7 +79,6 @@ private:
   void lower(tile::FlattenOp op);
   void lower(tile::ExtractOp op);
   void lower(tile::MapOp op);
-  class MapBody;
 
   // ---- along a dimension (LowerReduce.cpp)
   void lower(tile::ReduceOp op);
@@ -124,7 +122,7 @@ private:
   Place along(Axis axis, const Place &place, llvm::SmallVectorImpl<int> &borrowed);
   bool isFreeAt(const Storage &storage, mlir::Operation *op, llvm::ArrayRef<mlir::Value> reusable);
   const Place &placeOf(mlir::Value tile) { return places.find(tile)->second; }
-  tile::TileType typeOf(mlir::Value tile) const { return llvm::cast<tile::TileType>(tile.getType()); }
+  tile::TileType typeOf(mlir::Value tile) { return llvm::cast<tile::TileType>(tile.getType()); }
   mlir::Value scalarOf(mlir::Value value) { return scalars.lookup(value); }
   mlir::Value i64Of(mlir::Value index) { return code.toI64(scalars.lookup(index)); }
 

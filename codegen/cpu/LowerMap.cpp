@@ -1,5 +1,6 @@
-// Elementwise ops.
-#include "codegen/cpu/MapBody.h"
+// Elementwise ops. The region of a map is cloned once per vector, its scalars turned into vectors of lanes; what
+// depends on nothing but scalars from outside is cloned once, as scalars.
+#include "codegen/cpu/KernelLowering.h"
 
 using namespace mlir;
 using namespace denim::codegen;
@@ -40,6 +41,7 @@ void KernelLowering::lower(tile::ExtractOp op) {
 
 void KernelLowering::lower(tile::MapOp op) {
   auto type = typeOf(op.getResult());
+  Block &body = op.getBody().front();
 
   // Vectors run the way they do in most of what is read.
   int64_t alongRows = 0, alongColumns = 0;
@@ -55,9 +57,11 @@ void KernelLowering::lower(tile::MapOp op) {
               : alongRows > alongColumns        ? Axis::rows
                                                 : Axis::columns;
 
-  MapBody written(*this, op, axis);
+  SmallVector<int> borrowed;
+  SmallVector<Place> inputs;
   SmallVector<Value> reusable;
   for (Value input : op.getInputs()) {
+    inputs.push_back(placeOf(input).extent(axis) == 1 ? placeOf(input) : along(axis, placeOf(input), borrowed));
     // A window may show other elements of the same storage than the one about to be written.
     bool aliased = llvm::any_of(op.getInputs(), [&](Value other) {
       return other != input && isa_and_nonnull<tile::WindowOp>(other.getDefiningOp());
@@ -65,11 +69,22 @@ void KernelLowering::lower(tile::MapOp op) {
     if (!aliased && typeOf(input).getRows() == type.getRows() && typeOf(input).getColumns() == type.getColumns())
       reusable.push_back(input);
   }
-  std::optional<Place> target = storeTarget(op, axis, [](Value) { return true; });
+  std::optional<Place> target = storeTarget(op, axis);
   if (target)
     bind(op.getResult(), *target);
   const Place to = target ? *target : placeResult(op.getResult(), axis, reusable);
-  bool whole = to.padded && llvm::all_of(written.inputs(), [&](const Place &p) {
+
+  // Scalars first.
+  llvm::DenseSet<Value> uniform;
+  IRMapping outer = scalars;
+  auto isUniform = [&](Value v) { return v.getParentBlock() != &body || uniform.contains(v); };
+  for (Operation &inner : body.without_terminator())
+    if (!isa<tile::IndexOp>(inner) && llvm::all_of(inner.getOperands(), isUniform)) {
+      code.builder.clone(inner, outer);
+      uniform.insert(inner.result_begin(), inner.result_end());
+    }
+
+  bool whole = to.padded && llvm::all_of(inputs, [&](const Place &p) {
                  return p.splat || p.extent(axis) == 1 || (p.padded && p.stride(axis) == 1);
                });
   EachRound ask = askAhead(op);
@@ -80,61 +95,39 @@ void KernelLowering::lower(tile::MapOp op) {
       auto [line, first] = axis == Axis::columns ? std::pair(row, column) : std::pair(column, row);
       ask(code.add(code.mul(line, vectors), code.divide(first, code.lanes)), across * vectors);
     }
-    access.setVector(to, axis, row, column, valid, written.vectorAt(row, column, valid));
+    IRMapping lanes;
+    auto vectorOf = [&](Value v) -> Value {
+      if (Value known = lanes.lookupOrNull(v))
+        return known;
+      Value made = code.broadcast(outer.lookup(v));
+      lanes.map(v, made);
+      return made;
+    };
+    for (auto [argument, place] : llvm::zip_equal(body.getArguments(), inputs))
+      lanes.map(argument, access.vector(place, axis, row, column, valid));
+    for (Operation &inner : body.without_terminator()) {
+      if (auto index = dyn_cast<tile::IndexOp>(inner)) {
+        bool isRow = index.getDimension() == 0;
+        Value first = code.broadcast(code.toI32(isRow ? row : column));
+        bool varies = isRow == (axis == Axis::rows);
+        lanes.map(index.getResult(), varies ? code.addi(first, code.laneNumbers()) : first);
+        continue;
+      }
+      if (llvm::all_of(inner.getResults(), [&](Value v) { return uniform.contains(v); }))
+        continue;
+      SmallVector<Value> operands;
+      for (Value operand : inner.getOperands())
+        operands.push_back(vectorOf(operand));
+      SmallVector<Type> types;
+      for (Type t : inner.getResultTypes())
+        types.push_back(code.vectorOf(t));
+      Operation *clone =
+          code.builder.create(inner.getLoc(), inner.getName().getIdentifier(), operands, types, inner.getAttrs());
+      lanes.map(inner.getResults(), clone->getResults());
+    }
+    Value result = vectorOf(body.getTerminator()->getOperand(0));
+    access.setVector(to, axis, row, column, valid, result);
   });
-  written.release();
-}
-
-KernelLowering::MapBody::MapBody(KernelLowering &lowering, tile::MapOp op, Axis axis)
-    : lowering(lowering), code(lowering.code), body(op.getBody().front()), axis(axis), outer(lowering.scalars) {
-  for (auto [argument, input] : llvm::zip_equal(body.getArguments(), op.getInputs())) {
-    const Place &place = lowering.placeOf(input);
-    places.push_back(place.extent(axis) == 1 ? place : lowering.along(axis, place, borrowed));
-  }
-  // Scalars first.
-  auto isUniform = [&](Value v) { return v.getParentBlock() != &body || uniform.contains(v); };
-  for (Operation &inner : body.without_terminator())
-    if (!isa<tile::IndexOp>(inner) && llvm::all_of(inner.getOperands(), isUniform)) {
-      code.builder.clone(inner, outer);
-      uniform.insert(inner.result_begin(), inner.result_end());
-    }
-}
-
-void KernelLowering::MapBody::release() {
   for (int storage : borrowed)
-    lowering.release(storage);
-}
-
-Value KernelLowering::MapBody::vectorAt(Value row, Value column, int64_t valid) {
-  IRMapping lanes;
-  auto vectorOf = [&](Value v) -> Value {
-    if (Value known = lanes.lookupOrNull(v))
-      return known;
-    Value made = code.broadcast(outer.lookup(v));
-    lanes.map(v, made);
-    return made;
-  };
-  for (auto [argument, place] : llvm::zip_equal(body.getArguments(), places))
-    lanes.map(argument, lowering.access.vector(place, axis, row, column, valid));
-  for (Operation &inner : body.without_terminator()) {
-    if (auto index = dyn_cast<tile::IndexOp>(inner)) {
-      bool isRow = index.getDimension() == 0;
-      Value first = code.broadcast(code.toI32(isRow ? row : column));
-      bool varies = isRow == (axis == Axis::rows);
-      lanes.map(index.getResult(), varies ? code.addi(first, code.laneNumbers()) : first);
-      continue;
-    }
-    if (llvm::all_of(inner.getResults(), [&](Value v) { return uniform.contains(v); }))
-      continue;
-    SmallVector<Value> operands;
-    for (Value operand : inner.getOperands())
-      operands.push_back(vectorOf(operand));
-    SmallVector<Type> types;
-    for (Type t : inner.getResultTypes())
-      types.push_back(code.vectorOf(t));
-    Operation *clone =
-        code.builder.create(inner.getLoc(), inner.getName().getIdentifier(), operands, types, inner.getAttrs());
-    lanes.map(inner.getResults(), clone->getResults());
-  }
-  return vectorOf(body.getTerminator()->getOperand(0));
+    release(storage);
 }

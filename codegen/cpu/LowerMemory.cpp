@@ -39,10 +39,8 @@ bool KernelLowering::isWrittenBefore(Value memory, Operation *load, int64_t last
 }
 
 /// The memory a result may be made in at once: its only use is a store of all its rows, and between the maker and that
-/// store nobody reads what the store overwrites. The maker may read the very window it writes as tiles of which it
-/// reads each element before it writes the same one (`readsBeforeWriting`).
-std::optional<Place> KernelLowering::storeTarget(Operation *maker, Axis axis,
-                                                 function_ref<bool(Value)> readsBeforeWriting) {
+/// store nobody reads what the store overwrites. An elementwise maker may read the very window it writes.
+std::optional<Place> KernelLowering::storeTarget(Operation *maker, Axis axis) {
   Value result = maker->getResult(0);
   auto type = typeOf(result);
   if (!result.hasOneUse() || axis != Axis::columns || type.getColumns() % code.lanes)
@@ -69,9 +67,9 @@ std::optional<Place> KernelLowering::storeTarget(Operation *maker, Axis axis,
     } else if (isa<tile::LoadOp, tile::GatherOp>(op) && rootOf(op->getOperand(0)) == root) {
       int64_t last = lifetimes.lastUse(op->getResult(0));
       auto load = dyn_cast<tile::LoadOp>(op);
-      bool sameWindow = load && readsBeforeWriting(load.getResult()) && !load.getTransposed() &&
-                        load.getRow() == store.getRow() && load.getColumn() == store.getColumn() &&
-                        load.getMemory() == store.getMemory() && typeOf(load.getResult()) == type;
+      bool sameWindow = load && isa<tile::MapOp>(maker) && !load.getTransposed() && load.getRow() == store.getRow() &&
+                        load.getColumn() == store.getColumn() && load.getMemory() == store.getMemory() &&
+                        typeOf(load.getResult()) == type;
       conflict |= at < now ? last > now || (last == now && !sameWindow) : at < then;
     }
   });

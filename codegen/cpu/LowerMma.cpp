@@ -74,10 +74,10 @@ void KernelLowering::lower(tile::MmaOp op) {
     if (!shared)
       reusable.push_back(acc);
   }
-  std::optional<Place> target = storeTarget(op, axis, [](Value) { return false; });
+  std::optional<Place> target = storeTarget(op, axis);
   if (target)
     bind(op.getResult(), *target);
-  const Place result = target ? *target : placeResult(op.getResult(), axis, reusable);
+  const Place result = target ? *target : placeResult(op.getResult(), reusable);
   for (Product &term : terms)
     term.result = result;
   if (layouts.usesMatrixUnit(op))

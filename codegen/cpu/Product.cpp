@@ -229,9 +229,7 @@ void ProductWriter::rowsOfStrip(const Product &p, const Place &rhs, const Strip 
     if (p.zeros == Zeros::resultUpper) // rows m >= first + lanes begin behind it
       rowsTo(code.roundDown(next, tileRows), v, strip.vectors);
   }
-  if (p.zeros == Zeros::resultUpper)
-    rowsTo(all, strip.vectors, strip.vectors);
-  else
+  if (p.zeros != Zeros::resultUpper)
     rowsTo(all, 0, strip.vectors);
   if (full < m)
     tileAt(all, m - full, 0, strip.vectors);

@@ -227,11 +227,8 @@ LogicalResult denim::emitLinearOfBlock(plan::KernelOp kernel, Variants &variants
   int64_t manyStep = blocks && hasRoom ? 128 : 64;
   // As many blocks as there are multiprocessors follow from results of 2048 columns and more. Wider results take wider
   // panels for the few rows that each block reads too.
-  ItemShape few{"few", kSmallPassRows,
-                columns <= 4096    ? 16
-                : columns <= 16384 ? 32
-                                   : 64,
-                blocks && !isRounded ? 256 : 512};
+  int64_t fewColumns = columns <= 4096 ? 16 : columns <= 16384 ? 32 : 64, fewStep = blocks && !isRounded ? 256 : 512;
+  ItemShape few{"few", kSmallPassRows, fewColumns, fewStep};
   FailureOr<codegen::GpuTarget> target = tuning::gpuTargetOf(kernel);
   if (failed(target))
     return failure();

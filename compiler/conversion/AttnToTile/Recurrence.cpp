@@ -53,8 +53,8 @@ tile::KernelOp RecurrenceWriter::write() {
     return canSegment(form) ? writeSegmentScan() : writeTransitionScan();
   }
   int64_t parts = only ? partsOf(kernel, op, form, only) : 1;
-  if (parts > 1 && isTokenForm(only.getValue())) { // waiting for memory is all they do: several blocks wait at once, as
-                                                   // many as have the registers
+  // Waiting for memory is all that tokens one by one do: several blocks wait at once, as many as have the registers.
+  if (parts > 1 && isTokenForm(only.getValue())) {
     FailureOr<int64_t> blocks = chooseTokenBlocks(kernel, form, form.valueDim / parts, isWideForm(kernel));
     if (failed(blocks))
       return nullptr;

@@ -157,6 +157,14 @@ static std::string manyShape(plan::KernelOp kernel, const NormalForm &form, int6
   return shapeText(form) + " chunk=" + std::to_string(length) + (kernel->hasAttr("exact") ? " exact" : "");
 }
 
+/// What tokens of a head take in such chunks; none: their operands do not fit.
+static std::optional<double> timeOfChunks(const codegen::GpuTarget &target, const NormalForm &form,
+                                          const tuning::HeadChunks &chunks) {
+  if (tuning::chunkOperandBytes(stateShape(form), chunks) > target.sharedBytes)
+    return std::nullopt;
+  return tuning::headChunks(target, stateShape(form), chunks);
+}
+
 FailureOr<int64_t> denim::chooseManyTokens(plan::KernelOp kernel, const NormalForm &form, int64_t length,
                                            int64_t columns) {
   FailureOr<codegen::GpuTarget> target = tuning::gpuTargetOf(kernel);
@@ -164,15 +172,12 @@ FailureOr<int64_t> denim::chooseManyTokens(plan::KernelOp kernel, const NormalFo
     return failure();
   tuning::Question question{
       "recurrence_many.chunk_tokens", manyShape(kernel, form, length) + " columns=" + std::to_string(columns), {}, {}};
+  auto time = [&](int64_t tokens) { return timeOfChunks(*target, form, headChunks(kernel, form, tokens, columns)); };
   SmallVector<int64_t> all = manyTokenCandidates(length);
-  for (int64_t tokens : all)
-    if (tuning::chunkOperandBytes(stateShape(form), headChunks(kernel, form, tokens, columns)) <= target->sharedBytes)
-      question.candidates.push_back(tokens);
+  llvm::copy_if(all, std::back_inserter(question.candidates), time);
   if (question.candidates.empty())
     return all.front();
-  question.predict = [&](int64_t tokens) {
-    return tuning::headChunks(*target, stateShape(form), headChunks(kernel, form, tokens, columns));
-  };
+  question.predict = [&](int64_t tokens) { return *time(tokens); };
   return tuning::choose(kernel, question);
 }
 
@@ -180,23 +185,17 @@ FailureOr<int64_t> denim::chooseManyColumns(plan::KernelOp kernel, const NormalF
   FailureOr<codegen::GpuTarget> target = tuning::gpuTargetOf(kernel);
   if (failed(target))
     return failure();
-  /// With the best number of tokens of those that fit; none: nothing fits.
+  // With the best number of tokens of those that fit; none: nothing fits.
   auto best = [&](int64_t columns) {
     std::optional<double> least;
-    for (int64_t tokens : manyTokenCandidates(length)) {
-      tuning::HeadChunks chunks = headChunks(kernel, form, tokens, columns);
-      if (tuning::chunkOperandBytes(stateShape(form), chunks) > target->sharedBytes)
-        continue;
-      double time = tuning::headChunks(*target, stateShape(form), chunks);
-      least = least ? std::min(*least, time) : time;
-    }
+    for (int64_t tokens : manyTokenCandidates(length))
+      if (std::optional<double> time = timeOfChunks(*target, form, headChunks(kernel, form, tokens, columns)))
+        least = std::min(least.value_or(*time), *time);
     return least;
   };
   tuning::Question question{"recurrence_many.value_columns", manyShape(kernel, form, length), {}, {}};
   SmallVector<int64_t> all = tuning::divisors(form.valueDim, 32, 32, form.valueDim);
-  for (int64_t columns : all)
-    if (best(columns))
-      question.candidates.push_back(columns);
+  llvm::copy_if(all, std::back_inserter(question.candidates), best);
   if (question.candidates.empty())
     return all.front();
   question.predict = [&](int64_t columns) { return *best(columns); };
