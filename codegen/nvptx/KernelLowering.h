@@ -397,6 +397,7 @@ private:
   /// Tells a copying warp that this one is done with a slot, by one lane or by all of them.
   void leave(mlir::Value barrier, bool byLanes);
   bool leavesByLanes(mlir::Value tile);
+  bool isReadByLanes(mlir::Value tile);
   /// The fragment of a tile of bf16 that stands in shared memory, or of its transpose.
   Fragment readShared(const SharedTile &from, const Distribution &shape, bool transposed);
   int64_t blocksTogether();

@@ -287,7 +287,7 @@ bool KernelLowering::shareSlots(ArrayRef<Value> own, ArrayRef<Value> others) {
     auto isAlike = [&](Value other) {
       const Staged &that = staged[other];
       return that.fetch == load.fetch && that.bytes == load.bytes &&
-             onlyShared.contains(other) == onlyShared.contains(value) &&
+             onlyShared.contains(other) == onlyShared.contains(value) && isReadByLanes(other) == isReadByLanes(value) &&
              wantedShared.contains(other) == wantedShared.contains(value);
     };
     auto *it = llvm::find_if(free, isAlike);
@@ -706,7 +706,15 @@ Fragment KernelLowering::readShared(const SharedTile &from, const Distribution &
 /// could arrive for its warp, which has met before; each does so itself because compute-sanitizer does not follow the
 /// first.
 bool KernelLowering::leavesByLanes(Value tile) {
-  return ownSlots && staged[tile].fetch != Fetch::bulk && !onlyShared.contains(tile);
+  return ownSlots && staged[tile].fetch != Fetch::bulk && isReadByLanes(tile);
+}
+
+/// Not by products of warpgroups alone, which read by the asynchronous proxy.
+bool KernelLowering::isReadByLanes(Value tile) {
+  return !onlyShared.contains(tile) || llvm::any_of(readersOf(tile), [&](Operation *op) {
+    auto product = dyn_cast<tile::MmaOp>(op);
+    return product && formOf(product) == Form::warp;
+  });
 }
 
 void KernelLowering::leave(Value barrier, bool byLanes) {

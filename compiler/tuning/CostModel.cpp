@@ -524,6 +524,10 @@ double tuning::headChunks(const GpuTarget &target, const StateShape &shape, cons
   // 16.7 for 32 tokens, and 11.9 for 32 tokens with 64 columns, which products at half the rate agree with within 1 us:
   // they are of single warps. (64 tokens with 64 columns, 26.2 us, spill, and would be 21.)
   constexpr double kChunk = 8.3, kRate = 0.5;
+  // Threads of a block that holds more of a state have half of it in their registers, or more, and spill: products in
+  // bf16 with two writes took 2.0 to 2.7 times as long with half of the registers, 6.3 times with all of them, where
+  // 256 channels have 256 value columns.
+  constexpr double kRoomy = 0.25, kCrowded = 6;
   // Six of the nine products of three terms by three.
   double products = form.operandTerms > 1 ? 6 : 1;
   auto rows = static_cast<double>(form.tokens), keys = static_cast<double>(shape.keyDim),
@@ -532,8 +536,14 @@ double tuning::headChunks(const GpuTarget &target, const StateShape &shape, cons
   // With the state, then of the tokens of a chunk with one another.
   double flops = 2 * rows * keys * width * (readers + writes) + 2 * rows * rows * (keys + width) * readers * writes;
   double chunk = kChunk + products * flops * static_cast<double>(target.multiprocessors) / (kRate * target.matrixRate);
+  // As many warps as hold 64 registers of the state in each thread (codegen/nvptx/Fragment.h).
+  int64_t state = shape.keyDim * form.columns;
+  int64_t threads = 32 * std::clamp<int64_t>(llvm::PowerOf2Ceil(llvm::divideCeil(state, 32 * 64)), 4, 16);
+  int64_t given = std::min<int64_t>(255, target.registers / threads);
+  double share = static_cast<double>(state) / static_cast<double>(threads * given);
   auto parts = static_cast<double>(shape.valueDim / form.columns);
-  return parts * static_cast<double>(llvm::divideCeil(kTokens, form.tokens)) * chunk;
+  return parts * static_cast<double>(llvm::divideCeil(kTokens, form.tokens)) * chunk *
+         (1 + kCrowded * std::max(share - kRoomy, 0.0));
 }
 
 //===--------------------------------------------------------------------------------------------------------------===//

@@ -1,5 +1,5 @@
-// Recurrences whose heads are so wide that what products of a chunk read does not fit a block's shared memory at once: on a
-// CUDA device near f32, and the last one in bf16, too. Tokens of a chunk are taken in shares there, and value columns of a
+// Recurrences whose heads are so wide that what products of a chunk read does not fit a block's shared memory at once, on a
+// CUDA device near f32; or the state not the registers of its threads, the last one in bf16. Tokens of a chunk are taken in shares there, and value columns of a
 // head by several blocks (recurrence_many.chunk_tokens, recurrence_many.value_columns). Little decays and little is written,
 // so that a state that lacks a share, or holds another head's columns, is seen to the end. A test puts another decay in
 // the place of -0.02.
