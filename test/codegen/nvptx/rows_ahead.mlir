@@ -46,6 +46,31 @@ tile.kernel @grouped(%x: !tile.memory<256xbf16>, %w: !tile.stack<8x256xbf16>, %l
   }
 }
 
+// Of 16 rows warps multiply, and read what was copied by `ldmatrix`: each lane gives a slot back for itself. (What warpgroups
+// read, above, one lane of each warp gives back.)
+// CHECK-LABEL: llvm.func @few(
+// CHECK: mbarrier.init.shared::cta.b64 [$0], 32;
+// CHECK: mbarrier.init.shared::cta.b64 [$0], 128;
+// CHECK: mbarrier.init.shared::cta.b64 [$0], 32;
+// CHECK: mbarrier.init.shared::cta.b64 [$0], 128;
+// CHECK: ldmatrix
+// CHECK: mma.sync
+// CHECK: llvm.return
+tile.kernel @few(%x: !tile.memory<256xbf16>, %w: !tile.memory<256xbf16>, %y: !tile.memory<16xf32>) items <once by 1 times 4> at %item attributes {tile.ahead, tile.blocks = 1 : i64, tile.warps = 4 : i64} {
+  %c0 = arith.constant 0 : index
+  %c64 = arith.constant 64 : index
+  %c256 = arith.constant 256 : index
+  %zero = arith.constant 0.0 : f32
+  %s0 = tile.splat %zero : f32 -> !tile.tile<16x16xf32>
+  %s = scf.for %k = %c0 to %c256 step %c64 iter_args(%t = %s0) -> (!tile.tile<16x16xf32>) {
+    %v = tile.load %w[%c0, %k] : !tile.memory<256xbf16> -> !tile.tile<16x64xf32>
+    %u = tile.load %x[%c0, %k] : !tile.memory<256xbf16> -> !tile.tile<16x64xf32>
+    %p = tile.mma %u, transpose_rhs %v acc %t : !tile.tile<16x64xf32>, !tile.tile<16x64xf32>, !tile.tile<16x16xf32> -> !tile.tile<16x16xf32>
+    scf.yield %p : !tile.tile<16x16xf32>
+  }
+  tile.store %s, %y[%c0, %c0] : !tile.tile<16x16xf32>, !tile.memory<16xf32>
+}
+
 // A list that the kernel writes itself: the copying warps would have to wait for that. Its rows go with the others'.
 // CHECK-LABEL: llvm.func @written(
 // CHECK-SAME: tile.threads = 256
