@@ -1,4 +1,5 @@
 #include "codegen/cpu/Link.h"
+#include "llvm/ADT/STLExtras.h"
 #include "llvm/ADT/SmallString.h"
 #include "llvm/ADT/SmallVector.h"
 #include "llvm/Support/FileSystem.h"
@@ -6,6 +7,7 @@
 #include "llvm/Support/MemoryBuffer.h"
 #include "llvm/Support/Path.h"
 #include "llvm/Support/Program.h"
+#include <deque>
 
 using namespace denim::codegen;
 using llvm::StringRef;
@@ -22,23 +24,41 @@ static llvm::Expected<std::string> findLinker(StringRef wanted) {
   return llvm::createStringError("expected a linker '%s' on PATH, but there is none", wanted.str().c_str());
 }
 
-llvm::Expected<std::vector<char>> denim::codegen::linkSharedObject(StringRef object, StringRef linker) {
+static llvm::Error write(llvm::ArrayRef<char> bytes, StringRef path) {
+  std::error_code error;
+  llvm::raw_fd_ostream stream(path, error);
+  stream.write(bytes.data(), bytes.size());
+  stream.close();
+  if (error || stream.has_error())
+    return llvm::createStringError("expected to write %s, but the disk refused", path.str().c_str());
+  return llvm::Error::success();
+}
+
+llvm::Expected<std::vector<char>> denim::codegen::linkSharedObject(llvm::ArrayRef<ObjectFile> objects,
+                                                                   StringRef linker) {
   auto program = findLinker(linker);
   if (!program)
     return program.takeError();
-  llvm::SmallString<128> objectPath, sharedPath, messagePath;
-  for (auto [path, suffix] :
-       {std::pair(&objectPath, "o"), std::pair(&sharedPath, "so"), std::pair(&messagePath, "txt")})
-    if (std::error_code error = llvm::sys::fs::createTemporaryFile("denim-kernels", suffix, *path))
+  std::deque<llvm::FileRemover> removed;
+  std::string sharedPath, messagePath;
+  auto makeTemporary = [&](StringRef suffix, std::string &path) -> llvm::Error {
+    llvm::SmallString<128> made;
+    if (std::error_code error = llvm::sys::fs::createTemporaryFile("denim-kernels", suffix, made))
       return llvm::createStringError(error, "expected to make a temporary file");
-  llvm::FileRemover removeObject(objectPath), removeShared(sharedPath), removeMessage(messagePath);
-  {
-    std::error_code error;
-    llvm::raw_fd_ostream stream(objectPath, error);
-    stream << object;
-    stream.close();
-    if (error || stream.has_error())
-      return llvm::createStringError("expected to write %s, but the disk refused", objectPath.c_str());
+    path = made.str();
+    removed.emplace_back(path);
+    return llvm::Error::success();
+  };
+  if (llvm::Error error = makeTemporary("so", sharedPath))
+    return error;
+  if (llvm::Error error = makeTemporary("txt", messagePath))
+    return error;
+  std::vector<std::string> objectPaths(objects.size());
+  for (auto [object, path] : llvm::zip_equal(objects, objectPaths)) {
+    if (llvm::Error error = makeTemporary("o", path))
+      return error;
+    if (llvm::Error error = write(object, path))
+      return error;
   }
   bool driver = !llvm::sys::path::filename(*program).contains("ld");
   llvm::SmallVector<StringRef> command = {*program, "-shared"};
@@ -46,7 +66,8 @@ llvm::Expected<std::vector<char>> denim::codegen::linkSharedObject(StringRef obj
     command.append({"-nostdlib", "-Wl,-z,defs", "-Wl,--hash-style=gnu", "-Wl,-s"});
   else
     command.append({"-z", "defs", "--hash-style=gnu", "-s"});
-  command.append({"-o", sharedPath.str(), objectPath.str()});
+  command.append({"-o", sharedPath});
+  command.append(objectPaths.begin(), objectPaths.end());
   std::optional<StringRef> redirects[] = {StringRef(""), StringRef(messagePath), StringRef(messagePath)};
   std::string failure;
   int status = llvm::sys::ExecuteAndWait(*program, command, std::nullopt, redirects, 0, 0, &failure);
