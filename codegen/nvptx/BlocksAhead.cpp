@@ -94,6 +94,7 @@ bool KernelLowering::goesWithBlocks(tile::LoadOp op) {
 }
 
 void KernelLowering::findPartialSums() {
+  partialSums.clear();
   for (auto &[value, load] : staged)
     if (load.fetch == Fetch::blocks)
       for (Operation *user : value.getUsers()) {
