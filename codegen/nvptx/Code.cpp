@@ -32,6 +32,9 @@ Value Code::modulo(Value a, int64_t powerOfTwo) {
 Value Code::exclusiveOr(Value a, Value b) {
   return arith::XOrIOp::create(builder, loc, a, b);
 }
+Value Code::bitsAnd(Value a, uint32_t mask) {
+  return arith::AndIOp::create(builder, loc, a, constant32(int32_t(mask)));
+}
 Value Code::pickBytes(Value low, Value high, uint32_t selector) {
   return assembly("prmt.b32 $0, $1, $2, " + std::to_string(selector) + ";", "=r,r,r", {low, high}, {i32()}, false)
       .front();
@@ -367,6 +370,10 @@ Value Code::unpackHalf(Value word, bool high) {
                        : "{ .reg .b16 l, h; mov.b32 {l, h}, $1; cvt.f32.f16 $0, l; }",
                   "=f,r", {word}, {f32()}, false)
       .front();
+}
+
+Value Code::subBrains(Value a, Value b) {
+  return assembly("sub.rn.bf16x2 $0, $1, $2;", "=r,r,r", {a, b}, {i32()}, false).front();
 }
 
 //===--------------------------------------------------------------------------------------------------------------===//

@@ -30,6 +30,7 @@ public:
   mlir::Value divide(mlir::Value a, int64_t powerOfTwo); ///< of no negative number
   mlir::Value modulo(mlir::Value a, int64_t powerOfTwo);
   mlir::Value exclusiveOr(mlir::Value a, mlir::Value b);
+  mlir::Value bitsAnd(mlir::Value a, uint32_t mask); ///< of i32
   /// Four bytes of the eight of low and high, i32 both; the lowest digit of the selector says which is the lowest.
   mlir::Value pickBytes(mlir::Value low, mlir::Value high, uint32_t selector);
 
@@ -113,6 +114,7 @@ public:
   mlir::Value packHalf(mlir::Value low, mlir::Value high);
   mlir::Value unpackBrain(mlir::Value word, bool high);
   mlir::Value unpackHalf(mlir::Value word, bool high);
+  mlir::Value subBrains(mlir::Value a, mlir::Value b); ///< two bf16 of a word less those of another, nearest even
 
   // ---- products
   /// One warp: a 16x8 piece of f32 plus 16x16 times 16x8 of bf16.

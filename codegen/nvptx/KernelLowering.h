@@ -128,6 +128,34 @@ private:
   /// Where threads have eight neighbours of a row (WideAccess.cpp).
   bool isReadByPieces(tile::LoadOp op);
   Fragment loadBlockPieces(tile::LoadOp op);
+
+  // ---- blocks copied ahead as they are (BlocksAhead.cpp)
+  bool isStagedBlocks(tile::LoadOp op);
+  /// Whether the load stands in a loop with blocks that are copied ahead.
+  bool goesWithBlocks(tile::LoadOp op);
+  /// Whether the product is of such blocks, and its result a sum that a loop carries.
+  bool isOfStagedBlocks(tile::MmaOp op, mlir::Value weights);
+  void findPartialSums();
+  /// Bytes of the scales behind the integers of a slot.
+  int64_t scaleBytesOf(tile::LoadOp op);
+  /// By the lanes of a warp.
+  void copyBlocks(tile::LoadOp op, mlir::Value slot, mlir::Value full);
+  /// A thread's words of the blocks that its warp multiplies, and scales: of each group of 8 columns, by block.
+  struct BlocksOfWarp {
+    llvm::SmallVector<mlir::Value> words, scales;
+  };
+  BlocksOfWarp readBlocks(tile::LoadOp op);
+  static int64_t bytesOfRow(tile::LoadOp op); ///< of the memory
+  static int64_t bytesOfIntegers(tile::LoadOp op, int64_t columns);
+  Fragment blockProduct(tile::MmaOp op);
+  /// Whether value `index` that a loop carries is a sum of which each warp has a part.
+  bool isPartialSum(mlir::Operation *op, unsigned index);
+  /// How it is dealt while it is carried.
+  Distribution carriedAs(mlir::Operation *op, unsigned index);
+  /// What becomes of such a sum behind the loop.
+  void addParts(mlir::Value sum, const Fragment &part);
+  /// Shared memory that this takes.
+  int64_t partBytes(tile::TileType sum) { return warps * 16 * llvm::alignTo(sum.getColumns(), 8) * 4; }
   /// Where element (row, column) is; row i64 or i32, column i32.
   mlir::Value elementAddress(const View &view, mlir::Value row, mlir::Value column);
   /// The first byte of a store that writes whole panels of a page that is an image; and whether one does so by way of
@@ -343,13 +371,16 @@ private:
     bulk,   ///< a page, as it stands, by one thread
     pieces, ///< of 16 bytes, or of 4 for a column, by a warp
     tensor, ///< boxes of rows, by one thread; pieces where rows are left out (TensorCopies.cpp)
+    blocks, ///< integers in boxes, by one thread, and scales in pieces, by its warp (BlocksAhead.cpp)
   };
   /// Where a load stands that is copied ahead: slot n of its own, or of all loads, begins at offset + n * bytes.
   struct Staged {
     Fetch fetch = Fetch::bulk;
     int64_t bytes = 0, offset = 0, barriers = 0;
-    int64_t parts = 1; ///< groups of panels that a page comes in, each with an mbarrier that says it is there
-    int64_t warp = 0;  ///< the copying warp
+    /// Groups of panels that a page comes in, or integers and scales of blocks: each with an mbarrier that says it is
+    /// there.
+    int64_t parts = 1;
+    int64_t warp = 0; ///< the copying warp
     unsigned ring = 0, map = 0;
     mlir::Value as; ///< the load of another loop whose slots it has; null: its own
   };
@@ -482,6 +513,8 @@ private:
     Distribution shape = distributionOf(typeOf(tile));
     if (auto it = usedRows.find(tile); it != usedRows.end())
       shape.used = it->second;
+    if (partialSums.contains(tile))
+      shape.grid = {};
     return shape;
   }
   Distribution distributionOf(tile::TileType type) {
@@ -611,6 +644,7 @@ private:
   llvm::SmallVector<Ring> rings;
   llvm::MapVector<mlir::Value, Staged> staged; ///< loads that a warpgroup of its own copies ahead
   bool ownSlots = false;                       ///< each load has its own, and a warp that copies it
+  llvm::DenseSet<mlir::Value> partialSums;     ///< tiles of which every warp holds a part of all elements
   llvm::SmallVector<TensorMap> maps;
   llvm::SmallVector<mlir::Value> mapPointers;
   llvm::DenseMap<mlir::Value, mlir::Value> emptyBarrierOf;

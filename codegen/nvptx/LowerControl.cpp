@@ -236,7 +236,13 @@ SmallVector<Value> KernelLowering::flatten(Operation *op, ValueRange values) {
     }
     if (!isHere(op->getResult(index)))
       continue;
-    if (!isCarriedPacked(op, index)) {
+    if (isPartialSum(op, index)) {
+      // Zeros in front of the loop: every warp begins with them.
+      if (partialSums.contains(value))
+        llvm::append_range(flat, fragmentOf(value).values);
+      else
+        flat.append(carriedAs(op, index).registers(), code.number(0));
+    } else if (!isCarriedPacked(op, index)) {
       llvm::append_range(flat, fragmentOf(value, distributionOf(type).grid).values);
     } else if (auto it = packedWords.find(value); it != packedWords.end()) {
       llvm::append_range(flat, it->second);
@@ -252,12 +258,12 @@ SmallVector<Value> KernelLowering::flatten(Operation *op, ValueRange values) {
 
 SmallVector<Type> KernelLowering::flatTypes(Operation *op) {
   SmallVector<Type> flat;
-  for (Value result : op->getResults()) {
+  for (auto [index, result] : llvm::enumerate(op->getResults())) {
     auto type = dyn_cast<tile::TileType>(result.getType());
     if (!type)
       flat.push_back(result.getType());
     else if (isHere(result))
-      flat.append(distributionOf(type).registers(), type.getElementType());
+      flat.append(carriedAs(op, index).registers(), type.getElementType());
   }
   if (holdsStaged(op))
     flat.append(2 * rings.size(), code.i32());
@@ -274,12 +280,14 @@ void KernelLowering::unflatten(Operation *op, ValueRange values, ValueRange regi
     }
     if (!isHere(op->getResult(index)))
       continue;
-    Distribution shape = distributionOf(type);
+    Distribution shape = carriedAs(op, index);
     bool packed = isCarriedPacked(op, index);
     size_t count = packed ? shape.slabs() * llvm::divideCeil(shape.groups(), 2) * 4 : shape.registers();
     ValueRange own = registers.slice(next, count);
     if (packed)
       packedWords[value] = SmallVector<Value>(own.begin(), own.end());
+    else if (isPartialSum(op, index) && value == op->getResult(index))
+      addParts(value, {shape, type.getElementType(), SmallVector<Value>(own.begin(), own.end())});
     else
       bind(value, {shape, type.getElementType(), SmallVector<Value>(own.begin(), own.end())});
     next += count;

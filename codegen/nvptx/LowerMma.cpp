@@ -17,6 +17,8 @@ void KernelLowering::lower(tile::MmaOp op) {
 }
 
 void KernelLowering::multiplyAlone(tile::MmaOp op) {
+  if (partialSums.contains(op.getResult()))
+    return bind(op.getResult(), blockProduct(op));
   Form form = formOf(op);
   if (form == Form::outer && turnLater(op))
     return;

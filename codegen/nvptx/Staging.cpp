@@ -12,7 +12,7 @@
 // has such pages, and in one of a kernel with `tile.ahead`, rows of other memory go along, to the places that they have
 // in a shared operand: in boxes, by one thread (TensorCopies.cpp), or in pieces of 16 bytes, by all threads of a warp,
 // which are zeros for rows that the load leaves out. With `tile.columns_ahead` a column of f32, a number of each row,
-// goes along in pieces of 4 bytes.
+// goes along in pieces of 4 bytes. Weights in blocks go as they are, for products of few rows (BlocksAhead.cpp).
 //
 // Both sides walk the same kernel. The copying one keeps control flow, scalars (also those that stand in memory which
 // the kernel does not write) and staged loads and drops all else, so both come to the same loads in the same order, and
@@ -156,7 +156,7 @@ bool KernelLowering::isStagedRows(tile::LoadOp op) {
   int64_t rows = turned ? type.getColumns() : type.getRows(), columns = turned ? type.getRows() : type.getColumns();
   int64_t perPiece = brain ? 8 : 4, pieces = columns / perPiece;
   if (columns % perPiece != 0 || memory.getColumns() % perPiece != 0 || divisorOf(op.getColumn()) % perPiece != 0 ||
-      pieces > kLanes)
+      (pieces > kLanes && (part || turned || !goesWithBlocks(op))))
     return false;
   if (!brain)
     return rows == 1 && columns > 1 && !turned && !distributionOf(op.getResult()).padsColumns();
@@ -175,12 +175,16 @@ bool KernelLowering::isStagedColumn(tile::LoadOp op) {
 KernelLowering::Fetch KernelLowering::fetchOf(tile::LoadOp op) {
   if (pagesOf(op.getMemory()))
     return Fetch::bulk;
+  if (isInBlocks(op))
+    return Fetch::blocks;
   return isTensorCopy(op) ? Fetch::tensor : Fetch::pieces;
 }
 
 SharedTile KernelLowering::stagedTile(tile::LoadOp op) {
   auto type = typeOf(op.getResult());
   bool turned = op.getTransposed();
+  if (isInBlocks(op)) // integers alone, two bytes of them as an element
+    return {0, {}, type.getRows(), bytesOfIntegers(op, type.getColumns()) / 2, 1};
   return {0, {}, turned ? type.getColumns() : type.getRows(), turned ? type.getRows() : type.getColumns(), 1};
 }
 
@@ -190,6 +194,8 @@ void KernelLowering::addStaged(tile::LoadOp op) {
   load.fetch = fetchOf(op);
   bool isLine = type.getRows() == 1 || type.getColumns() == 1;
   load.bytes = isLine ? llvm::alignTo(type.getNumElements() * 4, 128) : stagedTile(op).bytes();
+  if (load.fetch == Fetch::blocks)
+    load.bytes += llvm::alignTo(scaleBytesOf(op), 1024), load.parts = 2;
   staged.insert({op.getResult(), load});
 }
 
@@ -230,7 +236,7 @@ bool KernelLowering::dealOwnSlots(int64_t bytes) {
   llvm::DenseMap<Value, int64_t> slots;
   for (int64_t round = 0; round < kMostOwnSlots; ++round)
     for (Value value : order) {
-      int64_t slot = staged[value].bytes + 16;
+      int64_t slot = staged[value].bytes + barrierBytes(staged[value]);
       if (slots[value] != round || slot > bytes) {
         if (round == 0)
           return false;
@@ -327,7 +333,7 @@ void KernelLowering::findStaged() {
   // A kernel may ask for it where all that its loop reads are rows.
   if (pages.empty() && kernel->hasAttr("tile.ahead"))
     kernel.walk([&](tile::LoadOp op) {
-      if (isStagedRows(op) && mayGoAhead(op))
+      if ((isStagedRows(op) || isStagedBlocks(op)) && mayGoAhead(op))
         loops.insert(op->getBlock());
     });
   if (loops.empty())
@@ -335,8 +341,8 @@ void KernelLowering::findStaged() {
   // In the order of the walk, which is that of the loads.
   auto add = [&](bool withRows) {
     kernel.walk([&](tile::LoadOp op) {
-      bool rows =
-          withRows && loops.contains(op->getBlock()) && (isStagedRows(op) || isStagedColumn(op)) && mayGoAhead(op);
+      bool rows = withRows && loops.contains(op->getBlock()) &&
+                  (isStagedRows(op) || isStagedColumn(op) || isStagedBlocks(op)) && mayGoAhead(op);
       ownSlots |= rows;
       if (rows || llvm::is_contained(pages, op))
         addStaged(op);
@@ -392,6 +398,11 @@ void KernelLowering::findStaged() {
     if (isStoredAsImage(op) && op->getParentOfType<scf::ForOp>())
       exchanged = std::max<int64_t>(exchanged, typeOf(op.getValue()).getNumElements() * 2 + kLeastForRows);
   });
+  kernel.walk([&](tile::LoadOp op) {
+    if (staged.contains(op.getResult()) && isInBlocks(op) && !isBehindRings(op->getParentOp()))
+      for (Operation *product : op.getResult().getUsers())
+        exchanged = std::max(exchanged, partBytes(typeOf(product->getResult(0))));
+  });
   int64_t bytes = sharedLimit() - exchanged - resident;
   if (!(ownSlots ? dealOwnSlots(bytes) : dealSlots(bytes))) {
     staged.clear();
@@ -399,6 +410,7 @@ void KernelLowering::findStaged() {
     ownSlots = false;
   }
   cutPages();
+  findPartialSums();
 }
 
 void KernelLowering::cutPages() {
@@ -451,6 +463,7 @@ bool KernelLowering::holdsStaged(Operation *op) {
 void KernelLowering::makeRings() {
   struct Barriers {
     int64_t begin, slots, full, empty, parts = 1;
+    int64_t last = full; ///< arrivals at that of the last part
   };
   SmallVector<Barriers> all;
   if (ownSlots) {
@@ -460,9 +473,11 @@ void KernelLowering::makeRings() {
     for (auto &[value, load] : staged) {
       if (load.as)
         continue;
-      load.barriers = shared.allocate(rings[load.ring].slots * 16, 16);
+      load.barriers = shared.allocate(rings[load.ring].slots * barrierBytes(load), 16);
       all.push_back({load.barriers, rings[load.ring].slots, load.fetch == Fetch::pieces ? kLanes : 1,
-                     warps * (leavesByLanes(value) ? kLanes : 1)});
+                     warps * (leavesByLanes(value) ? kLanes : 1), load.parts});
+      if (load.fetch == Fetch::blocks)
+        all.back().last = kLanes;
     }
     for (auto &[value, load] : staged)
       if (load.as)
@@ -484,7 +499,7 @@ void KernelLowering::makeRings() {
       for (int64_t slot = 0; slot < own.slots; ++slot) {
         int64_t at = own.begin + slot * llvm::alignTo(8 * (own.parts + 1), 16);
         for (int64_t part = 0; part < own.parts; ++part, at += 8)
-          code.initBarrier(code.constant32(at), own.full);
+          code.initBarrier(code.constant32(at), part + 1 < own.parts ? own.full : own.last);
         code.initBarrier(code.constant32(at), own.empty);
       }
     code.fenceBarrierInit();
@@ -543,6 +558,9 @@ void KernelLowering::issueStaged(tile::LoadOp op) {
       // One lane arrives for all: none may be left behind that still looks for this round.
       code.warpBarrier();
       copyBoxes(op, slot, full);
+    } else if (load.fetch == Fetch::blocks) {
+      code.warpBarrier(); // as above
+      copyBlocks(op, slot, full);
     } else if (load.fetch == Fetch::pieces) {
       copyRows(op, slot);
       code.arriveWithPieces(full);

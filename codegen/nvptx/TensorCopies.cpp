@@ -12,7 +12,8 @@
 //     pages, slots of a state and stacked parameters are parts of an argument that the kernel computes
 //   - in boxes of at most 256 rows and whole panels, in rows of a multiple of 16 bytes: what the instruction can do
 //   - whose rows go on from turn to turn, as the chunks of a sequence. Those of a product are the same in all turns:
-//     they gain nothing by boxes, and would come the slow way below in every turn if some of them are left out
+//     they gain nothing by boxes, and would come the slow way below in every turn if some of them are left out. Beside
+//     weights in blocks (BlocksAhead.cpp) they would be what all wait for: there they are boxes if none is left out
 //
 // A box has no bounds of its own. In the last chunk of a sequence rows behind its end are those of the next one, and
 // count as zeros: there the warp copies pieces of 16 bytes to the same places, waits for them, fences them for the
@@ -41,7 +42,7 @@ bool KernelLowering::isTensorCopy(tile::LoadOp op) {
   auto memory = dyn_cast<tile::MemoryType>(op.getMemory().getType());
   if (!memory || !memory.getElementType().isBF16() || op.getMemory().getDefiningOp() || !isStagedRows(op))
     return false;
-  if (cast<scf::ForOp>(op->getParentOp()).isDefinedOutsideOfLoop(op.getRow()))
+  if (cast<scf::ForOp>(op->getParentOp()).isDefinedOutsideOfLoop(op.getRow()) && (op.getLo() || !goesWithBlocks(op)))
     return false;
   SharedTile tile = stagedTile(op);
   return tile.rows <= DENIM_TENSOR_BOX_MOST_ROWS && tile.rows % 8 == 0 && tile.columns % kBoxColumns == 0 &&
@@ -51,11 +52,13 @@ bool KernelLowering::isTensorCopy(tile::LoadOp op) {
 void KernelLowering::makeTensorMaps() {
   Block *entry = code.builder.getInsertionBlock();
   for (auto &[value, load] : staged) {
-    if (load.fetch != Fetch::tensor)
+    if (load.fetch != Fetch::tensor && load.fetch != Fetch::blocks)
       continue;
     auto op = value.getDefiningOp<tile::LoadOp>();
-    TensorMap map{cast<BlockArgument>(op.getMemory()).getArgNumber(),
-                  cast<tile::MemoryType>(op.getMemory().getType()).getColumns(), stagedTile(op).rows, kBoxColumns};
+    // Two bytes of a row in blocks count as an element.
+    int64_t columns = load.fetch == Fetch::blocks ? bytesOfRow(op) / 2
+                                                  : cast<tile::MemoryType>(op.getMemory().getType()).getColumns();
+    TensorMap map{cast<BlockArgument>(op.getMemory()).getArgNumber(), columns, stagedTile(op).rows, kBoxColumns};
     load.map = llvm::find(maps, map) - maps.begin();
     if (load.map == maps.size()) {
       maps.push_back(map);

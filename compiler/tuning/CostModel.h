@@ -100,12 +100,17 @@ double dequantizingRows(const codegen::GpuTarget &target, const BlockWeight &sha
 // linear.few_columns
 //===--------------------------------------------------------------------------------------------------------------===//
 
-/// `products` weights of bf16 [columns, inner] side by side and `rows` rows of each of `inputs`, all copied ahead in
-/// steps of `step` channels.
+/// `products` weights [columns, inner] side by side, of bf16 or in blocks, and `rows` rows of bf16 of each of `inputs`,
+/// all copied ahead in steps of `step` channels.
 struct FewRows {
   int64_t columns, inner, products, inputs, rows, step;
+  int64_t rowBytes = 0; ///< of a row of all weights together, where some are in blocks; 0: all are bf16
 
-  /// Steps of items of `width` columns that shared memory holds, four at most (codegen/nvptx/Staging.cpp).
+  bool inBlocks() const { return rowBytes != 0; }
+  /// Blocks that should be on a multiprocessor together, of items of `width` columns: one begins and ends while the
+  /// other multiplies. Two where there are more items than multiprocessors and room for three steps of both.
+  int64_t blocks(const codegen::GpuTarget &target, int64_t width) const;
+  /// Steps of such an item that shared memory holds, four at most (codegen/nvptx/Staging.cpp).
   int64_t slots(const codegen::GpuTarget &target, int64_t width) const;
 };
 /// By items of `width` columns of each product.

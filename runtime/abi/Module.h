@@ -49,7 +49,8 @@
  *          reads or writes but parameters and the step), and may be launched so that it begins while they run.
  *          tensor_maps: may be absent, none then; what the kernel takes behind its arguments (runtime/abi/Kernel.h).
  *          memory: index of an argument, of every launch of the kernel a slot with rows of at least so many columns of
- *          bf16, a multiple of 8, or a parameter of bf16 with at least a row of them.
+ *          bf16, a multiple of 8, or a parameter of bf16 with at least a row of them, or one in blocks whose rows are as
+ *          many bytes.
  *          A plan with a kernel that has some is of "kernel_abi" 2, all others of 1.
  *   LAUNCH = {"kernel": 0,                                       index into each target's kernels
  *             "items": {"per": "once"|"tokens"|"outputs"|"sequences", "block": 64, "times": 3,

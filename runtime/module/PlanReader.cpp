@@ -471,16 +471,18 @@ void checkMappedParameters(PlanText &in, const Plan &plan, const PlanLaunch &lau
       if (argument.kind != PlanArgument::Parameter)
         continue;
       const PlanParameter &parameter = plan.parameters[step.parameters[argument.index]];
-      int64_t elements = 1;
-      for (int64_t extent : parameter.shape)
-        elements *= extent;
-      if (elements < map.columns)
-        in.expected(path + ".parameters[" + std::to_string(argument.index) + "]",
-                    "at least a row of " + std::to_string(map.columns) + " for a tensor map", describe(parameter),
+      bool inBlocks = blockFormat(parameter.type).has_value();
+      std::string at = path + ".parameters[" + std::to_string(argument.index) + "]";
+      if (parameter.bytes / bytes(PlanType::BF16) < static_cast<size_t>(map.columns))
+        in.expected(at, "at least a row of " + std::to_string(map.columns) + " for a tensor map", describe(parameter),
                     " ('", parameter.name, "')");
-      if (parameter.type != PlanType::BF16)
-        in.expected(path + ".parameters[" + std::to_string(argument.index) + "]", "bf16 for a tensor map",
+      // Blocks are copied as they are: two bytes count as an element, and rows are those of the parameter.
+      if (inBlocks && formats::rowBytes(*blockFormat(parameter.type), parameter.shape.back()) !=
+                          map.columns * static_cast<int64_t>(bytes(PlanType::BF16)))
+        in.expected(at, "rows of " + std::to_string(map.columns * bytes(PlanType::BF16)) + " bytes for a tensor map",
                     describe(parameter), " ('", parameter.name, "')");
+      if (!inBlocks && parameter.type != PlanType::BF16)
+        in.expected(at, "bf16 or blocks for a tensor map", describe(parameter), " ('", parameter.name, "')");
     }
 }
 

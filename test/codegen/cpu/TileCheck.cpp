@@ -94,8 +94,8 @@ struct Memory {
       if (auto format = formats::blockFormatOf(b.element)) {
         std::vector<float> row(b.columns);
         for (int64_t i = 0; i < b.count / b.columns; ++i) {
-          for (float &x : row)
-            x = float(draw(random));
+          for (size_t k = 0; k < row.size(); ++k)
+            row[k] = float(b.value ? b.value(i * b.columns + int64_t(k)) : draw(random));
           EXPECT_TRUE(formats::encodeRow(*format, row.data(), b.columns,
                                          data.back()->data + i * formats::rowBytes(*format, b.columns)));
         }

@@ -1,5 +1,6 @@
 // tile.mma and tile.solve against the interpreter.
 #include "test/codegen/cpu/TileCheck.h"
+#include <cmath>
 #include <fmt/format.h>
 #include <gtest/gtest.h>
 #include <set>
@@ -276,6 +277,59 @@ TEST(TileProduct, BlocksForOthers) {
     c.buffers[0].columns = 96;
     cases.push_back(c);
   }
+  check(cases);
+}
+
+/// 16 rows of bf16 and weights that warps of a GPU copy ahead as they lie (nvptx/BlocksAhead.cpp): steps of one block
+/// to a warp, of two and of four, several slots around, panels of one pair of groups and of four, and a product of the
+/// other format beside it with the same rows. Scales differ by a factor of up to 16 from block to block. Nothing is
+/// rounded that others do not round: rows are bf16, integers are exact, and all else is f32.
+TEST(TileProduct, BlocksAhead) {
+  struct Steps {
+    int64_t k, step, n, warps;
+  };
+  std::vector<Case> cases;
+  for (const char *element : {"q8_0", "q4_0"})
+    for (const Steps &s : {Steps{768, 256, 16, 8}, Steps{1536, 512, 32, 8}, Steps{1024, 512, 64, 4},
+                           Steps{2048, 1024, 16, 8}, Steps{1536, 256, 48, 8}}) {
+      Case c;
+      c.name = fmt::format("blocks_ahead_{}x{}_by_{}_{}_{}", s.n, s.k, s.step, s.warps, element);
+      const char *other = element[1] == '8' ? "q4_0" : "q8_0";
+      c.kernel = fmt::format(R"(
+        tile.kernel @{0}(%X: !tile.memory<{1}xbf16>, %V: !tile.memory<{1}x!model.{4}>, %W: !tile.memory<{1}x!model.{5}>,
+            %Y: !tile.memory<{3}xf32>, %Z: !tile.memory<{3}xf32>) items <once by 1 times 1> at %item
+            attributes {{tile.ahead, tile.blocks = 1 : i64, tile.warps = {6} : i64}} {{
+          %c0 = arith.constant 0 : index
+          %step = arith.constant {2} : index
+          %end = arith.constant {1} : index
+          %zero = arith.constant 0.0 : f32
+          %s0 = tile.splat %zero : f32 -> !tile.tile<16x{3}xf32>
+          %s:2 = scf.for %k = %c0 to %end step %step iter_args(%t = %s0, %u = %s0) -> (!tile.tile<16x{3}xf32>, !tile.tile<16x{3}xf32>) {{
+            %v = tile.load %V[%c0, %k] : !tile.memory<{1}x!model.{4}> -> !tile.tile<{3}x{2}xf32>
+            %w = tile.load %W[%c0, %k] : !tile.memory<{1}x!model.{5}> -> !tile.tile<{3}x{2}xf32>
+            %x = tile.load %X[%c0, %k] : !tile.memory<{1}xbf16> -> !tile.tile<16x{2}xf32>
+            %p = tile.mma %x, transpose_rhs %v acc %t : !tile.tile<16x{2}xf32>, !tile.tile<{3}x{2}xf32>, !tile.tile<16x{3}xf32> -> !tile.tile<16x{3}xf32>
+            %q = tile.mma %x, transpose_rhs %w acc %u : !tile.tile<16x{2}xf32>, !tile.tile<{3}x{2}xf32>, !tile.tile<16x{3}xf32> -> !tile.tile<16x{3}xf32>
+            scf.yield %p, %q : !tile.tile<16x{3}xf32>, !tile.tile<16x{3}xf32>
+          }}
+          %both = tile.map (%a = %s#0 : !tile.tile<16x{3}xf32>, %b = %s#1 : !tile.tile<16x{3}xf32>) -> !tile.tile<16x{3}xf32> {{
+            %sum = arith.addf %a, %b : f32
+            tile.yield %sum : f32
+          }}
+          tile.store %s#0, %Y[%c0, %c0] : !tile.tile<16x{3}xf32>, !tile.memory<{3}xf32>
+          tile.store %both, %Z[%c0, %c0] : !tile.tile<16x{3}xf32>, !tile.memory<{3}xf32>
+        }})",
+                             c.name, s.k, s.step, s.n, element, other, s.warps);
+      auto uneven = [](int64_t i) { return std::ldexp(std::sin(double(i) * 0.7), int(i / 32 * 7 % 5) - 2); };
+      c.buffers = {{"bf16", 16 * s.k}, {element, s.n * s.k}, {other, s.n * s.k}, {"f32", 16 * s.n}, {"f32", 16 * s.n}};
+      for (int64_t weights : {1, 2})
+        c.buffers[weights].columns = s.k, c.buffers[weights].value = uneven;
+      c.gpuTolerance = 1e-5;
+      // With three terms of each weight as operands, which wait for nobody.
+      if (s.n * s.step > 16384)
+        c.gpuRefusal = {"of shared memory", /*onlyExact=*/true};
+      cases.push_back(c);
+    }
   check(cases);
 }
 

@@ -76,6 +76,107 @@ module attributes {plan.machine = "cuda"} {
 
 // -----
 
+// Weights in blocks are copied ahead in steps of 512 channels, or of 256, and eight warps divide a step. So is one of bf16
+// beside them. Of more items than multiprocessors two blocks are on each.
+module attributes {plan.machine = "cuda"} {
+  plan.program @blocks(%x: tensor<?x2048xbf16>, %y: tensor<?x768xbf16>, %z: tensor<?x384xbf16>) {
+    %w = model.param "w" : tensor<512x2048x!model.q8_0>
+    %v = model.param "v" : tensor<8192x768x!model.q4_0>
+    %u = model.param "u" : tensor<64x768xbf16>
+    %o = model.param "o" : tensor<64x768x!model.q4_0>
+    %t = model.param "t" : tensor<64x384x!model.q8_0>
+    %m = model.param "m" : tensor<64x768x!model.q4_0>
+    %e = plan.launch @many_maps(%y, %m) slots [5] {when = {of = "rows", least = 2, most = 16}} : (tensor<?x768xbf16>, tensor<64x768x!model.q4_0>) -> tensor<?x64xf32>
+    %a = plan.launch @bytes(%x, %w) slots [1] {when = {of = "rows", least = 2, most = 16}} : (tensor<?x2048xbf16>, tensor<512x2048x!model.q8_0>) -> tensor<?x512xf32>
+    %b = plan.launch @four_bits(%y, %v) slots [2] {when = {of = "rows", least = 2, most = 16}} : (tensor<?x768xbf16>, tensor<8192x768x!model.q4_0>) -> tensor<?x8192xf32>
+    %c = plan.launch @beside(%y, %u, %o) slots [3] {when = {of = "rows", least = 2, most = 16}} : (tensor<?x768xbf16>, tensor<64x768xbf16>, tensor<64x768x!model.q4_0>) -> tensor<?x64xf32>
+    %d = plan.launch @no_pieces(%z, %t) slots [4] {when = {of = "rows", least = 2, most = 16}} : (tensor<?x384xbf16>, tensor<64x384x!model.q8_0>) -> tensor<?x64xf32>
+    plan.return %d : tensor<?x64xf32>
+  }
+  // CHECK-LABEL: tile.kernel @bytes_few(
+  // CHECK-SAME: linear.few_columns = {by = "model", {{.*}}shape = "inner=2048 columns=512 products=1 row_bytes=2176", value = 16 : i64}
+  // CHECK-SAME: tile.ahead
+  // CHECK-SAME: tile.blocks = 1
+  // CHECK-SAME: tile.warps = 8
+  // CHECK: tile.load {{.*}}q8_0> -> !tile.tile<16x512xf32>
+  plan.kernel @bytes(%kept: tensor<?x2048xbf16>, %w: tensor<512x2048x!model.q8_0>) attributes {kind = "linear"} {
+    %x = plan.cast %kept : tensor<?x2048xbf16> to tensor<?x2048xf32>
+    %y = model.linear %x, %w
+    plan.yield %y : tensor<?x512xf32>
+  }
+  // CHECK-LABEL: tile.kernel @four_bits_few(
+  // CHECK-SAME: shape = "inner=768 columns=8192 products=1 row_bytes=432"
+  // CHECK-SAME: tile.ahead
+  // CHECK-SAME: tile.blocks = 2
+  // CHECK: tile.load {{.*}}q4_0> -> !tile.tile<{{[0-9]+}}x256xf32>
+  plan.kernel @four_bits(%kept: tensor<?x768xbf16>, %w: tensor<8192x768x!model.q4_0>) attributes {kind = "linear"} {
+    %x = plan.cast %kept : tensor<?x768xbf16> to tensor<?x768xf32>
+    %y = model.linear %x, %w
+    plan.yield %y : tensor<?x8192xf32>
+  }
+  // CHECK-LABEL: tile.kernel @beside_few(
+  // CHECK-SAME: row_bytes=1968
+  // CHECK-SAME: tile.ahead
+  // CHECK-SAME: tile.warps = 8
+  plan.kernel @beside(%kept: tensor<?x768xbf16>, %w: tensor<64x768xbf16>, %v: tensor<64x768x!model.q4_0>) attributes {kind = "linear"} {
+    %x = plan.cast %kept : tensor<?x768xbf16> to tensor<?x768xf32>
+    %a = model.linear %x, %w
+    %b = model.linear %x, %v
+    %y = model.add %a, %b
+    plan.yield %y : tensor<?x64xf32>
+  }
+  // More memories than a kernel may have maps of boxes for.
+  // CHECK-LABEL: tile.kernel @many_maps_few(
+  // CHECK-NOT: tile.ahead
+  // CHECK: tile.store
+  plan.kernel @many_maps(%kept: tensor<?x768xbf16>, %w: tensor<64x768x!model.q4_0>) attributes {kind = "linear"} {
+    %x = plan.cast %kept : tensor<?x768xbf16> to tensor<?x768xf32>
+    %a0 = model.linear %x, %w
+    %a1 = model.linear %x, %w
+    %a2 = model.linear %x, %w
+    %a3 = model.linear %x, %w
+    %a4 = model.linear %x, %w
+    %a5 = model.linear %x, %w
+    %a6 = model.linear %x, %w
+    %a7 = model.linear %x, %w
+    %a8 = model.linear %x, %w
+    %a9 = model.linear %x, %w
+    %a10 = model.linear %x, %w
+    %a11 = model.linear %x, %w
+    %a12 = model.linear %x, %w
+    %a13 = model.linear %x, %w
+    %a14 = model.linear %x, %w
+    %a15 = model.linear %x, %w
+    %s1 = model.add %a0, %a1
+    %s2 = model.add %s1, %a2
+    %s3 = model.add %s2, %a3
+    %s4 = model.add %s3, %a4
+    %s5 = model.add %s4, %a5
+    %s6 = model.add %s5, %a6
+    %s7 = model.add %s6, %a7
+    %s8 = model.add %s7, %a8
+    %s9 = model.add %s8, %a9
+    %s10 = model.add %s9, %a10
+    %s11 = model.add %s10, %a11
+    %s12 = model.add %s11, %a12
+    %s13 = model.add %s12, %a13
+    %s14 = model.add %s13, %a14
+    %s15 = model.add %s14, %a15
+    plan.yield %s15 : tensor<?x64xf32>
+  }
+  // Rows of blocks of 384 channels are no whole pieces of 16 bytes.
+  // CHECK-LABEL: tile.kernel @no_pieces_few(
+  // CHECK-NOT: tile.ahead
+  // CHECK: tile.store
+  plan.kernel @no_pieces(%kept: tensor<?x384xbf16>, %w: tensor<64x384x!model.q8_0>) attributes {kind = "linear"} {
+    %x = plan.cast %kept : tensor<?x384xbf16> to tensor<?x384xf32>
+    %y = model.linear %x, %w
+    plan.yield %y : tensor<?x64xf32>
+  }
+}
+
+// -----
+
 // Weights of few rows are copied ahead in steps that are whole panels of shared memory, as long as a copying warp can take.
 // Others are read by those who multiply: channels that no panel divides or only one, rows of f32, weights of two lengths.
 module attributes {plan.machine = "cuda"} {

@@ -312,6 +312,37 @@ TEST(FewRows, ManyProductsHaveNarrowItemsThatRunAhead) {
   EXPECT_EQ((FewRows{2048, 2048, 1, 1, 16, 64}.slots(gpu(), 16)), 4);
 }
 
+/// `rows` of a weight in blocks of `bits`, `products` of them side by side.
+FewRows inBlocks(int64_t columns, int64_t inner, int64_t products, int64_t bits) {
+  return {columns, inner, products, 1, 16, 512, products * inner / 32 * (2 + 4 * bits)};
+}
+
+TEST(FewRows, OfBlocksAsManyItemsAsMultiprocessors) {
+  // Measured on an H200 in a model, each by its own column width: 128 items for 2048 and for 4096 columns.
+  for (int64_t bits : {8, 4}) {
+    EXPECT_EQ(bestFewColumns(inBlocks(2048, 12288, 1, bits)), 16);
+    EXPECT_EQ(bestFewColumns(inBlocks(2048, 5632, 1, bits)), 16);
+    EXPECT_EQ(bestFewColumns(inBlocks(4096, 4096, 1, bits)), 32);
+    EXPECT_EQ(bestFewColumns(inBlocks(5632, 2048, 2, bits)), 64);
+  }
+  FewRows narrow = inBlocks(2048, 12288, 1, 8), four = inBlocks(2048, 12288, 1, 4);
+  EXPECT_NEAR(fewRows(gpu(), narrow, 32) / fewRows(gpu(), narrow, 16), 15.9 / 12.0, 0.1);
+  EXPECT_NEAR(fewRows(gpu(), four, 64) / fewRows(gpu(), four, 32), 22.0 / 13.4, 0.2);
+  EXPECT_LT(fewRows(gpu(), four, 16), fewRows(gpu(), narrow, 16));
+}
+
+TEST(FewRows, OfBlocksTwoOnAMultiprocessorWhereItemsWait) {
+  FewRows wide = inBlocks(32000, 2048, 1, 8);
+  EXPECT_EQ(wide.blocks(gpu(), 32), 2);
+  EXPECT_EQ(wide.slots(gpu(), 32), 3);
+  // Two steps of each would be too few.
+  EXPECT_EQ(wide.blocks(gpu(), 64), 1);
+  EXPECT_EQ(wide.slots(gpu(), 64), 4);
+  EXPECT_EQ(inBlocks(4096, 4096, 1, 8).blocks(gpu(), 32), 1);
+  EXPECT_EQ((FewRows{32000, 2048, 1, 1, 16, 256}.blocks(gpu(), 32)), 1);
+  EXPECT_EQ(bestFewColumns(wide), 32);
+}
+
 //===--------------------------------------------------------------------------------------------------------------===//
 // recurrence.joined_tokens
 //===--------------------------------------------------------------------------------------------------------------===//

@@ -447,10 +447,20 @@ TEST(PlanReader, RefusesOtherTensorMaps) {
             launch + ".args[2]: expected a slot or a parameter for a tensor map, but got another argument");
   EXPECT_EQ(readOf(with(planWithTensorMaps(kTensorMaps), R"({"name": "head", "type": "bf16")",
                         R"({"name": "head", "type": "f32")")),
-            "plan.steps[3].parameters[0]: expected bf16 for a tensor map, but got f32[32, 16] ('head')");
+            "plan.steps[3].parameters[0]: expected bf16 or blocks for a tensor map, but got f32[32, 16] ('head')");
   EXPECT_EQ(
       refusal("\"columns\": 72", "\"columns\": 520"),
       "plan.steps[3].parameters[0]: expected at least a row of 520 for a tensor map, but got bf16[32, 16] ('head')");
+  // Blocks are copied as they are: rows of 128 in q8_0 are 136 bytes, 68 elements of two. Maps have multiples of 8.
+  auto inBlocks = [&](const char *columns, const char *shape) {
+    std::string plan = with(planWithTensorMaps(with(kTensorMaps, "\"columns\": 72", columns)),
+                            R"({"name": "head", "type": "bf16", "shape": [32, 16]})", shape);
+    return readOf(plan);
+  };
+  EXPECT_EQ(inBlocks("\"columns\": 72", R"({"name": "head", "type": "q8_0", "shape": [32, 128]})"),
+            "plan.steps[3].parameters[0]: expected rows of 144 bytes for a tensor map, but got q8_0[32, 128] ('head')");
+  EXPECT_EQ(inBlocks("\"columns\": 136", R"({"name": "head", "type": "q8_0", "shape": [32, 256]})"), "");
+  EXPECT_EQ(inBlocks("\"columns\": 144", R"({"name": "head", "type": "q4_0", "shape": [32, 512]})"), "");
 }
 
 TEST(PlanReader, RefusesOtherTargets) {

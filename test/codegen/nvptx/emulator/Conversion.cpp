@@ -126,6 +126,17 @@ template <uint16_t (*convertOne)(float)> void packPair(Warp &warp, const Instruc
   forLanes(lanes, [&](int lane) { to[lane] = uint32_t(convertOne(high[lane])) << 16 | convertOne(low[lane]); });
 }
 
+/// sub.rn.bf16x2: both halves apart.
+void subtractPair(Warp &warp, const Instruction &i, uint32_t lanes) {
+  auto *to = warp.slot<uint32_t>(i.slots[0]), *a = warp.slot<uint32_t>(i.slots[1]),
+       *b = warp.slot<uint32_t>(i.slots[2]);
+  auto halfOf = [](uint32_t word, int at) { return fromBrain(uint16_t(word >> at)); };
+  forLanes(lanes, [&](int lane) {
+    uint32_t high = toBrain(halfOf(a[lane], 16) - halfOf(b[lane], 16));
+    to[lane] = high << 16 | toBrain(halfOf(a[lane], 0) - halfOf(b[lane], 0));
+  });
+}
+
 void copy64(Warp &warp, const Instruction &i, uint32_t lanes) {
   auto *to = warp.slot<uint64_t>(i.slots[0]), *from = warp.slot<uint64_t>(i.slots[1]);
   forLanes(lanes, [&](int lane) { to[lane] = from[lane]; });
@@ -156,6 +167,13 @@ bool denim::ptx::decodeConversion(const Statement &s, Decoder &d, Instruction &t
       forLanes(lanes,
                [&](int lane) { warp.slot<uint64_t>(i.slots[0])[lane] = base + warp.slot<uint64_t>(i.slots[1])[lane]; });
     };
+    return true;
+  }
+  if (s.name() == "sub.rn.bf16x2" && s.operands.size() == 3) {
+    d.outs(to, s.operands[0], "b32");
+    d.ins(to, s.operands[1], "b32");
+    d.ins(to, s.operands[2], "b32");
+    to.execute = subtractPair;
     return true;
   }
   if (!s.is(0, "cvt") || s.opcode.size() < 3)
