@@ -230,6 +230,10 @@ int main(int argc, char **argv) {
   for (int64_t number : llvm::concat<int64_t>(chunks, cuts))
     if (number < 1)
       return fail("expected --chunks and --lengths of at least 1, but got " + llvm::Twine(number));
+  for (int64_t length : lengths)
+    if (length > tokenCount)
+      return fail("expected --lengths of at most the " + llvm::Twine(tokenCount) + " of --tokens, but got " +
+                  llvm::Twine(length));
 
   std::unique_ptr<InputText> text = InputText::read(input, "denim-check");
   if (!text)
