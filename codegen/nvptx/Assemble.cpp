@@ -73,8 +73,11 @@ Error denim::codegen::assemble(NvptxCode &code, const GpuTarget &target, const s
   int result = sys::ExecuteAndWait(program, arguments, std::nullopt, redirects, 0, 0, &message);
   auto report = MemoryBuffer::getFile(files[2]);
   StringRef said = report ? (*report)->getBuffer() : StringRef(message);
-  if (result != 0)
-    return createStringError("ptxas failed: " + (message.empty() ? said.str() : message));
+  if (result != 0) {
+    std::string why = message.empty() ? said.trim().str() : message;
+    return createStringError("expected " + program + " to assemble the kernels, but got " +
+                             (why.empty() ? "exit status " + std::to_string(result) : why));
+  }
   readReport(said, code);
   auto cubin = MemoryBuffer::getFile(files[1]);
   if (!cubin)

@@ -45,6 +45,8 @@ public:
       return error;
     if (llvm::Error error = checkTables())
       return error;
+    if (llvm::Error error = checkInput())
+      return error;
     for (Phase phase : {Phase::Import, Phase::Mix}) {
       if (isToRun(phase))
         if (llvm::Error error = runPhase(module, phase, options.pipeline, ""))
@@ -134,6 +136,17 @@ private:
       if (tables[table.target]++)
         return makeError("expected one table for " + table.target + ", but got several");
     }
+    return llvm::Error::success();
+  }
+
+  /// A text to compile on from is verified like one that the phase has just left.
+  llvm::Error checkInput() {
+    if (!options.from)
+      return llvm::Error::success();
+    PassManager passes(module->getContext());
+    addVerifyPhase(passes, *options.from);
+    if (failed(passes.run(module)))
+      return makeError("expected a text that the phase " + phaseName(*options.from) + " has left");
     return llvm::Error::success();
   }
 

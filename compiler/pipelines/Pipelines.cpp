@@ -115,6 +115,10 @@ void buildPhase(OpPassManager &passes, Phase phase, const PipelineOptions &optio
   case Phase::Package:
     return;
   }
+  addVerifyPhase(passes, phase);
+}
+
+void addVerifyPhase(OpPassManager &passes, Phase phase) {
   VerifyPhasePassOptions verify;
   verify.phase = phaseName(phase).str();
   passes.addPass(createVerifyPhasePass(verify));

@@ -24,6 +24,9 @@ struct PipelineOptions {
 /// The passes of one phase up to `Tile`; later phases are no passes.
 void buildPhase(mlir::OpPassManager &passes, Phase phase, const PipelineOptions &options);
 
+/// The pass at the end of a phase that leaves text: it refuses what should be gone.
+void addVerifyPhase(mlir::OpPassManager &passes, Phase phase);
+
 /// Every dialect a phase may hold.
 void registerDialects(mlir::DialectRegistry &registry);
 /// Every pass of the compiler, and the phases as pipelines `denim-import`, `denim-mix`, `denim-plan`, `denim-tile`.

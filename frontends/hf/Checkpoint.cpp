@@ -77,12 +77,12 @@ static std::string expectedBytes(ArrayRef<int64_t> shape) {
 
 namespace {
 
-/// Goes through a network's parameters and notes what is wrong, one line each.
+/// Goes through a network's parameters and notes what is wrong, one line each, up to as many as one reads.
 class Comparison {
 public:
   explicit Comparison(const formats::Safetensors &tensors) : tensors(tensors) {}
 
-  bool full() const { return lines.size() >= 8; }
+  bool full() const { return lines.size() >= kMostLines; }
 
   void compare(Operation *structure, const std::string &prefix) {
     structure->walk([&](model::ParamOp param) {
@@ -97,9 +97,16 @@ public:
   void refuse(const std::string &what) { lines.push_back(tensors.path() + ": expected " + what); }
 
   bool wants(const std::string &name) const { return wanted.count(name); }
-  Error error() const { return lines.empty() ? Error() : Error::of(llvm::join(lines, "\n")); }
+  Error error() const {
+    if (lines.empty())
+      return Error();
+    return Error::of(llvm::join(lines, "\n"),
+                     full() ? "\n" + tensors.path() + ": these are the first " + std::to_string(kMostLines) : "");
+  }
 
 private:
+  static constexpr size_t kMostLines = 8;
+
   void compare(const std::string &name, ArrayRef<int64_t> shape, Type type) {
     wanted.insert(name);
     const Tensor *tensor = tensors.find(name);

@@ -18,12 +18,15 @@ Status runInspect(int count, char **words);
 /// What every command that runs a model begins with.
 struct Model {
   std::string weightsPath;
+  int64_t cacheMib;
   std::shared_ptr<Device> device;
   std::unique_ptr<Session> session;
 };
 /// The options that `openModel` reads.
 std::vector<std::string> withModelOptions(std::vector<std::string> options);
 Status openModel(const Arguments &arguments, Model &out);
+/// Refuses a sequence of so many tokens that the cache cannot hold, before any of them is computed.
+Status checkRoom(const Model &model, int64_t tokens);
 
 class Stopwatch {
 public:

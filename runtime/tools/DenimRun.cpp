@@ -2,6 +2,7 @@
 
 #include "runtime/tools/Commands.h"
 
+#include <algorithm>
 #include <cstdio>
 #include <cstring>
 #include <exception>
@@ -17,10 +18,11 @@ std::vector<std::string> withModelOptions(std::vector<std::string> options) {
 }
 
 Status openModel(const Arguments &arguments, Model &out) {
-  int64_t threads = 0, mib = 1024, maxStepTokens = 512;
+  int64_t threads = 0, maxStepTokens = 512;
+  out.cacheMib = 1024;
   if (Status status = arguments.integer("--threads", 1, 4096, threads))
     return status;
-  if (Status status = arguments.integer("--cache-mib", 1, 1 << 24, mib))
+  if (Status status = arguments.integer("--cache-mib", 1, 1 << 24, out.cacheMib))
     return status;
   if (Status status = arguments.integer("--max-step-tokens", 1, 1 << 24, maxStepTokens))
     return status;
@@ -39,9 +41,19 @@ Status openModel(const Arguments &arguments, Model &out) {
                                                   : Weights::map(out.weightsPath, *plan, *out.device, weights))
     return status;
   SessionOptions options;
-  options.cacheBytes = static_cast<size_t>(mib) << 20;
+  options.cacheBytes = static_cast<size_t>(out.cacheMib) << 20;
   options.maxStepTokens = static_cast<int32_t>(maxStepTokens);
   return Session::create(out.device, module, std::move(weights), options, out.session);
+}
+
+Status checkRoom(const Model &model, int64_t tokens) {
+  const Plan &plan = model.session->plan();
+  size_t pages = (static_cast<size_t>(tokens) + DENIM_PAGE_TOKENS - 1) / DENIM_PAGE_TOKENS;
+  size_t mib = (plan.slotBytes() + pages * plan.pageBytes() + (1 << 20) - 1) >> 20;
+  if (mib > static_cast<size_t>(model.cacheMib))
+    return error(DENIM_STATUS_RESOURCE_EXHAUSTED, "--cache-mib: expected at least ", mib, " for ", tokens,
+                 " tokens, but got ", model.cacheMib);
+  return {};
 }
 
 Progress::Progress(std::string what, int64_t total)
@@ -96,10 +108,12 @@ denim::Status dispatch(int argc, char **argv) {
 } // namespace
 
 int main(int argc, char **argv) {
-  if (argc > 1 && (!std::strcmp(argv[1], "--help") || !std::strcmp(argv[1], "-h"))) {
-    std::fputs(kUsage, stdout);
-    return 0;
-  }
+  // Alone, or behind a command: a text to continue may be called --help.
+  for (int i = 1; i < std::min(argc, 3); ++i)
+    if (!std::strcmp(argv[i], "--help") || !std::strcmp(argv[i], "-h")) {
+      std::fputs(kUsage, stdout);
+      return 0;
+    }
   std::string message;
   try {
     message = dispatch(argc, argv).message();

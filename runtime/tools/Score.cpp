@@ -83,8 +83,13 @@ Status runScore(int count, char **words) {
   if (Status status = arguments.integer("--decode", 0, total, decode))
     return status;
 
+  formats::OutputFile file;
+  if (formats::Error fault = file.open(path))
+    return error(DENIM_STATUS_INVALID_ARGUMENT, "--logits: ", fault.message());
   Model model;
   if (Status status = openModel(arguments, model))
+    return status;
+  if (Status status = checkRoom(model, total))
     return status;
   SequenceId sequence;
   if (Status status = model.session->createSequence(sequence))
@@ -101,7 +106,7 @@ Status runScore(int count, char **words) {
     progress.at(begin);
   }
   if (formats::Error fault = formats::writeSafetensors(
-          path, {{"logits", formats::ElementType::F32, {total, vocabulary}, logits.data(), logits.size() * 4}}))
+          file, {{"logits", formats::ElementType::F32, {total, vocabulary}, logits.data(), logits.size() * 4}}))
     return error(DENIM_STATUS_INVALID_ARGUMENT, fault.message());
   return {};
 }

@@ -161,8 +161,9 @@ private:
       if (values.size() > 1)
         map.map(group.results[0], plan::MergeOp::create(b, loc, values[0].getType(), values).getResult());
     }
-    // The stream stays in one slot from layer to layer: it is written when nothing reads the old one any more.
-    if (readBehind && kept.of(output) == kept.of(input))
+    // The stream stays in one slot from layer to layer: it is written when nothing reads the old one any more. Logits
+    // have a slot of their own, also those that are as wide as the stream.
+    if (!logits && readBehind && kept.of(output) == kept.of(input))
       map.map(result, copy(loc, map.lookup(result)));
     plan::ReturnOp::create(b, loc, map.lookup(result));
   }

@@ -21,14 +21,15 @@ std::optional<std::string> denim::check::writeCase(const Case &one, const std::s
   std::vector<Tensor> tensors{
       tensorOf("form", ElementType::I64, form, {2}),
       tensorOf("chunks", ElementType::I64, one.chunks, {static_cast<int64_t>(one.chunks.size())}),
-      tensorOf("lengths", ElementType::I64, one.lengths, {static_cast<int64_t>(one.lengths.size())}),
-      tensorOf("limits", ElementType::F64, one.limits, {static_cast<int64_t>(one.limits.size())})};
+      tensorOf("lengths", ElementType::I64, one.lengths, {static_cast<int64_t>(one.lengths.size())})};
   for (size_t i = 0; i < one.expected.size(); ++i) {
     const Expected &sequence = one.expected[i];
     auto tokens = static_cast<int64_t>(sequence.tokens.size());
     int64_t vocabulary = tokens ? static_cast<int64_t>(sequence.logits.size()) / tokens : 0;
     tensors.push_back(tensorOf("tokens." + std::to_string(i), ElementType::I32, sequence.tokens, {tokens}));
     tensors.push_back(tensorOf("logits." + std::to_string(i), ElementType::F64, sequence.logits, {tokens, vocabulary}));
+    tensors.push_back(
+        tensorOf("limits." + std::to_string(i), ElementType::F64, sequence.limits, {one.modules, tokens}));
   }
   if (Error fault = writeSafetensors(pathOf(folder), tensors))
     return fault.message();
@@ -59,11 +60,8 @@ std::optional<std::string> denim::check::readCase(const std::string &folder, Cas
     return fault;
   if (auto fault = read(file, "lengths", ElementType::I64, out.lengths))
     return fault;
-  if (auto fault = read(file, "limits", ElementType::F64, out.limits))
-    return fault;
-  if (form.size() != 2 || out.limits.empty() || out.limits.size() > 2)
-    return "'" + file.path() + "': expected two numbers of the form and one or two limits, but got " +
-           std::to_string(form.size()) + " and " + std::to_string(out.limits.size());
+  if (form.size() != 2)
+    return "'" + file.path() + "': expected two numbers of the form, but got " + std::to_string(form.size());
   out.tokens = form[0], out.single = form[1];
   out.expected.resize(kSequences);
   for (int64_t i = 0; i < kSequences; ++i) {
@@ -71,6 +69,13 @@ std::optional<std::string> denim::check::readCase(const std::string &folder, Cas
       return fault;
     if (auto fault = read(file, "logits." + std::to_string(i), ElementType::F64, out.expected[i].logits))
       return fault;
+    if (auto fault = read(file, "limits." + std::to_string(i), ElementType::F64, out.expected[i].limits))
+      return fault;
+    if (i > 0 || out.expected[0].tokens.empty())
+      continue;
+    out.modules = static_cast<int64_t>(out.expected[0].limits.size() / out.expected[0].tokens.size());
+    if (out.modules < 1 || out.modules > 2)
+      return "'" + file.path() + "': expected limits of one or two modules, but got " + std::to_string(out.modules);
   }
   for (int64_t number : out.chunks)
     if (number < 1)
@@ -78,14 +83,14 @@ std::optional<std::string> denim::check::readCase(const std::string &folder, Cas
   return std::nullopt;
 }
 
-std::optional<std::string> denim::check::runForms(Runner &runner, const Case &one, double limit, bool &isRight) {
+std::optional<std::string> denim::check::runForms(Runner &runner, const Case &one, int64_t module, bool &isRight) {
   for (const Form &form : formsOf(one.tokens, one.chunks, one.lengths, one.single)) {
     Worst worst;
-    if (auto fault = runner.run(form, one.expected, worst))
+    if (auto fault = runner.run(form, one.expected, module, worst))
       return form.name + ": " + *fault;
-    bool fits = worst.difference <= limit;
+    bool fits = worst.difference <= worst.limit;
     isRight &= fits;
-    std::printf("%-20s largest difference %.1e of at most %.1e  %s", form.name.c_str(), worst.difference, limit,
+    std::printf("%-20s largest difference %.1e of at most %.1e  %s", form.name.c_str(), worst.difference, worst.limit,
                 fits ? "ok" : "WRONG");
     if (!fits)
       std::printf(" at logit %lld of token %lld of sequence %lld", static_cast<long long>(worst.logit),

@@ -5,9 +5,9 @@
 //   form     i64 [2]       tokens of the sequences, and 1 if they are also fed one by one
 //   chunks   i64 [n]       sizes of chunks
 //   lengths  i64 [n]       lengths to cut to
-//   limits   f64 [1 or 2]  what a logit may be off, of each module
 //   tokens.I i32 [T]       sequence I
 //   logits.I f64 [T, V]    what the page says of it, in double precision
+//   limits.I f64 [M, T]    what logits of each token may be off, of each of the one or two modules
 #ifndef COMPILER_TOOLS_DENIM_CHECK_CASEFILE_H
 #define COMPILER_TOOLS_DENIM_CHECK_CASEFILE_H
 
@@ -19,7 +19,7 @@ struct Case {
   int64_t tokens = 0;
   bool single = true;
   std::vector<int64_t> chunks, lengths;
-  std::vector<double> limits;
+  int64_t modules = 1;
   std::vector<Expected> expected; ///< kSequences of them
 };
 
@@ -27,9 +27,9 @@ struct Case {
 std::optional<std::string> writeCase(const Case &one, const std::string &folder);
 std::optional<std::string> readCase(const std::string &folder, Case &out);
 
-/// Feeds all forms and prints a line for each: the largest difference, and where it is if it is above |limit|.
-/// Clears |isRight| if one is.
-std::optional<std::string> runForms(Runner &runner, const Case &one, double limit, bool &isRight);
+/// Feeds all forms and prints a line for each: the difference that is largest for its limit among those of |module|,
+/// and where it is if it is above it. Clears |isRight| if one is.
+std::optional<std::string> runForms(Runner &runner, const Case &one, int64_t module, bool &isRight);
 
 } // namespace denim::check
 

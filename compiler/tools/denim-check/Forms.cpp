@@ -80,12 +80,16 @@ std::optional<std::string> Runner::open(const std::string &module, const std::st
   return messageOf(denim_session_create(handles->device, handles->module, &options, &handles->session));
 }
 
-std::optional<std::string> Runner::run(const Form &form, const std::vector<Expected> &expected, Worst &worst) {
+std::optional<std::string> Runner::run(const Form &form, const std::vector<Expected> &expected, int64_t module,
+                                       Worst &worst) {
   int64_t vocabulary = denim_module_vocabulary(handles->module);
   size_t count = form.steps.front().size();
   for (size_t s = 0; s < count; ++s) {
     auto tokens = static_cast<int64_t>(expected[s].tokens.size());
     auto logits = static_cast<int64_t>(expected[s].logits.size());
+    if (static_cast<int64_t>(expected[s].limits.size()) < (module + 1) * tokens)
+      return "expected limits of module " + std::to_string(module) + " for " + std::to_string(tokens) +
+             " tokens of sequence " + std::to_string(s) + ", but got " + std::to_string(expected[s].limits.size());
     if (tokens < form.tokensOf(s) || logits != tokens * vocabulary)
       return "expected " + std::to_string(form.tokensOf(s)) + " tokens of sequence " + std::to_string(s) + " and " +
              std::to_string(vocabulary) + " logits for each, but got " + std::to_string(tokens) + " and " +
@@ -111,15 +115,19 @@ std::optional<std::string> Runner::run(const Form &form, const std::vector<Expec
             messageOf(denim_session_step(handles->session, entries.data(), entries.size(), rows, logits.data())))
       return fault;
     const float *got = logits.data();
-    for (size_t s = 0; s < count; ++s)
+    for (size_t s = 0; s < count; ++s) {
+      const double *limits = expected[s].limits.data() + module * static_cast<int64_t>(expected[s].tokens.size());
       for (int64_t i = 0; i < step[s]; ++i, ++done[s])
         for (int64_t v = 0; v < vocabulary; ++v, ++got) {
           double want = expected[s].logits[static_cast<size_t>(done[s] * vocabulary + v)];
           double difference = std::fabs(*got - want);
-          if (!(difference <= worst.difference))
-            worst = {std::isnan(difference) ? std::numeric_limits<double>::infinity() : difference,
-                     static_cast<int64_t>(s), done[s], v};
+          if (std::isnan(difference))
+            difference = std::numeric_limits<double>::infinity();
+          double limit = limits[static_cast<size_t>(done[s])];
+          if (worst.limit == 0 || difference / limit > worst.difference / worst.limit)
+            worst = {difference, limit, static_cast<int64_t>(s), done[s], v};
         }
+    }
   }
   for (denim_sequence_t sequence : sequences)
     if (auto fault = messageOf(denim_sequence_release(handles->session, sequence)))

@@ -15,6 +15,7 @@ namespace denim::check {
 struct Expected {
   std::vector<int32_t> tokens;
   std::vector<double> logits; ///< [tokens, vocabulary]
+  std::vector<double> limits; ///< [modules, tokens]: what logits of a token may be off, of each module that is checked
 };
 
 /// New tokens of each sequence in one step; numbers, not positions.
@@ -36,8 +37,9 @@ std::vector<Form> formsOf(int64_t tokens, const std::vector<int64_t> &chunks, co
 /// How many sequences some form feeds at once.
 inline constexpr int64_t kSequences = 3;
 
+/// The logit that comes closest to its limit, or is farthest beyond it.
 struct Worst {
-  double difference = 0;
+  double difference = 0, limit = 0;
   int64_t sequence = 0, token = 0, logit = 0;
 };
 
@@ -48,8 +50,9 @@ public:
   /// what was found.
   std::optional<std::string> open(const std::string &module, const std::string &weights, const std::string &device,
                                   int64_t mostTokens);
-  /// Feeds new sequences and compares. A difference that is no number is infinite.
-  std::optional<std::string> run(const Form &form, const std::vector<Expected> &expected, Worst &worst);
+  /// Feeds new sequences and compares with the limits of a module, by its number. A difference that is no number is
+  /// infinite.
+  std::optional<std::string> run(const Form &form, const std::vector<Expected> &expected, int64_t module, Worst &worst);
 
 private:
   struct Handles;

@@ -14,13 +14,13 @@ static std::optional<std::string> run(const std::string &folder, const std::stri
     return fault;
   const char *const modules[] = {"m.denim", "exact.denim"};
   bool all = true;
-  for (size_t i = 0; i < one.limits.size(); ++i) {
+  for (int64_t i = 0; i < one.modules; ++i) {
     std::string module = folder + "/" + modules[i];
     std::printf("%s\n", module.c_str());
     Runner runner;
     if (auto fault = runner.open(module, folder + "/w.safetensors", device, one.tokens))
       return fault;
-    if (auto fault = runForms(runner, one, one.limits[i], all))
+    if (auto fault = runForms(runner, one, i, all))
       return fault;
   }
   isRight = all;

@@ -1,17 +1,19 @@
 // A model as text in, one module file out.
 #include "compiler/driver/Compilation.h"
 #include "compiler/driver/InputText.h"
+#include "formats/file/OutputFile.h"
 #include "mlir/Support/FileUtilities.h"
 #include "llvm/Support/CommandLine.h"
 #include "llvm/Support/InitLLVM.h"
-#include "llvm/Support/ToolOutputFile.h"
+#include "llvm/Support/Process.h"
 
 using namespace denim;
 namespace cl = llvm::cl;
 
 static cl::OptionCategory category("denim-compile options");
 static cl::opt<std::string> input(cl::Positional, cl::desc("<model.mlir>"), cl::init("-"), cl::cat(category));
-static cl::opt<std::string> output("o", cl::desc("file to write"), cl::init("-"), cl::cat(category));
+static cl::opt<std::string> output("o", cl::desc("file to write; standard output if not given"), cl::value_desc("file"),
+                                   cl::init("-"), cl::cat(category));
 static cl::opt<std::string>
     target("target", cl::desc("cpu[,native|amx|avx512|avx2|baseline]...,nvptx[,sm_90a]... or one of them"),
            cl::init("cpu"), cl::cat(category));
@@ -144,16 +146,26 @@ int main(int argc, char **argv) {
       return fail("--choose: " + llvm::toString(entry.takeError()));
     options.forced.push_back(std::move(*entry));
   }
+  formats::OutputFile file;
+  if (output != "-")
+    if (formats::Error error = file.open(output))
+      return fail(error.message());
+  bool isModule = options.emit == Emit::Module && options.to.value_or(Phase::Package) == Phase::Package;
+  if (output == "-" && isModule && llvm::sys::Process::StandardOutIsDisplayed())
+    return fail("expected -o FILE for a module, but got a terminal to write it to");
   std::unique_ptr<InputText> text = InputText::read(input, "denim-compile");
   if (!text)
     return 1;
   llvm::Expected<std::string> result = compile(text->module(), options);
   if (!result)
     return fail(llvm::toString(result.takeError()));
-  std::unique_ptr<llvm::ToolOutputFile> file = mlir::openOutputFile(output, &message);
-  if (!file)
-    return fail(message);
-  file->os() << *result;
-  file->keep();
+  if (output == "-") {
+    llvm::outs() << *result;
+    return 0;
+  }
+  if (formats::Error error = file.write(result->data(), result->size()))
+    return fail(error.message());
+  if (formats::Error error = file.keep())
+    return fail(error.message());
   return 0;
 }

@@ -41,6 +41,15 @@ int64_t RecurrenceOp::getHeads() {
   return heads;
 }
 
+/// recurrence_c3. The type of the result follows from the output.
+static LogicalResult verifyYield(YieldOp yield, RankedTensorType state) {
+  auto line = RankedTensorType::get(state.getShape().take_back(), state.getElementType());
+  if (yield.getState().getType() == state && yield.getOutput().getType() == line)
+    return success();
+  return yield.emitOpError() << "expected a state of type " << state << " and an output of type " << line
+                             << ", but got " << yield.getState().getType() << " and " << yield.getOutput().getType();
+}
+
 /// (%s : 64x64, %q = %query, ...) [chunk N] [state %cache] { region }
 ParseResult RecurrenceOp::parse(OpAsmParser &parser, OperationState &result) {
   SmallVector<OpAsmParser::Argument> arguments(1);
@@ -87,6 +96,8 @@ ParseResult RecurrenceOp::parse(OpAsmParser &parser, OperationState &result) {
   auto yield = block.empty() ? YieldOp() : dyn_cast<YieldOp>(block.back());
   if (!yield)
     return parser.emitError(parser.getNameLoc()) << "expected a region that ends with yield";
+  if (failed(verifyYield(yield, cast<RankedTensorType>(arguments[0].type))))
+    return failure(); // before a result of a wrong type is refused where it is used
   int64_t heads = 1, tokens = ShapedType::kDynamic;
   for (Type type : ArrayRef(types).drop_back(cached))
     heads = std::max(heads, headsOf(cast<RankedTensorType>(type)));
@@ -143,13 +154,10 @@ LogicalResult RecurrenceOp::verifyRegions() {
       return emitOpError() << "expected " << shareOf(tensorOf(input)) << " as the share of " << input.getType()
                            << ", but got " << argument.getType();
   // recurrence_c3
-  auto yield = cast<YieldOp>(block->getTerminator());
-  auto line = RankedTensorType::get(getStateType().getShape().take_back(), getStateType().getElementType());
-  if (yield.getState().getType() != getStateType() || yield.getOutput().getType() != line)
-    return yield.emitOpError() << "expected a state of type " << getStateType() << " and an output of type " << line
-                               << ", but got " << yield.getState().getType() << " and " << yield.getOutput().getType();
-  if (tensorOf(getResult()).getShape().drop_front() != ArrayRef<int64_t>{heads, line.getDimSize(0)})
-    return emitOpError() << "expected a result of " << heads << " heads of " << line.getDimSize(0)
+  if (failed(verifyYield(cast<YieldOp>(block->getTerminator()), cast<RankedTensorType>(getStateType()))))
+    return failure();
+  if (tensorOf(getResult()).getShape().drop_front() != ArrayRef<int64_t>{heads, getStateType().getDimSize(1)})
+    return emitOpError() << "expected a result of " << heads << " heads of " << getStateType().getDimSize(1)
                          << " channels, but got " << getResult().getType();
   // recurrence_c4
   for (auto decay : block->getOps<DecayOp>())

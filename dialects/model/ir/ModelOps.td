@@ -50,6 +50,8 @@ def Model_NetworkOp : Model_Structure<"network", [IsolatedFromAbove, Symbol, Sin
   let summary = "from token ids to logits";
   let description = [{
     The argument holds token ids `[T]`; the body embeds them, runs the `layers`, and gives logits `[T, vocabulary]`.
+    Ops behind `layers` read parameters and what follows from its result: a step computes them for the rows whose logits
+    are wanted, when nothing from before the layers is there any more.
     `eos` lists the tokens that end a text.
 
     ```mlir

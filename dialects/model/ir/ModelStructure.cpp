@@ -4,8 +4,9 @@
 using namespace mlir;
 using namespace denim::model;
 
-/// Blocks and networks look alike: a symbol, one argument, a body whose ops need no `model.` prefix.
-static ParseResult parseBody(OpAsmParser &parser, OperationState &result, StringAttr eosName) {
+/// Blocks and networks look alike: a symbol, one argument, a body whose ops need no `model.` prefix and whose last is
+/// `end`.
+static ParseResult parseBody(OpAsmParser &parser, OperationState &result, StringAttr eosName, StringRef end) {
   StringAttr name;
   OpAsmParser::Argument argument;
   if (parser.parseSymbolName(name, SymbolTable::getSymbolAttrName(), result.attributes) || parser.parseLParen() ||
@@ -18,8 +19,15 @@ static ParseResult parseBody(OpAsmParser &parser, OperationState &result, String
       return failure();
     result.addAttribute(eosName, parser.getBuilder().getDenseI64ArrayAttr(eos));
   }
-  return failure(parser.parseOptionalAttrDictWithKeyword(result.attributes) ||
-                 parser.parseRegion(*result.addRegion(), argument));
+  Region *body = result.addRegion();
+  if (parser.parseOptionalAttrDictWithKeyword(result.attributes) || parser.parseRegion(*body, argument))
+    return failure();
+  // What MLIR says of a block that ends in another op names neither the op that is missing nor the page's words.
+  Operation *last = body->front().empty() ? nullptr : &body->front().back();
+  if (last && !last->hasTrait<OpTrait::IsTerminator>())
+    return emitError(last->getLoc()) << "expected `" << end << "` at the end of @" << name.getValue() << ", but got "
+                                     << last->getName();
+  return success();
 }
 
 static void printBody(OpAsmPrinter &printer, Operation *op, Region &body, ArrayRef<StringRef> elided) {
@@ -37,7 +45,7 @@ static void printHead(OpAsmPrinter &printer, StringRef name, BlockArgument argum
 }
 
 ParseResult BlockOp::parse(OpAsmParser &parser, OperationState &result) {
-  return parseBody(parser, result, {});
+  return parseBody(parser, result, {}, "yield");
 }
 void BlockOp::print(OpAsmPrinter &printer) {
   printHead(printer, getSymName(), getBlock()->getArgument(0));
@@ -62,7 +70,7 @@ LogicalResult BlockOp::verifyRegions() {
 }
 
 ParseResult NetworkOp::parse(OpAsmParser &parser, OperationState &result) {
-  return parseBody(parser, result, getEosAttrName(result.name));
+  return parseBody(parser, result, getEosAttrName(result.name), "output");
 }
 void NetworkOp::print(OpAsmPrinter &printer) {
   printHead(printer, getSymName(), getBlock()->getArgument(0));
@@ -91,6 +99,14 @@ LogicalResult NetworkOp::verifyRegions() {
   auto layers = block->getOps<LayersOp>();
   if (std::distance(layers.begin(), layers.end()) != 1)
     return emitOpError() << "expected one `layers`, but got " << std::distance(layers.begin(), layers.end());
+  Operation *schedule = *layers.begin();
+  for (Operation *op = schedule->getNextNode(); op; op = op->getNextNode())
+    for (Value operand : op->getOperands()) {
+      Operation *from = operand.getDefiningOp();
+      if (!from || (!isa<ParamOp>(from) && from->isBeforeInBlock(schedule)))
+        return op->emitOpError() << "expected parameters and what follows from the result of `layers`, but got "
+                                 << (from ? "a value from before `layers`" : "the token ids");
+    }
   return success();
 }
 

@@ -1,16 +1,15 @@
 // Reads a checkpoint's config.json and the headers of its safetensors files, writes the network as a page of text.
+#include "formats/file/OutputFile.h"
 #include "frontends/hf/architectures/Architecture.h"
 #include "mlir/IR/MLIRContext.h"
-#include "mlir/Support/FileUtilities.h"
 #include "llvm/Support/CommandLine.h"
-#include "llvm/Support/ToolOutputFile.h"
 
 using namespace denim::frontends;
+using denim::formats::OutputFile;
 namespace cl = llvm::cl;
 
 static cl::OptionCategory category("denim-import");
-static cl::opt<std::string> directory(cl::Positional, cl::Required, cl::desc("<checkpoint directory>"),
-                                      cl::cat(category));
+static cl::opt<std::string> directory(cl::Positional, cl::desc("<checkpoint directory>"), cl::cat(category));
 static cl::opt<std::string> output("o", cl::init("-"), cl::value_desc("file"),
                                    cl::desc("where the network goes; standard output if not given"), cl::cat(category));
 
@@ -41,13 +40,24 @@ int main(int argc, char **argv) {
                   ", but got none");
     blocks = BlockWeights{*format, weightsDirectory};
   }
+  if (directory.empty())
+    return fail("expected a checkpoint directory, but got none");
+  OutputFile file;
+  if (output != "-")
+    if (Error error = file.open(output))
+      return fail(error.message());
   if (Error error = importCheckpoint(directory, page, blocks))
     return fail(error.message());
-  std::string message;
-  auto file = mlir::openOutputFile(output, &message);
-  if (!file)
-    return fail(message);
-  page.print(file->os());
-  file->keep();
+  if (output == "-") {
+    page.print(llvm::outs());
+    return 0;
+  }
+  std::string text;
+  llvm::raw_string_ostream os(text);
+  page.print(os);
+  if (Error error = file.write(text.data(), text.size()))
+    return fail(error.message());
+  if (Error error = file.keep())
+    return fail(error.message());
   return 0;
 }

@@ -1,5 +1,6 @@
 //===- DenimBench.cpp - time operators against the limits of the machine --===//
 
+#include "formats/file/OutputFile.h"
 #include "runtime/device/cpu/CpuDevice.h"
 #include "runtime/tools/Commands.h"
 #include "runtime/tools/denim-bench/Measurement.h"
@@ -92,7 +93,7 @@ public:
       json.back()["replay_ms"] = row.replaySeconds * 1e3;
   }
 
-  Status write(const std::string &path) const {
+  Status write(formats::OutputFile &file) const {
     MachineLimits &limits = bench.limits;
     nlohmann::ordered_json all = {{"machine", limits.name()},
                                   {"device", std::string(bench.device->name())},
@@ -102,12 +103,11 @@ public:
                                   {"memory_read_gb_per_s", limits.readRate(MachineLimits::kMemory) / 1e9},
                                   {"memory_update_gb_per_s", limits.updateRate(MachineLimits::kMemory) / 1e9},
                                   {"rows", json}};
-    std::FILE *file = std::fopen(path.c_str(), "w");
-    if (!file)
-      return invalidArgument("cannot write '", path, "': ", std::strerror(errno));
-    std::fprintf(file, "%s\n", all.dump(2).c_str());
-    if (std::fclose(file) != 0)
-      return invalidArgument("cannot write '", path, "': ", std::strerror(errno));
+    std::string text = all.dump(2) + "\n";
+    if (formats::Error fault = file.write(text.data(), text.size()))
+      return error(DENIM_STATUS_INVALID_ARGUMENT, fault.message());
+    if (formats::Error fault = file.keep())
+      return error(DENIM_STATUS_INVALID_ARGUMENT, fault.message());
     return {};
   }
 
@@ -161,53 +161,113 @@ Status writeModules(const std::vector<Case> &cases, const Arguments &arguments, 
   return {};
 }
 
-Status run(int count, char **words) {
-  // A word in front, for the parser wants a file: here the filter, which may be missing.
+/// The command line: options with values, those without, and the filter, which may be missing.
+struct CommandLine {
+  Arguments arguments;
   bool list = false, tunes = false, hasFilter = false;
+
+  std::string filter() const { return hasFilter ? arguments.file() : ""; }
+  std::string device() const { return arguments.text("--device", "cpu"); }
+  bool isCpu() const { return device() == "cpu"; }
+  /// The machine whose rows are wanted.
+  std::string rows() const { return arguments.text("--cases", device().rfind("cuda", 0) == 0 ? "cuda" : "cpu"); }
+  bool modelOnly() const { return arguments.has("--model") && !hasFilter; }
+};
+
+Status parse(int count, char **words, CommandLine &out) {
   std::vector<char *> rest;
   for (int i = 0; i < count; ++i) {
     if (!std::strcmp(words[i], "--list")) {
-      list = true;
+      out.list = true;
       continue;
     }
     if (!std::strcmp(words[i], "--tune")) {
-      tunes = true;
+      out.tunes = true;
       continue;
     }
     bool isOption = !std::strncmp(words[i], "--", 2);
-    hasFilter |= !isOption;
+    out.hasFilter |= !isOption;
     rest.push_back(words[i]);
     if (isOption && !std::strchr(words[i], '=') && i + 1 < count)
       rest.push_back(words[++i]);
   }
-  std::string none = ",";
-  if (!hasFilter)
+  std::string none = ","; // the parser wants a file
+  if (!out.hasFilter)
     rest.push_back(none.data());
-  Arguments arguments;
   if (Status status =
           Arguments::parse(static_cast<int>(rest.size()), rest.data(),
                            {"--threads", "--seconds", "--target", "--model", "--weights", "--json", "--device",
                             "--modules", "--write-modules", "--prompt", "--cases", "--table", "--choices"},
-                           arguments))
+                           out.arguments))
     return status;
-  std::string filter = hasFilter ? arguments.file() : "";
-  std::vector<Case> cases;
-  bool modelOnly = arguments.has("--model") && !hasFilter;
-  std::string deviceName = arguments.text("--device", "cpu");
-  bool isCpu = deviceName == "cpu";
-  std::string rows = arguments.text("--cases", deviceName.rfind("cuda", 0) == 0 ? "cuda" : "cpu");
+  if (!out.tunes)
+    for (const char *option : {"--table", "--choices"})
+      if (out.arguments.has(option))
+        return invalidArgument("expected ", option, " with --tune, but got it alone");
+  return {};
+}
+
+Status selectCases(const CommandLine &line, std::vector<Case> &out) {
+  std::string rows = line.rows(), filter = line.filter();
   if (rows != "cpu" && rows != "cuda")
     return invalidArgument("--cases: expected cpu or cuda, but got '", rows, "'");
   for (Case &one : rows == "cpu" ? allCases() : cudaCases())
-    if (!modelOnly && matches(one.name, filter))
-      cases.push_back(std::move(one));
+    if (!line.modelOnly() && matches(one.name, filter))
+      out.push_back(std::move(one));
   // Rows without a model are of GPUs alone, and there is nothing to compile for them or to choose.
-  if (!list && (isCpu || tunes || arguments.has("--write-modules")))
-    cases.erase(std::remove_if(cases.begin(), cases.end(), [](const Case &one) { return one.bareBlocks > 0; }),
-                cases.end());
-  if (cases.empty() && !arguments.has("--model") && !matches("sgemm", filter))
+  if (!line.list && (line.isCpu() || line.tunes || line.arguments.has("--write-modules")))
+    out.erase(std::remove_if(out.begin(), out.end(), [](const Case &one) { return one.bareBlocks > 0; }), out.end());
+  if (out.empty() && !line.arguments.has("--model") && !matches("sgemm", filter))
     return invalidArgument("expected a filter that some case contains, but got '", filter, "' (see --list)");
-  if (list) {
+  return {};
+}
+
+/// Rows of all cases, of libraries beside them, and of a model; into a file when that is open.
+Status measureAll(Bench &bench, const CommandLine &line, const std::vector<Case> &cases, int64_t prompt,
+                  formats::OutputFile &json) {
+  const Arguments &arguments = line.arguments;
+  Report report(bench);
+  report.begin();
+  int64_t refused = 0;
+  for (const Case &one : cases) {
+    Row row;
+    if (Status status = measureCase(bench, one, row)) {
+      // The others are worth having.
+      std::fprintf(stderr, "denim-bench: %s: %s\n", one.name.c_str(), status.message().c_str());
+      ++refused;
+      continue;
+    }
+    report.add(row);
+  }
+  if (line.rows() == "cpu" && line.isCpu() && !line.modelOnly() && matches("sgemm OpenBLAS oneDNN", line.filter()))
+    for (const Row &row : measureLibraries(bench))
+      report.add(row);
+  Status ofModel;
+  if (arguments.has("--model")) {
+    std::vector<Row> rows;
+    ofModel = measureModel(bench, arguments.text("--model", ""), arguments.text("--weights", "random"), prompt, rows);
+    for (const Row &row : rows)
+      report.add(row);
+  }
+  if (arguments.has("--json"))
+    if (Status status = report.write(json))
+      return status;
+  if (ofModel)
+    return ofModel;
+  if (refused)
+    return error(DENIM_STATUS_INCOMPATIBLE, refused, " of ", cases.size(), " cases gave no row");
+  return {};
+}
+
+Status run(int count, char **words) {
+  CommandLine line;
+  if (Status status = parse(count, words, line))
+    return status;
+  const Arguments &arguments = line.arguments;
+  std::vector<Case> cases;
+  if (Status status = selectCases(line, cases))
+    return status;
+  if (line.list) {
     for (const Case &one : cases)
       std::printf("%s\n", one.name.c_str());
     return {};
@@ -224,62 +284,30 @@ Status run(int count, char **words) {
   if (!(seconds >= 0 && seconds <= 3600))
     return invalidArgument("--seconds: expected a number from 0 to 3600, but got '", arguments.text("--seconds", ""),
                            "'");
+  formats::OutputFile json;
+  if (arguments.has("--json"))
+    if (formats::Error fault = json.open(arguments.text("--json", "")))
+      return error(DENIM_STATUS_INVALID_ARGUMENT, "--json: ", fault.message());
   std::string target =
-      isCpu ? "cpu," + arguments.text("--target", "native") : "nvptx," + arguments.text("--target", "sm_90a");
+      line.isCpu() ? "cpu," + arguments.text("--target", "native") : "nvptx," + arguments.text("--target", "sm_90a");
   ModuleCompiler compiler;
   if (arguments.has("--modules"))
     ModuleCompiler::openFolder(arguments.text("--modules", ""), compiler);
   else if (Status status = ModuleCompiler::create(target, arguments.text("--write-modules", ""), compiler))
     return status;
   TuneOptions tuning{arguments.text("--table", "tuning.json"), wordsOf(arguments.text("--choices", ""))};
-  if (!tunes)
-    for (const char *option : {"--table", "--choices"})
-      if (arguments.has(option))
-        return invalidArgument("expected ", option, " with --tune, but got it alone");
   if (arguments.has("--write-modules"))
-    return tunes ? writeCandidates(compiler, cases, tuning) : writeModules(cases, arguments, compiler);
+    return line.tunes ? writeCandidates(compiler, cases, tuning) : writeModules(cases, arguments, compiler);
   std::shared_ptr<Device> device;
-  if (Status status = createDevice(deviceName, static_cast<int>(threads), device))
+  if (Status status = createDevice(line.device(), static_cast<int>(threads), device))
     return error(status.code(), "--device: ", status.message());
   std::unique_ptr<MachineLimits> limits;
   if (device->machine() == Machine::Cpu)
     limits = std::make_unique<CpuLimits>(static_cast<CpuDevice &>(*device).threadPool());
   else if (Status status = CudaLimits::create(std::static_pointer_cast<CudaDevice>(device), limits))
     return status;
-  Bench bench{device, isCpu ? static_cast<int>(threads) : 0, *limits, compiler, seconds};
-  if (tunes)
-    return tune(bench, cases, tuning);
-  Report report(bench);
-  report.begin();
-  int64_t refused = 0;
-  for (const Case &one : cases) {
-    Row row;
-    if (Status status = measureCase(bench, one, row)) {
-      // The others are worth having.
-      std::fprintf(stderr, "denim-bench: %s: %s\n", one.name.c_str(), status.message().c_str());
-      ++refused;
-      continue;
-    }
-    report.add(row);
-  }
-  if (rows == "cpu" && isCpu && !modelOnly && matches("sgemm OpenBLAS oneDNN", filter))
-    for (const Row &row : measureLibraries(bench))
-      report.add(row);
-  if (arguments.has("--model")) {
-    std::vector<Row> modelRows;
-    Status status =
-        measureModel(bench, arguments.text("--model", ""), arguments.text("--weights", "random"), prompt, modelRows);
-    for (const Row &row : modelRows)
-      report.add(row);
-    if (status)
-      return status;
-  }
-  if (arguments.has("--json"))
-    if (Status status = report.write(arguments.text("--json", "")))
-      return status;
-  if (refused)
-    return error(DENIM_STATUS_INCOMPATIBLE, refused, " of ", cases.size(), " cases gave no row");
-  return {};
+  Bench bench{device, line.isCpu() ? static_cast<int>(threads) : 0, *limits, compiler, seconds};
+  return line.tunes ? tune(bench, cases, tuning) : measureAll(bench, line, cases, prompt, json);
 }
 
 } // namespace

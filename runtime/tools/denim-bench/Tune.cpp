@@ -1,6 +1,7 @@
 //===- Tune.cpp - measure the candidates of choices -----------------------===//
 
 #include "runtime/tools/denim-bench/Tune.h"
+#include "formats/file/OutputFile.h"
 
 #include <algorithm>
 #include <cerrno>
@@ -92,6 +93,9 @@ public:
     Json known;
     if (Status status = readTable(known))
       return status;
+    formats::OutputFile table;
+    if (formats::Error fault = table.open(options.table))
+      return error(DENIM_STATUS_INVALID_ARGUMENT, "--table: ", fault.message());
     std::vector<Choice> choices;
     for (size_t i = 0; i < cases.size(); ++i) {
       std::string list;
@@ -105,7 +109,7 @@ public:
     for (const Choice &choice : choices)
       if (Status status = measure(choice))
         return status;
-    return writeTable(known);
+    return writeTable(known, table);
   }
 
 private:
@@ -208,7 +212,7 @@ private:
     return std::strtod(text, nullptr);
   }
 
-  Status writeTable(const Json &known) {
+  Status writeTable(const Json &known, formats::OutputFile &table) {
     Json entries = Json::array();
     if (!known.is_null())
       for (const Json &entry : known["entries"])
@@ -218,18 +222,18 @@ private:
           entries.push_back(entry);
     for (const Json &entry : fresh)
       entries.push_back(entry);
-    std::ofstream file(options.table);
-    file << "{\n  \"target\": " << Json(target) << ",\n  \"chip\": " << Json(bench.limits.name())
-         << ",\n  \"entries\": [";
+    std::string text = "{\n  \"target\": " + Json(target).dump() +
+                       ",\n  \"chip\": " + Json(bench.limits.name()).dump() + ",\n  \"entries\": [";
     const char *comma = "\n    ";
     for (const Json &entry : entries) {
-      file << comma << entry.dump();
+      text += comma + entry.dump();
       comma = ",\n    ";
     }
-    file << "\n  ]\n}\n";
-    file.close();
-    if (!file)
-      return invalidArgument("cannot write '", options.table, "': ", std::strerror(errno));
+    text += "\n  ]\n}\n";
+    if (formats::Error fault = table.write(text.data(), text.size()))
+      return error(DENIM_STATUS_INVALID_ARGUMENT, fault.message());
+    if (formats::Error fault = table.keep())
+      return error(DENIM_STATUS_INVALID_ARGUMENT, fault.message());
     std::printf("%zu new of %zu entries in %s\n", fresh.size(), entries.size(), options.table.c_str());
     return {};
   }

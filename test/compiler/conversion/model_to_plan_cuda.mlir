@@ -148,3 +148,18 @@ model.network @net(%ids: tensor<?xi32>) eos [7] {
   %logits = linear %h, %table
   output %logits
 }
+
+// Logits that are as wide as the stream do not become the stream: the head returns what it makes, without a copy.
+// CHECK-LABEL: plan.program @as_wide_head
+// CHECK: %[[ONE:.*]] = plan.launch @one_row_{{[0-9]+}}(
+// CHECK-NEXT: %[[MORE:.*]] = plan.launch @linear_{{[0-9]+}}(
+// CHECK-NEXT: %[[LOGITS:.*]] = plan.merge %[[ONE]], %[[MORE]]
+// CHECK-NEXT: plan.return %[[LOGITS]]
+model.network @as_wide(%ids: tensor<?xi32>) {
+  %table = param "table" : tensor<64x64xf32>
+  %x = embed %ids, %table
+  %y = layers %x, "h.{i}" = 1 x @mlp
+  %s = select %y
+  %logits = linear %s, %table
+  output %logits
+}

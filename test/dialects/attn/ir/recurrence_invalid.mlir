@@ -63,6 +63,21 @@ model.block @recurrence_c3(%x: tensor<?x64xf32>) {
 
 // -----
 
+// Refused at its own place, not where the result is used.
+model.block @recurrence_c3_swapped(%x: tensor<?x64xf32>) {
+  %q, %k, %v = split %x into 1x16, 1x16, 1x32
+  %norm = param "norm" : tensor<32xf32>
+  %o = attn.recurrence (%s : 16x32, %q = %q, %k = %k, %v = %v) {
+    %y = read %s, %q
+    // expected-error @below {{expected a state of type 'tensor<16x32xf32>' and an output of type 'tensor<32xf32>', but got 'tensor<32xf32>' and 'tensor<16x32xf32>'}}
+    yield %y, %s
+  }
+  %n = rms_norm %o, %norm
+  yield %x
+}
+
+// -----
+
 model.block @recurrence_c4_count(%x: tensor<?x128xf32>) {
   %q, %k, %v = split %x into 2x16, 2x16, 2x32
   %o = attn.recurrence (%s : 16x32, %q = %q, %k = %k, %v = %v) {

@@ -8,6 +8,14 @@
 
 // -----
 
+model.block @no_yield(%x: tensor<?x64xf32>) {
+  %y = silu %x
+  // expected-error @below {{expected `yield` at the end of @no_yield, but got model.silu}}
+  %z = silu %y
+}
+
+// -----
+
 // expected-error @below {{expected one argument, the residual stream, but got 2}}
 "model.block"() <{sym_name = "two_streams"}> ({
 ^bb0(%x: tensor<?x64xf32>, %y: tensor<?x64xf32>):
@@ -37,6 +45,57 @@ model.network @no_layers(%ids: tensor<?xi32>) {
   %x = embed %ids, %table
   %logits = linear %x, %table
   output %logits
+}
+
+// -----
+
+model.network @no_output(%ids: tensor<?xi32>) {
+  %table = param "embed" : tensor<256x64xf32>
+  // expected-error @below {{expected `output` at the end of @no_output, but got model.embed}}
+  %x = embed %ids, %table
+}
+
+// -----
+
+model.network @around_the_layers(%ids: tensor<?xi32>) {
+  %table = param "embed" : tensor<256x64xf32>
+  %x = embed %ids, %table
+  %y = layers %x, "h.{i}" = 1 x @block
+  // expected-error @below {{expected parameters and what follows from the result of `layers`, but got a value from before `layers`}}
+  %z = add %y, %x
+  %logits = linear %z, %table
+  output %logits
+}
+model.block @block(%x: tensor<?x64xf32>) {
+  yield %x
+}
+
+// -----
+
+model.network @output_from_before(%ids: tensor<?xi32>) {
+  %table = param "embed" : tensor<256x64xf32>
+  %x = embed %ids, %table
+  %y = layers %x, "h.{i}" = 1 x @block
+  // expected-error @below {{expected parameters and what follows from the result of `layers`, but got a value from before `layers`}}
+  output %x
+}
+model.block @block(%x: tensor<?x64xf32>) {
+  yield %x
+}
+
+// -----
+
+model.network @embeds_behind(%ids: tensor<?xi32>) {
+  %table = param "embed" : tensor<256x64xf32>
+  %x = embed %ids, %table
+  %y = layers %x, "h.{i}" = 1 x @block
+  // expected-error @below {{expected parameters and what follows from the result of `layers`, but got the token ids}}
+  %again = embed %ids, %table
+  %z = add %y, %again
+  output %z
+}
+model.block @block(%x: tensor<?x64xf32>) {
+  yield %x
 }
 
 // -----
