@@ -82,8 +82,9 @@ typedef void (*denim_kernel_fn)(const denim_batch_t *batch, void *const *args, i
  *   maps    "tensor_maps" of the kernel in the plan, in their order; most kernels have none. Each says to the copying
  *           unit (cp.async.bulk.tensor) that an argument is a matrix of bf16 with rows of "columns" elements, one after
  *           the other from where it begins, of which it copies boxes of "box_rows" rows and "box_columns" columns to
- *           shared memory: rows of 128 bytes, whose piece c of 16 bytes stands at c ^ (row % 8). Of a parameter in
- * blocks two bytes count as an element. The map knows no last row; a kernel asks for boxes inside of the argument only
+ *           shared memory: rows of 128 bytes, whose piece c of 16 bytes stands at c ^ (row % 8). Of a parameter
+ *           in blocks two bytes count as an element. The map knows no last row; a kernel asks for boxes inside of the
+ *           argument only
  *
  * The grid is one-dimensional. What it counts is the kernel's "grid" in the plan: "items" is one block for each work
  * item, block i does item i. (A persistent kernel has an item for each multiprocessor.) Blocks have "threads" threads
