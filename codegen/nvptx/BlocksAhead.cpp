@@ -63,7 +63,8 @@ bool KernelLowering::isOfStagedBlocks(tile::MmaOp op, Value weights) {
   auto rows = op.getLhs().getDefiningOp<tile::LoadOp>();
   if (!loop || !rows || op.getRhs() != weights || op.getLhs() == weights || !op.getTransposeRhs() ||
       op.getTransposeLhs() || op.getM() != kRows || formOf(op) != Form::warp || lhsInRegisters(op) ||
-      rows.getTransposed() || !cast<tile::MemoryType>(rows.getMemory().getType()).getElementType().isBF16())
+      rows.getTransposed() || rows.getLo() ||
+      !cast<tile::MemoryType>(rows.getMemory().getType()).getElementType().isBF16())
     return false;
   auto sum = dyn_cast_or_null<BlockArgument>(op.getAcc());
   if (!sum || sum.getOwner() != loop.getBody() || !sum.hasOneUse() || !op.getResult().hasOneUse())

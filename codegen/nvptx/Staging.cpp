@@ -156,7 +156,7 @@ bool KernelLowering::isStagedRows(tile::LoadOp op) {
   int64_t rows = turned ? type.getColumns() : type.getRows(), columns = turned ? type.getRows() : type.getColumns();
   int64_t perPiece = brain ? 8 : 4, pieces = columns / perPiece;
   if (columns % perPiece != 0 || memory.getColumns() % perPiece != 0 || divisorOf(op.getColumn()) % perPiece != 0 ||
-      (pieces > kLanes && (part || turned || !goesWithBlocks(op))))
+      (pieces > kLanes && (part || turned || op.getLo() || rows > DENIM_TENSOR_BOX_MOST_ROWS || !goesWithBlocks(op))))
     return false;
   if (!brain)
     return rows == 1 && columns > 1 && !turned && !distributionOf(op.getResult()).padsColumns();

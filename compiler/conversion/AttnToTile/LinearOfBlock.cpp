@@ -173,6 +173,15 @@ private:
 
 } // namespace
 
+/// Two steps as they are copied; and one as bf16, as other targets of the same tile program have it that copy nothing
+/// ahead.
+static bool fits(const codegen::GpuTarget &target, const tuning::FewRows &shape, int64_t width) {
+  int64_t bytes = 2 * shape.step * (shape.products * width + shape.inputs * kSmallPassRows);
+  return shape.slots(target, width) >= 2 && llvm::all_of(codegen::gpuTargetNames(), [&](StringRef name) {
+           return bytes <= llvm::cantFail(codegen::findGpuTarget(name)).sharedBytes;
+         });
+}
+
 /// Few rows and the weights they multiply, where both can be copied ahead by warps of their own: they are bf16, or
 /// blocks beside rows of bf16, of one length, which is several steps of whole panels of a shared operand, and shared
 /// memory has room for two steps of 16 columns. A copying warp takes 256 channels of a row at most. Of blocks, and
@@ -208,7 +217,7 @@ static std::optional<tuning::FewRows> copiedAhead(plan::KernelOp kernel, const c
     if (blocks ? step < 256 : step > 256)
       continue;
     shape.step = step;
-    if (shape.inner % step == 0 && shape.inner > step && shape.columns >= 16 && shape.slots(target, 16) >= 2)
+    if (shape.inner % step == 0 && shape.inner > step && shape.columns >= 16 && fits(target, shape, 16))
       return shape;
   }
   return std::nullopt;
@@ -225,7 +234,7 @@ static FailureOr<int64_t> chooseFewColumns(plan::KernelOp kernel, const codegen:
                               return tuning::fewRows(target, shape, width);
                             }};
   for (int64_t width : {16, 32, 64})
-    if (width <= shape.columns && shape.slots(target, width) >= 2)
+    if (width <= shape.columns && fits(target, shape, width))
       question.candidates.push_back(width);
   return tuning::choose(kernel, question);
 }

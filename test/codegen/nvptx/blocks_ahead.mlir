@@ -183,3 +183,27 @@ tile.kernel @not_asked(%x: !tile.memory<512xbf16>, %w: !tile.memory<512x!model.q
   }
   tile.store %s, %y[%c0, %c0] : !tile.tile<16x16xf32>, !tile.memory<16xf32>
 }
+
+// -----
+
+// Rows of x that end somewhere are no box, and a row of a step is more pieces than a warp has lanes: they are read by those who multiply, and
+// so are the blocks.
+// CHECK-LABEL: llvm.func @bounded(
+// CHECK-NOT: {{mbarrier|cp.async|setmaxnreg}}
+// CHECK: llvm.return
+tile.kernel @bounded(%x: !tile.memory<1024xbf16>, %w: !tile.memory<1024x!model.q8_0>, %y: !tile.memory<32xf32>)
+    items <once by 1 times 1> at %item attributes {tile.ahead, tile.blocks = 1 : i64, tile.warps = 8 : i64} {
+  %c0 = arith.constant 0 : index
+  %c512 = arith.constant 512 : index
+  %c1024 = arith.constant 1024 : index
+  %n = tile.count tokens
+  %zero = arith.constant 0.0 : f32
+  %s0 = tile.splat %zero : f32 -> !tile.tile<16x32xf32>
+  %s = scf.for %k = %c0 to %c1024 step %c512 iter_args(%t = %s0) -> (!tile.tile<16x32xf32>) {
+    %v = tile.load %w[%c0, %k] : !tile.memory<1024x!model.q8_0> -> !tile.tile<32x512xf32>
+    %u = tile.load %x[%c0, %k] within [%c0, %n] : !tile.memory<1024xbf16> -> !tile.tile<16x512xf32>
+    %p = tile.mma %u, transpose_rhs %v acc %t : !tile.tile<16x512xf32>, !tile.tile<32x512xf32>, !tile.tile<16x32xf32> -> !tile.tile<16x32xf32>
+    scf.yield %p : !tile.tile<16x32xf32>
+  }
+  tile.store %s, %y[%c0, %c0] : !tile.tile<16x32xf32>, !tile.memory<32xf32>
+}

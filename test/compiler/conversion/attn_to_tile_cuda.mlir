@@ -85,8 +85,23 @@ module attributes {plan.machine = "cuda"} {
     %u = model.param "u" : tensor<64x768xbf16>
     %o = model.param "o" : tensor<64x768x!model.q4_0>
     %t = model.param "t" : tensor<64x384x!model.q8_0>
-    %m = model.param "m" : tensor<64x768x!model.q4_0>
-    %e = plan.launch @many_maps(%y, %m) slots [5] {when = {of = "rows", least = 2, most = 16}} : (tensor<?x768xbf16>, tensor<64x768x!model.q4_0>) -> tensor<?x64xf32>
+    %m0 = model.param "m0" : tensor<64x768x!model.q4_0>
+    %m1 = model.param "m1" : tensor<64x768x!model.q4_0>
+    %m2 = model.param "m2" : tensor<64x768x!model.q4_0>
+    %m3 = model.param "m3" : tensor<64x768x!model.q4_0>
+    %m4 = model.param "m4" : tensor<64x768x!model.q4_0>
+    %m5 = model.param "m5" : tensor<64x768x!model.q4_0>
+    %m6 = model.param "m6" : tensor<64x768x!model.q4_0>
+    %m7 = model.param "m7" : tensor<64x768x!model.q4_0>
+    %m8 = model.param "m8" : tensor<64x768x!model.q4_0>
+    %m9 = model.param "m9" : tensor<64x768x!model.q4_0>
+    %m10 = model.param "m10" : tensor<64x768x!model.q4_0>
+    %m11 = model.param "m11" : tensor<64x768x!model.q4_0>
+    %m12 = model.param "m12" : tensor<64x768x!model.q4_0>
+    %m13 = model.param "m13" : tensor<64x768x!model.q4_0>
+    %m14 = model.param "m14" : tensor<64x768x!model.q4_0>
+    %m15 = model.param "m15" : tensor<64x768x!model.q4_0>
+    %e = plan.launch @many_maps(%y, %m0, %m1, %m2, %m3, %m4, %m5, %m6, %m7, %m8, %m9, %m10, %m11, %m12, %m13, %m14, %m15) slots [5] {when = {of = "rows", least = 2, most = 16}} : (tensor<?x768xbf16>, tensor<64x768x!model.q4_0>, tensor<64x768x!model.q4_0>, tensor<64x768x!model.q4_0>, tensor<64x768x!model.q4_0>, tensor<64x768x!model.q4_0>, tensor<64x768x!model.q4_0>, tensor<64x768x!model.q4_0>, tensor<64x768x!model.q4_0>, tensor<64x768x!model.q4_0>, tensor<64x768x!model.q4_0>, tensor<64x768x!model.q4_0>, tensor<64x768x!model.q4_0>, tensor<64x768x!model.q4_0>, tensor<64x768x!model.q4_0>, tensor<64x768x!model.q4_0>, tensor<64x768x!model.q4_0>) -> tensor<?x64xf32>
     %a = plan.launch @bytes(%x, %w) slots [1] {when = {of = "rows", least = 2, most = 16}} : (tensor<?x2048xbf16>, tensor<512x2048x!model.q8_0>) -> tensor<?x512xf32>
     %b = plan.launch @four_bits(%y, %v) slots [2] {when = {of = "rows", least = 2, most = 16}} : (tensor<?x768xbf16>, tensor<8192x768x!model.q4_0>) -> tensor<?x8192xf32>
     %c = plan.launch @beside(%y, %u, %o) slots [3] {when = {of = "rows", least = 2, most = 16}} : (tensor<?x768xbf16>, tensor<64x768xbf16>, tensor<64x768x!model.q4_0>) -> tensor<?x64xf32>
@@ -129,24 +144,24 @@ module attributes {plan.machine = "cuda"} {
   // CHECK-LABEL: tile.kernel @many_maps_few(
   // CHECK-NOT: tile.ahead
   // CHECK: tile.store
-  plan.kernel @many_maps(%kept: tensor<?x768xbf16>, %w: tensor<64x768x!model.q4_0>) attributes {kind = "linear"} {
+  plan.kernel @many_maps(%kept: tensor<?x768xbf16>, %w0: tensor<64x768x!model.q4_0>, %w1: tensor<64x768x!model.q4_0>, %w2: tensor<64x768x!model.q4_0>, %w3: tensor<64x768x!model.q4_0>, %w4: tensor<64x768x!model.q4_0>, %w5: tensor<64x768x!model.q4_0>, %w6: tensor<64x768x!model.q4_0>, %w7: tensor<64x768x!model.q4_0>, %w8: tensor<64x768x!model.q4_0>, %w9: tensor<64x768x!model.q4_0>, %w10: tensor<64x768x!model.q4_0>, %w11: tensor<64x768x!model.q4_0>, %w12: tensor<64x768x!model.q4_0>, %w13: tensor<64x768x!model.q4_0>, %w14: tensor<64x768x!model.q4_0>, %w15: tensor<64x768x!model.q4_0>) attributes {kind = "linear"} {
     %x = plan.cast %kept : tensor<?x768xbf16> to tensor<?x768xf32>
-    %a0 = model.linear %x, %w
-    %a1 = model.linear %x, %w
-    %a2 = model.linear %x, %w
-    %a3 = model.linear %x, %w
-    %a4 = model.linear %x, %w
-    %a5 = model.linear %x, %w
-    %a6 = model.linear %x, %w
-    %a7 = model.linear %x, %w
-    %a8 = model.linear %x, %w
-    %a9 = model.linear %x, %w
-    %a10 = model.linear %x, %w
-    %a11 = model.linear %x, %w
-    %a12 = model.linear %x, %w
-    %a13 = model.linear %x, %w
-    %a14 = model.linear %x, %w
-    %a15 = model.linear %x, %w
+    %a0 = model.linear %x, %w0
+    %a1 = model.linear %x, %w1
+    %a2 = model.linear %x, %w2
+    %a3 = model.linear %x, %w3
+    %a4 = model.linear %x, %w4
+    %a5 = model.linear %x, %w5
+    %a6 = model.linear %x, %w6
+    %a7 = model.linear %x, %w7
+    %a8 = model.linear %x, %w8
+    %a9 = model.linear %x, %w9
+    %a10 = model.linear %x, %w10
+    %a11 = model.linear %x, %w11
+    %a12 = model.linear %x, %w12
+    %a13 = model.linear %x, %w13
+    %a14 = model.linear %x, %w14
+    %a15 = model.linear %x, %w15
     %s1 = model.add %a0, %a1
     %s2 = model.add %s1, %a2
     %s3 = model.add %s2, %a3
