@@ -9,7 +9,7 @@ import os
 import re
 import sys
 
-ROOMS = ("codegen", "compiler", "dialects", "examples", "formats", "frontends", "runtime", "test")
+ROOMS = ("codegen", "compiler", "dialects", "examples", "formats", "frontends", "runtime", "spec", "test")
 PAGE = "examples/qwen3_next_tiny/model.mlir"
 
 
