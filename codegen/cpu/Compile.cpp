@@ -126,7 +126,13 @@ static llvm::Expected<std::unique_ptr<llvm::TargetMachine>> makeMachine(const Ta
 
 /// The loops are vectors already: of LLVM's pipeline only the scalar cleaning and loop work is wanted, and the
 /// vectorisers would only look for what is not there.
-static void optimize(llvm::Module &module, llvm::TargetMachine &machine, const Target &target, int level) {
+static llvm::Error optimize(Emission &emission, const Target &target, int level) {
+  auto made = makeMachine(target, level);
+  if (!made)
+    return made.takeError();
+  emission.machine = std::move(*made);
+  llvm::Module &module = *emission.module;
+  llvm::TargetMachine &machine = *emission.machine;
   module.setTargetTriple(machine.getTargetTriple());
   module.setDataLayout(machine.createDataLayout());
   for (llvm::Function &function : module) {
@@ -153,6 +159,7 @@ static void optimize(llvm::Module &module, llvm::TargetMachine &machine, const T
   const llvm::OptimizationLevel levels[] = {llvm::OptimizationLevel::O0, llvm::OptimizationLevel::O1,
                                             llvm::OptimizationLevel::O2, llvm::OptimizationLevel::O3};
   builder.buildPerModuleDefaultPipeline(levels[std::clamp(level, 0, 3)]).run(module, modules);
+  return llvm::Error::success();
 }
 
 /// Kernels as LLVM IR that nothing has optimised yet.
@@ -168,10 +175,6 @@ static llvm::Error translate(ModuleOp tileModule, const Target &target, const Cp
   for (auto function : module->getOps<LLVM::LLVMFuncOp>())
     if (auto bytes = function->getAttrOfType<IntegerAttr>("tile.scratch_bytes"))
       emission.scratch.push_back({function.getName().str(), bytes.getInt()});
-  auto machine = makeMachine(target, options.optimization);
-  if (!machine)
-    return machine.takeError();
-  emission.machine = std::move(*machine);
   emission.module = translateModuleToLLVMIR(*module, emission.context);
   if (!emission.module)
     return llvm::createStringError("expected the lowered kernels to translate to LLVM IR, but they did not");
@@ -203,11 +206,9 @@ static llvm::Expected<ObjectFile> compileKernel(llvm::ArrayRef<char> bitcode, co
   auto read = llvm::parseBitcodeFile({{bitcode.data(), bitcode.size()}, "kernel"}, emission.context);
   if (!read)
     return read.takeError();
-  auto machine = makeMachine(target, level);
-  if (!machine)
-    return machine.takeError();
-  emission.module = std::move(*read), emission.machine = std::move(*machine);
-  optimize(*emission.module, *emission.machine, target, level);
+  emission.module = std::move(*read);
+  if (llvm::Error error = optimize(emission, target, level))
+    return error;
   ObjectFile object;
   if (llvm::Error error = emitFile(emission, llvm::CodeGenFileType::ObjectFile, object))
     return error;
@@ -253,7 +254,8 @@ llvm::Expected<std::string> denim::codegen::printForCpu(ModuleOp tileModule, con
   Emission emission;
   if (llvm::Error error = translate(tileModule, target, options, emission))
     return error;
-  optimize(*emission.module, *emission.machine, target, options.optimization);
+  if (llvm::Error error = optimize(emission, target, options.optimization))
+    return error;
   std::string result;
   if (text == CpuText::llvm) {
     llvm::raw_string_ostream stream(result);

@@ -75,13 +75,10 @@ Error OutputFile::keep() {
   return error;
 }
 
-Error writeFile(const std::string &path, const std::string &content) {
-  OutputFile file;
-  if (Error error = file.open(path))
+Error OutputFile::keep(const std::string &content) {
+  if (Error error = write(content.data(), content.size()))
     return error;
-  if (Error error = file.write(content.data(), content.size()))
-    return error;
-  return file.keep();
+  return keep();
 }
 
 } // namespace denim::formats

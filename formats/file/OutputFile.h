@@ -33,6 +33,8 @@ public:
   Error write(const void *data, size_t bytes);
   /// All that was written becomes the file at the path.
   Error keep();
+  /// The same behind `content`.
+  Error keep(const std::string &content);
 
   /// The path as the caller named it, for messages.
   const std::string &name() const { return path; }
@@ -46,9 +48,6 @@ private:
   std::string partial; ///< the file beside `target`; empty where it is written to directly
   std::FILE *file = nullptr;
 };
-
-/// A whole file at once.
-Error writeFile(const std::string &path, const std::string &content);
 
 } // namespace denim::formats
 

@@ -240,10 +240,7 @@ Status runBench(int count, char **words) {
                  options.profile == "prefill" ? figures.prefillSeconds : figures.decodeSeconds);
   if (!arguments.has("--json"))
     return {};
-  std::string text = asJson(model, options, figures);
-  if (formats::Error fault = file.write(text.data(), text.size()))
-    return error(DENIM_STATUS_INVALID_ARGUMENT, fault.message());
-  if (formats::Error fault = file.keep())
+  if (formats::Error fault = file.keep(asJson(model, options, figures)))
     return error(DENIM_STATUS_INVALID_ARGUMENT, fault.message());
   return {};
 }

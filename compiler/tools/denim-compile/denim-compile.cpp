@@ -163,9 +163,7 @@ int main(int argc, char **argv) {
     llvm::outs() << *result;
     return 0;
   }
-  if (formats::Error error = file.write(result->data(), result->size()))
-    return fail(error.message());
-  if (formats::Error error = file.keep())
+  if (formats::Error error = file.keep(*result))
     return fail(error.message());
   return 0;
 }

@@ -55,9 +55,7 @@ int main(int argc, char **argv) {
   std::string text;
   llvm::raw_string_ostream os(text);
   page.print(os);
-  if (Error error = file.write(text.data(), text.size()))
-    return fail(error.message());
-  if (Error error = file.keep())
+  if (Error error = file.keep(text))
     return fail(error.message());
   return 0;
 }

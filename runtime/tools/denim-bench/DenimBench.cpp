@@ -103,10 +103,7 @@ public:
                                   {"memory_read_gb_per_s", limits.readRate(MachineLimits::kMemory) / 1e9},
                                   {"memory_update_gb_per_s", limits.updateRate(MachineLimits::kMemory) / 1e9},
                                   {"rows", json}};
-    std::string text = all.dump(2) + "\n";
-    if (formats::Error fault = file.write(text.data(), text.size()))
-      return error(DENIM_STATUS_INVALID_ARGUMENT, fault.message());
-    if (formats::Error fault = file.keep())
+    if (formats::Error fault = file.keep(all.dump(2) + "\n"))
       return error(DENIM_STATUS_INVALID_ARGUMENT, fault.message());
     return {};
   }

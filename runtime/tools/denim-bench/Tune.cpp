@@ -230,9 +230,7 @@ private:
       comma = ",\n    ";
     }
     text += "\n  ]\n}\n";
-    if (formats::Error fault = table.write(text.data(), text.size()))
-      return error(DENIM_STATUS_INVALID_ARGUMENT, fault.message());
-    if (formats::Error fault = table.keep())
+    if (formats::Error fault = table.keep(text))
       return error(DENIM_STATUS_INVALID_ARGUMENT, fault.message());
     std::printf("%zu new of %zu entries in %s\n", fresh.size(), entries.size(), options.table.c_str());
     return {};

@@ -19,6 +19,13 @@ std::string contentOf(const std::string &path) {
   return {std::istreambuf_iterator<char>(file), {}};
 }
 
+Error writeFile(const std::string &path, const std::string &content) {
+  OutputFile file;
+  if (Error error = file.open(path))
+    return error;
+  return file.keep(content);
+}
+
 size_t filesIn(const TemporaryDirectory &directory) {
   return std::distance(std::filesystem::directory_iterator(directory.path), {});
 }
